@@ -1,0 +1,69 @@
+# marginquake: `make demo` needs Python 3.11 or newer, pip and make; everything else lives in a virtual environment.
+PYTHON ?= python3
+PYTHON312 ?= python3.12
+VENV ?= .venv
+PY := $(VENV)/bin/python
+CLI := $(VENV)/bin/marginquake
+# --no-compile: modules are byte-compiled when first imported, which halves the time of installation.
+PIP_INSTALL := $(PY) -m pip install -qq --no-compile --disable-pip-version-check
+STAMP_RUN := $(VENV)/.stamp-run
+STAMP_DEV := $(VENV)/.stamp-dev
+PYTEST_WORKERS ?= 2
+
+.PHONY: help demo test test-312 validate bench lint format clean
+
+help:
+	@echo "make demo      run scenarios/long_squeeze.yaml and write its report"
+	@echo "make test      format, lint, types, import rules, tests (what CI runs)"
+	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
+	@echo "make validate  20 seeds a scenario; writes docs/validation.md"
+	@echo "make bench     speed of the order book"
+	@echo "make lint      format and lint only;  make format  mend formatting"
+	@echo "make clean     remove environments and caches (runs/ stays)"
+
+# A stamp is older than pyproject.toml exactly when something has to be installed again.
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) or sys.version_info[:2] > (3, 13))' || { \
+	  echo "marginquake needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "Name another one:  make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Could not create $(VENV). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(STAMP_RUN): pyproject.toml | $(PY)
+	@echo "Installing marginquake into $(VENV) ..."
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(STAMP_DEV): pyproject.toml | $(PY)
+	@echo "Installing marginquake and its development tools into $(VENV) ..."
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(STAMP_RUN)
+
+demo: $(STAMP_RUN)
+	@$(CLI) run scenarios/long_squeeze.yaml
+
+test: lint
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) -m pytest -n $(PYTEST_WORKERS) --quiet
+
+lint: $(STAMP_DEV)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+format: $(STAMP_DEV)
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+test-312:
+	$(MAKE) test PYTHON=$(PYTHON312) VENV=.venv312
+
+validate: $(STAMP_RUN)
+	$(PY) -m benchmarks.validate
+
+bench: $(STAMP_RUN)
+	$(PY) -m benchmarks.book
+
+clean:
+	rm -rf .venv .venv312 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,87 @@
+"""Value traders: buy what looks cheap against a noisy, late view of value; sell what looks dear.
+
+Model: fundamentalists as in Chiarella, Iori, Perello (2009) reduced to market orders beyond a threshold of
+mispricing; numbers from market_defaults, section 1.  Differs from the paper: no chartist term here, sizes are uniform
+instead of from a utility, and the position is limited.
+"""
+
+import math
+from typing import Any, ClassVar, final
+
+import mesa
+import numpy as np
+from pydantic import Field, model_validator
+
+from agents.base import Participant, ParticipantConfig
+from agents.gauges import reference_ticks
+from sim.market import MarketView, OrderEntry, Seat
+from sim.records import Side
+from sim.units import Duration, Fraction
+
+SECOND = 1_000_000_000
+
+
+class FundamentalistConfig(ParticipantConfig):
+    """Sizes ending in `_d1` are units of the market's D1; rate and limit are of all accounts together."""
+
+    accounts: int = Field(4, gt=0)
+    wake_rate: float = Field(0.2, ge=0, description="Appraisals per second")
+    noise: Fraction = Field(0.01, ge=0, description="Standard deviation of the error of one appraisal")
+    threshold: Fraction = Field(0.005, ge=0, description="Mispricing that is left alone")
+    value_delay: Duration = Field(60 * SECOND, ge=0, description="Age of the value they see")
+    size_d1: tuple[float, float] = Field((0.0017, 0.0085), description="Smallest and largest order")
+    limit_d1: float = Field(1.75, gt=0, description="Largest position, all accounts together")
+    market_bound: Fraction = Field(0.01, gt=0, description="Worst price, from mid")
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "FundamentalistConfig":
+        if not 0 < self.size_d1[0] <= self.size_d1[1]:
+            raise ValueError("size_d1 is [smallest, largest], both above 0")
+        return self
+
+
+@final
+class Fundamentalist(Participant):
+    """Now and then appraises the contract, and trades toward value if it is far enough away."""
+
+    config_type = FundamentalistConfig
+    example: ClassVar[dict[str, Any]] = {"type": "fundamentalist"}
+    config: FundamentalistConfig
+
+    def __init__(self, model: mesa.Model, config: FundamentalistConfig, seat: Seat) -> None:
+        super().__init__(model, config, seat)
+        unit = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+        self._least_lots, self._most_lots = config.size_d1[0] * unit, config.size_d1[1] * unit
+        self._limit_lots = config.limit_d1 * unit / len(self.rows)
+        self._delay = round(config.value_delay * 1e-9 / self.interval_s)
+        self._values = np.zeros(self._delay + 1)
+        self._count = 0
+
+    def decide(self, market: MarketView, orders: OrderEntry) -> None:
+        """Appraise at random times; one order at most for each appraisal."""
+        size = len(self._values)
+        self._values[self._count % size] = market.fundamental_ticks
+        # Until the delay has passed, the first value known.
+        value = self._values[(self._count + 1) % size] if self._count >= self._delay else self._values[0]
+        self._count += 1
+        count = self.stream.poisson(market.step, self.config.wake_rate * self.interval_s)
+        if count == 0:
+            return
+        units = self.stream.uniform(market.step, 3 * count, first=1024)
+        errors = self.stream.normal(market.step, count, first=4096)
+        reference = reference_ticks(market)
+        for i in range(count):
+            mispricing = math.log(value / reference) + self.config.noise * float(errors[i])
+            if abs(mispricing) > self.config.threshold:
+                self._trade(1 if mispricing > 0 else -1, units[3 * i : 3 * i + 3], reference, orders)
+
+    def _trade(self, direction: int, units: np.ndarray[Any, Any], reference: float, orders: OrderEntry) -> None:
+        account = int(units[0] * len(self.rows))
+        lots = math.floor(self._least_lots + units[1] * (self._most_lots - self._least_lots) + units[2])
+        room = math.floor(self._limit_lots - direction * int(self.accounts.position_lots[account]))
+        lots = min(lots, room)
+        if lots < 1:
+            return
+        bound = max(1, round(reference * (1.0 + direction * self.config.market_bound)))
+        side = Side.BUY if direction > 0 else Side.SELL
+        orders.market(self.rows[account : account + 1], side, lots, bound_ticks=bound)

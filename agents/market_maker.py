@@ -1,0 +1,248 @@
+"""Market makers: Gueant-Lehalle-Fernandez-Tapia quotes on a ladder of levels, hedged on spot, withdrawing in stress.
+
+Quotes: GLFT (2013) asymptotic offsets (mechanisms 3.4) at the innermost level; outer levels grow geometrically and
+shift by the same inventory skew, as depth in real books does (depth within u of mid ~ u^kappa, mechanisms 1.3).
+Withdrawal: size x W(z) = exp(-0.064 |z|), z the five-minute return in local standard deviations (mechanisms 3.5), and
+hard pulls at a threshold of each maker's own, to a residual size (market_defaults, section 6: all pulling to zero
+together empties the book with no forced order at all).  Differs from GLFT: drift-free fair value from the index plus
+an average basis instead of the mid; one skew for all levels; several levels.
+"""
+
+import math
+from typing import Any, ClassVar, final
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from agents.base import Participant, ParticipantConfig
+from agents.gauges import BasisGauge, VolatilityGauge, weight
+from sim.distributions import Trait
+from sim.market import MarketView, OrderEntry, Seat
+from sim.records import Side
+from sim.units import Amount, Duration, Fraction
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+BPS = 1e-4
+SECOND = 1_000_000_000
+
+
+def glft_terms(volatility: float, arrival_rate: float, order_decay: float, risk_aversion: float) -> tuple[float, float]:
+    """Base half-spread and inventory skew per unit: ln(1 + g/k)/g and c = sqrt(s^2 g/(2kA) (1 + g/k)^(1 + k/g)).
+
+    Prices in any unit u; `volatility` in u per sqrt(s), `arrival_rate` A per s at offset 0, `order_decay` k per u,
+    `risk_aversion` g per u and unit of inventory.  Source: GLFT (2013), mechanisms 3.4.
+    """
+    ratio = risk_aversion / order_decay
+    base = math.log1p(ratio) / risk_aversion
+    power = (1.0 + 1.0 / ratio) * math.log1p(ratio)
+    skew = math.sqrt(volatility**2 * risk_aversion / (2.0 * order_decay * arrival_rate) * math.exp(power))
+    return base, skew
+
+
+def glft_offsets(
+    volatility: float, arrival_rate: float, order_decay: float, risk_aversion: float, inventories: Floats
+) -> tuple[Floats, Floats]:
+    """Bid and ask offsets from fair value: base + (2q + 1)/2 c and base - (2q - 1)/2 c."""
+    base, skew = glft_terms(volatility, arrival_rate, order_decay, risk_aversion)
+    inventories = np.asarray(inventories, np.float64)
+    return base + (2 * inventories + 1) / 2 * skew, base - (2 * inventories - 1) / 2 * skew
+
+
+def avellaneda_stoikov_quotes(
+    mid: float, inventory: float, risk_aversion: float, volatility: float, time_left: float, order_decay: float
+) -> tuple[float, float]:
+    """Reservation price s - q g s^2 T and total spread g s^2 T + (2/g) ln(1 + g/k) (2008, mechanisms 3.3)."""
+    risk = risk_aversion * volatility**2 * time_left
+    return mid - inventory * risk, risk + 2.0 / risk_aversion * math.log1p(risk_aversion / order_decay)
+
+
+def withdrawal(sigmas: float, strength: float = 0.064) -> float:
+    """Share of size still quoted after a five-minute move of `sigmas` local standard deviations: W(z)."""
+    return math.exp(-strength * abs(sigmas))
+
+
+class MarketMakerConfig(ParticipantConfig):
+    """Offsets are basis points of fair value; sizes ending in `_d1` are units of the market's D1."""
+
+    accounts: int = Field(8, gt=0, description="Makers; each requotes on its own")
+    deposit: Trait[Amount] = Field(1e10, description="Collateral of each account, quote units")
+    latency: Trait[Duration] = Field(10_000_000, description="Decision to arrival at the venue")
+    requote_rate: float = Field(1.0, gt=0, description="Requotes per second of each maker")
+    levels: int = Field(14, gt=1)
+    last_level_bps: float = Field(150.0, gt=0, description="Outermost level")
+    depth_d1: float = Field(1.05, gt=0, description="Quoted within 1 %, a side, all makers together")
+    depth_exponent: float = Field(1.0, gt=0, description="kappa: depth within u of fair grows as u^kappa")
+    risk_aversion: float = Field(0.08, gt=0, description="GLFT gamma, per bp and inventory unit")
+    order_decay: float = Field(5.5, gt=0, description="GLFT k: how fast fills thin out, per bp")
+    arrival_rate: float = Field(1.0, gt=0, description="GLFT A, per second")
+    inventory_units: float = Field(20.0, gt=0, description="GLFT units that one inventory limit is")
+    inventory_limit_d1: float = Field(0.44, gt=0, description="Largest position of each maker")
+    hedge_rate: float = Field(0.2, ge=0, description="Share of unhedged inventory traded on spot per second")
+    basis_time: Duration = Field(20 * SECOND, gt=0, description="Average of mid over index")
+    basis_clip: Fraction = Field(0.01, gt=0)
+    observation_noise_bps: float = Field(0.3, ge=0, description="Each maker's error on the index, at each requote")
+    volatility: Fraction = Field(0.6, gt=0, description="Per year; where the local volatility starts")
+    volatility_time: Duration = Field(4 * 3600 * SECOND, gt=0, description="Memory of local volatility")
+    spread_response: float = Field(0.3, ge=0, description="Spread x (1 + this * (sqrt(30-s vol / local) - 1))")
+    withdrawal: float = Field(0.064, ge=0, description="k of W(z) = exp(-k |z|); 0 = never")
+    pull_sigmas: float = Field(7.0, gt=0, description="Move of a second at which the most timid maker pulls")
+    pull_spread: float = Field(0.25, ge=0, description="Maker m pulls at pull_sigmas * (1 + this * m)")
+    pull_residual: Fraction = Field(0.4, ge=0, le=1, description="Size left while pulled")
+    pull_time: tuple[Duration, Duration] = Field(
+        (30 * SECOND, 60 * SECOND), description="Mean pull, from the first maker to the last; exponential"
+    )
+    return_half_life: Duration = Field(60 * SECOND, gt=0, description="Of the missing size after a pull")
+
+    @model_validator(mode="after")
+    def _ladder_widens(self) -> "MarketMakerConfig":
+        base, _ = glft_terms(1.0, self.arrival_rate, self.order_decay, self.risk_aversion)
+        if base >= self.last_level_bps:
+            raise ValueError(f"last_level_bps must exceed the GLFT half-spread of {base:.3g} bp")
+        return self
+
+
+@final
+class MarketMaker(Participant):
+    """Quotes a ladder on both sides; each account is one maker with its own clock, inventory and nerves."""
+
+    config_type = MarketMakerConfig
+    example: ClassVar[dict[str, Any]] = {"type": "market_maker"}
+    config: MarketMakerConfig
+
+    def __init__(self, model: mesa.Model, config: MarketMakerConfig, seat: Seat) -> None:
+        super().__init__(model, config, seat)
+        makers = len(self.rows)
+        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
+        self._limit_lots = config.inventory_limit_d1 * seat.depth_1pct / lot
+        self._side_lots = config.depth_d1 * seat.depth_1pct / lot / makers
+        self._basis = BasisGauge(config.basis_time * 1e-9, config.basis_clip, config.basis_clip)
+        self._volatility = VolatilityGauge(
+            config.volatility, self.interval_s, slow_s=config.volatility_time * 1e-9, fast_s=30.0, window_s=300.0
+        )
+        self._threshold = config.pull_sigmas * (1.0 + config.pull_spread * np.arange(makers))
+        self._lowest_threshold = float(self._threshold.min())
+        shares = np.linspace(0.0, 1.0, makers) if makers > 1 else np.zeros(1)
+        self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
+        self._pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
+        self._wake = self.stream.child("wake")
+        self._noise = self.stream.child("noise")
+        self._rounding = self.stream.child("rounding")
+        self._pulls = self.stream.child("pulls")
+        self._started = False
+        self._level_index = np.arange(2 * config.levels)
+        self._sides = np.repeat(np.array([int(Side.BUY), int(Side.SELL)]), config.levels)
+        self._ladder_for = -1.0
+        self._offsets = np.empty(0)
+        self._level_lots = np.empty(0)
+        self._skew_bps = 0.0
+
+    # ---- deciding -------------------------------------------------------------------------------------------------
+
+    def decide(self, market: MarketView, orders: OrderEntry) -> None:
+        """Watch prices; requote the makers whose clock rings, and those who have just taken fright."""
+        basis = self._basis.update(market, self.interval_s)
+        fair = market.index_ticks * math.exp(basis)
+        self._volatility.update(self._price(market, fair))
+        if not self._started:
+            self._started = True
+            self._requote(np.arange(len(self.rows)), fair, market, orders)
+            return
+        makers = len(self.rows)
+        count = self._wake.poisson(market.step, makers * self.config.requote_rate * self.interval_s)
+        pulled = abs(self._volatility.second_sigmas) >= self._lowest_threshold
+        if count == 0 and not pulled:
+            return
+        awake = np.unique((self._wake.uniform(market.step, count, first=1024) * makers).astype(np.int64))
+        if pulled:
+            awake = np.union1d(awake, self._pull(market))
+        self._requote(awake, fair, market, orders)
+        self._hedge(awake, orders)
+
+    def _price(self, market: MarketView, fair: float) -> float:
+        """Mid within `basis_clip` of fair; fair while the book is one-sided: thin books must not poison the gauges."""
+        if not market.two_sided:
+            return fair
+        clip = self.config.basis_clip
+        return min(fair * (1.0 + clip), max(fair * (1.0 - clip), market.mid_ticks))
+
+    def _pull(self, market: MarketView) -> Ints:
+        """Makers whose threshold the last second's move has passed, and who were not yet pulled."""
+        scared = np.flatnonzero(
+            (abs(self._volatility.second_sigmas) >= self._threshold) & (self._pulled_until_ns <= market.now_ns)
+        )
+        if len(scared):
+            wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self._pull_mean_ns[scared]
+            self._pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
+        return scared
+
+    def strength(self, now_ns: int) -> Floats:
+        """Size of each maker as a share of normal: residual while pulled, returning with its half-life afterwards."""
+        missing = 1.0 - self.config.pull_residual
+        since = (now_ns - self._pulled_until_ns) / self.config.return_half_life
+        return np.where(since < 0, 1.0 - missing, 1.0 - missing * np.exp2(-np.clip(since, 0.0, 60.0)))
+
+    def _hedge(self, awake: Ints, orders: OrderEntry) -> None:
+        """Trade on spot the share of unhedged inventory that falls due between two wakes; fractions are kept."""
+        share = weight(1.0 / self.config.requote_rate, 1.0 / self.config.hedge_rate) if self.config.hedge_rate else 0.0
+        rows = self.rows[awake]
+        gap = self.accounts.position_lots[awake] + orders.spot.position_lots(rows)
+        if share > 0.0 and np.abs(gap).max(initial=0.0) > 1e-9:
+            orders.spot.trade(rows, -share * gap)
+
+    # ---- quoting --------------------------------------------------------------------------------------------------
+
+    def _ladder(self) -> None:
+        """Offsets (bp) and sizes (lots) of the levels; rebuilt when local volatility has moved 2 %."""
+        config = self.config
+        local_bps = self._volatility.local / BPS
+        if abs(local_bps / self._ladder_for - 1.0) < 0.02:
+            return
+        self._ladder_for = local_bps
+        base, skew = glft_terms(local_bps, config.arrival_rate, config.order_decay, config.risk_aversion)
+        inner = min(base + 0.5 * skew, 0.5 * config.last_level_bps)
+        self._skew_bps = skew
+        self._offsets = np.geomspace(inner, config.last_level_bps, config.levels)
+        steps = np.diff(self._offsets**config.depth_exponent, prepend=0.0)
+        self._level_lots = steps / (steps[self._offsets <= 100.0].sum() or steps.sum()) * self._side_lots
+
+    def _requote(self, awake: Ints, fair: float, market: MarketView, orders: OrderEntry) -> None:
+        """Cancel everything of these makers and quote afresh around their fair value, never crossing the book."""
+        if len(awake) == 0:
+            return
+        config = self.config
+        self._ladder()
+        rows = self.rows[awake]
+        levels = config.levels
+        widen = 1.0 + config.spread_response * (math.sqrt(self._volatility.ratio) - 1.0)
+        shrink = withdrawal(self._volatility.window_sigmas, config.withdrawal) * self.strength(market.now_ns)[awake]
+        inventory = self.accounts.position_lots[awake] / self._limit_lots
+        units = self._noise.uniform_at(market.step, np.concatenate((awake, awake + len(self.rows))))
+        noise = np.sqrt(-2.0 * np.log(units[: len(awake)])) * np.cos(2.0 * math.pi * units[len(awake) :])
+        shift_bps = config.observation_noise_bps * noise - self._skew_bps * config.inventory_units * inventory
+        centre = fair * (1.0 + BPS * shift_bps)
+        bids, asks = quote_prices(centre, fair, self._offsets * widen, market.best_bid_ticks, market.best_ask_ticks)
+        side_lots = np.maximum(self._level_lots.sum() * shrink, 1e-9)
+        room = np.minimum(1.0, np.maximum(0.0, 1.0 - np.array((inventory, -inventory))) * self._limit_lots / side_lots)
+        sizes = (self._level_lots * np.stack((room[0] * shrink, room[1] * shrink), axis=1)[:, :, None]).reshape(-1)
+        items = (awake[:, None] * (2 * levels) + self._level_index).reshape(-1)
+        lots = np.floor(sizes + self._rounding.uniform_at(market.step, items)).astype(np.int64)
+        prices = np.concatenate((bids, asks), axis=1).reshape(-1)
+        good = (lots > 0) & (prices >= 1) & (prices < self.contract.max_price_ticks)
+        orders.cancel_all(rows)
+        orders.limit(np.repeat(rows, 2 * levels)[good], np.tile(self._sides, len(rows))[good], prices[good], lots[good])
+
+
+def quote_prices(
+    centre: Floats, fair: float, offsets_bps: Floats, best_bid_ticks: int, best_ask_ticks: int
+) -> tuple[Ints, Ints]:
+    """Ticks of bids and asks, shape (makers, levels): outward rounding, kept a tick clear of the opposite best."""
+    offsets = fair * BPS * offsets_bps
+    bids = np.floor(centre[:, None] - offsets).astype(np.int64)
+    asks = np.ceil(centre[:, None] + offsets).astype(np.int64)
+    asks = np.maximum(asks, np.maximum(bids[:, :1] + 1, best_bid_ticks + 1))
+    if best_ask_ticks > 0:
+        bids = np.minimum(bids, best_ask_ticks - 1)
+    return bids, asks

@@ -1,0 +1,66 @@
+"""The figures: one module each, one entry here.  A figure draws one market of one run on an empty matplotlib figure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+from analysis.figures import book_heatmap, leverage, liquidation_map, liquidity, losses, price, returns
+from analysis.load import MarketFrames
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@final
+@dataclass(frozen=True)
+class Picture:
+    """One entry: how to draw it, what a reader should look for, its height (inches) and its theme."""
+
+    draw: "Callable[[MarketFrames, Figure], None]"
+    caption: str
+    height_inches: float = 6.6
+    dark: bool = False
+
+
+FIGURES: dict[str, Picture] = {
+    "price": Picture(
+        price.draw,
+        "Index, mark and last price. Triangles: margin calls. Bubbles: forced fills, area in proportion to notional. "
+        "Where the price leaves the fundamental while bubbles crowd, the market is falling by its own weight.",
+    ),
+    "liquidation_map": Picture(
+        liquidation_map.draw,
+        "Every horizontal streak is a group of positions that will be closed by force when the mark gets there: bright "
+        "means much notional. The white line is the mark; bubbles are liquidations as they were executed.",
+        7.0,
+        dark=True,
+    ),
+    "book_heatmap": Picture(
+        book_heatmap.draw,
+        "Resting orders, bids below and asks above the touch. Dark water around the price means that there was little "
+        "to trade against.",
+        7.0,
+        dark=True,
+    ),
+    "liquidity": Picture(
+        liquidity.draw,
+        "What it costs to trade at once, and how much can be traded near the price. Makers withdraw when the price "
+        "moves fast, which is when forced orders need them.",
+    ),
+    "leverage": Picture(
+        leverage.draw,
+        "Open positions, the rate that longs pay shorts, and the fund that pays for bankrupt positions.",
+    ),
+    "losses": Picture(
+        losses.draw,
+        "Profit and loss of every population over the run. Diamonds are sums.",
+        5.0,
+    ),
+    "returns": Picture(
+        returns.draw,
+        "Fat tails (points above the dashed curve) and memory in the size of returns but not in their sign are what "
+        "real markets show.",
+        6.4,
+    ),
+}
+"""All figures of a run, in the order of the report."""

@@ -1,0 +1,87 @@
+"""Liquidity: what it costs to cross the spread, and how much rests near the price."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import style
+from analysis.figures import canvas
+from analysis.load import MarketFrames
+from analysis.market_quality import depth_statistics, spread_bps, spread_statistics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BANDS = (("01pct", "0.1 %", 1.0), ("1pct", "1 %", 0.62), ("5pct", "5 %", 0.34))
+"""Column suffix, label and opacity of each distance from mid."""
+
+
+def draw(market: MarketFrames, figure: "Figure") -> None:
+    """Spread above; bids and asks within 0.1, 1 and 5 % of mid below, on one logarithmic scale."""
+    run = market.run
+    time_s = run["time_s"]
+    (spread,), (bids,), (asks,) = canvas.panels(figure, (1.2, 1.5, 1.5), gap_inches=0.42)
+    tick = market.contract.to_price(1.0)
+    statistics = spread_statistics(run["best_bid"], run["best_ask"], tick)
+    _spread(spread, time_s, spread_bps(run["best_bid"], run["best_ask"]))
+
+    lowest, highest = np.inf, 0.0
+    for axis, side, colour, label in ((bids, "bid", style.BID, "Bids"), (asks, "ask", style.ASK, "Asks")):
+        for suffix, distance, alpha in reversed(BANDS):
+            depth = run[f"{side}_depth_{suffix}"]
+            positive = depth[np.isfinite(depth) & (depth > 0)]
+            if len(positive):
+                lowest, highest = min(lowest, float(np.quantile(positive, 0.002))), max(highest, float(positive.max()))
+            axis.fill_between(time_s, np.maximum(depth, 1.0), 1.0, color=colour, alpha=0.16, linewidth=0)
+            axis.plot(time_s, depth, color=colour, alpha=alpha, linewidth=1.2, label=f"within {distance}")
+        canvas.panel_label(axis, f"{label} resting near mid, quote notional, logarithmic")
+        canvas.legend_above(axis)
+    for axis in (bids, asks):
+        axis.set_yscale("log")
+        if highest > 0:
+            axis.set_ylim(max(lowest, highest * 1e-4) / 1.6, highest * 1.6)
+            _log_ticks(axis, (1.0,))
+        canvas.money_axis(axis)
+    canvas.time_axis((spread, bids, asks), float(time_s[0]), float(time_s[-1]))
+
+    before = float(market.series["time_s"][0]) < 0
+    normal_until_s = 0.0 if before else None
+    bid_1pct = depth_statistics(market.series["time_s"], market.series["bid_depth_1pct"], normal_until_s)
+    canvas.heading(
+        figure,
+        "Spread and depth",
+        f"Median spread {statistics.median_ticks:.0f} ticks ({statistics.median_bps:.2f} bp), 99th percentile "
+        f"{statistics.p99_bps:.2f} bp.  Bids within 1 %: normally {style.short_number(bid_1pct.normal)}, least "
+        f"{style.short_number(bid_1pct.least)} ({style.percent(bid_1pct.survival, 0)} of normal).",
+    )
+
+
+def _spread(axis: "Axes", time_s: canvas.Floats, bps: canvas.Floats) -> None:
+    """Median of every time bin as a line, least to largest as a band."""
+    valid = np.isfinite(bps)
+    canvas.panel_label(axis, "Spread, basis points of mid (line: median; band: least to largest)")
+    if not valid.any():
+        canvas.nothing(axis, "the book never had two sides")
+        return
+    edges = canvas.time_bins(float(time_s[0]), float(time_s[-1]), 300)
+    place = np.digitize(time_s[valid], edges)
+    cuts = np.flatnonzero(np.diff(place)) + 1
+    groups = np.split(bps[valid], cuts)
+    at_s = np.array([group[0] for group in np.split(time_s[valid], cuts)])
+    least, middle, most = (np.array([part(group) for group in groups]) for part in (np.min, np.median, np.max))
+    axis.fill_between(at_s, least, most, step="post", color=style.INK, alpha=0.18, linewidth=0)
+    axis.plot(at_s, middle, color=style.INK, linewidth=1.2, drawstyle="steps-post")
+    axis.set_yscale("log")
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    _log_ticks(axis, (1.0, 2.0, 5.0))
+
+
+def _log_ticks(axis: "Axes", multiples: tuple[float, ...]) -> None:
+    """Labels at these multiples of powers of ten (at 1, 2 and 5 where the axis spans little), no small ticks."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    low, high = axis.get_ylim()
+    wide = high / low > 300
+    axis.yaxis.set_major_locator(LogLocator(subs=multiples if wide else (1.0, 2.0, 5.0), numticks=12))
+    axis.yaxis.set_minor_locator(NullLocator())

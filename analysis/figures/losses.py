@@ -1,0 +1,143 @@
+"""Who gained and who lost: profit by population, split into trading, forced losses, fees and spot hedges."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from analysis import style
+from analysis.figures import canvas
+from analysis.load import Floats, MarketFrames
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PARTS = (
+    ("trading", style.BID, "trading"),
+    ("forced", style.FORCED_SELL, "of liquidated accounts"),
+    ("fees", "#9aa4b5", "fees"),
+    ("spot", style.FUNDAMENTAL, "spot hedges"),
+)
+
+
+@final
+@dataclass(frozen=True)
+class PopulationResult:
+    """Profit of one population over the run, quote units; the four parts add up to `total`.
+
+    `trading` (of accounts never liquidated) and `forced` (of liquidated ones) are before fees; `fees` is negative where
+    they were paid; `spot` is the profit of hedges outside the market.
+    """
+
+    population: str
+    accounts: int
+    called: int
+    liquidated: int
+    trading: float
+    forced: float
+    fees: float
+    spot: float
+
+    @property
+    def total(self) -> float:
+        """All parts together."""
+        return self.trading + self.forced + self.fees + self.spot
+
+
+def results_by_population(market: MarketFrames) -> list[PopulationResult]:
+    """Results in order of `total`, worst first.  Collateral added during the run is no profit and is taken out."""
+    accounts = market.accounts
+    if not accounts:
+        return []
+    equity: Floats = accounts["equity_end"] - accounts["equity_start"]
+    added = np.zeros(len(equity))
+    rows, amounts = market.deposits
+    place = {int(row): k for k, row in enumerate(accounts["row"])}
+    for row, amount in zip(rows, amounts, strict=True):
+        if int(row) in place:
+            added[place[int(row)]] += amount
+    before_fees = equity - added + accounts["fees_paid"]
+    populations = accounts["population"].astype(str)
+    liquidated = accounts["liquidated"].astype(bool)
+    found = []
+    for name in dict.fromkeys(populations.tolist()):
+        own = populations == name
+        found.append(
+            PopulationResult(
+                population=name,
+                accounts=int(own.sum()),
+                called=int(accounts["margin_called"][own].sum()),
+                liquidated=int(liquidated[own].sum()),
+                trading=float(before_fees[own & ~liquidated].sum()),
+                forced=float(before_fees[own & liquidated].sum()),
+                fees=-float(accounts["fees_paid"][own].sum()),
+                spot=float(accounts["spot_pnl"][own].sum()),
+            )
+        )
+    return sorted(found, key=lambda result: result.total)
+
+
+def draw(market: MarketFrames, figure: "Figure") -> None:
+    """Stacked bars a population, a mark at the sum; a small table at the right."""
+    results = results_by_population(market)
+    ((axis, table),) = canvas.panels(figure, (1.0,), widths=(4.6, 1.9), left_inches=1.9, column_gap_inches=0.2)
+    table.set_axis_off()
+    if not results:
+        canvas.heading(figure, "Profit and loss by population", "This run recorded no accounts.")
+        canvas.nothing(axis, "no accounts recorded")
+        return
+    places = np.arange(len(results), dtype=np.float64)[::-1]
+    above, below = np.zeros(len(results)), np.zeros(len(results))
+    for part, colour, label in PARTS:
+        values = np.array([getattr(result, part) for result in results], np.float64)
+        if not values.any():
+            continue
+        axis.barh(places, values, 0.62, left=np.where(values >= 0, above, below), color=colour, label=label, linewidth=0)
+        above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
+    totals = np.array([result.total for result in results])
+    axis.scatter(totals, places, 46, marker="D", color=style.INK, edgecolors="white", linewidths=1.0, zorder=5,
+                 label="sum")  # fmt: skip
+    axis.axvline(0, color=style.MUTED, linewidth=0.9)
+    axis.set_yticks(places, [result.population.replace("_", " ") for result in results], fontsize=10, color=style.INK)
+    axis.set_ylim(-0.6, len(results) - 0.4)
+    axis.grid(False, axis="y")
+    axis.spines["left"].set_visible(False)
+    reach = float(above.max() - below.min()) or 1.0
+    axis.set_xlim(float(below.min()) - 0.05 * reach, float(above.max()) + 0.05 * reach)
+    axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
+    axis.set_xlabel("profit over the run, quote units")
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=5)
+
+    table.set_ylim(axis.get_ylim())
+    table.set_xlim(0, 1)
+    top = len(results) - 0.4
+    for x, head in ((0.30, "sum"), (0.64, "accounts"), (1.0, "liquidated")):
+        table.text(x, top, head, ha="right", va="bottom", fontsize=9, color=style.MUTED)
+    for place, result in zip(places, results, strict=True):
+        share = result.liquidated / result.accounts if result.accounts else 0.0
+        colour = style.FORCED_SELL if result.total < 0 else style.INK
+        table.text(0.30, place, _signed(result.total), ha="right", va="center", fontweight="bold", color=colour)
+        table.text(0.64, place, f"{result.accounts:,}", ha="right", va="center")
+        text = f"{result.liquidated:,} ({'<1' if share < 0.01 else round(share * 100)} %)" if result.liquidated else "0"
+        table.text(1.0, place, text, ha="right", va="center", color=style.INK if result.liquidated else style.MUTED)
+    forced = sum(result.forced for result in results)
+    canvas.heading(
+        figure,
+        "Profit and loss by population",
+        f"Accounts that were liquidated: {_signed(forced)} before fees.  Fees paid by all: "
+        f"{style.short_number(-_fees(results))}.{_balance(results)}",
+    )
+
+
+def _fees(results: list[PopulationResult]) -> float:
+    return sum(min(result.fees, 0.0) for result in results)
+
+
+def _balance(results: list[PopulationResult]) -> str:
+    inside = [result.total - result.spot for result in results]
+    gross = sum(abs(amount) for amount in inside)
+    return "  Apart from spot hedges the rows add up to zero." if abs(sum(inside)) <= 1e-6 * gross else ""
+
+
+def _signed(amount: float) -> str:
+    return ("+" if amount > 0 else "-" if amount < 0 else "") + style.short_number(abs(amount))

@@ -1,0 +1,94 @@
+"""Returns: their path, their distribution against the normal, and their memory."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import style
+from analysis.figures import canvas
+from analysis.load import Floats, MarketFrames
+from analysis.market_quality import autocorrelation, excess_kurtosis, log_returns, realised_volatility
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FAST_S, SLOW_S = 1.0, 60.0
+LEAST_RETURNS = 20
+
+
+def draw(market: MarketFrames, figure: "Figure") -> None:
+    """Returns over time above; distribution and autocorrelation below."""
+    run = market.run
+    time_s, price = run["time_s"], run["mid"]
+    fast, slow = log_returns(time_s, price, FAST_S), log_returns(time_s, price, SLOW_S)
+    ((path,),) = canvas.panels(figure, (1.0,))
+    width, height = figure.get_size_inches()
+    box = path.get_position()
+    path.set_position((box.x0, box.y0 + 0.62 * box.height, box.width, 0.38 * box.height))
+    lower = box.y0, 0.47 * box.height
+    spread = figure.add_axes((box.x0, lower[0], 0.465 * box.width, lower[1]))
+    memory = figure.add_axes((box.x0 + 0.545 * box.width, lower[0], 0.455 * box.width, lower[1]))
+
+    grid_s = float(time_s[0]) + FAST_S * np.arange(1, len(fast) + 1)
+    path.plot(grid_s, fast * 1e4, color=style.BID, linewidth=0.6)
+    path.axhline(0, color=style.MUTED, linewidth=0.6)
+    canvas.panel_label(path, "Returns of mid over 1 s, basis points")
+    canvas.time_axis((path,), float(time_s[0]), float(time_s[-1]))
+    path.set_xlabel("")
+    _distribution(spread, fast, slow)
+    _memory(memory, fast)
+    one, sixty = realised_volatility(time_s, price, FAST_S), realised_volatility(time_s, price, SLOW_S)
+    canvas.heading(
+        figure,
+        "Returns",
+        f"Volatility per year {style.percent(one, 0)} from 1-s returns, {style.percent(sixty, 0)} from 1-min returns.  "
+        f"Excess kurtosis {excess_kurtosis(fast):.1f} at 1 s, {excess_kurtosis(slow):.1f} at 1 min (normal: 0).",
+    )
+
+
+def _distribution(axis: "Axes", fast: Floats, slow: Floats) -> None:
+    x = np.linspace(-8, 8, 400)
+    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=style.MUTED, linewidth=1.1, linestyle=(0, (4, 2)),
+              label="normal")  # fmt: skip
+    floor = 1e-3
+    for returns, colour, marker, label in (
+        (fast, style.BID, "o", "1 s"),
+        (slow, style.ASK, "s", "1 min"),
+    ):
+        deviation = float(returns.std()) if len(returns) else 0.0
+        if len(returns) < LEAST_RETURNS or deviation == 0.0:
+            continue
+        scaled = np.clip(returns / deviation, -8, 8)
+        counts, edges = np.histogram(scaled, 41 if len(returns) > 500 else 17, (-8.2, 8.2))
+        density = counts / (counts.sum() * np.diff(edges))
+        centers = 0.5 * (edges[1:] + edges[:-1])
+        axis.plot(centers[counts > 0], density[counts > 0], marker, color=colour, markersize=4.5, alpha=0.85, label=label)
+        floor = min(floor, float(density[counts > 0].min()) / 2)
+    axis.set_yscale("log")
+    axis.set_ylim(floor, 3)
+    axis.minorticks_off()
+    axis.set_xlim(-8.4, 8.4)
+    axis.set_xlabel("return in standard deviations (beyond 8: in the last bin)")
+    canvas.panel_label(axis, "Density, logarithmic")
+    axis.legend(loc="upper right")
+
+
+def _memory(axis: "Axes", returns: Floats) -> None:
+    lags = min(300, len(returns) // 4)
+    if lags < 2:
+        canvas.nothing(axis, "too few returns")
+        return
+    x = np.arange(1, lags + 1)
+    band = 1.96 / np.sqrt(len(returns))
+    axis.axhspan(-band, band, color=style.GRID, linewidth=0)
+    axis.axhline(0, color=style.MUTED, linewidth=0.6)
+    axis.plot(x, autocorrelation(np.abs(returns), lags), color=style.ASK, linewidth=1.4, label="size, |r|")
+    axis.plot(x, autocorrelation(returns, lags), color=style.BID, linewidth=1.1, label="return, r")
+    axis.set_xscale("log")
+    axis.set_xlim(1, lags)
+    axis.minorticks_off()
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_xlabel("lag, s")
+    canvas.panel_label(axis, "Autocorrelation of 1-s returns (grey: 95 % band of none)")
+    axis.legend(loc="upper right")

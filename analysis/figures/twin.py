@@ -1,0 +1,62 @@
+"""Twin runs: the same seed with and without forced orders, and what the forced orders added."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import style
+from analysis.figures import canvas
+from analysis.load import MarketFrames, RunFrames
+from analysis.market_quality import max_drawdown
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure") -> None:
+    """Both price paths with the difference shaded; the gap in basis points; forced volume below."""
+    run, twin = with_forced.run, without.run
+    time_s = run["time_s"]
+    first_s, last_s = float(time_s[0]), float(min(time_s[-1], twin["time_s"][-1]))
+    (top,), (gap,), (flow,) = canvas.panels(figure, (4.0, 1.1, 1.1), gap_inches=0.34)
+    forced_price = run["last"]
+    calm_price = np.interp(time_s, twin["time_s"][np.isfinite(twin["last"])], twin["last"][np.isfinite(twin["last"])])
+    top.plot(time_s, run["fundamental"], color=style.FUNDAMENTAL, linewidth=1.0, linestyle=(0, (4, 2)),
+             label="fundamental")  # fmt: skip
+    top.plot(time_s, calm_price, color=style.BID, linewidth=1.4, label="forced orders off")
+    top.plot(time_s, forced_price, color=style.FORCED_SELL, linewidth=1.4, label="forced orders on")
+    top.fill_between(time_s, forced_price, calm_price, where=forced_price < calm_price, color=style.FORCED_SELL,
+                     alpha=0.17, linewidth=0, interpolate=True, label="lower because of them")  # fmt: skip
+    top.fill_between(time_s, forced_price, calm_price, where=forced_price >= calm_price, color=style.FORCED_BUY,
+                     alpha=0.17, linewidth=0, interpolate=True, label="higher because of them")  # fmt: skip
+    canvas.price_axis(top)
+    canvas.panel_label(top, "Last price, quote units")
+    canvas.legend_above(top)
+    difference = (forced_price / calm_price - 1.0) * 1e4
+    gap.plot(time_s, difference, color=style.INK, linewidth=1.0)
+    gap.axhline(0, color=style.MUTED, linewidth=0.6)
+    gap.locator_params(axis="y", nbins=4)
+    canvas.panel_label(gap, "Difference, basis points")
+
+    edges = canvas.time_bins(first_s, last_s, 160)
+    fills = with_forced.fills
+    forced = fills.select(fills.forced)
+    canvas.signed_flow(
+        flow, edges, forced.time_s, forced.notional, forced.side, style.FORCED_BUY, style.FORCED_SELL
+    )  # fmt: skip
+    canvas.panel_label(flow, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
+    canvas.time_axis((top, gap, flow), first_s, last_s)
+
+    deep, shallow = max_drawdown(forced_price).fraction, max_drawdown(twin["last"]).fraction
+    ratio = f"amplification {deep / shallow:.2f}" if shallow > 0 else "no fall without them"
+    canvas.heading(
+        figure,
+        "What the forced orders added",
+        f"Largest fall {style.percent(deep)} with forced orders, {style.percent(shallow)} without: {ratio}.  "
+        f"Largest difference {np.nanmin(difference):.0f} bp.",
+    )
+
+
+def same_question(first: RunFrames, second: RunFrames) -> bool:
+    """True where two runs have a seed and a first market in common, so that their difference is a cause."""
+    return first.seed == second.seed and first.first.name == second.first.name

@@ -1,0 +1,61 @@
+"""What waits to be forced, and how far away: numbers from the recorded liquidation maps.
+
+Fuel is forced notional by distance from the price; depth is the resting notional that would have to absorb it.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.load import LiquidationMap
+
+Floats = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class Fuel:
+    """Notional within `distance` (a fraction) of a price, quote units.
+
+    Below the price: `long_notional` waits to be sold, into `bid_depth`; above: `short_notional` to be bought, out of
+    `ask_depth`.  The ratios are fuel / depth: above 1, a fall through the whole distance forces more than rests there
+    (the pressure index PI of docs/model.md).
+    """
+
+    distance: float
+    long_notional: float
+    short_notional: float
+    bid_depth: float
+    ask_depth: float
+
+    @property
+    def long_ratio(self) -> float:
+        """Forced sales per unit of bids within the distance."""
+        return self.long_notional / self.bid_depth if self.bid_depth > 0 else float("nan")
+
+    @property
+    def short_ratio(self) -> float:
+        """Forced purchases per unit of asks within the distance."""
+        return self.short_notional / self.ask_depth if self.ask_depth > 0 else float("nan")
+
+
+def within(edges: Floats, notional: Floats, low: float, high: float) -> float:
+    """Notional between two prices; a bin that is cut by a bound counts by the part inside (uniform in the bin)."""
+    inside = np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0.0, None)
+    return float(np.sum(notional * inside / np.diff(edges)))
+
+
+def fuel_near(levels: LiquidationMap, price: float, distance: float, at_s: float = 0.0) -> Fuel:
+    """Fuel and depth within `distance` of `price` on the last map at or before `at_s` (the first map if none)."""
+    row = max(int(np.searchsorted(levels.time_s, at_s, side="right")) - 1, 0)
+    edges = levels.price_edges
+    low, high = price * (1.0 - distance), price * (1.0 + distance)
+    return Fuel(
+        distance=distance,
+        long_notional=within(edges, levels.long_notional[row], low, price),
+        short_notional=within(edges, levels.short_notional[row], price, high),
+        bid_depth=within(edges, levels.bid_depth[row], low, price),
+        ask_depth=within(edges, levels.ask_depth[row], price, high),
+    )

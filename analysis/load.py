@@ -1,0 +1,365 @@
+"""Reads a run directory into dictionaries of numpy columns.
+
+A run directory copied from another machine is all that is needed: no model code is imported.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.contract import ContractSpec
+from sim.records import Cause, EventKind
+from sim.run_directory import RunDirectoryError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Columns = dict[str, NDArray[Any]]
+"""One table: column name -> array, all of one length."""
+
+EVENT_COLUMNS = (
+    "time_ns", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind", "side", "cause",
+)  # fmt: skip
+"""Columns of `EVENT` that analysis uses."""
+
+DRAWN_KINDS = (EventKind.FILL, EventKind.MARGIN_CALL, EventKind.ADL, EventKind.TAKEOVER, EventKind.DEPOSIT)
+"""Kinds of event that analysis uses; quotes and cancels stay on disk."""
+
+SECOND_NS = 1_000_000_000
+
+
+@final
+@dataclass(frozen=True)
+class Fills:
+    """Every match of two orders, in time order.
+
+    `time_s` from the end of the warm-up; `price` and `notional` in quote units; `side` and `cause` of the aggressor;
+    `account` is the aggressor's row and `maker_account` the resting side's.
+    """
+
+    time_s: Floats
+    price: Floats
+    notional: Floats
+    side: Ints
+    cause: Ints
+    account: Ints
+    maker_account: Ints
+
+    @property
+    def forced(self) -> Bools:
+        """True where the aggressor was a liquidation order or the insurance fund unwinding."""
+        return (self.cause == Cause.LIQUIDATION) | (self.cause == Cause.TAKEOVER)
+
+    def select(self, mask: Bools) -> "Fills":
+        """The fills where `mask` is true."""
+        return Fills(**{name: getattr(self, name)[mask] for name in self.__dataclass_fields__})
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+
+@final
+@dataclass(frozen=True)
+class MarginCalls:
+    """Margin calls, in time order: `side` is +1 where a long was called; `notional` at the mark, quote units."""
+
+    time_s: Floats
+    mark: Floats
+    notional: Floats
+    side: Ints
+    account: Ints
+
+
+@final
+@dataclass(frozen=True)
+class LiquidationMap:
+    """Sampled maps of one market: T times, B price bins; every array (T, B) holds quote notional per bin.
+
+    `long_notional`/`short_notional`: forced notional waiting, by liquidation price.  `bid_depth`/`ask_depth`: resting
+    orders, by price.  `price_edges` (B + 1) in quote units.
+    """
+
+    time_s: Floats
+    price_edges: Floats
+    long_notional: Floats
+    short_notional: Floats
+    bid_depth: Floats
+    ask_depth: Floats
+
+    @property
+    def price_centers(self) -> Floats:
+        """Middle of every price bin."""
+        return 0.5 * (self.price_edges[1:] + self.price_edges[:-1])
+
+    @property
+    def bin_width(self) -> float:
+        """Median width of a price bin, quote units."""
+        return float(np.median(np.diff(self.price_edges)))
+
+
+@final
+@dataclass(frozen=True)
+class MarketFrames:
+    """Everything one run recorded of one market.  `series` includes the warm-up (`time_s` < 0)."""
+
+    name: str
+    contract: ContractSpec
+    series: Columns
+    accounts: Columns
+    map: LiquidationMap | None
+    event_files: tuple[Path, ...]
+    start_ns: int
+    """Clock of the events at the end of the warm-up."""
+
+    @cached_property
+    def run(self) -> Columns:
+        """`series` from the end of the warm-up on."""
+        after = self.series["time_s"] >= 0
+        return {name: column[after] for name, column in self.series.items()} if after.any() else self.series
+
+    @cached_property
+    def events(self) -> Columns:
+        """Events of the kinds in `DRAWN_KINDS`, plus the column `time_s` (0 = end of the warm-up)."""
+        events = _read_events(self.event_files)
+        events["time_s"] = (events["time_ns"] - self.start_ns) / SECOND_NS
+        return events
+
+    @cached_property
+    def fills(self) -> Fills:
+        """All fills, the warm-up included."""
+        rows = self._of_kind(EventKind.FILL)
+        return Fills(
+            time_s=rows["time_s"],
+            price=rows["price_ticks"] * self.contract.to_price(1.0),
+            notional=self._notional(rows["price_ticks"], rows["quantity_lots"]),
+            side=rows["side"].astype(np.int64),
+            cause=rows["cause"].astype(np.int64),
+            account=rows["account"].astype(np.int64),
+            maker_account=rows["maker_account"].astype(np.int64),
+        )
+
+    @cached_property
+    def margin_calls(self) -> MarginCalls:
+        """All margin calls, the warm-up included."""
+        rows = self._of_kind(EventKind.MARGIN_CALL)
+        return MarginCalls(
+            time_s=rows["time_s"],
+            mark=rows["mark_ticks"] * self.contract.to_price(1.0),
+            notional=self._notional(rows["mark_ticks"], rows["quantity_lots"]),
+            side=rows["side"].astype(np.int64),
+            account=rows["account"].astype(np.int64),
+        )
+
+    @cached_property
+    def deposits(self) -> tuple[Ints, Floats]:
+        """Rows and amounts (quote) of collateral put in after the warm-up."""
+        rows = self._of_kind(EventKind.DEPOSIT)
+        late = rows["time_s"] > 0
+        return rows["account"][late].astype(np.int64), rows["money"][late] * self.contract.to_amount(1)
+
+    def _of_kind(self, kind: EventKind) -> Columns:
+        chosen = self.events["kind"] == kind
+        return {name: column[chosen] for name, column in self.events.items()}
+
+    def _notional(self, price_ticks: NDArray[Any], lots: NDArray[Any]) -> Floats:
+        return price_ticks.astype(np.float64) * lots * self.contract.notional_per_lot(1.0)
+
+
+@final
+@dataclass(frozen=True)
+class RunFrames:
+    """One run directory: headline numbers, provenance, the resolved scenario and the frames of every market."""
+
+    path: Path
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    scenario: Mapping[str, Any]
+    scenario_text: str
+    markets: Mapping[str, MarketFrames]
+
+    @property
+    def first(self) -> MarketFrames:
+        """The first market of the scenario."""
+        return next(iter(self.markets.values()))
+
+    @property
+    def name(self) -> str:
+        """Name of the run, for titles."""
+        return str(self.summary.get("name") or self.summary.get("scenario") or self.path.name)
+
+    @property
+    def seed(self) -> str:
+        """Seed, for titles."""
+        return str(self.summary.get("seed", "?"))
+
+    @property
+    def question(self) -> str:
+        """What the scenario asks: its `question` or `description`, else the comment its file begins with."""
+        for key in ("question", "description"):
+            text = self.scenario.get(key)
+            if isinstance(text, str) and text.strip():
+                return " ".join(text.split())
+        return leading_comment(self.scenario_text)
+
+
+def load_run(path: str | Path) -> RunFrames:
+    """Read a run directory.  Events are read when first asked for.
+
+    Raises `RunDirectoryError` with one message when `path` is not a complete run directory.
+    """
+    directory = Path(path)
+    if not directory.exists():
+        raise RunDirectoryError(f"{directory}: no such run; `marginquake list runs` shows what there is")
+    needed = ("summary.json", "series.parquet", "accounts.parquet", "scenario.resolved.yaml")
+    missing = [name for name in needed if not (directory / name).is_file()]
+    if missing:
+        raise RunDirectoryError(f"{directory}: not a run directory: {', '.join(missing)} missing")
+    try:
+        return _load(directory)
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, RunDirectoryError):
+            raise
+        raise RunDirectoryError(f"{directory}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def leading_comment(text: str) -> str:
+    """The comment lines a YAML file begins with, as one paragraph."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            lines.append(stripped.lstrip("#").strip())
+        elif stripped:
+            break
+        elif lines:
+            break
+    return " ".join(line for line in lines if line and not line.startswith("yaml-language-server"))
+
+
+def _load(directory: Path) -> RunFrames:
+    manifest_file = directory / "manifest.json"
+    manifest = json.loads(manifest_file.read_text()) if manifest_file.is_file() else {}
+    scenario = _read_yaml(directory / "scenario.resolved.yaml")
+    verbatim = directory / "scenario.yaml"
+    series = _split(_read_parquet([directory / "series.parquet"]))
+    accounts = _split(_read_parquet([directory / "accounts.parquet"]))
+    maps = _read_maps(directory / "liquidation_map.npz")
+    start_ns = int(manifest.get("start_ns", 0))
+    markets = {
+        name: MarketFrames(
+            name=name,
+            contract=_contract_of(scenario, name, directory),
+            series=columns,
+            accounts=accounts.get(name, {}),
+            map=maps.get(name),
+            event_files=tuple(sorted((directory / "events").glob(f"{name}-*.parquet"))),
+            start_ns=start_ns,
+        )
+        for name, columns in series.items()
+    }
+    if not markets:
+        raise RunDirectoryError(f"{directory}: series.parquet has no rows")
+    return RunFrames(
+        path=directory,
+        summary=json.loads((directory / "summary.json").read_text()),
+        manifest=manifest,
+        scenario=scenario,
+        scenario_text=verbatim.read_text() if verbatim.is_file() else "",
+        markets=markets,
+    )
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = yaml.load(path.read_text(), Loader=loader)  # a safe loader, the C one where it was built
+    if not isinstance(data, dict):
+        raise RunDirectoryError(f"{path}: not a mapping")
+    return data
+
+
+def _read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Columns:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Not pq.read_table: it imports pyarrow.dataset, and with it pandas, which costs a second.
+    tables = [pq.ParquetFile(path).read(columns=list(columns) if columns else None) for path in paths]
+    table = pa.concat_tables(tables)
+    return {name: table.column(name).to_numpy() for name in table.column_names}
+
+
+def _read_events(paths: Sequence[Path]) -> Columns:
+    if not paths:
+        return {name: np.zeros(0, np.int64) for name in EVENT_COLUMNS}
+    parts: list[Columns] = []
+    for path in paths:
+        part = _read_parquet([path], EVENT_COLUMNS)
+        chosen = np.isin(part["kind"], [int(kind) for kind in DRAWN_KINDS])
+        parts.append({name: column[chosen] for name, column in part.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in EVENT_COLUMNS}
+
+
+def _split(table: Columns) -> dict[str, Columns]:
+    """One table a market, in order of first appearance."""
+    markets = table["market"].astype(str)
+    names = list(dict.fromkeys(markets.tolist()))
+    tables: dict[str, Columns] = {}
+    for name in names:
+        chosen = markets == name
+        tables[name] = {key: column[chosen] for key, column in table.items() if key != "market"}
+    return tables
+
+
+def _read_maps(path: Path) -> dict[str, LiquidationMap]:
+    if not path.is_file():
+        return {}
+    keys = ("time_s", "price_edges", "long_notional", "short_notional", "bid_depth", "ask_depth")
+    with np.load(path, allow_pickle=False) as archive:
+        names = [str(name) for name in archive["markets"]]
+        return {
+            name: LiquidationMap(**{key: np.asarray(archive[f"{name}/{key}"], np.float64) for key in keys})
+            for name in names
+            if f"{name}/time_s" in archive.files
+        }
+
+
+def _contract_of(scenario: Mapping[str, Any], market: str, directory: Path) -> ContractSpec:
+    """The contract of `market`, wherever the resolved scenario keeps it."""
+    found = list(_contracts(scenario, ()))
+    if not found:
+        raise RunDirectoryError(f"{directory}: scenario.resolved.yaml names no contract (tick_size, lot_size)")
+    fields = next((fields for path, fields in found if market in path), found[0][1])
+    return ContractSpec(
+        name=market,
+        tick_size=_decimal(fields["tick_size"]),
+        lot_size=_decimal(fields["lot_size"]),
+        multiplier=_decimal(fields.get("multiplier", 1)),
+        money_unit=_decimal(fields.get("money_unit", "1e-6")),
+        # The run has been: the overflow bounds that a scenario is checked against do not matter for reading it.
+        max_price_ticks=1,
+        max_position_lots=1,
+    )
+
+
+def _contracts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    if isinstance(node, Mapping):
+        here = (*path, str(node["name"])) if isinstance(node.get("name"), str) else path
+        if "tick_size" in node and "lot_size" in node:
+            yield here, node
+        for key, child in node.items():
+            yield from _contracts(child, (*here, str(key)))
+    elif isinstance(node, list):
+        for child in node:
+            yield from _contracts(child, path)
+
+
+def _decimal(value: Any) -> Decimal:
+    return Decimal(str(value))

@@ -1,0 +1,89 @@
+"""Draws the figures of a run into its directory.  Headless: no display, no global state of matplotlib's pyplot."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis import style
+from analysis.figures import FIGURES
+from analysis.load import MarketFrames, RunDirectoryError, RunFrames, load_run
+
+if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+MAX_BYTES = 300_000
+"""Figures larger than this are stored with a palette of 256 colours."""
+
+
+def plot_run(run: str | Path | RunFrames, figure: str | None = None) -> list[Path]:
+    """Draw all figures (or one) of a run as PNG files in its `figures/`; returns their paths.
+
+    The first market's files carry the figure's name; other markets' also `-<market>`.
+    """
+    if figure is not None and figure not in FIGURES:
+        raise RunDirectoryError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")
+    frames = run if isinstance(run, RunFrames) else load_run(run)
+    names = list(FIGURES) if figure is None else [figure]
+    written = []
+    for position, market in enumerate(frames.markets.values()):
+        for name in names:
+            path = frames.path / "figures" / (f"{name}.png" if position == 0 else f"{name}-{market.name}.png")
+            written.append(draw_figure(market, name, path, label(frames, market)))
+    return written
+
+
+def draw_figure(market: MarketFrames, name: str, path: Path, source: str) -> Path:
+    """Draw one figure of one market; `source` is the small print at its top right."""
+    picture = FIGURES[name]
+    return render(lambda figure: picture.draw(market, figure), path, picture.height_inches, picture.dark, source)
+
+
+def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFrames, path: str | Path) -> Path:
+    """Overlay a run and its twin without forced orders (same seed): what the forced orders added."""
+    first = run_with if isinstance(run_with, RunFrames) else load_run(run_with)
+    second = run_without if isinstance(run_without, RunFrames) else load_run(run_without)
+    from analysis.figures.twin import draw_twin, same_question
+
+    if not same_question(first, second):
+        raise RunDirectoryError(f"{first.path} and {second.path} are no twins: seed or market differ")
+    return render(
+        lambda figure: draw_twin(first.first, second.first, figure), Path(path), 6.6, False, label(first, first.first)
+    )
+
+
+def label(frames: RunFrames, market: MarketFrames) -> str:
+    """Small print: scenario, market if there are several, seed."""
+    names: Sequence[str] = (frames.name, market.name) if len(frames.markets) > 1 else (frames.name,)
+    return f"{'  '.join(names)}  seed {frames.seed}"
+
+
+def render(
+    draw: "Callable[[Figure], None]", path: Path, height_inches: float, dark: bool, source: str
+) -> Path:
+    """Run `draw` on an empty figure in the light or dark theme and write it as PNG."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with matplotlib.rc_context(style.DARK if dark else style.LIGHT):
+        figure = Figure(figsize=(style.WIDTH_INCHES, height_inches), dpi=style.DPI)
+        canvas = FigureCanvasAgg(figure)
+        draw(figure)
+        figure.text(
+            1 - 0.3 / style.WIDTH_INCHES, 1 - 0.34 / height_inches, source, ha="right", va="center", fontsize=9,
+            color=style.NIGHT_MUTED if dark else style.MUTED,
+        )  # fmt: skip
+        canvas.draw()
+    _write_png(canvas, path)
+    return path
+
+
+def _write_png(canvas: "FigureCanvasAgg", path: Path) -> None:
+    from PIL import Image
+
+    image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+    image.save(path, compress_level=6)
+    if path.stat().st_size > MAX_BYTES:
+        image.quantize(256, dither=Image.Dither.NONE).save(path, compress_level=9)

@@ -1,0 +1,1 @@
+"""Plain scripts that print a table; run as `python -m benchmarks.<name>`."""

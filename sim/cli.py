@@ -1,0 +1,404 @@
+"""`marginquake`: the command line.  Heavy imports stay inside the commands, so that `--help` answers at once.
+
+Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of the user's (scenario, option, name);
+130 interrupted.  Whatever happens, no run directory is left half-written.
+"""
+
+import contextlib
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sim.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.api import RunProgress
+
+app = typer.Typer(
+    name="marginquake",
+    help="Simulate margin-call clusters and liquidation cascades on a limit order book.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
+RUNS = Path("runs")
+SCENARIOS = Path("scenarios")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone: `marginquake list | head -1`
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"marginquake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Simulate margin-call clusters and liquidation cascades on a limit order book."""
+
+
+@app.command()
+def run(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Instead of the scenario's seed.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
+    ] = None,
+    out: RunsFolder = RUNS,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the run directory.")] = None,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Take the same run if it is already there.")] = False,
+    check_invariants: Annotated[
+        bool, typer.Option("--check-invariants", help="Check conservation and the book after every step (slow).")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the run directory.")] = False,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures and report.")] = False,
+    verbose: Verbose = False,
+    log_file: Annotated[Path | None, typer.Option(metavar="F", help="Write the log to a file as well.")] = None,
+) -> None:
+    """Run one scenario; the last line of stdout is the run directory."""
+    with _errors(verbose), _logging(verbose, log_file):
+        _check_scenario_file(scenario)
+        from sim import api
+
+        loaded = api.load_scenario(scenario, overrides or ())
+        with _progress_bar(loaded.name, shown=not quiet) as progress:
+            result = api.run(loaded, seed, out, name, reuse, check_invariants, progress, figures=not no_figures)
+        if not quiet:
+            _print_scorecard(result.path)
+        print(result.path, flush=True)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.")],
+    verbose: Verbose = False,
+) -> None:
+    """Check scenario files; every problem of every file is shown."""
+    with _errors(verbose):
+        from sim import api
+        from sim.scenario import ScenarioError
+
+        problems = 0
+        for file in files:
+            try:
+                _check_scenario_file(file)
+                api.load_scenario(file)
+            except (ScenarioError, UserError) as error:
+                problems += 1
+                print(error, file=sys.stderr)
+            else:
+                print(f"{file}: ok")
+        if problems:
+            raise typer.Exit(2)
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="F", help="Write to a file.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the JSON schema of scenario files, for completion in editors."""
+    with _errors(verbose):
+        import json
+
+        from agents import AGENT_TYPES
+        from sim.scenario import scenario_schema
+
+        text = json.dumps(scenario_schema(AGENT_TYPES), indent=2) + "\n"
+        if output is None:
+            print(text, end="")
+        else:
+            try:
+                output.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise UserError(f"--output {output}: {error.strerror}") from error
+            print(output)
+
+
+@app.command("list")
+def list_command(
+    what: Annotated[str, typer.Argument(metavar="[scenarios|runs]", help="What to list; default both.")] = "all",
+    out: RunsFolder = RUNS,
+    verbose: Verbose = False,
+) -> None:
+    """List the scenarios at hand and the runs made, newest last."""
+    with _errors(verbose):
+        if what not in ("all", "scenarios", "runs"):
+            raise UserError(f"list {what}: say 'scenarios' or 'runs'")
+        if what in ("all", "scenarios"):
+            _list_scenarios()
+        if what in ("all", "runs"):
+            _list_runs(out)
+
+
+@app.command()
+def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
+    """Print the scorecard and provenance of a run."""
+    with _errors(verbose):
+        from sim.run_directory import find_run, read_manifest
+
+        path = find_run(run, out)
+        _print_scorecard(path)
+        manifest = read_manifest(path)
+        for key in ("created_utc", "seed", "overrides", "event_digest", "software_version", "git_commit", "command"):
+            value = manifest.get(key)
+            print(f"{key:17}{' '.join(value) if isinstance(value, list) else value}")
+        print(path)
+
+
+@app.command()
+def plot(
+    run: RunArgument,
+    figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure; default all.")] = None,
+    out: RunsFolder = RUNS,
+    verbose: Verbose = False,
+) -> None:
+    """Draw the figures of a run again; prints their paths."""
+    with _errors(verbose):
+        from analysis.plots import plot_run
+        from sim.run_directory import find_run
+
+        for path in plot_run(find_run(run, out), figure):
+            print(path)
+
+
+@app.command()
+def report(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
+    """Write the report of a run again; prints its path."""
+    with _errors(verbose):
+        from analysis.report import write_report
+        from sim.run_directory import find_run
+
+        print(write_report(find_run(run, out)))
+
+
+@app.command()
+def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbose: Verbose = False) -> None:
+    """Run a run again and compare the event digests; exit 1 if they differ."""
+    with _errors(verbose):
+        from sim import api
+        from sim.run_directory import find_run
+
+        path = find_run(run, out)
+        with _progress_bar(path.name, shown=not quiet) as progress:
+            recorded, again = api.replay(path, progress)
+        print(f"recorded  {recorded}")
+        print(f"replayed  {again}")
+        if recorded != again:
+            print(f"{path}: the replay gave other events", file=sys.stderr)
+            raise typer.Exit(1)
+        print("same events")
+
+
+@app.command()
+def clean(
+    keep: Annotated[int, typer.Option(min=0, metavar="N", help="How many of the newest runs to keep.")],
+    out: RunsFolder = RUNS,
+    verbose: Verbose = False,
+) -> None:
+    """Delete all but the newest runs, and what killed runs left behind."""
+    with _errors(verbose):
+        from sim.run_directory import clean_runs
+
+        for path in clean_runs(out, keep):
+            print(f"deleted {path}")
+
+
+class UserError(Exception):
+    """A mistake in what was asked for; the message says which and what to do."""
+
+
+@contextlib.contextmanager
+def _errors(verbose: bool) -> Iterator[None]:
+    """Turn every way of failing into one message on stderr and the right exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # every failure ends here, as one message
+        users = _is_users(error)
+        if users:
+            print(error, file=sys.stderr)
+        elif verbose:
+            traceback.print_exc()
+        else:
+            print(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
+        logging.getLogger("marginquake").debug("failed", exc_info=error)
+        raise typer.Exit(2 if users else 1) from None
+
+
+def _is_users(error: Exception) -> bool:
+    """True for a mistake of the user's, False for a failing simulation."""
+    from sim.run_directory import RunDirectoryError
+
+    if isinstance(error, UserError | RunDirectoryError):
+        return True
+    scenario_module = sys.modules.get("sim.scenario")  # if it was never imported, it raised nothing
+    return scenario_module is not None and isinstance(error, scenario_module.ScenarioError)
+
+
+def _check_scenario_file(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a scenario file")
+    if not path.is_file():
+        near = sorted(SCENARIOS.glob(f"{path.stem}*.yaml")) if SCENARIOS.is_dir() else []
+        hint = f"; did you mean {near[0]}?" if near else "; `marginquake list scenarios` shows what is there"
+        raise UserError(f"{path}: no such file{hint}")
+
+
+@contextlib.contextmanager
+def _logging(verbose: bool, log_file: Path | None) -> Iterator[None]:
+    logger = logging.getLogger("marginquake")
+    handlers: list[logging.Handler] = []
+    if verbose:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[0].setLevel(logging.INFO)
+    if log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"--log-file {log_file}: {error.strerror}") from error
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    if handlers:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], None] | None"]:
+    """A bar on stderr: simulated time, events a second, open interest, margin calls so far."""
+    if not shown:
+        yield None
+        return
+    import time
+
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=_console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, facts="compiling and building the market")
+        started: list[float] = []
+
+        def update(seen: "RunProgress") -> None:
+            now = time.perf_counter()
+            started[:] = started or [now]
+            elapsed = now - started[0]
+            rate = seen.events / elapsed if elapsed > 0 else 0.0
+            facts = (
+                f"{_clock(seen.simulated_s)}  {_short(rate)} events/s  OI {_short(seen.open_interest)}"
+                f"  {seen.margin_calls:,} calls"
+            )
+            bar.update(task, total=seen.steps_total, completed=seen.step, facts=facts)
+
+        yield update
+
+
+def _console(stderr: bool) -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _print_scorecard(path: Path) -> None:
+    from rich.table import Table
+
+    from analysis.scorecard import scorecard_rows
+    from sim.run_directory import read_summary
+
+    table = Table(title=path.name, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in scorecard_rows(read_summary(path)):
+        table.add_row(*(str(cell) for cell in row))
+    _console(stderr=False).print(table)
+    if (path / "report.html").is_file():
+        print(f"Open the report: {path / 'report.html'}")
+
+
+def _list_scenarios() -> None:
+    from sim import api
+    from sim.scenario import ScenarioError
+
+    files = sorted(SCENARIOS.glob("*.yaml")) if SCENARIOS.is_dir() else []
+    if not files:
+        print("no scenarios/*.yaml here", file=sys.stderr)
+    for file in files:
+        try:
+            question = " ".join(api.load_scenario(file).question.split())
+        except ScenarioError as error:
+            question = f"(invalid: {str(error).splitlines()[0]})"
+        print(f"{file}  {question}")
+
+
+def _list_runs(out: Path) -> None:
+    from sim.run_directory import list_runs, read_summary
+
+    runs = list_runs(out)
+    if not runs:
+        print(f"no runs under {out}", file=sys.stderr)
+    for path in runs:
+        summary: dict[str, Any] = read_summary(path)
+        fall, calls = summary.get("max_drawdown_fraction"), summary.get("margin_calls")
+        facts = f"{calls:,} margin calls" if isinstance(calls, int) else ""
+        facts += f", largest fall {fall:.1%}" if isinstance(fall, float) else ""
+        print(f"{path}  {facts}")
+
+
+def _clock(seconds: float) -> str:
+    """-0:05:00 is five minutes before the end of warm-up."""
+    whole = abs(int(seconds))
+    return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _short(value: float) -> str:
+    """1234567 as 1.2M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.1f}{unit}"
+    return f"{value:.0f}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The frozen blocks of a resolved scenario that describe a market.  `sim.scenario` reads them from YAML.
+
+Every duration is int nanoseconds after loading; a fraction is a float; an amount is in quote currency.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from sim.units import Amount, DataFile, Duration, Fraction
+
+SECOND = 1_000_000_000
+
+
+class Block(BaseModel):
+    """A typo is an error, never a default; a loaded block never changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ContractConfig(Block):
+    """A linear perpetual."""
+
+    type: Literal["linear"] = "linear"
+    initial_price: float = Field(100_000.0, gt=0, description="Price at the start, quote units")
+    tick_size: float = Field(1.0, gt=0, description="Smallest price step, quote units")
+    lot_size: float = Field(0.001, gt=0, description="Smallest quantity, base units")
+    multiplier: float = Field(1.0, gt=0)
+    money_unit: float = Field(1e-6, gt=0, description="Smallest amount of money, quote units")
+    max_price_multiple: float = Field(2.0, gt=1, description="The ladder ends at this multiple of initial_price")
+    max_position_lots: int = Field(50_000_000, gt=0)
+
+
+class Bracket(Block):
+    """One row of a venue's notional brackets; the deduction is derived (docs/model.md, eq. 5)."""
+
+    notional_cap: Amount = Field(gt=0, description="Upper end of the bracket, quote units")
+    max_leverage: float = Field(gt=0)
+    maintenance: Fraction = Field(gt=0, lt=1, description="Maintenance margin rate")
+
+
+BTCUSDT_2024 = (
+    (50e3, 125, 0.004), (600e3, 100, 0.005), (3e6, 75, 0.0065), (12e6, 50, 0.01), (70e6, 25, 0.02), (100e6, 20, 0.025),
+    (230e6, 10, 0.05), (480e6, 5, 0.1), (600e6, 4, 0.125), (800e6, 3, 0.15), (1.2e9, 2, 0.25), (1.8e9, 1, 0.5),
+)  # fmt: skip
+"""Binance USD-M BTCUSDT brackets, 2024-10-24 (freqtrade's snapshot of the exchange table)."""
+
+
+def default_brackets() -> tuple[Bracket, ...]:
+    """The BTCUSDT table of 2024-10-24."""
+    return tuple(Bracket(notional_cap=c, max_leverage=lev, maintenance=m) for c, lev, m in BTCUSDT_2024)
+
+
+class MarkConfig(Block):
+    """The price that margin is reckoned at."""
+
+    rule: str = Field("median_of_three", description="Name in sim.prices.MARK_RULES")
+    period: Duration = Field(1 * SECOND, gt=0)
+    basis_window: Duration = Field(30 * SECOND, gt=0, description="Window of the moving average of mid - index")
+
+
+class FundingConfig(Block):
+    """Payments between longs and shorts that hold the perpetual to its index."""
+
+    enabled: bool = True
+    rule: str = Field("clamped_premium", description="Name in sim.prices.FUNDING_RULES")
+    interval: Duration = Field(8 * 3600 * SECOND, gt=0)
+    interest: Fraction = Field(0.0001, description="Interest per 8 h")
+    clamp: Fraction = Field(0.0005, ge=0)
+    cap: Fraction = Field(0.02, ge=0, description="Largest absolute rate of one payment")
+    impact_notional: Amount = Field(20_000.0, gt=0)
+    sample_period: Duration = Field(5 * SECOND, gt=0)
+
+
+class FeeConfig(Block):
+    """Fractions of notional; a negative maker fee is a rebate."""
+
+    maker: Fraction = 0.0002
+    taker: Fraction = 0.0005
+    liquidation: Fraction = Field(0.0125, ge=0, description="Of liquidated notional, at most the equity left")
+
+
+class InsuranceConfig(Block):
+    """The fund that stands behind bankrupt positions."""
+
+    initial: Amount = Field(5e6, ge=0)
+
+
+class AdlConfig(Block):
+    """Auto-deleveraging, the last step of the waterfall."""
+
+    ranking: str = Field("binance", description="Name in sim.waterfall.ADL_RANKINGS")
+
+
+class VenueConfig(Block):
+    """One venue's rules for one market."""
+
+    brackets: tuple[Bracket, ...] = Field(default_factory=default_brackets, min_length=1)
+    mark: MarkConfig = MarkConfig()
+    funding: FundingConfig = FundingConfig()
+    fees: FeeConfig = FeeConfig()
+    insurance: InsuranceConfig = InsuranceConfig()
+    adl: AdlConfig = AdlConfig()
+    price_band: Fraction | None = Field(0.1, gt=0, description="Orders may not trade further than this from the mark")
+    self_trade_prevention: Literal["cancel_maker", "cancel_taker"] = "cancel_maker"
+
+
+class LiquidationConfig(Block):
+    """The liquidation engine: when it looks, how much it can do, what it sends."""
+
+    enabled: bool = True
+    procedure: str = Field("full", description="Name in agents.liquidation_engine.PROCEDURES: full, sliced")
+    monitor_period: Duration = Field(1 * SECOND, gt=0)
+    capacity: int = Field(50, gt=0, description="Accounts handled in one scan")
+    latency: Duration = Field(20_000_000, ge=0)
+    order_bound: Literal["bankruptcy", "none"] | Fraction = Field(
+        "bankruptcy", description="Worst price of a liquidation order: bankruptcy price, none, or fraction from mark"
+    )
+    takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
+    slice_fraction: Fraction = Field(0.2, gt=0, le=1)
+    slice_cooldown: Duration = Field(30 * SECOND, ge=0)
+    slice_min_notional: Amount = Field(100_000.0, ge=0, description="Smaller positions are closed whole")
+    unwind_bound: Fraction = Field(0.05, gt=0, description="Price bound of the fund's own orders, from the mark")
+
+
+class JumpConfig(Block):
+    """Merton jumps of the fundamental."""
+
+    per_day: float = Field(ge=0)
+    mean: Fraction = 0.0
+    deviation: Fraction = Field(0.01, ge=0)
+
+
+class StochasticVolatilityConfig(Block):
+    """Log-volatility as an Ornstein-Uhlenbeck process; the mean of the variance stays that of `volatility`."""
+
+    deviation: float = Field(0.4, ge=0, description="Stationary standard deviation of log-volatility")
+    time_scale: Duration = Field(20_000 * SECOND, gt=0)
+
+
+class GbmConfig(Block):
+    """Geometric Brownian motion with optional jumps and stochastic volatility."""
+
+    type: Literal["gbm"] = "gbm"
+    volatility: Fraction = Field(0.6, ge=0, description="Per year")
+    drift: Fraction = Field(0.0, description="Per year")
+    jumps: JumpConfig | None = None
+    stochastic_volatility: StochasticVolatilityConfig | None = None
+
+
+class ReplayConfig(Block):
+    """A real path from CSV; between its points a seeded Brownian bridge."""
+
+    type: Literal["replay"] = "replay"
+    file: DataFile = Field(description="CSV, relative to the scenario file")
+    time_column: str = "time"
+    price_column: str = "price"
+    start: str | None = Field(None, description="First time used; default the first of the file")
+    rescale: bool = Field(True, description="Scale so that the path starts at contract.initial_price")
+    bridge_volatility: Fraction = Field(0.6, ge=0, description="Per year, of the bridge between points; 0 = lines")
+
+
+class ShockConfig(Block):
+    """A declared move of the outside fundamental: `log_return` spread evenly over `over`, from `at` on."""
+
+    at: Duration
+    log_return: Fraction
+    over: Duration = Field(1 * SECOND, gt=0)
+
+
+class FeedbackConfig(Block):
+    """How far hedging on spot moves the index: `one_percent_depth_d1` units of D1 move it 1 %, before decay."""
+
+    enabled: bool = True
+    one_percent_depth_d1: float = Field(1.05, gt=0)
+    decay: tuple[Duration, ...] = (20 * SECOND, 200 * SECOND, 2000 * SECOND)
+    weights: tuple[float, ...] = (0.5, 0.35, 0.15)
+
+
+def _fundamental_type(value: Any) -> str:
+    """A fundamental without `type` is a geometric Brownian motion."""
+    return str(value.get("type", "gbm") if isinstance(value, dict) else getattr(value, "type", "gbm"))
+
+
+Fundamental = Annotated[
+    Annotated[GbmConfig, Tag("gbm")] | Annotated[ReplayConfig, Tag("replay")], Discriminator(_fundamental_type)
+]
+
+
+class IndexConfig(Block):
+    """The outside reference: fundamental times exp(displacement by this market's hedgers)."""
+
+    fundamental: Fundamental = GbmConfig()
+    shocks: tuple[ShockConfig, ...] = ()
+    feedback: FeedbackConfig = FeedbackConfig()
+
+
+class RecordConfig(Block):
+    """What a run directory keeps."""
+
+    events: Literal["all", "trades", "none"] = Field("trades", description="trades: all but quotes and cancels")
+    series_every: Duration = Field(1 * SECOND, gt=0)
+    map_every: Duration = Field(10 * SECOND, gt=0, description="Depth and liquidation maps")
+    map_range: Fraction = Field(0.15, gt=0, lt=1, description="Maps reach this far around the start price")
+    map_bins: int = Field(240, gt=10)
+
+
+class MarketConfig(Block):
+    """One market: a contract on a venue, its index and its liquidation engine."""
+
+    name: str
+    contract: ContractConfig = ContractConfig()
+    venue: VenueConfig = VenueConfig()
+    index: IndexConfig = IndexConfig()
+    liquidation: LiquidationConfig = LiquidationConfig()
+    depth_1pct: Amount = Field(12e6, gt=0, description="D1: the length scale of sizes ending in _d1, quote units")
+    fuel_ratio: float | None = Field(
+        None, ge=0, description="Lambda: forced notional per 1 % within 5 %, over measured D1; sizes are solved for it"
+    )
+
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+"""What markets and populations may be called: the names become files, columns and stream names."""
+
+
+class ScenarioHead(Block):
+    """The top-level fields of a scenario file that are not about a market or a population."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Default: the file's name")
+    question: str = Field("", description="The question this scenario asks")
+    description: str = ""
+    seed: int = Field(1, ge=0, description="Root of all randomness")
+    duration: Duration = Field(gt=0, description="Simulated time after the warm-up")
+    warmup: Duration = Field(60 * SECOND, ge=0, description="Simulated time before t = 0")
+    step: Duration = Field(100_000_000, gt=0, description="Decision grid; every other period is a multiple of it")
+    record: RecordConfig = RecordConfig()

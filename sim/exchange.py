@@ -1,0 +1,213 @@
+"""One market's matching engine and ledger, seen from Python: batches in, events out."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import INSURANCE_ROW, AccountTable, Rows
+from sim.kernels import exchange as kernel
+from sim.kernels import ledger
+from sim.kernels.state import BRACKET, RULES, Market, grow_events, grow_orders, make_market
+from sim.records import Side
+
+Events = NDArray[Any]
+
+
+@final
+@dataclass(frozen=True)
+class ExchangeRules:
+    """A venue's rules as integers: money units, ticks, parts per million."""
+
+    money_per_tick_lot: int
+    ladder_size: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    liquidation_fee_ppm: int
+    bracket_cap: tuple[int, ...]
+    bracket_rate_ppm: tuple[int, ...]
+    bracket_deduction: tuple[int, ...]
+    bracket_initial_ppm: tuple[int, ...]
+    max_position_lots: int
+    self_trade_cancels_taker: bool = False
+    price_band_ppm: int = 0
+
+    def as_arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The structured arrays kernels read: (rules, brackets)."""
+        rules = np.zeros(1, RULES)
+        rules["value"] = self.money_per_tick_lot
+        rules["size"] = self.ladder_size
+        rules["maker_fee_ppm"] = self.maker_fee_ppm
+        rules["taker_fee_ppm"] = self.taker_fee_ppm
+        rules["liquidation_fee_ppm"] = self.liquidation_fee_ppm
+        rules["max_position_lots"] = self.max_position_lots
+        rules["self_trade_cancels_taker"] = int(self.self_trade_cancels_taker)
+        rules["price_band_ppm"] = self.price_band_ppm
+        brackets = np.zeros(len(self.bracket_cap), BRACKET)
+        brackets["cap"] = self.bracket_cap
+        brackets["rate_ppm"] = self.bracket_rate_ppm
+        brackets["deduction"] = self.bracket_deduction
+        brackets["initial_ppm"] = self.bracket_initial_ppm
+        return rules, brackets
+
+
+@final
+class Exchange:
+    """Book, conditional orders, accounts and liquidation-price index of one market.
+
+    Commands are processed strictly in the order given; the venue orders them by arrival.
+    """
+
+    def __init__(self, rules: ExchangeRules, accounts: AccountTable, orders: int = 4096) -> None:
+        self.rules = rules
+        self.accounts = accounts
+        self._market = make_market(accounts.rows, *rules.as_arrays(), orders)
+
+    def process(self, commands: NDArray[Any]) -> Events:
+        """Run a batch; returns its events in order (a copy)."""
+        done = 0
+        count = len(commands)
+        with np.errstate(over="ignore"):
+            while done < count:
+                self._make_room()
+                done = kernel.process(self._market, commands, done)
+        return self._take_events()
+
+    def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
+        """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts."""
+        with np.errstate(over="ignore"):
+            self._make_room()
+            kernel.apply_mark(self._market, mark_ticks, time_ns)
+            while not ledger.call_crossed(self._market, time_ns):
+                self._market = grow_events(self._market, 1)
+        return self._take_events()
+
+    def seed_positions(self, rows: Rows, signed_lots: Rows, entry_ticks: Rows) -> None:
+        """Book positions without a trade: the state of the world when the clock starts."""
+        with np.errstate(over="ignore"):
+            ledger.seed_positions(self._market, rows, signed_lots, entry_ticks)
+
+    def seed_position(self, row: int, signed_lots: int, entry_ticks: int) -> None:
+        """`seed_positions` for one account."""
+        self.seed_positions(np.array([row]), np.array([signed_lots]), np.array([entry_ticks]))
+
+    def relink(self, rows: Rows) -> None:
+        """Recompute liquidation prices of these accounts; those in stage OK enter the index."""
+        with np.errstate(over="ignore"):
+            ledger.relink_rows(self._market, np.ascontiguousarray(rows, np.int64))
+
+    @property
+    def best_bid_ticks(self) -> int:
+        """Highest resting bid, 0 if none."""
+        return int(self._market.state["best_bid"][0])
+
+    @property
+    def best_ask_ticks(self) -> int:
+        """Lowest resting ask, 0 if none."""
+        price = int(self._market.state["best_ask"][0])
+        return price if price < self.rules.ladder_size else 0
+
+    @property
+    def last_ticks(self) -> int:
+        """Price of the last fill, 0 before the first."""
+        return int(self._market.state["last"][0])
+
+    @property
+    def mark_ticks(self) -> int:
+        """Mark price in force, 0 before the first."""
+        return int(self._market.state["mark"][0])
+
+    def level_lots(self, side: int, price_ticks: int) -> int:
+        """Resting lots of `side` at one price."""
+        is_bid = 0 < price_ticks <= self.best_bid_ticks
+        if is_bid != (side == Side.BUY):
+            return 0
+        return int(self._market.levels["lots"][price_ticks])
+
+    def depth_within(self, side: int, low_ticks: int, high_ticks: int) -> int:
+        """Resting lots of `side` at prices in [low, high]."""
+        return int(kernel.depth(self._market, side, low_ticks, high_ticks))
+
+    def impact_ticks(self, side: int, notional_tick_lots: float) -> float:
+        """Average price an aggressor on `side` pays for that notional (ticks times lots); 0 if the book is thinner."""
+        return float(kernel.impact_ticks(self._market, side, float(notional_tick_lots)))
+
+    def profile(self, edges_ticks: NDArray[np.int64]) -> tuple[Rows, Rows, Rows, Rows]:
+        """Per price bin: bid lots, ask lots, long lots and short lots waiting at their liquidation price."""
+        bins = len(edges_ticks) - 1
+        bids, asks, longs, shorts = (np.zeros(bins, np.int64) for _ in range(4))
+        with np.errstate(over="ignore"):
+            kernel.profile(self._market, edges_ticks, bids, asks, longs, shorts)
+        return bids, asks, longs, shorts
+
+    def orders_of(self, row: int) -> NDArray[Any]:
+        """Live orders of one account, newest first (a copy of their pool rows)."""
+        slots = []
+        slot = int(self.accounts.rows["first_order"][row])
+        while slot:
+            slots.append(slot)
+            slot = int(self._market.orders["account_next"][slot])
+        return self._market.orders[np.array(slots, np.int64)].copy()
+
+    def book_levels(self, side: int, count: int) -> list[tuple[int, int, int]]:
+        """Best `count` levels of a side as (price, lots, number of orders)."""
+        levels: list[tuple[int, int, int]] = []
+        prices = np.flatnonzero(self._market.levels["head"])
+        best_bid = self.best_bid_ticks
+        chosen = prices[prices <= best_bid][::-1] if side == Side.BUY else prices[prices > best_bid]
+        for price in chosen[:count].tolist():
+            levels.append((price, int(self._market.levels["lots"][price]), len(self.queue(side, price))))
+        return levels
+
+    def queue(self, side: int, price_ticks: int) -> list[tuple[int, int, int]]:
+        """Orders at one price in priority order, as (order id, account, lots)."""
+        queue: list[tuple[int, int, int]] = []
+        if self.level_lots(side, price_ticks) == 0:
+            return queue
+        slot = int(self._market.levels["head"][price_ticks])
+        while slot:
+            order = self._market.orders[slot]
+            queue.append((int(order["order_id"]), int(order["account"]), int(order["quantity_lots"])))
+            slot = int(order["next"])
+        return queue
+
+    @property
+    def live_orders(self) -> int:
+        """Orders resting or waiting."""
+        return int(self._market.state["live"][0])
+
+    def net_deposits(self) -> int:
+        """Sum of collateral less cost over every row: changes only with deposits, never with trading."""
+        rows = self.accounts.rows
+        return int(rows["collateral"].sum() - rows["cost"].sum())
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where the market breaks a law it must keep (docs/design.md)."""
+        rows = self.accounts.rows
+        assert rows["position_lots"].sum() == 0, "every long lot has a short lot"
+        bid, ask = self.best_bid_ticks, self.best_ask_ticks
+        assert not (bid and ask) or bid < ask, f"the book is crossed: {bid} >= {ask}"
+        assert (rows["open_buy_lots"] >= 0).all() and (rows["open_sell_lots"] >= 0).all(), "open lots below zero"
+        assert rows["collateral"][INSURANCE_ROW] >= 0 or rows["position_lots"][INSURANCE_ROW] != 0, (
+            "an insurance fund without a position owes nothing"
+        )
+
+    def _make_room(self) -> None:
+        state = self._market.state
+        if int(state["free"][0]) == 0:
+            self._market = grow_orders(self._market)
+        needed = 6 * int(state["live"][0]) + 64
+        if len(self._market.events) - int(state["events"][0]) < needed:
+            self._market = grow_events(self._market, needed)
+
+    def _take_events(self) -> Events:
+        state = self._market.state
+        events = self._market.events[: int(state["events"][0])].copy()
+        state["events"] = 0
+        return events
+
+    @property
+    def market(self) -> Market:
+        """The kernels' own bundle (for participants' kernels and benchmarks)."""
+        return self._market

@@ -1,0 +1,353 @@
+"""The outside reference: a fundamental price process, displaced by the spot hedging of this market's participants.
+
+Prices are ticks (floats), time is ns from the end of the warm-up (negative before it).  Every draw is addressed by time,
+so that a twin run sees the same path.  Equation numbers are those of docs/model.md.
+"""
+
+import csv
+import math
+from abc import ABC, abstractmethod
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.config import SECOND, FeedbackConfig, GbmConfig, IndexConfig, ReplayConfig, ShockConfig
+from sim.contract import ContractSpec
+from sim.streams import Stream
+
+YEAR_SECONDS = 365 * 86_400
+"""Markets that never close: a year of volatility has 365 days."""
+
+BRIDGE_RESOLUTION_NS = 10_000_000
+BRIDGE_MAX_LEVELS = 16
+IDLE_BLOCK_NS = 600 * SECOND
+"""Outside the recorded times a replay wanders in bridges of this length, each pinned at both ends."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class FundamentalSeat:
+    """What a fundamental is given: contract, price at the start, step, its stream, folder of the scenario file."""
+
+    contract: ContractSpec
+    initial_ticks: float
+    step_ns: int
+    stream: Stream
+    folder: Path
+
+
+class Fundamental(ABC):
+    """The latent value of the asset; nobody in the market moves it."""
+
+    @abstractmethod
+    def advance(self, now_ns: int) -> float:
+        """The price in ticks at `now_ns`; called once a step, in order of time."""
+
+
+@final
+class GeometricBrownian(Fundamental):
+    """Geometric Brownian motion with optional Merton jumps and stochastic volatility (eq. 13, 14).
+
+    Exact discretisation: steps of any length give the right law.  It starts at `initial_ticks` at the first call.
+    `drift` is that of the expected price: jumps are compensated.  Log-volatility is a stationary Ornstein-Uhlenbeck
+    process x with standard deviation d; sigma_t = volatility * exp(x_t - d^2), so that E[sigma_t^2] = volatility^2.
+    Jumps come on top of that variance.
+    """
+
+    def __init__(self, config: GbmConfig, seat: FundamentalSeat) -> None:
+        self._config = config
+        self._initial_ticks = seat.initial_ticks
+        self._step_ns = seat.step_ns
+        self._stream = seat.stream
+        self._volatility_stream = seat.stream.child("volatility")
+        self._count_stream = seat.stream.child("jump_counts")
+        self._size_stream = seat.stream.child("jump_sizes")
+        self._last_ns: int | None = None
+        self._log = 0.0
+        self._log_volatility = 0.0
+        self.jump_count = 0
+
+    @property
+    def volatility(self) -> float:
+        """Volatility per year at this moment."""
+        memory = self._config.stochastic_volatility
+        if memory is None or memory.deviation == 0.0:
+            return self._config.volatility
+        return self._config.volatility * math.exp(self._log_volatility - memory.deviation**2)
+
+    def advance(self, now_ns: int) -> float:
+        """The price in ticks at `now_ns`."""
+        step = now_ns // self._step_ns
+        if self._last_ns is None:
+            self._start_volatility(step)
+        elif now_ns > self._last_ns:
+            self._move(step, (now_ns - self._last_ns) / SECOND)
+        self._last_ns = now_ns
+        return self._initial_ticks * math.exp(self._log)
+
+    def _start_volatility(self, step: int) -> None:
+        memory = self._config.stochastic_volatility
+        if memory is not None:
+            self._log_volatility = memory.deviation * float(self._volatility_stream.normal(step, 1)[0])
+
+    def _move(self, step: int, seconds: float) -> None:
+        years = seconds / YEAR_SECONDS
+        sigma = self.volatility
+        self._log += (self._config.drift - 0.5 * sigma * sigma) * years
+        if sigma > 0.0:
+            self._log += sigma * math.sqrt(years) * float(self._stream.normal(step, 1)[0])
+        self._move_volatility(step, seconds)
+        self._jump(step, seconds)
+
+    def _move_volatility(self, step: int, seconds: float) -> None:
+        memory = self._config.stochastic_volatility
+        if memory is None or memory.deviation == 0.0:
+            return
+        decay = math.exp(-seconds * SECOND / memory.time_scale)
+        shock = memory.deviation * math.sqrt(1.0 - decay * decay)
+        self._log_volatility *= decay
+        self._log_volatility += shock * float(self._volatility_stream.normal(step, 1)[0])
+
+    def _jump(self, step: int, seconds: float) -> None:
+        jumps = self._config.jumps
+        if jumps is None or jumps.per_day == 0.0:
+            return
+        expected = jumps.per_day * seconds / 86_400
+        self._log -= expected * (math.exp(jumps.mean + 0.5 * jumps.deviation**2) - 1.0)
+        count = self._count_stream.poisson(step, expected)
+        if count:
+            self.jump_count += count
+            for size in self._size_stream.normal(step, count).tolist():
+                self._log += jumps.mean + jumps.deviation * size
+
+
+@final
+@dataclass(frozen=True)
+class PricePath:
+    """A recorded path: times in ns from its start (0 first, rising) and prices in quote units."""
+
+    times_ns: tuple[int, ...]
+    prices: tuple[float, ...]
+
+
+def load_price_path(config: ReplayConfig, folder: Path) -> PricePath:
+    """Read a replay's CSV: times ISO 8601 (UTC unless they say otherwise) or seconds; from `config.start` on.
+
+    A start between two points is interpolated in log price.
+    """
+    file = folder / config.file
+    times: list[int] = []
+    prices: list[float] = []
+    with file.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        for column in (config.time_column, config.price_column):
+            if column not in (reader.fieldnames or []):
+                raise ValueError(f"{file}:1: no column {column!r}; the file has {reader.fieldnames}")
+        for row in reader:
+            where = f"{file}:{reader.line_num}"
+            times.append(_time_ns(row[config.time_column], where))
+            prices.append(_price(row[config.price_column], where))
+            if len(times) > 1 and times[-1] <= times[-2]:
+                raise ValueError(f"{where}: times must rise; {row[config.time_column]!r} does not")
+    if config.start is not None:
+        times, prices = _from(_time_ns(config.start, "index.fundamental.start"), times, prices)
+    if len(times) < 2:
+        raise ValueError(f"{file}: a replay needs at least two points from {config.start or 'the first'} on")
+    return PricePath(tuple(t - times[0] for t in times), tuple(prices))
+
+
+@final
+class Replay(Fundamental):
+    """A recorded path; between its points a Brownian bridge in log price, so that each point is met exactly (eq. 15).
+
+    The price is a pure function of time: steps of any length see the same path.  Time 0 is the first point; before it (the
+    warm-up) and after the last point the price wanders in pinned bridges around the nearest recorded price.
+    """
+
+    def __init__(self, config: ReplayConfig, seat: FundamentalSeat) -> None:
+        path = load_price_path(config, seat.folder)
+        tick = float(seat.contract.tick_size)
+        factor = seat.initial_ticks / path.prices[0] if config.rescale else 1.0 / tick
+        self._times = list(path.times_ns)
+        self._logs = [math.log(price * factor) for price in path.prices]
+        self._volatility = config.bridge_volatility
+        self._bridges = _Bridges(seat.stream)
+
+    @property
+    def duration_ns(self) -> int:
+        """Time of the last recorded point."""
+        return self._times[-1]
+
+    def advance(self, now_ns: int) -> float:
+        """The price in ticks at `now_ns`."""
+        times, logs = self._times, self._logs
+        if now_ns < 0:
+            block = now_ns // IDLE_BLOCK_NS
+            return math.exp(logs[0] + self._wander(block, now_ns - block * IDLE_BLOCK_NS, IDLE_BLOCK_NS))
+        if now_ns >= times[-1]:
+            block, offset = divmod(now_ns - times[-1], IDLE_BLOCK_NS)
+            return math.exp(logs[-1] + self._wander(len(times) + block, offset, IDLE_BLOCK_NS))
+        segment = bisect_right(times, now_ns) - 1
+        length = times[segment + 1] - times[segment]
+        offset = now_ns - times[segment]
+        line = logs[segment] + (logs[segment + 1] - logs[segment]) * (offset / length)
+        return math.exp(line + self._wander(segment, offset, length))
+
+    def _wander(self, segment: int, offset_ns: int, length_ns: int) -> float:
+        if self._volatility == 0.0 or offset_ns == 0:
+            return 0.0
+        scale = self._volatility * math.sqrt(length_ns / SECOND / YEAR_SECONDS)
+        return scale * self._bridges.at(segment, offset_ns, length_ns)
+
+
+@final
+class _Bridges:
+    """Standard Brownian bridges on [0, 1], one a segment, by Levy's midpoint construction; linear below 10 ms."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._segment: int | None = None
+        self._nodes: NDArray[np.float64] = np.zeros(2)
+
+    def at(self, segment: int, offset_ns: int, length_ns: int) -> float:
+        """Value of this segment's bridge after `offset_ns` of `length_ns`."""
+        if segment != self._segment:
+            self._nodes = self._build(segment, length_ns)
+            self._segment = segment
+        place = offset_ns / length_ns * (len(self._nodes) - 1)
+        node = min(int(place), len(self._nodes) - 2)
+        left, right = float(self._nodes[node]), float(self._nodes[node + 1])
+        return left + (right - left) * (place - node)
+
+    def _build(self, segment: int, length_ns: int) -> NDArray[np.float64]:
+        levels = min(BRIDGE_MAX_LEVELS, max(0, math.ceil(math.log2(length_ns / BRIDGE_RESOLUTION_NS))))
+        count = 1 << levels
+        nodes = np.zeros(count + 1)
+        draws = self._stream.normal(segment, count - 1)
+        used = 0
+        for level in range(levels):
+            gap = count >> level
+            middles = nodes[gap // 2 :: gap]
+            spread = 0.5 * math.sqrt(gap / count)
+            middles[:] = 0.5 * (nodes[:-1:gap] + nodes[gap::gap]) + spread * draws[used : used + len(middles)]
+            used += len(middles)
+        return nodes
+
+
+@final
+class Shocked(Fundamental):
+    """Another fundamental with declared shocks added to its log price, each spread evenly over its duration."""
+
+    def __init__(self, inner: Fundamental, shocks: Sequence[ShockConfig]) -> None:
+        self._inner = inner
+        self._shocks = tuple(shocks)
+
+    def advance(self, now_ns: int) -> float:
+        """The price in ticks at `now_ns`."""
+        shift = 0.0
+        for shock in self._shocks:
+            shift += shock.log_return * min(max((now_ns - shock.at) / shock.over, 0.0), 1.0)
+        return self._inner.advance(now_ns) * math.exp(shift)
+
+
+FUNDAMENTALS: dict[str, Any] = {"gbm": GeometricBrownian, "replay": Replay}
+"""Fundamentals by the `type` of their config; each is made from (config, seat)."""
+
+
+def build_fundamental(config: IndexConfig, seat: FundamentalSeat) -> Fundamental:
+    """The fundamental that a scenario asks for, with its declared shocks."""
+    fundamental: Fundamental = FUNDAMENTALS[config.fundamental.type](config.fundamental, seat)
+    return Shocked(fundamental, config.shocks) if config.shocks else fundamental
+
+
+@final
+class Index:
+    """X = F * exp(y): the fundamental F, displaced by the spot flow of this market's hedgers (eq. 15a).
+
+    y is a sum of components; a net purchase of Q quote units adds weight_k * 1 % * Q / Q_1% to each, and each decays with its
+    own time scale.  Q_1% = `one_percent_depth_d1` * D1.  Disabled, y stays 0: a pure replay.
+    """
+
+    def __init__(self, fundamental: Fundamental, config: FeedbackConfig, depth_1pct: float) -> None:
+        if len(config.decay) != len(config.weights):
+            raise ValueError(
+                f"index.feedback: {len(config.decay)} decay times but {len(config.weights)} weights; give one weight each"
+            )
+        self._fundamental = fundamental
+        self._config = config
+        self.one_percent_depth = config.one_percent_depth_d1 * depth_1pct
+        self._components = [0.0] * len(config.weights)
+        self._decays: tuple[float, ...] = ()
+        self._decay_step_ns = 0
+        self.fundamental_ticks = math.nan
+        self.index_ticks = math.nan
+
+    @property
+    def displacement(self) -> float:
+        """y: log of index over fundamental."""
+        return math.fsum(self._components)
+
+    def advance(self, now_ns: int, step_ns: int) -> float:
+        """Move to `now_ns`, `step_ns` after the last call; the index in ticks."""
+        if step_ns != self._decay_step_ns:
+            self._decays = tuple(math.exp(-step_ns / tau) for tau in self._config.decay)
+            self._decay_step_ns = step_ns
+        self._components = [y * decay for y, decay in zip(self._components, self._decays, strict=True)]
+        self.fundamental_ticks = self._fundamental.advance(now_ns)
+        self._refresh()
+        return self.index_ticks
+
+    def push(self, signed_notional: float) -> None:
+        """A net purchase (+) or sale (-) of this many quote units on spot; it moves the index at once."""
+        if not self._config.enabled:
+            return
+        push = 0.01 * signed_notional / self.one_percent_depth
+        self._components = [
+            y + weight * push for y, weight in zip(self._components, self._config.weights, strict=True)
+        ]
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.index_ticks = self.fundamental_ticks * math.exp(self.displacement)
+
+
+def _time_ns(text: str, where: str) -> int:
+    try:
+        return round(float(text) * SECOND)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{where}: time {text!r} is neither seconds nor ISO 8601") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
+
+
+def _price(text: str, where: str) -> float:
+    try:
+        price = float(text)
+    except ValueError:
+        raise ValueError(f"{where}: price {text!r} is not a number") from None
+    if not (price > 0.0 and math.isfinite(price)):
+        raise ValueError(f"{where}: price {text!r} must be positive")
+    return price
+
+
+def _from(start_ns: int, times: list[int], prices: list[float]) -> tuple[list[int], list[float]]:
+    first = bisect_right(times, start_ns)
+    if first == 0 or first == len(times):
+        raise ValueError("index.fundamental.start: outside the recorded times")
+    before = first - 1
+    share = (start_ns - times[before]) / (times[first] - times[before])
+    log = math.log(prices[before]) + share * math.log(prices[first] / prices[before])
+    price = prices[before] if share == 0.0 else math.exp(log)
+    return [start_ns, *times[first:]], [price, *prices[first:]]

@@ -1,0 +1,305 @@
+"""Positions, money and liquidation prices: what a fill does to an account (docs/model.md, eq. 2-9).
+
+Integers throughout; every product is split so that it stays below 2**63.
+"""
+
+import numpy as np
+
+from sim.accounts import FEES_ROW, INSURANCE_ROW, SYSTEM_ROWS
+from sim.kernels import bitmap, helper, kernel
+from sim.kernels.events import emit
+from sim.records import Cause, EventKind, MarginMode, Stage
+
+_MILLION = 1_000_000
+_ZERO = np.int64(0)
+_ONE = np.int64(1)
+_ISOLATED = np.int64(MarginMode.ISOLATED)
+_OK = np.int64(Stage.OK)
+_CALLED = np.int64(Stage.CALLED)
+_LIQUIDATION = np.int64(Cause.LIQUIDATION)
+_TAKEOVER = np.int64(Cause.TAKEOVER)
+_INSURANCE = np.int64(EventKind.INSURANCE)
+_MARGIN_CALL = np.int64(EventKind.MARGIN_CALL)
+
+
+@helper
+def muldiv(n, ppm):  # type: ignore[no-untyped-def]
+    """floor(n * ppm / 10^6) without overflow."""
+    return n // _MILLION * ppm + n % _MILLION * ppm // _MILLION
+
+
+@helper
+def share(total, part, whole):  # type: ignore[no-untyped-def]
+    """floor(total * part / whole) for total >= 0, 0 <= part <= whole, without overflow."""
+    return total // whole * part + total % whole * part // whole
+
+
+@helper
+def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
+    """What backs the position at `mark`: isolated margin or whole collateral, plus unrealised profit."""
+    a = x.accounts[row]
+    base = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
+    return base + a["position_lots"] * mark * x.rules[0]["value"] - a["cost"]
+
+
+@helper
+def maintenance(x, notional):  # type: ignore[no-untyped-def]
+    """Bracketed maintenance margin of a notional: rate * notional - deduction."""
+    last = x.brackets.shape[0] - 1
+    k = 0
+    while k < last and notional > x.brackets[k]["cap"]:
+        k += 1
+    return muldiv(notional, x.brackets[k]["rate_ppm"]) - x.brackets[k]["deduction"]
+
+
+@helper
+def bracket_initial_ppm(x, notional):  # type: ignore[no-untyped-def]
+    """Initial margin rate of the bracket of a notional (one over its maximum leverage)."""
+    last = x.brackets.shape[0] - 1
+    k = 0
+    while k < last and notional > x.brackets[k]["cap"]:
+        k += 1
+    return x.brackets[k]["initial_ppm"]
+
+
+@helper
+def under(x, base, slope, notional_per_tick, ticks):  # type: ignore[no-untyped-def]
+    """True where equity <= maintenance at the price `ticks`."""
+    return base + slope * ticks <= maintenance(x, notional_per_tick * ticks)
+
+
+@helper
+def guess_liquidation(x, base, slope, per_tick):  # type: ignore[no-untyped-def]
+    """Real-valued liquidation price, bracket by bracket; exactness comes from `liquidation_ticks`."""
+    guess = 0.0
+    floor = 0.0
+    sign = 1.0 if slope > 0 else -1.0
+    for k in range(x.brackets.shape[0]):
+        bracket = x.brackets[k]
+        rate = bracket["rate_ppm"] / 1e6
+        guess = -(base + bracket["deduction"]) / (per_tick * (sign - rate))
+        notional = guess * per_tick
+        if notional > floor and notional <= bracket["cap"]:
+            break
+        floor = float(bracket["cap"])
+    return guess
+
+
+@kernel
+def liquidation_ticks(x, row):  # type: ignore[no-untyped-def]
+    """Long: highest tick at which equity <= maintenance; short: lowest; 0 = none on the ladder."""
+    a = x.accounts[row]
+    position = a["position_lots"]
+    top = x.rules[0]["size"] - 1
+    base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
+    slope = position * x.rules[0]["value"]
+    per_tick = abs(slope)
+    guess = guess_liquidation(x, base, slope, per_tick)
+    direction = np.int64(1) if slope > 0 else np.int64(-1)
+    first = np.int64(1) if slope > 0 else top
+    last = top if slope > 0 else np.int64(1)
+    if not under(x, base, slope, per_tick, first):
+        return np.int64(0)
+    if under(x, base, slope, per_tick, last):
+        return last
+    good = first
+    bad = last
+    m = np.int64(min(max(guess, 1.0), float(top)))
+    step = np.int64(1)
+    if under(x, base, slope, per_tick, m):
+        good = m
+        probe = m + direction
+        while (last - probe) * direction > 0 and under(x, base, slope, per_tick, probe):
+            good = probe
+            step *= 2
+            probe += direction * step
+        if (last - probe) * direction > 0:
+            bad = probe
+    else:
+        bad = m
+        probe = m - direction
+        while (probe - first) * direction > 0 and not under(x, base, slope, per_tick, probe):
+            bad = probe
+            step *= 2
+            probe -= direction * step
+        if (probe - first) * direction > 0:
+            good = probe
+    while (bad - good) * direction > 1:
+        middle = (good + bad) // 2
+        if under(x, base, slope, per_tick, middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+@helper
+def unlink(x, row):  # type: ignore[no-untyped-def]
+    """Take an account out of the liquidation-price index."""
+    a = x.accounts[row]
+    ticks = np.int64(a["liquidation_ticks"])
+    if ticks == 0:
+        return
+    previous = a["index_prev"]
+    following = a["index_next"]
+    if following != 0:
+        x.accounts[following]["index_prev"] = previous
+    if previous > 0:
+        x.accounts[previous]["index_next"] = following
+    else:
+        # the head of a list remembers its bucket as minus one minus its number
+        bucket = -np.int64(previous) - 1
+        x.calls[bucket] = following
+        if following == 0:
+            bitmap.discard(x.call_bits, bucket)
+    a["liquidation_ticks"] = 0
+    a["index_next"] = 0
+    a["index_prev"] = 0
+
+
+@helper
+def relink(x, row):  # type: ignore[no-untyped-def]
+    """Recompute an account's liquidation price and put it where the mark will find it."""
+    if row < SYSTEM_ROWS:
+        return
+    a = x.accounts[row]
+    ticks = np.int64(0)
+    if a["stage"] == _OK and a["position_lots"] != 0:
+        ticks = liquidation_ticks(x, row)
+    unlink(x, row)
+    if ticks == 0:
+        return
+    bucket = ticks if a["position_lots"] > 0 else x.rules[0]["size"] + ticks
+    head = x.calls[bucket]
+    if head != 0:
+        x.accounts[head]["index_prev"] = row
+    else:
+        bitmap.add(x.call_bits, bucket)
+    a["index_next"] = head
+    a["index_prev"] = np.int32(-bucket - 1)
+    x.calls[bucket] = row
+    a["liquidation_ticks"] = ticks
+
+
+@helper
+def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
+    """Book signed lots at a price: cost, realised profit, isolated margin (eq. 2-4)."""
+    a = x.accounts[row]
+    value = x.rules[0]["value"]
+    position = a["position_lots"]
+    opened = signed_lots
+    if (position > 0 and signed_lots < 0) or (position < 0 and signed_lots > 0):
+        size = abs(position)
+        closed = min(abs(signed_lots), size)
+        sign = np.int64(1) if position > 0 else np.int64(-1)
+        cost = a["cost"]
+        released = share(abs(cost), closed, size)
+        if cost < 0:
+            released = -released
+        realised = sign * closed * price * value - released
+        a["collateral"] += realised
+        a["cost"] = cost - released
+        a["position_lots"] = position - sign * closed
+        if a["mode"] == _ISOLATED:
+            margin = a["isolated_margin"]
+            freed = share(margin, closed, size)
+            shortfall = freed + realised
+            a["isolated_margin"] = margin - freed + (shortfall if shortfall < 0 else np.int64(0))
+        opened = signed_lots + sign * closed
+    if opened != 0:
+        notional = abs(opened) * price * value
+        a["position_lots"] += opened
+        a["cost"] += opened * price * value
+        if a["mode"] == _ISOLATED:
+            free = a["collateral"] - a["isolated_margin"]
+            allotted = min(muldiv(notional, np.int64(a["initial_margin_ppm"])), free)
+            if allotted > 0:
+                a["isolated_margin"] += allotted
+
+
+@helper
+def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
+    """A flat account that owes money: the insurance fund pays what it can (eq. 9)."""
+    a = x.accounts[row]
+    deficit = -a["collateral"]
+    if a["mode"] == _ISOLATED:
+        if a["stage"] != _OK and a["isolated_margin"] < 0:
+            deficit = -a["isolated_margin"]
+        a["isolated_margin"] = 0
+    if deficit <= 0:
+        return
+    fund = x.accounts[INSURANCE_ROW]
+    paid = min(deficit, max(np.int64(0), fund["collateral"]))
+    fund["collateral"] -= paid
+    a["collateral"] += paid
+    n = emit(x, _INSURANCE, time_ns, row, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO)
+    x.events[n]["money"] = paid
+
+
+@kernel
+def settle_side(x, row, signed_lots, price, is_taker, cause, time_ns):  # type: ignore[no-untyped-def]
+    """One side of a fill: position, fee, deficit, liquidation price.  Returns the fee."""
+    move_position(x, row, signed_lots, price)
+    a = x.accounts[row]
+    notional = abs(signed_lots) * price * x.rules[0]["value"]
+    fee = np.int64(0)
+    if is_taker == 0:
+        fee = muldiv(notional, x.rules[0]["maker_fee_ppm"])
+        x.accounts[FEES_ROW]["collateral"] += fee
+    elif cause == _LIQUIDATION:
+        left = backing_equity(x, row, x.state[0]["mark"])
+        fee = max(np.int64(0), min(muldiv(notional, x.rules[0]["liquidation_fee_ppm"]), left))
+        x.accounts[INSURANCE_ROW]["collateral"] += fee
+        if a["mode"] == _ISOLATED:
+            a["isolated_margin"] -= fee
+    elif cause != _TAKEOVER:
+        fee = muldiv(notional, x.rules[0]["taker_fee_ppm"])
+        x.accounts[FEES_ROW]["collateral"] += fee
+    a["collateral"] -= fee
+    if row >= SYSTEM_ROWS:
+        if a["position_lots"] == 0:
+            cover_deficit(x, row, time_ns)
+        relink(x, row)
+    return fee
+
+
+@kernel
+def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
+    """Every account whose liquidation price the mark has reached leaves the index and is called.  Returns 1 when
+    done, 0 when the event buffer is full (the caller grows it and calls again)."""
+    size = x.rules[0]["size"]
+    mark = x.state[0]["mark"]
+    while True:
+        bucket = bitmap.below(x.call_bits, size - 1)
+        if bucket < mark:
+            bucket = bitmap.above(x.call_bits, size)
+            if bucket < 0 or bucket - size > mark:
+                return 1
+        if x.state[0]["events"] >= x.events.shape[0]:
+            return 0
+        row = np.int64(x.calls[bucket])
+        a = x.accounts[row]
+        ticks = np.int64(a["liquidation_ticks"])
+        unlink(x, row)
+        a["stage"] = _CALLED
+        position = a["position_lots"]
+        side = _ONE if position > 0 else -_ONE
+        n = emit(x, _MARGIN_CALL, time_ns, row, _ZERO, side, ticks, abs(position), _ZERO, _ZERO)
+        x.events[n]["money"] = backing_equity(x, row, mark)
+
+
+@kernel
+def relink_rows(x, rows):  # type: ignore[no-untyped-def]
+    """Relink many accounts after a change that was not a fill (seed, deposit, funding, takeover)."""
+    for i in range(rows.shape[0]):
+        relink(x, rows[i])
+    return rows.shape[0]
+
+
+@kernel
+def seed_positions(x, rows, signed_lots, price_ticks):  # type: ignore[no-untyped-def]
+    """Book positions without trades (the state of the world at t = 0)."""
+    for i in range(rows.shape[0]):
+        move_position(x, rows[i], signed_lots[i], price_ticks[i])
+        relink(x, rows[i])
+    return rows.shape[0]

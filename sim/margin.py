@@ -1,0 +1,230 @@
+"""Margin of a linear contract: brackets, requirement, liquidation and bankruptcy price.
+
+Two faces.  The float functions are the venue's rules in quote units, for tests, pictures and planning.  The integer
+functions are the same rules on rows of the account table, in money; they agree with the kernels to the unit.
+Equation numbers are those of docs/model.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.config import Bracket
+from sim.contract import ContractSpec
+from sim.records import MarginMode, Side
+
+PPM = 1_000_000
+Ints = NDArray[np.int64]
+AccountRows = NDArray[Any]
+"""Structured rows of `sim.accounts.ACCOUNT`."""
+
+
+def bracket_deductions(floors: Sequence[float], rates: Sequence[float]) -> list[float]:
+    """Maintenance deductions that make the requirement continuous, in the unit of `floors` (eq. 5).
+
+    cum_n = floor_n * (rate_n - rate_{n-1}) + cum_{n-1}, cum_1 = 0.  Binance USD-M ("maintenance amount"), grade A.
+    """
+    deductions = [0.0]
+    for floor, rate, rate_below in zip(floors[1:], rates[1:], rates[:-1], strict=True):
+        deductions.append(floor * (rate - rate_below) + deductions[-1])
+    return deductions
+
+
+@final
+@dataclass(frozen=True)
+class NotionalBracket:
+    """One bracket in quote units: notional in (floor, cap] pays `maintenance_rate * notional - deduction`."""
+
+    floor: float
+    cap: float
+    maintenance_rate: float
+    deduction: float
+
+
+def notional_brackets(floors: Sequence[float], caps: Sequence[float], rates: Sequence[float]) -> list[NotionalBracket]:
+    """Brackets with their deductions derived (eq. 5)."""
+    rows = zip(floors, caps, rates, bracket_deductions(floors, rates), strict=True)
+    return [NotionalBracket(*row) for row in rows]
+
+
+def maintenance_margin(notional: float, brackets: Sequence[NotionalBracket]) -> float:
+    """Maintenance margin of a position of this notional, quote units (eq. 4); above the last cap, the last bracket."""
+    bracket = next((b for b in brackets if notional <= b.cap), brackets[-1])
+    return bracket.maintenance_rate * notional - bracket.deduction
+
+
+def margin_fraction(equity: float, notional: float) -> float:
+    """Equity over notional (eq. 3); infinite without a position.  Venues' "margin ratio" is maintenance / equity."""
+    return equity / notional if notional > 0 else float("inf")
+
+
+def liquidation_price(
+    side: Side,
+    quantity: float,
+    entry_price: float,
+    wallet_balance: float,
+    maintenance_rate: float,
+    maintenance_deduction: float,
+    other_maintenance: float = 0.0,
+    other_unrealised: float = 0.0,
+) -> float:
+    """Mark at which equity meets maintenance, given the bracket (eq. 6): Binance USD-M FAQ b3c689c1, grade A.
+
+    LP = (WB - TMM_other + UPNL_other + cum - s q e) / (q MMR - s q), quantity q in base units, prices in quote units.
+    Isolated: `wallet_balance` is the isolated margin and the `other_*` terms are 0.  Not positive: cannot be called.
+    """
+    signed = side * quantity
+    backing = wallet_balance - other_maintenance + other_unrealised + maintenance_deduction
+    return (backing - signed * entry_price) / (quantity * maintenance_rate - signed)
+
+
+def bracketed_liquidation_price(
+    side: Side, quantity: float, entry_price: float, backing: float, brackets: Sequence[NotionalBracket]
+) -> tuple[float, int]:
+    """Liquidation price where the bracket is that of the notional *at* that price, and its number from 1 (eq. 7).
+
+    The requirement is convex and continuous in price, so the fixed point is unique: it is the first bracket whose
+    own solution lies at or below its cap.  `backing`: isolated margin, or wallet balance (cross), quote units.
+    """
+    price = 0.0
+    for number, bracket in enumerate(brackets, start=1):
+        price = liquidation_price(
+            side, quantity, entry_price, backing, bracket.maintenance_rate, bracket.deduction
+        )
+        if quantity * price <= bracket.cap:
+            return price, number
+    return price, len(brackets)
+
+
+def bankruptcy_price(side: Side, quantity: float, entry_price: float, backing: float) -> float:
+    """Price at which the backing is used up: entry - s * backing / quantity (eq. 8)."""
+    return entry_price - side * backing / quantity
+
+
+def fee_inclusive_liquidation_price(
+    side: Side,
+    quantity: float,
+    entry_price: float,
+    isolated_margin: float,
+    maintenance_rate: float,
+    taker_fee: float,
+) -> float:
+    """Isolated liquidation price where the exit fee counts as maintenance: OKX, Gate (grade A).
+
+    (e - s margin / q) / (1 - s (rate + fee)); all rates are fractions of notional.
+    """
+    return (entry_price - side * isolated_margin / quantity) / (1 - side * (maintenance_rate + taker_fee))
+
+
+def bybit_linear_liquidation_price(
+    side: Side, entry_price: float, leverage: float, maintenance_rate: float
+) -> float:
+    """Isolated liquidation price with maintenance on *entry* value: e (1 - s / leverage + s rate), Bybit (grade A)."""
+    return entry_price * (1 - side / leverage + side * maintenance_rate)
+
+
+def muldiv(amount: Ints, ppm: Ints | int) -> Ints:
+    """floor(amount * ppm / 10**6) without overflow of the product."""
+    result: Ints = amount // PPM * ppm + amount % PPM * ppm // PPM
+    return result
+
+
+@final
+@dataclass(frozen=True)
+class BracketSchedule:
+    """A venue's brackets as integers, by bracket: the form that `ExchangeRules` and the kernels take.
+
+    `cap`, `deduction`: money; `rate_ppm`: maintenance rate; `initial_ppm`: least initial margin, rounded up so that
+    nobody exceeds the bracket's leverage.  A notional belongs to the first bracket with notional <= cap.
+    """
+
+    cap: tuple[int, ...]
+    rate_ppm: tuple[int, ...]
+    deduction: tuple[int, ...]
+    initial_ppm: tuple[int, ...]
+
+    @classmethod
+    def from_config(cls, brackets: Sequence[Bracket], contract: ContractSpec) -> "BracketSchedule":
+        """Integer brackets of a venue.  The deduction of eq. 5 is derived with the same floors as `muldiv`, so that the
+        requirement is continuous to the unit at every cap."""
+        unit = contract.money_unit
+        cap = tuple(round(Decimal(str(b.notional_cap)) / unit) for b in brackets)
+        rate = tuple(round(Decimal(str(b.maintenance)) * PPM) for b in brackets)
+        initial = tuple(_ceiling(Decimal(PPM) / Decimal(str(b.max_leverage))) for b in brackets)
+        for n in range(1, len(cap)):
+            if cap[n] <= cap[n - 1] or rate[n] < rate[n - 1] or initial[n] < initial[n - 1]:
+                raise ValueError(
+                    f"brackets[{n}]: notional_cap must rise, maintenance must not fall and max_leverage must not rise "
+                    f"from one bracket to the next; got {brackets[n - 1]} then {brackets[n]}"
+                )
+        deduction = [0]
+        for n in range(1, len(cap)):
+            step = _muldiv(cap[n - 1], rate[n]) - _muldiv(cap[n - 1], rate[n - 1])
+            deduction.append(deduction[-1] + step)
+        return cls(cap, rate, tuple(deduction), initial)
+
+    @property
+    def max_leverage(self) -> float:
+        """Highest leverage of the first bracket."""
+        return PPM / self.initial_ppm[0]
+
+    def bracket_of(self, notional: Ints) -> Ints:
+        """Index of the bracket of each notional (money)."""
+        found = np.searchsorted(np.array(self.cap, np.int64), notional, side="left")
+        return np.minimum(found, len(self.cap) - 1)
+
+    def maintenance(self, notional: Ints) -> Ints:
+        """Maintenance requirement of each notional, money (eq. 4)."""
+        bracket = self.bracket_of(notional)
+        rate = np.array(self.rate_ppm, np.int64)[bracket]
+        return muldiv(notional, rate) - np.array(self.deduction, np.int64)[bracket]
+
+
+def backing_money(rows: AccountRows) -> Ints:
+    """What stands behind each position: the isolated margin, or the whole collateral (cross)."""
+    isolated = rows["mode"] == MarginMode.ISOLATED
+    return np.where(isolated, rows["isolated_margin"], rows["collateral"]).astype(np.int64)
+
+
+def backing_equity(rows: AccountRows, mark_ticks: int, value: int) -> Ints:
+    """E of eq. 2: backing plus unrealised profit at an integer mark, money.  `value`: money per tick and lot."""
+    equity: Ints = backing_money(rows) + rows["position_lots"] * (mark_ticks * value) - rows["cost"]
+    return equity
+
+
+def position_notional(rows: AccountRows, mark_ticks: int, value: int) -> Ints:
+    """|position| at an integer mark, money."""
+    notional: Ints = np.abs(rows["position_lots"]) * (mark_ticks * value)
+    return notional
+
+
+def maintenance_money(rows: AccountRows, mark_ticks: int, value: int, brackets: BracketSchedule) -> Ints:
+    """MM of eq. 4 for many accounts at an integer mark, money; 0 without a position."""
+    return brackets.maintenance(position_notional(rows, mark_ticks, value))
+
+
+def bankruptcy_ticks(rows: AccountRows, value: int) -> Ints:
+    """Bankruptcy price of many accounts as the last tick at which equity is *not negative* (eq. 8).
+
+    Rounded up for longs and down for shorts: closing the whole position there leaves equity in
+    [0, |position| * one tick), so a limit at this tick never costs the insurance fund anything.  0: no position, or a
+    long that no price can bankrupt.  A short that every price bankrupts gives 1, the lowest tick there is.
+    """
+    position = rows["position_lots"]
+    numerator = rows["cost"] - backing_money(rows)
+    per_tick = np.where(position == 0, 1, position * value)
+    long_ticks = np.maximum(-((-numerator) // per_tick), 0)
+    short_ticks = np.maximum(numerator // per_tick, 1)
+    return np.where(position > 0, long_ticks, np.where(position < 0, short_ticks, 0)).astype(np.int64)
+
+
+def _muldiv(amount: int, ppm: int) -> int:
+    return amount // PPM * ppm + amount % PPM * ppm // PPM
+
+
+def _ceiling(amount: Decimal) -> int:
+    return int(amount.to_integral_value(rounding="ROUND_CEILING"))

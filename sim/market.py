@@ -1,0 +1,319 @@
+"""What agents may know (MarketView) and what they may say (OrderEntry)."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import AccountTable, Rows
+from sim.config import Bracket
+from sim.contract import ContractSpec
+from sim.records import COMMAND, Cause, Flag, OrderKind
+from sim.streams import Stream
+
+Ticks = NDArray[np.int64] | int
+Lots = NDArray[np.int64] | int
+Sides = NDArray[np.int8] | NDArray[np.int64] | int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class MarketView:
+    """The market as one participant sees it at a decision: a snapshot taken `data latency` ago.
+
+    Prices are ticks. `bid_lots`, `ask_lots`: size at the touch. `best_*_ticks` is 0 while that side is empty.
+    `depth` answers questions on the *visible* book at decision time; see `DepthProbe`.
+    """
+
+    step: int
+    now_ns: int
+    step_ns: int
+    best_bid_ticks: int
+    best_ask_ticks: int
+    bid_lots: int
+    ask_lots: int
+    mid_ticks: float
+    last_ticks: int
+    mark_ticks: int
+    index_ticks: float
+    fundamental_ticks: float
+    funding_rate: float
+    contract: ContractSpec
+    depth: "DepthProbe"
+
+    @property
+    def two_sided(self) -> bool:
+        """True while both sides have orders."""
+        return self.best_bid_ticks > 0 and self.best_ask_ticks > 0
+
+    @property
+    def spread_ticks(self) -> int:
+        """Best ask minus best bid, 0 while a side is empty."""
+        return self.best_ask_ticks - self.best_bid_ticks if self.two_sided else 0
+
+
+class DepthProbe(Protocol):
+    """Resting quantity near the touch."""
+
+    def within(self, side: int, fraction: float) -> int:
+        """Lots resting on `side` (BUY = bids) within `fraction` of the mid."""
+        ...
+
+
+class SpotMarket(Protocol):
+    """The outside market where the index is made: hedges trade at the index and push it."""
+
+    def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
+        """Buy (+) or sell (-) on spot for these accounts, at the index price; the index listens."""
+        ...
+
+    def position_lots(self, rows: Rows) -> NDArray[np.float64]:
+        """Spot holdings of these accounts, in lots of the contract."""
+        ...
+
+
+@final
+class OrderEntry:
+    """Vectorised order entry for one participant in one market: collects commands, stamps arrival times.
+
+    Rows not owned by the participant are refused with PermissionError: nobody trades another's account.
+    Every method takes arrays or scalars that broadcast to `rows`, and returns the order ids (int64).
+    """
+
+    def __init__(
+        self, accounts: AccountTable, owned: Rows, spot: SpotMarket, ids: "OrderIds", cause: Cause = Cause.VOLUNTARY
+    ) -> None:
+        self._accounts = accounts
+        self._first, self._last = (int(owned[0]), int(owned[-1])) if len(owned) else (0, -1)
+        self._ids = ids
+        self._cause = cause
+        self._pending: list[NDArray[Any]] = []
+        self._deposits: list[tuple[Rows, NDArray[np.int64]]] = []
+        self._now_ns = 0
+        self.spot = spot
+
+    def limit(
+        self,
+        rows: Rows,
+        side: Sides,
+        price_ticks: Ticks,
+        lots: Lots,
+        *,
+        kind: OrderKind = OrderKind.LIMIT,
+        flags: Flag = Flag.NONE,
+    ) -> Rows:
+        """Limit order; `kind` may be LIMIT, POST_ONLY, IOC or FOK."""
+        return self._send(rows, kind, side, price_ticks, lots, flags=flags)
+
+    def market(
+        self, rows: Rows, side: Sides, lots: Lots, *, bound_ticks: Ticks = 0, flags: Flag = Flag.NONE
+    ) -> Rows:
+        """Market order; `bound_ticks` is its worst price (0: only the venue's price band)."""
+        return self._send(rows, OrderKind.MARKET, side, bound_ticks, lots, flags=flags)
+
+    def stop(
+        self,
+        rows: Rows,
+        side: Sides,
+        trigger_ticks: Ticks,
+        lots: Lots,
+        *,
+        bound_ticks: Ticks = 0,
+        flags: Flag = Flag.REDUCE_ONLY,
+    ) -> Rows:
+        """Stop-market: a SELL fires when price <= trigger, a BUY when price >= trigger."""
+        return self._send(
+            rows, OrderKind.STOP, side, bound_ticks, lots, trigger_ticks=trigger_ticks, flags=flags, cause=Cause.STOP
+        )
+
+    def take_profit(
+        self,
+        rows: Rows,
+        side: Sides,
+        trigger_ticks: Ticks,
+        lots: Lots,
+        *,
+        bound_ticks: Ticks = 0,
+        flags: Flag = Flag.REDUCE_ONLY,
+    ) -> Rows:
+        """Take-profit market: a SELL fires when price >= trigger, a BUY when price <= trigger."""
+        return self._send(
+            rows,
+            OrderKind.TAKE_PROFIT,
+            side,
+            bound_ticks,
+            lots,
+            trigger_ticks=trigger_ticks,
+            flags=flags,
+            cause=Cause.VOLUNTARY,
+        )
+
+    def cancel(self, rows: Rows, order_ids: Rows) -> None:
+        """Cancel single orders by id."""
+        self._send(rows, OrderKind.CANCEL, 0, 0, 0, order_ids=order_ids)
+
+    def modify(self, rows: Rows, order_ids: Rows, price_ticks: Ticks, lots: Lots) -> None:
+        """New price and remaining quantity; priority is lost on a price change or a size increase."""
+        self._send(rows, OrderKind.MODIFY, 0, price_ticks, lots, order_ids=order_ids)
+
+    def cancel_all(self, rows: Rows) -> None:
+        """Cancel every resting and conditional order of these accounts."""
+        self._send(rows, OrderKind.CANCEL_ALL, 0, 0, 0)
+
+    def deposit(self, rows: Rows, money: NDArray[np.int64]) -> None:
+        """Top up: bring `money` (> 0) from outside as collateral; where margin is isolated it backs the position."""
+        if len(rows) == 0:
+            return
+        self._check_owned(rows)
+        self._deposits.append((rows, money))
+
+    def drain_deposits(self) -> list[tuple[Rows, NDArray[np.int64]]]:
+        """All top-ups since the last call, in the order they were said (used by the model)."""
+        deposits, self._deposits = self._deposits, []
+        return deposits
+
+    def drain(self, now_ns: int) -> NDArray[Any]:
+        """All commands since the last call, in the order they were said (used by the model)."""
+        if not self._pending:
+            return np.empty(0, COMMAND)
+        batch = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
+        self._pending.clear()
+        batch["arrival_ns"] = now_ns + self._accounts.latency_ns[batch["account"]]
+        return batch
+
+    def _send(
+        self,
+        rows: Rows,
+        kind: OrderKind,
+        side: Sides,
+        price_ticks: Ticks,
+        lots: Lots,
+        *,
+        trigger_ticks: Ticks = 0,
+        flags: Flag = Flag.NONE,
+        cause: Cause | None = None,
+        order_ids: Rows | None = None,
+    ) -> Rows:
+        count = len(rows)
+        if count == 0:
+            return np.empty(0, np.int64)
+        self._check_owned(rows)
+        batch = np.zeros(count, COMMAND)
+        ids = self._ids.take(count) if order_ids is None else order_ids
+        batch["order_id"] = ids
+        batch["account"] = rows
+        batch["kind"] = int(kind)
+        batch["side"] = side
+        batch["price_ticks"] = price_ticks
+        batch["trigger_ticks"] = trigger_ticks
+        batch["quantity_lots"] = lots
+        batch["flags"] = int(flags)
+        batch["cause"] = int(self._cause if cause is None else cause)
+        self._pending.append(batch)
+        return ids
+
+    def _check_owned(self, rows: Rows) -> None:
+        if rows.min() < self._first or rows.max() > self._last:
+            raise PermissionError("an order names an account that this participant does not own")
+
+
+@final
+class OrderIds:
+    """Hands out order ids, unique in one market, from 1."""
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int) -> Rows:
+        """The next `count` ids."""
+        first = self._next
+        self._next += count
+        return np.arange(first, first + count)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What the model hands to a participant: its rows, its market's contract, its stream of randomness.
+
+    `brackets`: the venue's notional brackets (public rules); empty = flat maintenance.
+    """
+
+    name: str
+    rows: Rows
+    table: AccountTable
+    contract: ContractSpec
+    stream: Stream
+    step_ns: int
+    depth_1pct: float
+    initial_price_ticks: int
+    max_leverage: float
+    brackets: tuple[Bracket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPositions:
+    """Positions to book at t = 0: signed lots and entry prices by row.
+
+    `scalable`: sizes may be multiplied by a common factor to meet the scenario's fuel ratio.
+    `takes_other_side`: this population receives minus the sum of all others' seeded lots, spread over its rows.
+    `hedged_on_spot`: the model also books minus the seeded lots on spot, at the index and without moving it.
+    """
+
+    signed_lots: NDArray[np.int64]
+    entry_ticks: NDArray[np.int64]
+    scalable: bool = False
+    takes_other_side: bool = False
+    hedged_on_spot: bool = False
+
+
+class LiquidationDesk(Protocol):
+    """The venue's side of liquidation: who is called, what is owed, and the waterfall behind the engine."""
+
+    @property
+    def rows_view(self) -> NDArray[Any]:
+        """Read-only ACCOUNT rows of the whole market."""
+        ...
+
+    @property
+    def mark_ticks(self) -> int:
+        """Current mark."""
+        ...
+
+    @property
+    def fund_position_lots(self) -> int:
+        """Signed position the insurance fund holds from takeovers."""
+        ...
+
+    @property
+    def fund_orders(self) -> "OrderEntry":
+        """Order entry on the insurance row, cause TAKEOVER."""
+        ...
+
+    def called(self) -> Rows:
+        """Rows in stage CALLED, oldest call first."""
+        ...
+
+    def in_liquidation(self) -> Rows:
+        """Rows in stage LIQUIDATING whose last forced order has completed, oldest first."""
+        ...
+
+    def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
+        """Equity minus maintenance margin at the mark, money."""
+        ...
+
+    def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
+        """Price at which equity is 0, rounded to the solvent side; 0 where there is none."""
+        ...
+
+    def start(self, rows: Rows) -> None:
+        """Stage LIQUIDATING; LIQUIDATION_STARTED."""
+        ...
+
+    def release(self, rows: Rows) -> None:
+        """Recovered or closed: stage OK, watched again; LIQUIDATION_ENDED."""
+        ...
+
+    def take_over(self, rows: Rows) -> None:
+        """The waterfall: the fund takes what is left at bankruptcy price, or ADL closes it."""
+        ...

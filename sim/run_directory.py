@@ -1,0 +1,274 @@
+"""Write and read runs/<name>/: complete or absent, and readable with pandas, polars or duckdb without code of ours.
+
+Everything is written into a hidden sibling (`.tmp-<name>-<pid>`) and renamed at the end.  An existing run of the same
+name is renamed away first (`.old-<name>-<pid>`), so that after a crash at any instant one of the two is whole; the
+next run in the same folder puts it back, or sweeps what is no longer needed.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.version import SCHEMA_VERSION
+
+Column = NDArray[Any] | Sequence[str]
+Scalar = int | float | str | bool | None
+
+EVENTS_PER_PART = 5_000_000
+"""Rows of one `events/<market>-NNNNN.parquet`."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
+
+
+class RunDirectoryError(ValueError):
+    """A run directory cannot be written, found or read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything that a finished model hands over.
+
+    `events`: EVENT rows by market.  `series`, `accounts`: one 1-D array (or list of strings) a column.
+    `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
+    """
+
+    events: Mapping[str, NDArray[Any]]
+    series: Mapping[str, Column]
+    accounts: Mapping[str, Column]
+    maps: Mapping[str, NDArray[Any]]
+    summary: Mapping[str, Scalar]
+
+
+class ScenarioText(Protocol):
+    """The part of a scenario that a run directory keeps."""
+
+    @property
+    def source_text(self) -> str:
+        """The file as the user wrote it."""
+        ...
+
+    def resolved_yaml(self) -> str:
+        """Every default written out."""
+        ...
+
+
+def run_name(scenario_name: str, digest: str, seed: int) -> str:
+    """`<name>-<hash8>-s<seed>`: the same name always holds the same events."""
+    return f"{scenario_name}-{digest[:8]}-s{seed}"
+
+
+def check_target(parent: Path, name: str) -> None:
+    """Refuse, before anything is simulated, a place where the run could not be written."""
+    if not _NAME.match(name):
+        raise RunDirectoryError(
+            f"--name {name!r}: a run name starts with a letter or digit and holds only letters, digits, '.', '_', '-'"
+        )
+    existing = parent
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RunDirectoryError(f"--out {parent}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RunDirectoryError(f"--out {parent}: {existing} is not writable")
+    target = parent / name
+    if os.path.lexists(target) and not is_complete(target):
+        raise RunDirectoryError(f"{target} exists and is not a run directory; move it away or choose another --name")
+
+
+def write_run(
+    data: RunData,
+    scenario: ScenarioText,
+    manifest: Mapping[str, Any],
+    parent: Path,
+    name: str,
+    finish: Callable[[Path], None] | None = None,
+) -> Path:
+    """Write one run as `parent/name`, atomically, and return its path.
+
+    `finish` may add files (figures, the report): it receives the still hidden directory, already complete otherwise.
+    """
+    check_target(parent, name)
+    parent.mkdir(parents=True, exist_ok=True)
+    hidden = parent / f".tmp-{name}-{os.getpid()}"
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    try:
+        _write_tables(data, hidden)
+        _write_text(hidden / "scenario.yaml", scenario.source_text)
+        _write_text(hidden / "scenario.resolved.yaml", scenario.resolved_yaml())
+        _write_json(hidden / "summary.json", data.summary)
+        _write_json(hidden / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
+        if finish is not None:
+            finish(hidden)
+        _swap_in(hidden, parent / name)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    return parent / name
+
+
+def sweep_leftovers(parent: Path) -> None:
+    """Remove what killed runs left behind; put back a run that was renamed away and never replaced."""
+    if not parent.is_dir():
+        return
+    for path in sorted(parent.glob(".*")):
+        match = _HIDDEN.match(path.name)
+        if match is None or _alive(int(match["pid"])):
+            continue
+        target = parent / match["name"]
+        if match["what"] == "old" and not target.exists():
+            path.rename(target)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_complete(path: Path) -> bool:
+    """True for a finished run directory."""
+    try:
+        return bool(_read_json(path / "manifest.json").get("status") == "complete")
+    except RunDirectoryError:
+        return False
+
+
+def list_runs(parent: Path) -> list[Path]:
+    """Complete runs below `parent`, oldest first."""
+    if not parent.is_dir():
+        return []
+    runs = [path for path in parent.iterdir() if not path.name.startswith(".") and is_complete(path)]
+    return sorted(runs, key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name))
+
+
+def find_run(run: str, parent: Path = Path("runs")) -> Path:
+    """A run by path, by its name under `parent`, or by an unambiguous beginning of that name."""
+    for path in (Path(run), parent / run):
+        if is_complete(path):
+            return path
+    begins = [path for path in list_runs(parent) if path.name.startswith(run)]
+    if len(begins) == 1:
+        return begins[0]
+    if begins:
+        names = ", ".join(path.name for path in begins)
+        raise RunDirectoryError(f"{run}: several runs under {parent} begin so: {names}")
+    if Path(run).exists():
+        raise RunDirectoryError(f"{run}: not a run directory (no manifest.json of a complete run)")
+    raise RunDirectoryError(f"{run}: no such run, neither as a path nor under {parent}; see `marginquake list runs`")
+
+
+def clean_runs(parent: Path, keep: int) -> list[Path]:
+    """Delete all complete runs below `parent` but the `keep` newest, and leftovers; returns what was deleted."""
+    sweep_leftovers(parent)
+    runs = list_runs(parent)
+    doomed = runs[: max(0, len(runs) - keep)]
+    for path in doomed:
+        away = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+        path.rename(away)
+        shutil.rmtree(away)
+    return doomed
+
+
+def read_summary(path: Path) -> dict[str, Scalar]:
+    """The flat numbers of a run (`null` where a quantity does not exist)."""
+    return _read_json(path / "summary.json")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Provenance of a run: versions, seed, digest, command."""
+    return _read_json(path / "manifest.json")
+
+
+def _swap_in(hidden: Path, target: Path) -> None:
+    if not target.exists():
+        hidden.rename(target)
+        return
+    old = target.with_name(f".old-{target.name}-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    try:
+        hidden.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write_tables(data: RunData, folder: Path) -> None:
+    (folder / "events").mkdir()
+    (folder / "figures").mkdir()
+    for market, events in data.events.items():
+        names = events.dtype.names or ()
+        for part in range(max(1, math.ceil(len(events) / EVENTS_PER_PART))):
+            rows = events[part * EVENTS_PER_PART : (part + 1) * EVENTS_PER_PART]
+            columns = {name: np.ascontiguousarray(rows[name]) for name in names}
+            _write_parquet(folder / "events" / f"{market}-{part:05d}.parquet", columns)
+    _write_parquet(folder / "series.parquet", data.series)
+    _write_parquet(folder / "accounts.parquet", data.accounts)
+    np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
+
+
+def _write_parquet(path: Path, columns: Mapping[str, Column]) -> None:
+    """Integers of 4 and 8 bytes as differences, which is half the size and time; small codes by dictionary."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    wide = [field.name for field in table.schema if pa.types.is_integer(field.type) and field.type.bit_width >= 32]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=[name for name in table.column_names if name not in wide],
+        column_encoding=dict.fromkeys(wide, "DELTA_BINARY_PACKED"),
+    )
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    plain = {key: _plain(value) for key, value in content.items()}
+    _write_text(path, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN, infinity or NumPy scalars."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise RunDirectoryError(f"{path}: not a JSON object")
+    return content

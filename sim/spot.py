@@ -1,0 +1,46 @@
+"""The outside market where the index is made: participants hedge there, and the index listens."""
+
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import Rows
+from sim.contract import ContractSpec
+from sim.indices import Index
+
+
+@final
+class SpotDesk:
+    """Spot holdings and cash of every account row of one market; implements `sim.market.SpotMarket`.
+
+    Trades in quantities of the contract's lot, fractional ones too.  All rows of one call trade together at one price: the
+    index plus half of the displacement that their net flow causes (eq. 16), which is the average price of buying
+    along a linear impact.  Holdings and cash are floats: spot is outside the venue's ledger, whose conservation is
+    exact without it.
+    """
+
+    def __init__(self, capacity: int, index: Index, contract: ContractSpec) -> None:
+        self._index = index
+        self._contract = contract
+        self._lots = np.zeros(capacity)
+        self._cash = np.zeros(capacity)
+
+    def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
+        """Buy (+) or sell (-) at the index plus half of this call's own impact; push the index by the net flow."""
+        if len(rows) == 0:
+            return
+        before = self._index.index_ticks
+        net_lots = float(np.sum(signed_lots))
+        self._index.push(net_lots * self._contract.notional_per_lot(before))
+        price_ticks = 0.5 * (before + self._index.index_ticks)
+        np.add.at(self._lots, rows, signed_lots)
+        np.add.at(self._cash, rows, -np.asarray(signed_lots) * self._contract.notional_per_lot(price_ticks))
+
+    def position_lots(self, rows: Rows) -> NDArray[np.float64]:
+        """Spot holdings, in lots of the contract."""
+        return self._lots[rows]
+
+    def profit(self, rows: Rows) -> NDArray[np.float64]:
+        """Cash plus holdings at the index, quote units: what spot has earned since the start."""
+        return self._cash[rows] + self._lots[rows] * self._contract.notional_per_lot(self._index.index_ticks)

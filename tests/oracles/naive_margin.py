@@ -1,0 +1,74 @@
+"""Margin by the definition: requirements from brackets, liquidation price by trying every tick."""
+
+from typing import Any
+
+from sim.records import Side
+from tests.oracles.naive_accounts import NaiveAccount
+
+MILLION = 10**6
+
+
+def muldiv(amount: int, ppm: int) -> int:
+    """`amount * ppm / 10**6` as the market rounds it (floor, the whole millions first)."""
+    return amount // MILLION * ppm + amount % MILLION * ppm // MILLION
+
+
+def bracket_of(rules: Any, notional: int) -> int:
+    """Number of the first bracket that holds `notional`; the last one if none does."""
+    for number, cap in enumerate(rules.bracket_cap):
+        if notional <= cap:
+            return number
+    return len(rules.bracket_cap) - 1
+
+
+def backing_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
+    """Money behind the position if the mark were `price_ticks`."""
+    backing = account.isolated_margin if account.isolated else account.collateral
+    return backing + account.position_lots * price_ticks * rules.money_per_tick_lot - account.cost
+
+
+def total_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
+    """Collateral plus unrealised profit, whatever the margin mode."""
+    return account.collateral + account.position_lots * price_ticks * rules.money_per_tick_lot - account.cost
+
+
+def maintenance_margin(rules: Any, position_lots: int, price_ticks: int) -> int:
+    """What the venue wants to see behind a position at `price_ticks`."""
+    notional = abs(position_lots) * price_ticks * rules.money_per_tick_lot
+    bracket = bracket_of(rules, notional)
+    return muldiv(notional, rules.bracket_rate_ppm[bracket]) - rules.bracket_deduction[bracket]
+
+
+def liquidation_price(rules: Any, account: NaiveAccount) -> int:
+    """The first tick, on the way against the position, where equity no longer exceeds maintenance; 0 if none.
+
+    Every tick of the ladder is tried: highest first for a long, lowest first for a short.
+    """
+    if account.position_lots == 0 or account.of_the_venue:
+        return 0
+    ticks = range(1, rules.ladder_size)
+    for price in reversed(ticks) if account.position_lots > 0 else ticks:
+        if backing_equity(rules, account, price) <= maintenance_margin(rules, account.position_lots, price):
+            return price
+    return 0
+
+
+def can_open(
+    rules: Any, account: NaiveAccount, open_buy_lots: int, open_sell_lots: int, side: int, lots: int, mark_ticks: int
+) -> bool:
+    """Whether the account's equity carries `lots` more on `side`, all its resting orders on that side filled."""
+    position = account.position_lots
+
+    def worst(buys: int, sells: int) -> int:
+        return max(abs(position + buys), abs(position - sells))
+
+    before = worst(open_buy_lots, open_sell_lots)
+    if side == Side.BUY:
+        after = worst(open_buy_lots + lots, open_sell_lots)
+    else:
+        after = worst(open_buy_lots, open_sell_lots + lots)
+    if after <= before:
+        return True
+    notional = after * mark_ticks * rules.money_per_tick_lot
+    ppm = max(account.initial_margin_ppm, rules.bracket_initial_ppm[bracket_of(rules, notional)])
+    return total_equity(rules, account, mark_ticks) >= muldiv(notional, ppm)

@@ -1,0 +1,85 @@
+"""What one fill does to one account.  Lots and money only move; nothing is made or lost."""
+
+from typing import Any
+
+from sim.accounts import FEES_ROW, INSURANCE_ROW
+from sim.records import Cause, Stage
+from tests.oracles.naive_accounts import NaiveAccount
+from tests.oracles.naive_margin import backing_equity, muldiv
+
+
+def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
+    """Close what is on the other side first, then open the rest."""
+    if account.position_lots * side < 0:
+        closed = min(lots, abs(account.position_lots))
+        _close(rules, account, closed, price_ticks)
+        lots -= closed
+    if lots > 0:
+        _open(rules, account, side, lots, price_ticks)
+
+
+def _open(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
+    notional = lots * price_ticks * rules.money_per_tick_lot
+    account.position_lots += side * lots
+    account.cost += side * notional
+    if account.isolated:
+        wanted = muldiv(notional, account.initial_margin_ppm)
+        free = account.collateral - account.isolated_margin
+        account.isolated_margin += max(0, min(wanted, free))
+
+
+def _close(rules: Any, account: NaiveAccount, closed: int, price_ticks: int) -> None:
+    size = abs(account.position_lots)
+    sign = 1 if account.position_lots > 0 else -1
+    released_cost = abs(account.cost) * closed // size * (1 if account.cost >= 0 else -1)
+    realised = sign * closed * price_ticks * rules.money_per_tick_lot - released_cost
+    if account.isolated:
+        released_margin = account.isolated_margin * closed // size
+        account.isolated_margin -= released_margin
+        account.isolated_margin += min(0, released_margin + realised)
+    account.collateral += realised
+    account.cost -= released_cost
+    account.position_lots -= sign * closed
+
+
+def pay_maker_fee(rules: Any, accounts: list[NaiveAccount], account: NaiveAccount, notional: int) -> None:
+    """A share of the notional to the fee account; a negative share is a rebate."""
+    fee = muldiv(notional, rules.maker_fee_ppm)
+    account.collateral -= fee
+    accounts[FEES_ROW].collateral += fee
+
+
+def pay_taker_fee(
+    rules: Any, accounts: list[NaiveAccount], account: NaiveAccount, notional: int, cause: int, mark_ticks: int
+) -> int:
+    """The aggressor's fee, by the cause of its order; returns it."""
+    if cause == Cause.TAKEOVER:
+        return 0
+    if cause == Cause.LIQUIDATION:
+        left = backing_equity(rules, account, mark_ticks)
+        fee = max(0, min(muldiv(notional, rules.liquidation_fee_ppm), left))
+        account.collateral -= fee
+        if account.isolated:
+            account.isolated_margin -= fee
+        accounts[INSURANCE_ROW].collateral += fee
+        return fee
+    fee = muldiv(notional, rules.taker_fee_ppm)
+    account.collateral -= fee
+    accounts[FEES_ROW].collateral += fee
+    return fee
+
+
+def cover_deficit(accounts: list[NaiveAccount], account: NaiveAccount) -> tuple[int, int]:
+    """A flat account with a hole gets what the insurance fund has; returns (deficit, paid)."""
+    if account.position_lots != 0 or account.of_the_venue:
+        return 0, 0
+    deficit = max(0, -account.collateral)
+    if account.isolated:
+        if account.stage != Stage.OK and account.isolated_margin < 0:
+            deficit = -account.isolated_margin
+        account.isolated_margin = 0
+    fund = accounts[INSURANCE_ROW]
+    paid = min(deficit, max(0, fund.collateral))
+    fund.collateral -= paid
+    account.collateral += paid
+    return deficit, paid

@@ -1,0 +1,148 @@
+"""Published numbers of real venues, reproduced by public functions.
+
+One test a vector, dispatched on `kind`, never on `id`.  A kind that nothing here knows is skipped as `not covered`; a
+file without a single covered vector is a failure.  MARGINQUAKE_VENUE_VECTORS names another file of the same form.
+"""
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import margin, prices, waterfall
+from sim.margin import NotionalBracket, notional_brackets
+from sim.records import Side
+
+OWN_FILE = Path(__file__).parent / "vectors" / "venue_vectors.json"
+FILE = Path(os.environ.get("MARGINQUAKE_VENUE_VECTORS") or OWN_FILE)
+VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
+SIDES = {"long": Side.BUY, "short": Side.SELL}
+
+Inputs = dict[str, Any]
+
+
+def brackets_of(given: list[dict[str, float]] | str) -> list[NotionalBracket]:
+    """Brackets written out, or the name of a vector (here or in our own file) that writes them out."""
+    if isinstance(given, str):
+        library = json.loads(OWN_FILE.read_text(encoding="utf-8")) + VECTORS
+        given = next(v["inputs"]["brackets"] for v in reversed(library) if v["id"] == given)
+    return notional_brackets(
+        [b["floor"] for b in given], [b["cap"] for b in given], [b["maintenance_rate"] for b in given]
+    )
+
+
+def with_side(inputs: Inputs) -> Inputs:
+    return inputs | {"side": SIDES[inputs["side"]]}
+
+
+def binance_liquidation_price(inputs: Inputs) -> float:
+    return margin.liquidation_price(**with_side(inputs))
+
+
+def bracket_deductions(inputs: Inputs) -> list[float]:
+    return [bracket.deduction for bracket in brackets_of(inputs["brackets"])]
+
+
+def bracketed_liquidation_price(inputs: Inputs) -> dict[str, float]:
+    price, bracket = margin.bracketed_liquidation_price(
+        SIDES[inputs["side"]],
+        inputs["quantity"],
+        inputs["entry_price"],
+        inputs["isolated_margin"],
+        brackets_of(inputs["brackets"]),
+    )
+    return {"liquidation_price": price, "bracket": bracket}
+
+
+def median_mark_price(inputs: Inputs) -> float:
+    return prices.median_mark_price(
+        inputs["index"],
+        inputs["last_funding_rate"],
+        inputs["hours_to_funding"] / inputs["funding_interval_hours"],
+        inputs["average_basis"],
+        inputs["last"],
+    )
+
+
+def fair_price_mark(inputs: Inputs) -> float:
+    left = inputs["hours_to_funding"] / inputs["funding_interval_hours"]
+    return prices.fair_price(inputs["index"], inputs["funding_rate"], left)
+
+
+def deleverage_at_bankruptcy(inputs: Inputs) -> dict[str, float]:
+    bankrupt, other = inputs["bankrupt"], inputs["counterparty"]
+    done = waterfall.deleverage_at_bankruptcy(
+        bankrupt["position"], bankrupt["entry_price"], bankrupt["collateral"], other["position"], other["entry_price"]
+    )
+    return {
+        "price": done.price,
+        "counterparty_pnl": done.counterparty_pnl,
+        "bankrupt_equity": done.bankrupt_equity,
+    }
+
+
+def ranked_adl(inputs: Inputs) -> dict[str, Any]:
+    candidates = inputs["candidates"]
+    closed = waterfall.allocate_adl(
+        inputs["quantity"], [c["quantity"] for c in candidates], [c["rank"] for c in candidates]
+    )
+    by_account = {str(c["account"]): lots for c, lots in zip(candidates, closed, strict=True) if lots > 0}
+    return {"closed": by_account, "price": inputs["bankruptcy_price"]}
+
+
+KINDS: dict[str, Callable[[Inputs], Any]] = {
+    "binance_liquidation_price": binance_liquidation_price,
+    "bracket_deductions": bracket_deductions,
+    "bracketed_liquidation_price": bracketed_liquidation_price,
+    "binance_adl_score": lambda inputs: waterfall.binance_adl_score(**inputs),
+    "median_mark_price": median_mark_price,
+    "clamped_funding_rate": lambda inputs: prices.clamped_funding_rate(**inputs),
+    "fair_price_mark": fair_price_mark,
+    "deleverage_at_bankruptcy": deleverage_at_bankruptcy,
+    "insurance_draw": lambda inputs: waterfall.insurance_draw(**inputs),
+    "ranked_adl": ranked_adl,
+    "fee_inclusive_liquidation_price": lambda inputs: margin.fee_inclusive_liquidation_price(**with_side(inputs)),
+    "bybit_linear_isolated_liquidation_price": lambda inputs: margin.bybit_linear_liquidation_price(
+        **with_side(inputs)
+    ),
+}
+"""What computes each kind: inputs -> a value shaped like `expected`.  Cascades go through the real book and engine:
+tests/cascade_vectors.py has its own KINDS, of the same form."""
+
+if importlib.util.find_spec("tests.cascade_vectors") is not None:
+    from tests import cascade_vectors
+
+    KINDS.update(cascade_vectors.KINDS)
+
+COVERED = [vector for vector in VECTORS if vector["kind"] in KINDS]
+
+
+def assert_close(found: Any, expected: Any, tolerance: float, where: str) -> None:
+    if isinstance(expected, dict):
+        assert set(found) == set(expected), f"{where}: {found} has other parts than {expected}"
+        for name, part in expected.items():
+            assert_close(found[name], part, tolerance, f"{where}.{name}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), f"{where}: {found} has another length than {expected}"
+        for place, (one, part) in enumerate(zip(found, expected, strict=True)):
+            assert_close(one, part, tolerance, f"{where}[{place}]")
+    else:
+        assert abs(found - expected) <= tolerance, f"{where}: {found}, expected {expected} within {tolerance}"
+
+
+def test_some_vectors_are_covered() -> None:
+    missing = sorted({vector["kind"] for vector in VECTORS} - set(KINDS))
+    print(f"{FILE.name}: {len(COVERED)} of {len(VECTORS)} vectors covered; not covered: {', '.join(missing) or 'none'}")
+    assert COVERED, f"{FILE}: not one of {len(VECTORS)} vectors is of a kind that we cover"
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['kind']}:{vector['id']}")
+def test_venue_vector(vector: dict[str, Any]) -> None:
+    compute = KINDS.get(vector["kind"])
+    if compute is None:
+        pytest.skip(f"not covered: {vector['kind']}")
+    assert_close(compute(vector["inputs"]), vector["expected"], vector["tolerance"], vector["id"])
