@@ -101,7 +101,13 @@ class Retail(Participant):
     """A crowd: each account flat or in one position, with a stop or not, topped up once or not."""
 
     config_type = RetailConfig
-    example: ClassVar[dict[str, Any]] = {"type": "retail", "accounts": 200, "top_up_share": 0.3}
+    example: ClassVar[dict[str, Any]] = {
+        "type": "retail",
+        "accounts": 500,
+        "entry_time": "60s",
+        "exit_time": "120s",
+        "top_up_share": 0.3,
+    }
     config: RetailConfig
 
     def __init__(self, model: mesa.Model, config: RetailConfig, seat: Seat) -> None:
@@ -271,7 +277,7 @@ class Retail(Participant):
             draw = _quantile(self.config.entry_offset, self._seeds.uniform(2 + attempt, count))
             offset[again] = draw[again]
         lots[offset > worst] = 0
-        offset[lots == 0] = 0.0
+        offset[(lots == 0) | ~np.isfinite(offset)] = 0.0
         entry = np.rint(price * (1.0 + side * offset)).astype(np.int64)
         self._place_seeded_stops = True
         return SeedPositions(side * lots, entry, scalable=self.config.scalable)
@@ -283,18 +289,16 @@ class Retail(Participant):
         liquidation price); shorts mirrored.  Cross margin has the whole collateral behind it instead of i e q.
         """
         unit = self.contract.notional_per_lot(price)
-        notional: Floats = lots * unit
-        rate, deduction = self._brackets.maintenance(notional)
-        margin = self.accounts.initial_margin_ppm / PPM
-        safe = price * (1.0 - side * self.config.minimum_distance)
-        per_lot = np.where(lots > 0, deduction / np.maximum(lots, 1), 0.0) / unit * price
+        held = np.maximum(lots, 1)
+        rate, deduction = self._brackets.maintenance(held * np.float64(unit))
+        relief = deduction / held / unit * price
+        safe = price * (1.0 - side * self.config.minimum_distance) * (1.0 - side * rate) + side * relief
         if self.config.margin_mode == "cross":
             collateral = self.accounts.collateral * float(self.contract.money_unit)
-            backing = collateral / np.maximum(lots, 1) / unit * price
-            entry = safe * (1.0 - side * rate) + side * (per_lot + backing)
+            entry = safe + side * collateral / held / unit * price
         else:
-            entry = (safe * (1.0 - side * rate) + side * per_lot) / (1.0 - side * margin + (margin >= 1.0) * (side > 0))
-            entry = np.where((margin >= 1.0) & (side > 0), np.inf, entry)
+            margin = side * (self.accounts.initial_margin_ppm / PPM)
+            entry = np.where(margin < 1.0, safe / np.maximum(1.0 - margin, 1e-9), np.inf)
         return side * (entry / price - 1.0)
 
 

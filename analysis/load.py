@@ -293,7 +293,26 @@ def _read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -
     # Not pq.read_table: it imports pyarrow.dataset, and with it pandas, which costs a second.
     tables = [pq.ParquetFile(path).read(columns=list(columns) if columns else None) for path in paths]
     table = pa.concat_tables(tables)
-    return {name: table.column(name).to_numpy() for name in table.column_names}
+    return {name: _numpy(table.column(name)) for name in table.column_names}
+
+
+def _numpy(column: Any) -> NDArray[Any]:
+    """A pyarrow column as numpy.  Not `to_numpy`, which imports pandas where that is installed: another second."""
+    import pyarrow as pa
+
+    kind = column.type
+    if column.null_count and pa.types.is_floating(kind):
+        column = column.fill_null(float("nan"))
+    if pa.types.is_boolean(kind):
+        return np.from_dlpack(column.cast("uint8").combine_chunks()).astype(np.bool_)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        column = column.dictionary_encode()
+        kind = column.type
+    if pa.types.is_dictionary(kind):
+        whole = column.combine_chunks()
+        words = np.array(whole.dictionary.to_pylist() or [""], dtype=np.str_)
+        return words[np.from_dlpack(whole.indices)]
+    return np.from_dlpack(column.combine_chunks())
 
 
 def _read_events(paths: Sequence[Path]) -> Columns:

@@ -28,9 +28,14 @@ def plot_run(run: str | Path | RunFrames, figure: str | None = None) -> list[Pat
     written = []
     for position, market in enumerate(frames.markets.values()):
         for name in names:
-            path = frames.path / "figures" / (f"{name}.png" if position == 0 else f"{name}-{market.name}.png")
+            path = figure_path(frames, market, name, position)
             written.append(draw_figure(market, name, path, label(frames, market)))
     return written
+
+
+def figure_path(frames: RunFrames, market: MarketFrames, name: str, position: int) -> Path:
+    """Where a figure of the market at `position` in the scenario lies."""
+    return frames.path / "figures" / (f"{name}.png" if position == 0 else f"{name}-{market.name}.png")
 
 
 def draw_figure(market: MarketFrames, name: str, path: Path, source: str) -> Path:
@@ -84,6 +89,6 @@ def _write_png(canvas: "FigureCanvasAgg", path: Path) -> None:
     from PIL import Image
 
     image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
-    image.save(path, compress_level=6)
+    image.save(path, compress_level=4)
     if path.stat().st_size > MAX_BYTES:
         image.quantize(256, dither=Image.Dither.NONE).save(path, compress_level=9)

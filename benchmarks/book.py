@@ -42,21 +42,21 @@ def stream_a(operations: int, seed: int = 1) -> NDArray[Any]:
     commands["kind"] = np.choose(kind, (OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.CANCEL, OrderKind.MARKET))
     commands["price_ticks"] = np.choose(kind, (near, crossing, 0, 0))
     target = _cancelled(kind, draw.random(count))
-    cancels = np.flatnonzero(target)
+    cancels = np.flatnonzero(target >= 0)
     commands["order_id"][cancels] = commands["order_id"][target[cancels]]
     commands["account"][cancels] = commands["account"][target[cancels]]
     return commands
 
 
 def _cancelled(kind: NDArray[np.int64], choice: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For every cancellation the place of an earlier limit order, each at most once; 0 elsewhere."""
+    """For every cancellation the place of a recent limit order, each at most once; -1 elsewhere."""
     places: list[int] = []
-    target = np.zeros(len(kind), np.int64)
+    target = np.full(len(kind), -1)
     for place, (what, chance) in enumerate(zip(kind.tolist(), choice.tolist(), strict=True)):
         if what < 2:
             places.append(place)
         elif what == 2:
-            picked = int(chance * len(places))
+            picked = -1 - int(chance * min(len(places), RESTING))
             places[picked], places[-1] = places[-1], places[picked]
             target[place] = places.pop()
     return target

@@ -105,6 +105,7 @@ def simulate(
     """Run the model to its end in memory; nothing is written."""
     LOG.info("building %s, seed %d", loaded.name, seed)
     model = MarketModel(loaded, AGENT_TYPES, seed=seed, check_invariants=check_invariants)
+    LOG.info("simulating %d steps", model.steps_total)
     try:
         due = time.perf_counter()
         for _ in range(model.steps_total):
@@ -115,7 +116,7 @@ def simulate(
                 progress(_progress(model))
         if progress is not None:
             progress(_progress(model))
-        LOG.info("simulated %d steps", model.steps_total)
+        LOG.info("simulated to the end")
         return model.finish()
     finally:
         release(model)

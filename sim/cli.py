@@ -102,7 +102,7 @@ def validate(
     """Check scenario files; every problem of every file is shown."""
     with _errors(verbose):
         from sim import api
-        from sim.scenario import ScenarioError
+        from sim.problems import ScenarioError
 
         problems = 0
         for file in files:
@@ -260,12 +260,10 @@ def _errors(verbose: bool) -> Iterator[None]:
 
 def _is_users(error: Exception) -> bool:
     """True for a mistake of the user's, False for a failing simulation."""
+    from sim.problems import ScenarioError
     from sim.run_directory import RunDirectoryError
 
-    if isinstance(error, UserError | RunDirectoryError):
-        return True
-    scenario_module = sys.modules.get("sim.scenario")  # if it was never imported, it raised nothing
-    return scenario_module is not None and isinstance(error, scenario_module.ScenarioError)
+    return isinstance(error, UserError | RunDirectoryError | ScenarioError)
 
 
 def _check_scenario_file(path: Path) -> None:
@@ -359,7 +357,7 @@ def _print_scorecard(path: Path) -> None:
 
 def _list_scenarios() -> None:
     from sim import api
-    from sim.scenario import ScenarioError
+    from sim.problems import ScenarioError
 
     files = sorted(SCENARIOS.glob("*.yaml")) if SCENARIOS.is_dir() else []
     if not files:

@@ -12,7 +12,8 @@ import csv
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, TypeVar, Union, final, get_args
 
 import numpy as np
@@ -285,7 +286,8 @@ class Beta(Continuous):
         start, end = self._scaled()
         first, last = betainc(self.alpha, self.beta, start), betainc(self.alpha, self.beta, end)
         unit = betaincinv(self.alpha, self.beta, first + u * (last - first))
-        return np.clip(self.low + (self.high - self.low) * unit, *self.support())
+        low, high = self.support()
+        return np.asarray(np.clip(self.low + (self.high - self.low) * unit, low, high), np.float64)
 
     def mean(self) -> float:
         """Mean of the truncated beta: a ratio of incomplete beta functions."""
@@ -318,7 +320,7 @@ class Pareto(Continuous):
         """Inverse of the truncated Pareto CDF."""
         low, high = self.support()
         kept = 1 - (low / high) ** self.exponent
-        return np.clip(low * np.exp(-np.log1p(-u * kept) / self.exponent), low, high)
+        return np.asarray(np.clip(low * np.exp(-np.log1p(-u * kept) / self.exponent), low, high), np.float64)
 
     def mean(self) -> float:
         """Mean of the truncated Pareto; infinite without maximum for exponents up to 1."""
@@ -434,7 +436,7 @@ class _TraitSchema:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Numbers go through T's own schema, alone or inside a distribution; bounds (`Field(gt=0)`) hold for both."""
-        number = Union[tuple(arm for arm in get_args(source) if arm is not Distribution)]  # noqa: UP007
+        number: Any = reduce(or_, (arm for arm in get_args(source) if arm is not Distribution))
         inner = handler.generate_schema(number)
         read = core_schema.with_info_wrap_validator_function(_read_trait, inner)
         bounds = handler(Any)
@@ -445,13 +447,13 @@ class _TraitSchema:
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         """A number or a distribution; `x-trait` lets `scenario_schema` put the parameters in."""
-        number = handler(schema["steps"][0])  # type: ignore[typeddict-item]
+        number = handler(schema["steps"][0])
         names = {"anyOf": [{"enum": list(DISTRIBUTIONS)}, {"type": "string", "pattern": ":"}]}
         mapping = {"type": "object", "properties": {"distribution": names}, "required": ["distribution"]}
         return {"anyOf": [number, mapping], "x-trait": True}
 
 
-Trait = Annotated[T | Distribution, _TraitSchema()]
+Trait: TypeAlias = Annotated[Union[T, Distribution], _TraitSchema()]  # noqa: UP007
 """`Trait[Amount]`: an amount, or a distribution whose parameters are amounts."""
 
 
@@ -530,7 +532,7 @@ def _line(
     path: tuple[str | int, ...], kind: str, message: str, value: Any, context: dict[str, Any] | None = None
 ) -> InitErrorDetails:
     context = {key: item for key, item in (context or {}).items() if key != "error"}
-    error = PydanticCustomError(kind, "{_message}", {**context, "_message": message})  # type: ignore[arg-type]
+    error = PydanticCustomError(kind, "{_message}", {**context, "_message": message})
     return InitErrorDetails(type=error, loc=path, input=value)
 
 
@@ -586,7 +588,7 @@ def _normal_mean_between(low: float, high: float) -> float:
 def _staircase(u: Floats, values: Floats, weights: Floats) -> Floats:
     steps = np.cumsum(weights)
     last = int(np.flatnonzero(weights)[-1])
-    return values[np.minimum(np.searchsorted(steps, u * steps[-1], side="right"), last)]
+    return np.asarray(values[np.minimum(np.searchsorted(steps, u * steps[-1], side="right"), last)], np.float64)
 
 
 @lru_cache(maxsize=64)

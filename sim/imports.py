@@ -19,7 +19,9 @@ def import_class(name: str) -> type[Any]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise ValueError(f"no module named {error.name!r} in the folder of the scenario or the current one") from None
+            raise ValueError(
+                f"no module named {error.name!r} in the folder of the scenario or the current one"
+            ) from None
         raise ValueError(f"importing {module_name!r} failed: {error}") from error
     except Exception as error:
         raise ValueError(f"importing {module_name!r} failed: {type(error).__name__}: {error}") from error

@@ -92,9 +92,7 @@ def bracketed_liquidation_price(
     """
     price = 0.0
     for number, bracket in enumerate(brackets, start=1):
-        price = liquidation_price(
-            side, quantity, entry_price, backing, bracket.maintenance_rate, bracket.deduction
-        )
+        price = liquidation_price(side, quantity, entry_price, backing, bracket.maintenance_rate, bracket.deduction)
         if quantity * price <= bracket.cap:
             return price, number
     return price, len(brackets)
@@ -120,9 +118,7 @@ def fee_inclusive_liquidation_price(
     return (entry_price - side * isolated_margin / quantity) / (1 - side * (maintenance_rate + taker_fee))
 
 
-def bybit_linear_liquidation_price(
-    side: Side, entry_price: float, leverage: float, maintenance_rate: float
-) -> float:
+def bybit_linear_liquidation_price(side: Side, entry_price: float, leverage: float, maintenance_rate: float) -> float:
     """Isolated liquidation price with maintenance on *entry* value: e (1 - s / leverage + s rate), Bybit (grade A)."""
     return entry_price * (1 - side / leverage + side * maintenance_rate)
 

@@ -173,13 +173,16 @@ class OrderEntry:
         deposits, self._deposits = self._deposits, []
         return deposits
 
-    def drain(self, now_ns: int) -> NDArray[Any]:
-        """All commands since the last call, in the order they were said (used by the model)."""
+    def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
+        """All commands since the last call, in the order they were said (used by the model).
+
+        They arrive after each account's own latency, or after `latency_ns` (the engine's, on others' accounts)."""
         if not self._pending:
             return np.empty(0, COMMAND)
         batch = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
         self._pending.clear()
-        batch["arrival_ns"] = now_ns + self._accounts.latency_ns[batch["account"]]
+        latency = self._accounts.latency_ns[batch["account"]] if latency_ns is None else latency_ns
+        batch["arrival_ns"] = now_ns + latency
         return batch
 
     def _send(

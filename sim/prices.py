@@ -53,7 +53,7 @@ def impact_price(price_ticks: NDArray[Any], lots: NDArray[Any], notional_tick_lo
         bought += take / price
         left -= take
         if left <= 0.0:
-            return notional_tick_lots / bought
+            return float(notional_tick_lots / bought)
     return math.nan
 
 
@@ -222,7 +222,7 @@ FUNDING_RULES: dict[str, type[FundingRule]] = {"clamped_premium": ClampedPremium
 
 
 def _median(a: float, b: float, c: float) -> float:
-    return sorted((a, b, c))[1]
+    return max(min(a, b), min(max(a, b), c))
 
 
 def _missing(ticks: float) -> bool:

@@ -14,8 +14,8 @@ from sim.indices import Index
 class SpotDesk:
     """Spot holdings and cash of every account row of one market; implements `sim.market.SpotMarket`.
 
-    Trades in quantities of the contract's lot, fractional ones too.  All rows of one call trade together at one price: the
-    index plus half of the displacement that their net flow causes (eq. 16), which is the average price of buying
+    Trades in quantities of the contract's lot, fractional ones too.  All rows of one call trade together at one price:
+    the index plus half of the displacement that their net flow causes (eq. 16), which is the average price of buying
     along a linear impact.  Holdings and cash are floats: spot is outside the venue's ledger, whose conservation is
     exact without it.
     """
@@ -36,6 +36,11 @@ class SpotDesk:
         price_ticks = 0.5 * (before + self._index.index_ticks)
         np.add.at(self._lots, rows, signed_lots)
         np.add.at(self._cash, rows, -np.asarray(signed_lots) * self._contract.notional_per_lot(price_ticks))
+
+    def seed(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
+        """Book holdings that were there before the clock started, bought at the index; nothing is pushed."""
+        np.add.at(self._lots, rows, signed_lots)
+        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(self._index.index_ticks))
 
     def position_lots(self, rows: Rows) -> NDArray[np.float64]:
         """Spot holdings, in lots of the contract."""

@@ -5,12 +5,13 @@ twin run (same seed, one rule changed) differs only where the change bites.  `se
 """
 
 import hashlib
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.kernels import draws
+from sim.kernels import JIT, draws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,22 +34,19 @@ class Stream:
     def uniform(self, counter: int, size: int, first: int = 0) -> Floats:
         """`size` uniforms in (0, 1) at (counter, first...)."""
         out = np.empty(size, np.float64)
-        with np.errstate(over="ignore"):
-            draws.fill_units(self.key, _word(counter), _word(first), out)
+        _call(draws.fill_units, self.key, counter, first, out)
         return out
 
     def uniform_at(self, counter: int, items: Ints) -> Floats:
         """One uniform for each item (an account row, say), whoever else draws."""
         out = np.empty(len(items), np.float64)
-        with np.errstate(over="ignore"):
-            draws.fill_units_at(self.key, _word(counter), items.astype(np.uint64), out)
+        _call(draws.fill_units_at, self.key, counter, items.astype(np.uint64), out)
         return out
 
     def normal(self, counter: int, size: int, first: int = 0) -> Floats:
         """`size` standard normals at (counter, first...)."""
         out = np.empty(size, np.float64)
-        with np.errstate(over="ignore"):
-            draws.fill_normals(self.key, _word(counter), _word(first), out)
+        _call(draws.fill_normals, self.key, counter, first, out)
         return out
 
     def exponential(self, counter: int, size: int, first: int = 0) -> Floats:
@@ -57,14 +55,12 @@ class Stream:
 
     def poisson(self, counter: int, mean: float, item: int = 0) -> int:
         """One Poisson count of the given mean at (counter, item)."""
-        with np.errstate(over="ignore"):
-            return int(draws.poisson(self.key, _word(counter), _word(item), float(mean)))
+        return int(_call(draws.poisson, self.key, counter, item, float(mean)))
 
     def words(self, counter: int, size: int, first: int = 0) -> NDArray[np.uint64]:
         """`size` words of 64 random bits at (counter, first...)."""
         out = np.empty(size, np.uint64)
-        with np.errstate(over="ignore"):
-            draws.fill_words(self.key, _word(counter), _word(first), out)
+        _call(draws.fill_words, self.key, counter, first, out)
         return out
 
 
@@ -77,6 +73,16 @@ class Streams:
 
     def __getitem__(self, name: str) -> Stream:
         return Stream(self.seed, name)
+
+
+def _call(kernel: Callable[..., int], key: np.uint64, counter: int, item: Any, argument: Any) -> int:
+    """Compiled kernels take Python ints as they are (numpy scalars cost 1 us each to unbox) and wrap in silence."""
+    if JIT:
+        return kernel(key, counter, item, argument)
+    if isinstance(item, int):
+        item = _word(item)
+    with np.errstate(over="ignore"):
+        return kernel(key, _word(counter), item, argument)
 
 
 def _word(value: int) -> np.uint64:

@@ -88,9 +88,9 @@ def parse_amount(text: str) -> float:
     raise ValueError(f"unknown unit {unit!r} of an amount; write {slip}")
 
 
-_DURATION_HELP = "a duration; write 100ms, 1.5s, 30min, 4h or 1d"
-_FRACTION_HELP = "a fraction; write 0.01, 1% or 100bps"
-_AMOUNT_HELP = "an amount; write 1e6, 20k, 1.5M or 2bn"
+_DURATION_HELP = "a duration: 100ms, 1.5s, 30min, 4h or 1d"
+_FRACTION_HELP = "a fraction: 0.01, 1% or 100bps"
+_AMOUNT_HELP = "an amount: 1e6, 20k, 1.5M or 2bn"
 _DURATION_SLIPS: Final[Mapping[str, str]] = {
     "m": "min for minutes, ms for milliseconds",
     **dict.fromkeys(("msec", "msecs", "millis", "milliseconds"), "ms"),
@@ -106,14 +106,14 @@ _DURATION_SLIPS: Final[Mapping[str, str]] = {
 def _split(text: str, meant: str) -> tuple[Decimal, str]:
     match = _WRITTEN_NUMBER.fullmatch(text)
     if match is None:
-        raise ValueError(f"not {meant}")
+        raise ValueError(f"must be {meant}")
     return Decimal(match[1]), match[2] or ""
 
 
 def _finite(number: Decimal, meant: str) -> float:
     value = float(number)
     if not math.isfinite(value):
-        raise ValueError(f"not {meant}")
+        raise ValueError(f"must be {meant}")
     return value
 
 
@@ -144,17 +144,15 @@ class Unit:
         serialization = None
         if self.dump is not None:
             serialization = core_schema.plain_serializer_function_ser_schema(self.dump, when_used="json")
-        return core_schema.with_info_before_validator_function(
-            self.read, handler(source), serialization=serialization
-        )
+        return core_schema.with_info_before_validator_function(self.read, handler(source), serialization=serialization)
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        """A number, or a text with a unit; a duration has no bare number but 0."""
+        """A number, or a text with a unit; a duration has no bare number but 0.  `scenario_schema` uses `x-unit`."""
         number: dict[str, Any] = {"const": 0} if self.whole else {"type": "number"}
         text = {"type": "string", "pattern": self.pattern}
-        return {"anyOf": [number, text], "examples": list(self.examples)}
+        return {"anyOf": [number, text], "examples": list(self.examples), "x-unit": self.name}
 
     def read(self, value: Any, info: ValidationInfo) -> float:
         """The number meant by `value`; errors say what to write."""
@@ -162,9 +160,9 @@ class Unit:
             if isinstance(value, str):
                 return self.parse(value)
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"not {self.help}")  # noqa: TRY004, pydantic wants ValueError
+                raise ValueError(f"must be {self.help}")
             if not math.isfinite(value):
-                raise ValueError(f"not {self.help}")
+                raise ValueError(f"must be {self.help}")
             if self.whole and value != 0 and info.context is WRITTEN:
                 raise ValueError(f"a duration needs a unit; {_duration_hint(value)}")
             if self.whole and value != int(value):

@@ -156,7 +156,8 @@ def _joined(problems: list[Problem]) -> Problem:
     messages = list(dict.fromkeys(problem.message for problem in problems))
     suggestion = next((problem.suggestion for problem in problems if problem.suggestion), None)
     first = problems[0]
-    return Problem(first.place, first.path, "; or ".join(messages), first.value, suggestion)
+    rest = [message.removeprefix("must be ") for message in messages[1:]]
+    return Problem(first.place, first.path, ", or ".join([messages[0], *rest]), first.value, suggestion)
 
 
 def _owner(model: type[BaseModel], tree: Node, target: Node) -> tuple[Node, type[BaseModel] | None]:

@@ -152,10 +152,10 @@ class Waterfall:
         self._ranked.clear()
 
     def take_over(self, row: int, time_ns: int) -> Outcome:
-        """Close a bankrupt account at its bankruptcy price: the fund takes it over if it can bear it, else ADL (eq. 19).
+        """Close an account at its bankruptcy price: the fund takes it over if it can bear it, else ADL (eq. 19).
 
-        The fund can bear it while its equity at the mark stays at or above zero.  The account's backing becomes exactly 0;
-        an isolated account keeps the rest of its collateral.  A TAKEOVER event, or ADL events (and INSURANCE ones).
+        The fund can bear it while its equity at the mark stays at or above zero.  The account's backing becomes
+        exactly 0; an isolated account keeps the rest of its collateral.  A TAKEOVER event, or ADL and INSURANCE events.
         """
         position = int(self._rows["position_lots"][row])
         if row < SYSTEM_ROWS or position == 0:
@@ -171,16 +171,17 @@ class Waterfall:
         event["quantity_lots"] = abs(position)
         event["price_ticks"] = self._nearest_ticks(position, cost)
         event["money"] = equity
-        return Outcome(event, np.array([row]))
+        events = [event, *self._cover_deficit(row, Cause.TAKEOVER, time_ns)]
+        return Outcome(np.concatenate(events), np.array([row]))
 
     def deleverage_fund(self, time_ns: int) -> Outcome:
-        """ADL of everything the fund holds, at the fund's own bankruptcy price, when its equity at the mark is below 0."""
+        """ADL of all that the fund holds, at its own bankruptcy price, when its equity at the mark is below zero."""
         if self.fund_equity >= 0 or self._rows["position_lots"][INSURANCE_ROW] == 0:
             return Outcome(np.zeros(0, EVENT), np.zeros(0, np.int64))
         return self._deleverage(INSURANCE_ROW, time_ns)
 
     def _deleverage(self, bankrupt: int, time_ns: int) -> Outcome:
-        """Close `bankrupt` whole against ranked opposite accounts; the split of its money leaves a residue of rounding."""
+        """Close `bankrupt` whole against ranked opposite accounts; splitting its money leaves a residue of rounding."""
         position = int(self._rows["position_lots"][bankrupt])
         side = 1 if position > 0 else -1
         money = self._within_band(position, int(self._rows["cost"][bankrupt]) - self._backing(bankrupt))
@@ -203,9 +204,9 @@ class Waterfall:
             event["price_ticks"] = self._nearest_ticks(position, money)
             event["money"] = profit
             events.append(event)
-            events.extend(self._cover_deficit(row, time_ns))
+            events.extend(self._cover_deficit(row, Cause.ADL, time_ns))
         self._rows["collateral"][ROUNDING_ROW] -= money - paid
-        events.extend(self._cover_deficit(bankrupt, time_ns))
+        events.extend(self._cover_deficit(bankrupt, Cause.ADL, time_ns))
         traders = [row for row in dict.fromkeys(changed) if row >= SYSTEM_ROWS]
         return Outcome(np.concatenate(events), np.array(traders, np.int64))
 
@@ -222,7 +223,8 @@ class Waterfall:
                     return row, held
                 queue.place += 1
         held = sign * int(self._rows["position_lots"][INSURANCE_ROW])
-        assert bankrupt != INSURANCE_ROW and held > 0, "every long lot has a short lot"
+        assert bankrupt != INSURANCE_ROW, "every long lot has a short lot"
+        assert held > 0, "every long lot has a short lot"
         return INSURANCE_ROW, held
 
     def _rank(self, sign: int) -> "_Queue":
@@ -258,8 +260,8 @@ class Waterfall:
             account["isolated_margin"] = margin - freed + min(0, freed + realised)
         return realised
 
-    def _cover_deficit(self, row: int, time_ns: int) -> list[NDArray[Any]]:
-        """A closed account below zero is lifted by the fund as far as the fund's collateral goes: an INSURANCE event."""
+    def _cover_deficit(self, row: int, cause: Cause, time_ns: int) -> list[NDArray[Any]]:
+        """A closed account below zero is lifted as far as the fund's collateral goes: an INSURANCE event."""
         account = self._rows[row : row + 1]
         if row < SYSTEM_ROWS or account["position_lots"][0] != 0:
             return []
@@ -274,7 +276,7 @@ class Waterfall:
         paid = min(deficit, max(0, int(self._rows["collateral"][INSURANCE_ROW])))
         self._rows["collateral"][INSURANCE_ROW] -= paid
         account["collateral"] += paid
-        event = self._event(EventKind.INSURANCE, Cause.ADL, time_ns, row, INSURANCE_ROW)
+        event = self._event(EventKind.INSURANCE, cause, time_ns, row, INSURANCE_ROW)
         event["money"] = paid
         return [event]
 

@@ -21,7 +21,7 @@ from yaml.resolver import BaseResolver
 from sim.problems import Place, Problem, ScenarioError, closest, shown_path
 
 try:
-    from yaml.cyaml import CParser as _Parser
+    from yaml._yaml import CParser as _Parser
 except ImportError:  # PyYAML without libyaml: slower, same nodes
     from yaml.composer import Composer
     from yaml.parser import Parser
@@ -164,7 +164,9 @@ def apply_override(root: Node, argument: str, problems: list[Problem]) -> None:
             elif key not in parent.value:
                 if depth == 1 and at[0] in ("populations", "markets"):
                     near = closest(key, parent.value)
-                    message = f"there is no {str(at[0])[:-1]} {key!r}" + ("" if near else f" in {_listed(parent.value)}")
+                    message = f"there is no {str(at[0])[:-1]} {key!r}" + (
+                        "" if near else f" in {_listed(parent.value)}"
+                    )
                     problems.append(Problem(place, shown_path(at), message, suggestion=near))
                     return
                 parent.value[key] = Node({}, place, tuple(at))
@@ -302,7 +304,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, place: Place) -> Problem:
     where = Place(place.source, place.line + index if place.line else 0, place.folder)
     lines = text.splitlines()
     line = lines[index] if index < len(lines) else ""
-    if "\t" in line[: len(line) - len(line.lstrip())] or "cannot start any token" in message and "\t" in line:
+    if "\t" in line[: len(line) - len(line.lstrip())] or ("cannot start any token" in message and "\t" in line):
         return Problem(where, "", "a tab; YAML indents with spaces")
     if "expected a single document" in str(error) or "another document" in message:
         return Problem(where, "", "a second document ('---'); write one scenario a file")
@@ -449,7 +451,9 @@ def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
 
 
 def _represent_mapping(dumper: yaml.SafeDumper, items: dict[str, Any]) -> yaml.Node:
-    plain = 0 < len(items) <= 8 and all(not isinstance(item, list | dict | str) or _tame(item) for item in items.values())
+    plain = 0 < len(items) <= 8 and all(
+        not isinstance(item, list | dict | str) or _tame(item) for item in items.values()
+    )
     return dumper.represent_mapping("tag:yaml.org,2002:map", items, flow_style=plain and len(str(items)) < 90)
 
 

@@ -136,6 +136,8 @@ def commands(draw: st.DrawFn, number: int, owners: dict[int, int], traders: int)
         fields["price_ticks"] = 0 if unbounded else price
         fields["flags"] = draw(st.sampled_from([0, 0, 0, int(Flag.REDUCE_ONLY)]))
         fields["cause"] = int(draw(st.sampled_from([Cause.VOLUNTARY] * 6 + [Cause.LIQUIDATION, Cause.TAKEOVER])))
+        if draw(st.integers(0, 24)) == 0:
+            fields |= {"account": INSURANCE_ROW, "cause": int(Cause.TAKEOVER)}
     if kind in WAITING:
         fields["trigger_ticks"] = draw(st.integers(CENTRE - 5, CENTRE + 5))
         fields["flags"] |= draw(st.sampled_from([0, int(Flag.TRIGGER_ON_MARK)]))
@@ -237,4 +239,6 @@ def _random_command(
         if kind != OrderKind.MODIFY:
             fields["side"] = int(side)
             fields["flags"] = fields.get("flags", 0) | int(Flag.REDUCE_ONLY) * int(rng.random() < 0.2)
+            if rng.random() < 0.02:
+                fields |= {"account": INSURANCE_ROW, "cause": int(Cause.TAKEOVER)}
     return fields

@@ -17,9 +17,7 @@ from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, notional_brackets
 from sim.records import MarginMode, Side
 
-CONTRACT = ContractSpec(
-    "BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000
-)
+CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
 CAPS = [cap for cap, _, _ in BTCUSDT_2024]
 RATES = [rate for _, _, rate in BTCUSDT_2024]
 BRACKETS = notional_brackets([0.0, *CAPS[:-1]], CAPS, RATES)
@@ -101,7 +99,7 @@ def test_at_the_liquidation_price_equity_is_the_maintenance_margin(
 
 def test_bracket_of_the_liquidation_price_may_be_below_that_of_the_entry() -> None:
     price, number = margin.bracketed_liquidation_price(Side.BUY, 51, 60_000, 600_000, BRACKETS)
-    assert 51 * 60_000 > CAPS[2]
+    assert CAPS[2] < 51 * 60_000
     assert number == 3
     assert price == pytest.approx(
         margin.liquidation_price(Side.BUY, 51, 60_000, 600_000, RATES[2], BRACKETS[2].deduction)

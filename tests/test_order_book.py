@@ -10,6 +10,7 @@ from sim.accounts import FEES_ROW, INSURANCE_ROW
 from sim.records import Cause, EventKind, Flag, OrderKind, Reject, Side, Stage
 from tests.ladder import Ladder, account_fact, drawing, letter_of, row_of, told, traders
 from tests.markets import IMPLEMENTATIONS, ladder
+from tests.twins import set_stage
 
 Open = Callable[..., Ladder]
 
@@ -282,6 +283,26 @@ def test_only_the_engine_trades_an_account_in_liquidation(open_market: Open, sta
     assert told(market.buy("A", 1, 99, cause=Cause.TAKEOVER)) == ["A accepted 1@99"]
 
 
+def test_a_stop_of_an_account_in_liquidation_comes_to_nothing(open_market: Open) -> None:
+    market = open_market()
+    market.place("B9 | 100 |")
+    market.order("A", Side.SELL, 2, kind=OrderKind.STOP, trigger=100)
+    set_stage(market.exchange, row_of("A"), Stage.LIQUIDATING)
+    assert told(market.market_sell("C", 1)) == [
+        "C sells 1@100 to B",
+        "A triggered 2@100",
+        "A rejected 2@0: IN_LIQUIDATION",
+    ]
+
+
+def test_forced_orders_need_no_margin_also_when_modified(open_market: Open) -> None:
+    market = open_market(traders(deposit=0))
+    market.mark(100)
+    assert told(market.buy("A", 2, 90)) == ["A rejected 2@90: INSUFFICIENT_MARGIN"]
+    assert told(market.buy("A", 2, 90, cause=Cause.LIQUIDATION)) == ["A accepted 2@90"]
+    assert told(market.modify("A", 2, 3, 90)) == ["A modified 3@90"]
+
+
 def test_orders_beyond_the_price_band_are_rejected(open_market: Open) -> None:
     market = open_market(price_band_ppm=100_000)
     market.buy("A", 1, 150)
@@ -347,6 +368,7 @@ def test_or_the_incoming_one_if_the_venue_says_so(open_market: Open) -> None:
     market = open_market(self_trade_cancels_taker=True)
     market.place(" | 101 | B3 A4")
     assert told(market.buy("A", 5, 101)) == ["A buys 3@101 from B", "A expired 2@101: SELF_TRADE"]
+    assert told(market.market_buy("A", 5)) == ["A expired 5@0: SELF_TRADE"]
     assert market.drawn() == drawing(" | 101 | A4")
 
 
@@ -372,6 +394,31 @@ def test_a_resting_reduce_only_order_shrinks_with_the_position(market: Ladder) -
     events = market.buy("D", 3, 102)
     assert told(events) == ["D buys 1@102 from A", "A cancelled 2@102: NOT_REDUCING", "D accepted 2@102"]
     assert market.position("A") == 0
+
+
+def test_a_modified_reduce_only_order_is_cut_to_the_position_again(market: Ladder) -> None:
+    market.place("""
+           | 101 | B3
+        C9 | 100 |
+    """)
+    market.buy("A", 3, 101)
+    market.sell("A", 3, 110, flags=Flag.REDUCE_ONLY)
+    assert told(market.modify("A", 4, 9, 110)) == ["A modified 3@110"]
+    market.market_sell("A", 1)
+    assert told(market.modify("A", 4, 9, 100)) == ["A modified 2@100", "A sells 2@100 to C"]
+    assert market.position("A") == 0
+
+
+def test_a_reduce_only_order_of_a_flat_account_cannot_be_modified(market: Ladder) -> None:
+    market.place("""
+           | 101 | B3
+        C9 | 100 |
+    """)
+    market.buy("A", 3, 101)
+    market.sell("A", 3, 110, flags=Flag.REDUCE_ONLY)
+    market.market_sell("A", 3)
+    assert told(market.modify("A", 4, 2, 109)) == ["A rejected 2@109: NOT_REDUCING"]
+    assert market.drawn()[0] == " | 110 | A3"
 
 
 def test_a_resting_reduce_only_order_of_a_flat_account_is_cancelled_when_met(market: Ladder) -> None:

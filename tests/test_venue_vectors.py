@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from agents.market_maker import avellaneda_stoikov_quotes, glft_offsets, glft_terms
 from sim import margin, prices, waterfall
 from sim.margin import NotionalBracket, notional_brackets
 from sim.records import Side
@@ -94,6 +96,25 @@ def ranked_adl(inputs: Inputs) -> dict[str, Any]:
     return {"closed": by_account, "price": inputs["bankruptcy_price"]}
 
 
+def glft_quotes(inputs: Inputs) -> dict[str, Any]:
+    market = (inputs["volatility"], inputs["arrival_rate"], inputs["order_decay"], inputs["risk_aversion"])
+    base, skew = glft_terms(*market)
+    bids, asks = glft_offsets(*market, np.array(inputs["inventories"], float))
+    return {"skew": skew, "base": base, "bid_offsets": bids.tolist(), "ask_offsets": asks.tolist()}
+
+
+def avellaneda_stoikov(inputs: Inputs) -> dict[str, float]:
+    reservation, spread = avellaneda_stoikov_quotes(
+        inputs["mid"],
+        inputs["inventory"],
+        inputs["risk_aversion"],
+        inputs["volatility"],
+        inputs["horizon"],
+        inputs["order_decay"],
+    )
+    return {"total_spread": spread, "reservation_price": reservation}
+
+
 KINDS: dict[str, Callable[[Inputs], Any]] = {
     "binance_liquidation_price": binance_liquidation_price,
     "bracket_deductions": bracket_deductions,
@@ -109,6 +130,8 @@ KINDS: dict[str, Callable[[Inputs], Any]] = {
     "bybit_linear_isolated_liquidation_price": lambda inputs: margin.bybit_linear_liquidation_price(
         **with_side(inputs)
     ),
+    "glft_quotes": glft_quotes,
+    "avellaneda_stoikov_quotes": avellaneda_stoikov,
 }
 """What computes each kind: inputs -> a value shaped like `expected`.  Cascades go through the real book and engine:
 tests/cascade_vectors.py has its own KINDS, of the same form."""

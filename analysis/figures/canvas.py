@@ -73,7 +73,14 @@ def time_axis(axes: Sequence["Axes"], first_s: float, last_s: float) -> None:
     axes[-1].set_xticks(ticks, [style.clock(float(tick)) for tick in ticks])
     axes[-1].tick_params(labelbottom=True)
     unit = "h:min:s" if last_s >= 3600 else "min:s"
-    axes[-1].set_xlabel(f"simulated time ({unit})")
+    x_label(axes[-1], f"simulated time ({unit})")
+
+
+def x_label(axis: "Axes", text: str) -> None:
+    """Label of x at a fixed distance below the axis: finding a free place measures every tick label."""
+    height = axis.get_position().height * axis.figure.bbox.height / style.DPI
+    axis.set_xlabel(text, va="center")
+    axis.xaxis.set_label_coords(0.5, -0.40 / height)
 
 
 def money_axis(axis: "Axes") -> None:
@@ -150,9 +157,7 @@ def colour_map(name: str, anchors: Sequence[str]) -> "LinearSegmentedColormap":
     from matplotlib.colors import LinearSegmentedColormap
 
     colours = LinearSegmentedColormap.from_list(name, list(anchors))
-    colours.set_bad(style.NIGHT)
-    colours.set_under(anchors[0])
-    return colours
+    return colours.with_extremes(bad=style.NIGHT, under=anchors[0])
 
 
 def price_window(low: float, high: float, edges: Floats, least_fraction: float = 0.02) -> tuple[float, float]:

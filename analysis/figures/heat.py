@@ -44,7 +44,8 @@ def draw_heat(
     bar_axis.yaxis.set_major_formatter(lambda value, _: style.short_number(value))
     bar_axis.yaxis.set_minor_formatter(lambda value, _: "")
     bar_axis.minorticks_off()
-    bar_axis.set_ylabel(label, fontsize=9, labelpad=4)
+    bar_axis.set_ylabel(label, fontsize=9, va="center")
+    bar_axis.yaxis.set_label_coords(1 - 0.17 / width, box.y0 + 0.5 * box.height, figure.transFigure)
 
 
 def fit(axis: "Axes", low: float, high: float, first_s: float, last_s: float) -> None:

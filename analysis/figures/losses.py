@@ -105,7 +105,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     reach = float(above.max() - below.min()) or 1.0
     axis.set_xlim(float(below.min()) - 0.05 * reach, float(above.max()) + 0.05 * reach)
     axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
-    axis.set_xlabel("profit over the run, quote units")
+    canvas.x_label(axis, "profit over the run, quote units")
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=5)
 
     table.set_ylim(axis.get_ylim())

@@ -197,6 +197,8 @@ class NaiveExchange:
             self._refuse(command, order, refusal)
             return
         assert order is not None
+        if order.reduce_only:
+            lots = min(lots, self._reducible(order))
         if price == order.price_ticks and lots <= order.quantity_lots:
             order.quantity_lots = lots
             self._say(EventKind.MODIFIED, order)
@@ -220,9 +222,9 @@ class NaiveExchange:
             return Reject.PRICE_OUT_OF_RANGE
         if self._outside_band(order.side, price):
             return Reject.PRICE_BAND
-        if not order.reduce_only and not self._has_margin(order, lots - order.quantity_lots):
-            return Reject.INSUFFICIENT_MARGIN
-        return Reject.NONE
+        if order.reduce_only:
+            return Reject.NONE if self._reducible(order) else Reject.NOT_REDUCING
+        return Reject.NONE if self._has_margin(order, lots - order.quantity_lots) else Reject.INSUFFICIENT_MARGIN
 
     # -- checks ----------------------------------------------------------------------------------------------------
 
@@ -357,6 +359,9 @@ class NaiveExchange:
     def _fire(self, order: NaiveOrder) -> None:
         self.book.remove(order)
         self._say(EventKind.TRIGGERED, order, price_ticks=order.trigger_ticks)
+        if self.accounts[order.account].stage in (Stage.LIQUIDATING, Stage.TAKEN_OVER):
+            self._say(EventKind.REJECTED, order, reason=Reject.IN_LIQUIDATION)
+            return
         self._enter(
             {
                 "order_id": order.order_id,

@@ -1,0 +1,44 @@
+"""Commands on their way to a venue, handed over strictly by arrival time."""
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.records import COMMAND
+from sim.streams import Stream
+
+
+@final
+class Arrivals:
+    """A queue of commands ordered by arrival; ties by a seeded draw per account and instant, then as said.
+
+    One account's commands that arrive together keep the order in which it said them.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._waiting: list[NDArray[Any]] = []
+
+    def add(self, commands: NDArray[Any]) -> None:
+        """Queue commands whose `arrival_ns` is set."""
+        if len(commands):
+            self._waiting.append(commands)
+
+    def due(self, until_ns: int) -> NDArray[Any]:
+        """Take all commands that arrive by `until_ns`, in the order in which the venue processes them."""
+        if not self._waiting:
+            return np.empty(0, COMMAND)
+        batch = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        arrival = batch["arrival_ns"]
+        early = arrival <= until_ns
+        if early.all():
+            self._waiting = []
+        else:
+            self._waiting = [batch[~early]]
+            batch = batch[early]
+            arrival = arrival[early]
+        if len(batch) < 2:
+            return batch
+        ties = self._stream.uniform_at(until_ns, batch["account"].astype(np.int64))
+        return batch[np.lexsort((ties, arrival))]

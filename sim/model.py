@@ -1,0 +1,408 @@
+"""The market model: one Mesa model, one `step`, its phases in plain sight."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import Rows
+from sim.distributions import sample
+from sim.liquidation_desk import VenueDesk
+from sim.market import MarketView, OrderEntry, Seat
+from sim.records import Cause, MarginMode, Side
+from sim.recorder import MarketRecorder
+from sim.run_directory import RunData
+from sim.scenario import Population, Scenario
+from sim.seeding import Seed, measure_fuel, seed_market
+from sim.streams import Streams
+from sim.venue import Venue
+
+DEPTH_WINDOW_NS = 30_000_000_000
+"""D1 is the mean depth within 1 % over this last part of the warm-up."""
+MARGIN_MODES = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: for the progress bar."""
+
+    events: int
+    open_interest: float
+    margin_calls: int
+
+
+@final
+class BookDepth:
+    """Answers participants' questions on visible depth."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    def within(self, side: int, fraction: float) -> int:
+        """Lots resting on `side` within `fraction` of the mid; 0 while a side is empty."""
+        mid = self._venue.mid_ticks
+        if math.isnan(mid):
+            return 0
+        exchange = self._venue.exchange
+        if side == Side.BUY:
+            return exchange.depth_within(side, math.ceil(mid * (1 - fraction)), math.floor(mid))
+        return exchange.depth_within(side, math.ceil(mid), math.floor(mid * (1 + fraction)))
+
+
+@final
+@dataclass(slots=True)
+class Desk:
+    """A participant at its place: its order entry, its rhythm, and what it sees how late."""
+
+    participant: Any
+    orders: OrderEntry
+    every_steps: int
+    delay_steps: int
+    first_row: int
+    last_row: int
+    listens: bool
+    starts_seeded: bool
+
+
+@final
+class MarketRoom:
+    """One market with everybody in it."""
+
+    def __init__(self, venue: Venue, recorder: MarketRecorder, desks: list[Desk], engine: Desk, desk: VenueDesk) -> None:
+        self.venue = venue
+        self.recorder = recorder
+        self.desks = desks
+        self.engine = engine
+        self.liquidation_desk = desk
+        self.views: list[MarketView] = []
+        self.depth = BookDepth(venue)
+        self.depth_samples: list[float] = []
+        self.history = 1 + max((d.delay_steps for d in desks), default=0)
+        self.last_events: NDArray[Any] = np.empty(0)
+
+
+@final
+class RunRecorder:
+    """All markets' recorders as one."""
+
+    def __init__(self, rooms: list[MarketRoom]) -> None:
+        self._rooms = rooms
+
+    def progress(self) -> Progress:
+        """Totals so far."""
+        recorders = [room.recorder for room in self._rooms]
+        return Progress(
+            events=sum(r.events_seen for r in recorders),
+            open_interest=sum(r.open_interest for r in recorders),
+            margin_calls=sum(r.calls_seen for r in recorders),
+        )
+
+
+@final
+class MarketModel(mesa.Model):
+    """Participants, venues and the clock.  `now_ns` runs from -warmup to duration; positions are seeded at 0.
+
+    `registry`: participant types by name (handed in, so that the simulator knows nobody's strategy).
+    """
+
+    def __init__(
+        self, scenario: Scenario, registry: Mapping[str, Any], seed: int | None = None, check_invariants: bool = False
+    ) -> None:
+        self.seed_used = scenario.seed if seed is None else seed
+        super().__init__(rng=self.seed_used)
+        self.setup = scenario
+        self.step_ns = scenario.step
+        self.steps_total = scenario.steps
+        self.step_index = -scenario.warmup_steps
+        self.now_ns = self.step_index * self.step_ns
+        self._check = check_invariants
+        self._streams = Streams(self.seed_used)
+        self._registry = registry
+        self.rooms = [self._open_room(i) for i in range(len(scenario.markets))]
+        self.recorder = RunRecorder(self.rooms)
+        if scenario.warmup == 0:
+            self._begin()
+
+    def step(self) -> None:
+        """One step of the clock."""
+        self.advance_index()
+        self.trade()
+        self.mark()
+        self.monitor_margin()
+        self.fund()
+        self.record()
+
+    def advance_index(self) -> None:
+        """The outside moves: fundamental and index; the clock ticks."""
+        if self.now_ns == 0 and self.setup.warmup > 0:
+            self._begin()
+        for room in self.rooms:
+            room.venue.index.advance(self.now_ns, self.step_ns)
+
+    def trade(self) -> None:
+        """Everybody decides on one view; commands are processed by arrival until the end of the step."""
+        for room in self.rooms:
+            self._look(room)
+            for desk in room.desks:
+                self._decide(room, desk)
+        self.step_index += 1
+        self.now_ns = self.step_index * self.step_ns
+        for room in self.rooms:
+            room.venue.trade(self.now_ns)
+
+    def mark(self) -> None:
+        """New mark prices: stops that watch them, margin calls."""
+        for room in self.rooms:
+            room.venue.update_mark(self.now_ns)
+
+    def monitor_margin(self) -> None:
+        """The liquidation engine reacts; its orders arrive like anyone's."""
+        for room in self.rooms:
+            desk = room.liquidation_desk
+            room.last_events = room.venue.take_events()
+            desk.begin_scan(self.now_ns, room.last_events)
+            if self.now_ns < 0:
+                continue
+            engine = room.engine
+            view = self._view(room)
+            engine.participant.decide(view, engine.orders)
+            latency = room.venue.config.liquidation.latency
+            for entry in (engine.orders, desk.fund_orders):
+                commands = entry.drain(self.now_ns, latency)
+                desk.note_orders(commands)
+                room.venue.arrivals.add(commands)
+            later = room.venue.take_events()
+            if len(later):
+                room.last_events = np.concatenate([room.last_events, later])
+
+    def fund(self) -> None:
+        """Funding is sampled, and paid at the end of its interval."""
+        for room in self.rooms:
+            room.venue.fund(self.now_ns)
+            later = room.venue.take_events()
+            if len(later):
+                room.last_events = np.concatenate([room.last_events, later])
+
+    def record(self) -> None:
+        """Series, maps and (if asked for) invariants."""
+        record = self.setup.record
+        for room in self.rooms:
+            room.recorder.observe(room.last_events)
+            if self.now_ns % record.series_every == 0:
+                room.recorder.sample(self.now_ns)
+            if self.now_ns % record.map_every == 0 and self.now_ns >= 0:
+                room.recorder.snapshot(self.now_ns)
+            if -DEPTH_WINDOW_NS <= self.now_ns <= 0 and self.now_ns % 1_000_000_000 == 0:
+                self._sample_depth(room)
+            if self._check:
+                room.venue.check_invariants()
+
+    def finish(self) -> RunData:
+        """Everything the run leaves behind."""
+        digest = hashlib.blake2b(digest_size=16)
+        summary: dict[str, int | float | str | bool] = {
+            "scenario": self.setup.name,
+            "name": self.setup.name,
+            "market": self.rooms[0].venue.name,
+            "seed": self.seed_used,
+            "steps": self.steps_total,
+        }
+        series: dict[str, Any] = {"market": []}
+        accounts: dict[str, Any] = {}
+        maps: dict[str, Any] = {"markets": np.array([room.venue.name for room in self.rooms])}
+        names = {number: agent.name for number, agent in enumerate(self._seated)}
+        for i, room in enumerate(self.rooms):
+            if self._check:
+                room.venue.check_invariants()
+            digest.update(room.recorder.digest())
+            prefix = "" if i == 0 else f"{room.venue.name}."
+            summary |= {prefix + key: value for key, value in room.recorder.summary().items()}
+            columns = room.recorder.series()
+            series["market"] += [room.venue.name] * len(columns["time_s"])
+            for key, values in columns.items():
+                series[key] = np.concatenate([series[key], values]) if key in series else values
+            for key, values in room.recorder.accounts(names).items():
+                if key not in accounts:
+                    accounts[key] = values
+                elif isinstance(values, list):
+                    accounts[key] = accounts[key] + values
+                else:
+                    accounts[key] = np.concatenate([accounts[key], values])
+            maps |= {f"{room.venue.name}/{key}": values for key, values in room.recorder.maps().items()}
+        summary["event_digest"] = digest.hexdigest()
+        events = {room.venue.name: room.recorder.events() for room in self.rooms}
+        return RunData(events=events, series=series, accounts=accounts, maps=maps, summary=summary)
+
+    def _open_room(self, number: int) -> MarketRoom:
+        """Build one market and seat its populations."""
+        scenario = self.setup
+        config = scenario.markets[number]
+        members = [p for p in scenario.populations.values() if p.market == config.name]
+        capacity = sum(int(p.config.accounts) for p in members)  # type: ignore[attr-defined]
+        folder = scenario.path.parent
+        venue = Venue(config, self._streams, scenario.step, capacity, folder)
+        venue.index.advance(self.now_ns, scenario.step)
+        desks = [self._seat(venue, member) for member in members]
+        engine, desk = self._seat_engine(venue)
+        return MarketRoom(venue, MarketRecorder(venue, scenario.record), desks, engine, desk)
+
+    @property
+    def _seated(self) -> list[Any]:
+        if not hasattr(self, "_participants"):
+            self._participants: list[Any] = []
+        return self._participants
+
+    def _seat(self, venue: Venue, population: Population) -> Desk:
+        config: Any = population.config
+        owner = len(self._seated)
+        rows = venue.accounts.claim(owner, config.accounts)
+        stream = self._streams[f"{venue.name}/{population.name}"]
+        self._open_accounts(venue, rows, config, stream)
+        seat = self._seat_for(venue, population.name, rows, stream)
+        participant = population.participant_class(self, config, seat)
+        self._seated.append(participant)
+        base = type(participant).__mro__
+        return Desk(
+            participant=participant,
+            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids),
+            every_steps=max(1, config.decision_interval // self.step_ns),
+            delay_steps=config.data_latency // self.step_ns,
+            first_row=int(rows[0]),
+            last_row=int(rows[-1]),
+            listens=_overrides(base, "on_events"),
+            starts_seeded=_overrides(base, "seed_positions"),
+        )
+
+    def _seat_for(self, venue: Venue, name: str, rows: Rows, stream: Any) -> Seat:
+        return Seat(
+            name=name,
+            rows=rows,
+            table=venue.accounts,
+            contract=venue.contract,
+            stream=stream,
+            step_ns=self.step_ns,
+            depth_1pct=venue.config.depth_1pct,
+            initial_price_ticks=venue.initial_ticks,
+            max_leverage=venue.brackets.max_leverage,
+            brackets=venue.config.venue.brackets,
+        )
+
+    def _open_accounts(self, venue: Venue, rows: Rows, config: Any, stream: Any) -> None:
+        """Deposits, leverage and latency of a population, drawn from its traits."""
+        table = venue.accounts.rows
+        count = len(rows)
+        deposits = sample(config.deposit, stream.child("deposit"), count)
+        table["collateral"][rows] = np.rint(deposits / float(venue.contract.money_unit)).astype(np.int64)
+        leverage = sample(config.leverage, stream.child("leverage"), count).clip(1e-3, venue.brackets.max_leverage)
+        table["initial_margin_ppm"][rows] = np.ceil(1e6 / leverage).clip(1, 2**31 - 1).astype(np.int64)
+        table["mode"][rows] = MARGIN_MODES[config.margin_mode]
+        venue.accounts.latency_ns[rows] = np.rint(sample(config.latency, stream.child("latency"), count)).astype(
+            np.int64
+        )
+
+    def _seat_engine(self, venue: Venue) -> tuple[Desk, VenueDesk]:
+        """The liquidation engine: a participant without accounts that may order for all of them."""
+        desk = VenueDesk(venue)
+        engine_type = self._registry["liquidation_engine"]
+        config = engine_type.config_type(rules=venue.config.liquidation)
+        everyone = np.array([0, len(venue.accounts.rows) - 1])
+        seat = self._seat_for(venue, "liquidation_engine", everyone[:0], self._streams[f"{venue.name}/engine"])
+        engine = engine_type(self, config, seat, desk=desk)
+        orders = OrderEntry(venue.accounts, everyone, venue.spot, venue.ids, Cause.LIQUIDATION)
+        return Desk(engine, orders, 1, 0, 0, 0, listens=False, starts_seeded=False), desk
+
+    def _view(self, room: MarketRoom) -> MarketView:
+        venue = room.venue
+        exchange = venue.exchange
+        bid, ask = exchange.best_bid_ticks, exchange.best_ask_ticks
+        return MarketView(
+            step=self.step_index,
+            now_ns=self.now_ns,
+            step_ns=self.step_ns,
+            best_bid_ticks=bid,
+            best_ask_ticks=ask,
+            bid_lots=exchange.level_lots(Side.BUY, bid) if bid else 0,
+            ask_lots=exchange.level_lots(Side.SELL, ask) if ask else 0,
+            mid_ticks=0.5 * (bid + ask) if bid and ask else math.nan,
+            last_ticks=exchange.last_ticks,
+            mark_ticks=exchange.mark_ticks,
+            index_ticks=venue.index.index_ticks,
+            fundamental_ticks=venue.index.fundamental_ticks,
+            funding_rate=venue.funding_rate,
+            contract=venue.contract,
+            depth=room.depth,
+        )
+
+    def _look(self, room: MarketRoom) -> None:
+        room.views.append(self._view(room))
+        if len(room.views) > room.history:
+            del room.views[0]
+
+    def _decide(self, room: MarketRoom, desk: Desk) -> None:
+        """One participant hears what happened to it and decides on what it sees."""
+        if desk.starts_seeded and self.now_ns < 0:
+            return
+        now = room.views[-1]
+        seen = now
+        if desk.delay_steps:
+            seen = room.views[max(0, len(room.views) - 1 - desk.delay_steps)]
+            seen = _at_time(seen, now)
+        if desk.listens and len(room.last_events):
+            mine = _touching(room.last_events, desk.first_row, desk.last_row)
+            if len(mine):
+                desk.participant.on_events(mine, seen, desk.orders)
+        if self.step_index % desk.every_steps == 0:
+            desk.participant.decide(seen, desk.orders)
+        commands = desk.orders.drain(self.now_ns)
+        if len(commands):
+            room.venue.arrivals.add(commands)
+        for rows, money in desk.orders.drain_deposits():
+            room.venue.deposit(rows, money, self.now_ns)
+
+    def _sample_depth(self, room: MarketRoom) -> None:
+        mid = room.venue.mid_ticks
+        if not math.isnan(mid):
+            lots = room.depth.within(Side.BUY, 0.01) + room.depth.within(Side.SELL, 0.01)
+            room.depth_samples.append(0.5 * lots * room.venue.contract.notional_per_lot(mid))
+
+    def _begin(self) -> None:
+        """t = 0: measure D1, seed positions, start the record."""
+        for room in self.rooms:
+            venue = room.venue
+            if venue.exchange.mark_ticks == 0:
+                venue.add_events(venue.exchange.set_mark(venue.initial_ticks, 0))
+            depth = float(np.mean(room.depth_samples)) if room.depth_samples else venue.config.depth_1pct
+            room.recorder.depth_1pct = depth
+            view = self._view(room)
+            seeds: list[Seed] = []
+            for desk in room.desks:
+                positions = desk.participant.seed_positions(view, depth)
+                if positions is not None:
+                    seeds.append(Seed(desk.participant.rows, positions))
+            seed_market(venue, seeds, depth)
+            room.recorder.fuel = measure_fuel(venue)
+            room.recorder.start()
+
+
+def _overrides(classes: tuple[type, ...], method: str) -> bool:
+    """True if the most derived definition of `method` is not that of the abstract participant."""
+    owner = next(cls for cls in classes if method in vars(cls))
+    return owner.__name__ != "Participant"
+
+
+def _touching(events: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+    """Events with one of these rows on either side."""
+    account, maker = events["account"], events["maker_account"]
+    mine = ((account >= first) & (account <= last)) | ((maker >= first) & (maker <= last))
+    return events[mine]
+
+
+def _at_time(seen: MarketView, now: MarketView) -> MarketView:
+    """An old picture with today's clock: the viewer knows what time it is."""
+    return replace(seen, step=now.step, now_ns=now.now_ns)

@@ -1,0 +1,326 @@
+"""What a run keeps: events, series, maps and account outcomes of one market.
+
+Everything is derived from events and from reading the market; nothing here changes it.
+"""
+
+import hashlib
+import math
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from sim.config import RecordConfig
+from sim.margin import backing_equity
+from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage
+from sim.seeding import Fuel
+from sim.venue import Venue
+
+QUOTES = (EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.MODIFIED, EventKind.EXPIRED, EventKind.REJECTED)
+FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
+DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
+COUNTED = (
+    "volume",
+    "forced_volume",
+    "stop_volume",
+    "margin_calls",
+    "liquidations",
+    "adl_notional",
+    "takeover_notional",
+)
+
+
+@final
+class MarketRecorder:
+    """Collects one market's record.  `observe` after each step, `sample` and `snapshot` on their own periods."""
+
+    def __init__(self, venue: Venue, record: RecordConfig) -> None:
+        self._venue = venue
+        self._record = record
+        self._per_lot_tick = venue.contract.notional_per_lot(1.0)
+        self._recent: list[NDArray[Any]] = []
+        self._kept: list[NDArray[Any]] = []
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._series: dict[str, list[float]] = {}
+        self._maps: dict[str, list[NDArray[np.float64]]] = {
+            name: [] for name in ("long_notional", "short_notional", "bid_depth", "ask_depth")
+        }
+        self._map_times: list[float] = []
+        initial = venue.initial_ticks
+        edges = np.linspace(1 - record.map_range, 1 + record.map_range, record.map_bins + 1) * initial
+        self._edges = np.unique(np.rint(edges).astype(np.int64))
+        count = venue.accounts.count
+        self._forced = np.zeros(count)
+        self._adl = np.zeros(count)
+        self._fees = np.zeros(count)
+        self._called = np.zeros(count, bool)
+        self._liquidated = np.zeros(count, bool)
+        self._start: dict[str, NDArray[Any]] = {}
+        self._totals = dict.fromkeys(COUNTED, 0.0)
+        self._start_open_interest = 0.0
+        self._fund_start = 0.0
+        self._insurance_paid = 0.0
+        self.fuel: Fuel | None = None
+        self.depth_1pct = venue.config.depth_1pct
+        self.events_seen = 0
+        self.fills_seen = 0
+        self.calls_seen = 0
+
+    @property
+    def open_interest(self) -> float:
+        """Quote notional of all long positions at the mark."""
+        rows = self._venue.accounts.rows
+        longs = int(rows["position_lots"].clip(min=0).sum())
+        return longs * self._per_lot_tick * self._venue.exchange.mark_ticks
+
+    @property
+    def fund_equity(self) -> float:
+        """Insurance fund at the mark, quote units."""
+        venue = self._venue
+        fund = venue.accounts.rows[INSURANCE_ROW : INSURANCE_ROW + 1]
+        equity = backing_equity(fund, venue.exchange.mark_ticks, venue.contract.money_per_tick_lot)
+        return venue.contract.to_amount(int(equity[0]))
+
+    def start(self) -> None:
+        """The clock stands at 0 and positions are seeded: what everything is measured against."""
+        venue = self._venue
+        rows = venue.accounts.rows[: venue.accounts.count]
+        mark = venue.exchange.mark_ticks
+        position = rows["position_lots"].copy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            entry = np.abs(rows["cost"]) / (np.abs(position) * venue.contract.money_per_tick_lot)
+        self._start = {
+            "position": position,
+            "entry": np.where(position != 0, entry, np.nan) * float(venue.contract.tick_size),
+            "collateral": rows["collateral"].copy(),
+            "equity": self._equity(rows, mark),
+            "liquidation": rows["liquidation_ticks"].copy(),
+        }
+        self._start_open_interest = self.open_interest
+        self._fund_start = self.fund_equity
+
+    def observe(self, events: NDArray[Any]) -> None:
+        """Take one step's events."""
+        if len(events):
+            self._recent.append(events)
+
+    def sample(self, now_ns: int) -> None:
+        """One row of the series; counts run from the previous row."""
+        counts = self._count(now_ns)
+        venue, exchange = self._venue, self._venue.exchange
+        tick = float(venue.contract.tick_size)
+        mid, bid, ask = venue.mid_ticks, exchange.best_bid_ticks, exchange.best_ask_ticks
+        row = {
+            "time_s": now_ns / 1e9,
+            "fundamental": venue.index.fundamental_ticks * tick,
+            "index": venue.index.index_ticks * tick,
+            "mark": exchange.mark_ticks * tick if exchange.mark_ticks else math.nan,
+            "last": exchange.last_ticks * tick if exchange.last_ticks else math.nan,
+            "mid": mid * tick,
+            "best_bid": bid * tick if bid else math.nan,
+            "best_ask": ask * tick if ask else math.nan,
+            "spread_ticks": float(ask - bid) if bid and ask else math.nan,
+        }
+        centre = mid if not math.isnan(mid) else float(exchange.last_ticks or venue.initial_ticks)
+        for label, reach in DEPTHS.items():
+            low, high = math.ceil(centre * (1 - reach)), math.floor(centre * (1 + reach))
+            per_lot = self._per_lot_tick * centre
+            row[f"bid_depth_{label}"] = exchange.depth_within(Side.BUY, low, high) * per_lot
+            row[f"ask_depth_{label}"] = exchange.depth_within(Side.SELL, low, high) * per_lot
+        row["open_interest"] = self.open_interest
+        row["funding_rate"] = venue.funding_rate
+        row["insurance_fund"] = self.fund_equity
+        row |= counts
+        fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
+        row["fund_position"] = fund_lots * self._per_lot_tick * exchange.mark_ticks
+        for name, value in row.items():
+            self._series.setdefault(name, []).append(float(value))
+
+    def snapshot(self, now_ns: int) -> None:
+        """One column of the depth and liquidation maps."""
+        bids, asks, longs, shorts = self._venue.exchange.profile(self._edges)
+        centres = 0.5 * (self._edges[1:] + self._edges[:-1]) * self._per_lot_tick
+        self._map_times.append(now_ns / 1e9)
+        for name, lots in zip(self._maps, (longs, shorts, bids, asks), strict=True):
+            self._maps[name].append(lots * centres)
+
+    def _count(self, now_ns: int) -> dict[str, float]:
+        """Digest, keep and count what happened since the last row."""
+        counts = dict.fromkeys(COUNTED, 0.0)
+        if not self._recent:
+            return counts
+        events = np.concatenate(self._recent)
+        self._recent = []
+        self._digest.update(events.tobytes())
+        kind = events["kind"]
+        self.events_seen += len(events)
+        if self._record.events == "all":
+            self._kept.append(events)
+        elif self._record.events == "trades":
+            self._kept.append(events[~np.isin(kind, QUOTES)])
+        fills = events[kind == EventKind.FILL]
+        self.fills_seen += len(fills)
+        notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
+        counts["volume"] = float(notional.sum())
+        counts["stop_volume"] = float(notional[fills["cause"] == Cause.STOP].sum())
+        self._note_fees(fills, notional)
+        forced = np.isin(fills["cause"], FORCED)
+        if forced.any():
+            counts["forced_volume"] = float(notional[forced].sum())
+            np.add.at(self._forced, fills["account"][forced], notional[forced])
+        if now_ns > 0:
+            self._note_calls(events, counts)
+            for name, value in counts.items():
+                self._totals[name] += value
+        return counts
+
+    def _note_fees(self, fills: NDArray[Any], notional: NDArray[np.float64]) -> None:
+        unit = float(self._venue.contract.money_unit)
+        np.add.at(self._fees, fills["account"], fills["money"] * unit)
+        np.add.at(self._fees, fills["maker_account"], notional * self._venue.config.venue.fees.maker)
+
+    def _note_calls(self, events: NDArray[Any], counts: dict[str, float]) -> None:
+        kind = events["kind"]
+        calls = events["account"][kind == EventKind.MARGIN_CALL]
+        started = events["account"][kind == EventKind.LIQUIDATION_STARTED]
+        self._called[calls] = True
+        self._liquidated[started] = True
+        self.calls_seen += len(calls)
+        counts["margin_calls"] = float(len(calls))
+        counts["liquidations"] = float(len(started))
+        insurance = events[kind == EventKind.INSURANCE]
+        self._insurance_paid += self._venue.contract.to_amount(int(insurance["money"].sum()))
+        for name, wanted in (("adl_notional", EventKind.ADL), ("takeover_notional", EventKind.TAKEOVER)):
+            chosen = events[kind == wanted]
+            if len(chosen):
+                notional = chosen["quantity_lots"] * (chosen["mark_ticks"] * self._per_lot_tick)
+                counts[name] = float(notional.sum())
+                if wanted == EventKind.ADL:
+                    np.add.at(self._adl, chosen["account"], notional)
+
+    def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
+        value = self._venue.contract.money_per_tick_lot
+        money = rows["collateral"] + rows["position_lots"] * (mark * value) - rows["cost"]
+        return money * float(self._venue.contract.money_unit)
+
+    def events(self) -> NDArray[Any]:
+        """All kept events, in order."""
+        return np.concatenate(self._kept) if self._kept else np.empty(0, EVENT)
+
+    def series(self) -> dict[str, NDArray[np.float64]]:
+        """The series so far, a column each."""
+        return {name: np.array(values) for name, values in self._series.items()}
+
+    def maps(self) -> dict[str, NDArray[Any]]:
+        """Depth and liquidation maps: time by price bin, quote notional."""
+        tick = float(self._venue.contract.tick_size)
+        bins = len(self._edges) - 1
+        stacked = {name: np.array(columns).reshape(-1, bins) for name, columns in self._maps.items()}
+        return {"time_s": np.array(self._map_times), "price_edges": self._edges * tick, **stacked}
+
+    def accounts(self, populations: dict[int, str]) -> dict[str, Any]:
+        """One row an account: where it started, where it ended, what happened to it."""
+        venue = self._venue
+        rows = venue.accounts.rows[: venue.accounts.count]
+        tick = float(venue.contract.tick_size)
+        unit = float(venue.contract.money_unit)
+        names = ["insurance", "fees", "rounding"] + [populations[int(o)] for o in rows["owner"][SYSTEM_ROWS:]]
+        end_price = rows["liquidation_ticks"] * tick
+        start_price = self._start["liquidation"] * tick
+        return {
+            "market": [venue.name] * len(rows),
+            "row": np.arange(len(rows)),
+            "population": names,
+            "leverage": 1e6 / np.maximum(rows["initial_margin_ppm"], 1),
+            "isolated": rows["mode"] == MarginMode.ISOLATED,
+            "deposit": self._start["collateral"] * unit,
+            "position_start": self._start["position"],
+            "entry_start": self._start["entry"],
+            "position_end": rows["position_lots"].copy(),
+            "equity_start": self._start["equity"],
+            "equity_end": self._equity(rows, venue.exchange.mark_ticks),
+            "margin_called": self._called,
+            "liquidated": self._liquidated,
+            "forced_notional": self._forced,
+            "adl_notional": self._adl,
+            "fees_paid": self._fees,
+            "liquidation_price_start": np.where(start_price > 0, start_price, np.nan),
+            "liquidation_price_end": np.where(end_price > 0, end_price, np.nan),
+            "spot_pnl": venue.spot.profit(np.arange(len(rows))),
+        }
+
+    def summary(self) -> dict[str, int | float | str | bool]:
+        """Headline numbers, from t = 0 on."""
+        series = self.series()
+        live = series["time_s"] >= 0
+        rows = self._venue.accounts.rows[SYSTEM_ROWS : self._venue.accounts.count]
+        feedback = self._venue.config.index.feedback
+        flat_debt = rows["collateral"][(rows["position_lots"] == 0) & (rows["collateral"] < 0)]
+        unpaid = -self._venue.contract.to_amount(int(flat_debt.sum()))
+        fuel = self.fuel or Fuel(0.0, 0.0, 0.0, 0.0)
+        open_interest = self._start_open_interest
+        forced = self._totals["forced_volume"]
+        mid = series["mid"][live]
+        basis = (series["mid"] / series["index"] - 1.0)[live] * 1e4
+        return {
+            "events": self.events_seen,
+            "fills": self.fills_seen,
+            "volume": self._totals["volume"],
+            "margin_calls": int(self._totals["margin_calls"]),
+            "liquidations": int(self._totals["liquidations"]),
+            "accounts_called": int(self._called.sum()),
+            "accounts_called_fraction": float(self._called.sum() / max(len(rows), 1)),
+            "forced_notional": forced,
+            "forced_fill_fraction_of_open_interest": forced / open_interest if open_interest > 0 else 0.0,
+            "stop_notional": self._totals["stop_volume"],
+            "max_drawdown_fraction": drawdown(series["last"][live]),
+            "fundamental_drawdown_fraction": drawdown(series["fundamental"][live]),
+            "index_drawdown_fraction": drawdown(series["index"][live]),
+            "bad_debt": self._venue.bad_debt + self._insurance_paid + unpaid,
+            "insurance_fund_start": self._fund_start,
+            "insurance_fund_end": self.fund_equity,
+            "takeover_notional": self._totals["takeover_notional"],
+            "adl_notional": self._totals["adl_notional"],
+            "open_interest_start": open_interest,
+            "open_interest_end": self.open_interest,
+            "fuel_ratio_within_1pct": fuel.ratio_1pct(self.depth_1pct),
+            "fuel_ratio_within_5pct": fuel.ratio_5pct(self.depth_1pct),
+            "depth_1pct": self.depth_1pct,
+            "index_feedback_enabled": feedback.enabled,
+            "index_feedback_depth_1pct": self._venue.index.one_percent_depth,
+            "median_spread_ticks": median(series["spread_ticks"][live]),
+            "median_basis_bps": median(np.abs(basis)),
+            "annualised_volatility": volatility(mid, self._record.series_every),
+            "accounts_in_liquidation_end": int((rows["stage"] >= Stage.LIQUIDATING).sum()),
+        }
+
+    def digest(self) -> bytes:
+        """Hash of every event so far, quotes included."""
+        return self._digest.digest()
+
+
+def drawdown(prices: NDArray[np.float64]) -> float:
+    """Largest fall from a running high, as a fraction."""
+    seen = prices[~np.isnan(prices)]
+    if len(seen) == 0:
+        return 0.0
+    return float((1.0 - seen / np.maximum.accumulate(seen)).max())
+
+
+def median(values: NDArray[np.float64]) -> float:
+    """Median of what is not missing."""
+    seen = values[~np.isnan(values)]
+    return float(np.median(seen)) if len(seen) else math.nan
+
+
+def volatility(prices: NDArray[np.float64], every_ns: int) -> float:
+    """Root mean square of one-minute log returns, per year of 365 days."""
+    stride = max(1, round(60e9 / every_ns))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        returns = np.diff(np.log(prices[::stride]))
+    returns = returns[np.isfinite(returns)]
+    if len(returns) == 0:
+        return math.nan
+    per_year = 365 * 86400e9 / (stride * every_ns)
+    return float(np.sqrt(np.mean(returns**2) * per_year))

@@ -1,0 +1,394 @@
+"""YAML -> frozen, fully resolved Scenario.  Every error carries file, line and field path, all errors at once."""
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar, final
+
+from pydantic import BaseModel, ValidationError
+
+from sim import yaml_source
+from sim.config import NAME, MarketConfig, RecordConfig, ScenarioHead
+from sim.imports import import_class, search_in
+from sim.problems import Place, Problem, ScenarioError, closest, shown_path
+from sim.scenario_checks import (
+    MARKET_PERIODS,
+    POPULATION_PERIODS,
+    check_head,
+    check_market,
+    check_periods,
+    check_population,
+)
+from sim.scenario_schema import scenario_schema
+from sim.units import WRITTEN
+from sim.validation_messages import (
+    locate,
+    numbers_written_as_booleans,
+    problems_of,
+    unknown_field,
+)
+from sim.yaml_source import Node
+
+__all__ = ["Population", "Problem", "Scenario", "ScenarioError", "load_scenario", "scenario_schema"]
+
+MAIN_MARKET: Final = "main"
+HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
+MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
+OTHER_FIELDS: Final = ("extends", "markets", "populations", "python_path")
+NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_path")
+"""Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Population:
+    """One population.  `market`: name of the market it trades; `config`: its class's own ParticipantConfig."""
+
+    name: str
+    type: str
+    market: str
+    participant_class: Callable[..., Any]
+    config: Any
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario with every default filled in.  Durations are int nanoseconds, amounts quote currency.
+
+    Two are equal if they describe the same market, populations and seed, wherever they were read from.
+    `markets[0]` is the first market; `populations` keeps the order of the file.
+    """
+
+    name: str
+    question: str
+    description: str
+    seed: int
+    duration: int
+    warmup: int
+    step: int
+    record: RecordConfig
+    markets: tuple[MarketConfig, ...]
+    populations: Mapping[str, Population]
+    path: Path = field(compare=False)
+    source_text: str = field(compare=False, repr=False)
+    overrides: tuple[str, ...] = field(compare=False, default=())
+    python_path: tuple[str, ...] = field(compare=False, default=())
+
+    def market(self, name: str) -> MarketConfig:
+        """The market of that name."""
+        return next(market for market in self.markets if market.name == name)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before t = 0."""
+        return self.warmup // self.step
+
+    @property
+    def steps(self) -> int:
+        """Steps from the start of the warm-up to the end."""
+        return (self.warmup + self.duration) // self.step
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole scenario as plain data, every default written out, as YAML would say it."""
+        head = ScenarioHead.model_construct(**{name: getattr(self, name) for name in HEAD_FIELDS})
+        data: dict[str, Any] = head.model_dump(mode="json")
+        if self.python_path:
+            data["python_path"] = list(self.python_path)
+        blocks = {market.name: market.model_dump(mode="json", exclude={"name"}) for market in self.markets}
+        if list(blocks) == [MAIN_MARKET]:
+            data.update(blocks[MAIN_MARKET])
+        else:
+            data["markets"] = blocks
+        data["populations"] = {
+            name: population.config.model_dump(mode="json") for name, population in self.populations.items()
+        }
+        return data
+
+    def resolved_yaml(self) -> str:
+        """`resolved` as a file; loading it gives an equal scenario."""
+        return "# Every default written out; loading this file gives the same scenario.\n" + yaml_source.dump(
+            self.resolved()
+        )
+
+    def digest(self, model_version: str) -> str:
+        """sha256 of all that decides what happens, but for the seed: the same on every machine.
+
+        Input files count by content, not by place, and classes of the user by the text of their module.
+        """
+        data = {key: value for key, value in self.resolved().items() if key not in NOT_OF_THE_MARKET}
+        modules = {
+            population.type: _text_digest(inspect.getsourcefile(population.participant_class))
+            for population in self.populations.values()
+            if ":" in population.type
+        }
+        canonical = json.dumps([model_version, _by_content(data), modules], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides: Sequence[str] = ()) -> Scenario:
+    """Read, merge, check and resolve one scenario file.
+
+    `registry`: population types by name, each a class with `config_type`.  `overrides`: `path.to.field=value`, in
+    order, on top of the file.  Raises ScenarioError with every problem of the file.
+    """
+    path = Path(path)
+    source = yaml_source.read_source(path)
+    for argument in overrides:
+        yaml_source.apply_override(source.root, argument, source.problems)
+    yaml_source.absolute_files(source.root)
+    loader = _Loader(source.root, registry, source.problems)
+    scenario = loader.load(path, source.text, tuple(overrides))
+    if source.problems or scenario is None:
+        shown = source.root.place.source
+        raise ScenarioError(
+            sorted(
+                source.problems,
+                key=lambda p: (p.place.line == 0, p.place.source != shown, p.place.source, p.place.line),
+            )
+        )
+    return scenario
+
+
+@final
+class _Loader:
+    """One pass over the merged tree of one scenario; problems are collected, never raised."""
+
+    def __init__(self, root: Node, registry: Mapping[str, type[Any]], problems: list[Problem]) -> None:
+        assert isinstance(root.value, dict)
+        self.root = root
+        self.top = root.value
+        self.registry = registry
+        self.problems = problems
+        self.user_folders: list[Path] = []
+
+    def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
+        self._unknown_fields()
+        head_tree = self._branch(HEAD_FIELDS)
+        head = self._read(ScenarioHead, head_tree, {"name": path.stem} if "name" not in self.top else {})
+        markets = self._markets()
+        python_path = self._python_path()
+        populations = self._populations([Path.cwd(), path.parent.absolute(), *python_path])
+        market_names = list(markets)
+        for config, tree in markets.values():
+            if config is not None:
+                self.problems += check_market(config, tree)
+        for _, traits, tree in populations.values():
+            if market_names:
+                self.problems += check_population(traits, tree, market_names)
+        if head is not None:
+            self.problems += check_head(head, self.root)
+            step_node = self.top.get("step")
+            step_place = step_node.place if step_node is not None else None
+            for market_config, tree in markets.values():
+                if market_config is not None:
+                    self.problems += check_periods(market_config, tree, MARKET_PERIODS, head.step, step_place)
+            for _, traits, tree in populations.values():
+                self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
+        if self.problems or head is None:
+            return None
+        kept = {
+            name: _population(name, participant_class, config, market_names[0])
+            for name, (participant_class, config, _) in populations.items()
+        }
+        return Scenario(
+            **{name: getattr(head, name) for name in HEAD_FIELDS},
+            markets=tuple(config for config, _ in markets.values() if config is not None),
+            populations=kept,
+            path=path,
+            source_text=text,
+            overrides=overrides,
+            python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
+        )
+
+    def _unknown_fields(self) -> None:
+        known = [*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS]
+        for key, node in self.top.items():
+            if key not in known and not node.deletes:
+                problem = unknown_field(self.root, node, known)
+                inner = None if problem.suggestion else _path_of_field(MarketConfig, key)
+                if inner is not None:
+                    problem = Problem(problem.place, problem.path, problem.message, suggestion=inner)
+                self.problems.append(problem)
+
+    def _branch(self, names: Sequence[str]) -> Node:
+        return Node({name: self.top[name] for name in names if name in self.top}, self.root.place, ())
+
+    def _read(self, model: type[Model], tree: Node, given: Mapping[str, Any]) -> Model | None:
+        """`tree` and the `given` fields as a model.  A null over something inherited falls back to the default,
+        unless null means something there."""
+        while True:
+            try:
+                read = model.model_validate({**tree.plain(), **given}, context=WRITTEN)
+            except ValidationError as error:
+                nodes = [locate(tree, details)[0] for details in error.errors(include_url=False)]
+                if not _drop(tree, [node for node in nodes if node.deletes and node.value is None]):
+                    self.problems += problems_of(error, model, tree)
+                    return None
+            else:
+                self.problems += numbers_written_as_booleans(read, tree)
+                return read
+
+    def _markets(self) -> dict[str, tuple[MarketConfig | None, Node]]:
+        """Markets by name with the tree each was read from; `main` alone where the file names none."""
+        shared = self._branch(MARKET_FIELDS)
+        named = self.top.get("markets")
+        if named is None or named.deletes:
+            return {MAIN_MARKET: (self._read(MarketConfig, shared, {"name": MAIN_MARKET}), shared)}
+        found: dict[str, tuple[MarketConfig | None, Node]] = {}
+        for name, node in self._named(named, "market"):
+            overlay = node if isinstance(node.value, dict) else Node({}, node.place, node.path)
+            assert isinstance(overlay.value, dict)
+            if "name" in overlay.value:
+                extra = overlay.value["name"]
+                self.problems.append(unknown_field(overlay, extra, list(MARKET_FIELDS)))
+                overlay = Node({k: v for k, v in overlay.value.items() if k != "name"}, node.place, node.path)
+            tree = yaml_source.merge(shared, overlay)
+            found[name] = self._read(MarketConfig, tree, {"name": name}), tree
+        if not found and not any(p.path.startswith("markets") for p in self.problems):
+            self._add(named, "names no market; remove it, or write the markets below it")
+        return found
+
+    def _populations(self, folders: Sequence[Path]) -> dict[str, tuple[type[Any], BaseModel, Node]]:
+        named = self.top.get("populations")
+        found: dict[str, tuple[type[Any], BaseModel, Node]] = {}
+        if named is None or named.deletes:
+            return found
+        for name, node in self._named(named, "population"):
+            if node.value is None:
+                self._add(node, "empty; write 'type' and traits below it, or remove the line")
+                continue
+            participant_class = self._participant_class(node, folders)
+            if participant_class is None:
+                continue
+            config = self._read(participant_class.config_type, node, {})
+            if config is not None:
+                found[name] = participant_class, config, node
+        return found
+
+    def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
+        """The entries of a mapping by name, deleted ones left out."""
+        if not isinstance(node.value, dict):
+            self._add(node, f"must be a mapping: the name of each {kind}, and its fields below")
+            return []
+        entries = [(name, child) for name, child in node.value.items() if not child.deletes]
+        good: list[tuple[str, Node]] = []
+        for name, child in entries:
+            if not _is_name(name):
+                message = f"a {kind}'s name must begin with a letter and hold only letters, digits, '_' and '-'"
+                self._add(child, message, value=None)
+            elif child.value is not None and not isinstance(child.value, dict):
+                self._add(child, "must be a mapping of fields")
+            else:
+                good.append((name, child))
+        return good
+
+    def _participant_class(self, node: Node, folders: Sequence[Path]) -> type[Any] | None:
+        kind = node.child("type")
+        known = sorted(self.registry)
+        if kind is None or (kind.value is None and kind.deletes):
+            path = (*node.path, "type")
+            message = f"missing; one of {', '.join(known)}, or module.path:Class"
+            self.problems.append(Problem(node.place, shown_path(path), message))
+            return None
+        if not isinstance(kind.value, str):
+            self._add(kind, f"must be one of {', '.join(known)}, or module.path:Class")
+            return None
+        if kind.value in self.registry:
+            return self.registry[kind.value]
+        if ":" not in kind.value:
+            near = closest(kind.value, known)
+            message = f"unknown type; one of {', '.join(known)}, or module.path:Class"
+            self._add(kind, message, suggestion=near)
+            return None
+        self._search(kind.place, folders)
+        try:
+            found = import_class(kind.value)
+        except ValueError as error:
+            self._add(kind, str(error))
+            return None
+        config_type = getattr(found, "config_type", None)
+        if not (isinstance(config_type, type) and issubclass(config_type, BaseModel)):
+            self._add(kind, "the class has no config_type; subclass agents.base.Participant")
+            return None
+        if not {"type", "market"} <= config_type.model_fields.keys():
+            self._add(kind, "its config_type is not a ParticipantConfig: it lacks 'type' or 'market'")
+            return None
+        return found
+
+    def _search(self, place: Place, folders: Sequence[Path]) -> None:
+        self.user_folders = [*folders, place.folder]
+        search_in(self.user_folders)
+
+    def _python_path(self) -> list[Path]:
+        """Folders with classes of the user, besides the current one and the scenario's."""
+        node = self.top.get("python_path")
+        if node is None or node.deletes:
+            return []
+        entries = node.value if isinstance(node.value, list) else [node]
+        folders = [entry.place.folder / entry.value for entry in entries if isinstance(entry.value, str)]
+        if len(folders) < len(entries):
+            self._add(node, "must be a folder or a list of folders")
+        return folders
+
+    def _add(self, node: Node, message: str, value: str | None = "", suggestion: str | None = None) -> None:
+        shown = node.shown() if value == "" and node.value is not None else None
+        self.problems.append(Problem(node.place, shown_path(node.path), message, shown, suggestion))
+
+
+def _population(name: str, participant_class: type[Any], config: Any, first_market: str) -> Population:
+    """The market a population does not name is the first."""
+    resolved = config if config.market is not None else config.model_copy(update={"market": first_market})
+    return Population(name, resolved.type, resolved.market, participant_class, resolved)
+
+
+def _drop(tree: Node, doomed: Sequence[Node]) -> bool:
+    """Take these nodes out of the tree; False if there were none."""
+    dropped = False
+    for node in list(tree.walk()):
+        if isinstance(node.value, dict):
+            for key in [key for key, child in node.value.items() if any(child is each for each in doomed)]:
+                del node.value[key]
+                dropped = True
+    return dropped
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME, name) is not None
+
+
+def _path_of_field(model: type[BaseModel], name: str) -> str | None:
+    """Where in the blocks of a market a field of that name is, if there is exactly one."""
+    found: list[str] = []
+
+    def search(current: type[BaseModel], prefix: str) -> None:
+        for key, info in current.model_fields.items():
+            if key == name and prefix:
+                found.append(prefix + key)
+            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+                search(info.annotation, f"{prefix}{key}.")
+
+    search(model, "")
+    return found[0] if len(found) == 1 else None
+
+
+def _by_content(data: Any) -> Any:
+    """Plain data with the paths under `file` replaced by the digest of what is in the file."""
+    if isinstance(data, dict):
+        return {
+            key: _text_digest(value) if key == yaml_source.FILE_KEY and isinstance(value, str) else _by_content(value)
+            for key, value in data.items()
+        }
+    return [_by_content(item) for item in data] if isinstance(data, list) else data
+
+
+def _text_digest(file: str | None) -> str:
+    if file is None or not Path(file).is_file():
+        return str(file)
+    return "sha256:" + hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -1,0 +1,126 @@
+"""What no single field can know: periods fit the step, tables rise, files and markets exist."""
+
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_CEILING, Decimal
+from itertools import pairwise
+from typing import Any
+
+from pydantic import BaseModel
+
+from sim.config import MarketConfig, ScenarioHead
+from sim.contract import ContractSpec
+from sim.problems import Place, Problem, closest, shown_path
+from sim.units import format_duration
+from sim.yaml_source import Node, Path_
+
+HEAD_PERIODS: Sequence[Path_] = (("duration",), ("warmup",), ("record", "series_every"), ("record", "map_every"))
+MARKET_PERIODS: Sequence[Path_] = (
+    ("venue", "mark", "period"),
+    ("venue", "funding", "interval"),
+    ("venue", "funding", "sample_period"),
+    ("liquidation", "monitor_period"),
+)
+POPULATION_PERIODS: Sequence[Path_] = (("data_latency",), ("decision_interval",))
+
+
+def problem_at(
+    tree: Node, path: Path_, message: str, value: str | None = None, suggestion: str | None = None
+) -> Problem:
+    """A problem with a field that the file may or may not mention; then it is where the nearest block begins."""
+    node = tree
+    for position, key in enumerate(path):
+        child = node.child(key)
+        if child is None:
+            shown = shown_path((*node.path, *path[position:]))
+            shown_value = f"{value} (the default)" if value is not None else None
+            return Problem(node.place, shown, message, shown_value, suggestion)
+        node = child
+    return Problem(node.place, shown_path(node.path), message, node.shown(), suggestion)
+
+
+def check_head(head: ScenarioHead, tree: Node) -> Iterator[Problem]:
+    """Run length and record intervals against the step."""
+    yield from check_periods(head, tree, HEAD_PERIODS, head.step, None)
+
+
+def check_periods(
+    config: BaseModel, tree: Node, paths: Sequence[Path_], step_ns: int, step_place: Place | None
+) -> Iterator[Problem]:
+    """Each of these durations is a whole number of steps.  An unmentioned one is blamed on the line of `step`."""
+    for path in paths:
+        value: Any = config
+        for key in path:
+            value = getattr(value, str(key), None)
+        if not isinstance(value, int) or value % step_ns == 0:
+            continue
+        near = format_duration(max(1, round(value / step_ns)) * step_ns)
+        message = f"must be a whole number of steps ({format_duration(step_ns)}); {near}, say"
+        problem = problem_at(tree, path, message, format_duration(value))
+        if step_place is not None and problem.value is not None and problem.value.endswith("(the default)"):
+            problem = Problem(step_place, problem.path, problem.message, problem.value)
+        yield problem
+
+
+def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    """One market's tables and numbers against each other."""
+    yield from _check_contract(market, tree)
+    yield from _check_brackets(market, tree)
+    feedback = market.index.feedback
+    if len(feedback.decay) != len(feedback.weights):
+        message = f"{len(feedback.decay)} decay times but {len(feedback.weights)} weights"
+        yield problem_at(tree, ("index", "feedback", "weights"), message)
+    for position, weight in enumerate(feedback.weights):
+        if not weight > 0:
+            yield problem_at(tree, ("index", "feedback", "weights", position), "must be greater than 0")
+    for position, decay in enumerate(feedback.decay):
+        if not decay > 0:
+            yield problem_at(tree, ("index", "feedback", "decay", position), "must be greater than 0")
+    for position, shock in enumerate(market.index.shocks):
+        if shock.at < 0:
+            yield problem_at(tree, ("index", "shocks", position, "at"), "must be at least 0")
+
+
+def _check_contract(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    contract = market.contract
+    tick, price = Decimal(repr(contract.tick_size)), Decimal(repr(contract.initial_price))
+    if price < tick:
+        yield problem_at(tree, ("contract", "initial_price"), f"is less than one tick ({tick})", str(price))
+        return
+    try:
+        ContractSpec(
+            market.name,
+            tick,
+            Decimal(repr(contract.lot_size)),
+            Decimal(repr(contract.multiplier)),
+            Decimal(repr(contract.money_unit)),
+            int((price * Decimal(repr(contract.max_price_multiple)) / tick).to_integral_value(ROUND_CEILING)),
+            contract.max_position_lots,
+        )
+    except ValueError as error:
+        yield problem_at(tree, ("contract",), str(error))
+
+
+def _check_brackets(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    for position, (before, bracket) in enumerate(pairwise(market.venue.brackets), start=1):
+        at: Path_ = ("venue", "brackets", position)
+        if not before.notional_cap < bracket.notional_cap:
+            message = f"must be above that of the bracket before ({before.notional_cap:g})"
+            yield problem_at(tree, (*at, "notional_cap"), message)
+        if not before.maintenance <= bracket.maintenance:
+            message = f"must not be below that of the bracket before ({before.maintenance:g})"
+            yield problem_at(tree, (*at, "maintenance"), message)
+        if not before.max_leverage >= bracket.max_leverage:
+            message = f"must not be above that of the bracket before ({before.max_leverage:g})"
+            yield problem_at(tree, (*at, "max_leverage"), message)
+    for position, bracket in enumerate(market.venue.brackets):
+        if bracket.maintenance * bracket.max_leverage > 1:
+            message = f"must be at most 1 / max_leverage ({1 / bracket.max_leverage:g}), the initial margin"
+            yield problem_at(tree, ("venue", "brackets", position, "maintenance"), message)
+
+
+def check_population(config: BaseModel, tree: Node, market_names: Sequence[str]) -> Iterator[Problem]:
+    """The market that a population trades on exists."""
+    market = getattr(config, "market", None)
+    if market is not None and market not in market_names:
+        message = f"there is no such market; known are {', '.join(market_names)}"
+        yield problem_at(tree, ("market",), message, suggestion=closest(market, market_names))

@@ -1,0 +1,130 @@
+"""The state of the world at t = 0: positions that accounts already hold, sized for a stated fuel ratio.
+
+Fuel ratio Lambda (docs/model.md, eq. 21): notional that liquidates within 5 % of the mark, per 1 %, over D1, the
+one-sided depth within 1 % measured at the end of the warm-up.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from sim.accounts import Rows
+from sim.market import SeedPositions
+from sim.venue import Venue
+
+FUEL_REACH = 0.05
+ROUNDS = 6
+
+
+@final
+@dataclass(frozen=True)
+class Seed:
+    """One population's positions at t = 0."""
+
+    rows: Rows
+    positions: SeedPositions
+
+
+@final
+@dataclass(frozen=True)
+class Fuel:
+    """What would be forced if the mark moved: quote notional within 1 % and 5 %, of longs below and shorts above."""
+
+    long_1pct: float
+    long_5pct: float
+    short_1pct: float
+    short_5pct: float
+
+    def ratio_5pct(self, depth_1pct: float) -> float:
+        """Lambda: the heavier side's fuel per 1 % within 5 %, over D1."""
+        return max(self.long_5pct, self.short_5pct) / 5.0 / depth_1pct
+
+    def ratio_1pct(self, depth_1pct: float) -> float:
+        """The heavier side's fuel within 1 %, over D1."""
+        return max(self.long_1pct, self.short_1pct) / depth_1pct
+
+
+def measure_fuel(venue: Venue) -> Fuel:
+    """Read the fuel off the true liquidation-price index."""
+    mark = venue.exchange.mark_ticks
+    shares = (-FUEL_REACH, -0.01, 0.0, 0.01, FUEL_REACH)
+    edges = np.array([round(mark * (1.0 + share)) for share in shares], np.int64)
+    edges[2] = mark
+    _, _, longs, shorts = venue.exchange.profile(edges)
+    per_lot = venue.contract.notional_per_lot(mark)
+    return Fuel(
+        long_1pct=float(longs[1]) * per_lot,
+        long_5pct=float(longs[0] + longs[1]) * per_lot,
+        short_1pct=float(shorts[2]) * per_lot,
+        short_5pct=float(shorts[2] + shorts[3]) * per_lot,
+    )
+
+
+def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
+    """Book all seeds; scale the scalable ones so that the fuel ratio is met.  Returns the factor used (1 = as given)."""
+    takers = [seed for seed in seeds if not seed.positions.takes_other_side]
+    factor = 1.0
+    deposits = {id(seed): venue.accounts.rows["collateral"][seed.rows].copy() for seed in takers}
+    _book(venue, takers, factor, deposits)
+    target = venue.config.fuel_ratio
+    if target is not None and any(seed.positions.scalable for seed in takers):
+        for _ in range(ROUNDS):
+            measured = measure_fuel(venue).ratio_5pct(depth_1pct)
+            if measured <= 0.0:
+                break
+            factor *= target / measured
+            _clear(venue, takers)
+            _book(venue, takers, factor, deposits)
+    _book_other_side(venue, seeds)
+    venue.net_deposits = venue.exchange.net_deposits()
+    return factor
+
+
+def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows]) -> None:
+    table = venue.accounts.rows
+    for seed in seeds:
+        lots = seed.positions.signed_lots
+        held = lots != 0
+        scale = factor if seed.positions.scalable else 1.0
+        # an account without a position keeps its deposit in proportion: its leverage is what the scenario says
+        table["collateral"][seed.rows] = np.rint(deposits[id(seed)] * scale).astype(np.int64)
+        scaled = np.sign(lots) * np.maximum(1, np.rint(np.abs(lots) * scale)).astype(np.int64)
+        venue.exchange.seed_positions(
+            np.ascontiguousarray(seed.rows[held]), scaled[held], np.ascontiguousarray(seed.positions.entry_ticks[held])
+        )
+
+
+def _clear(venue: Venue, seeds: list[Seed]) -> None:
+    table = venue.accounts.rows
+    for seed in seeds:
+        table["position_lots"][seed.rows] = 0
+        venue.exchange.relink(seed.rows)
+        table["cost"][seed.rows] = 0
+        table["isolated_margin"][seed.rows] = 0
+
+
+def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
+    """Whoever takes the other side receives minus everybody's sum, with collateral that carries it unlevered."""
+    open_lots = int(venue.accounts.rows["position_lots"].sum())
+    others = [seed for seed in seeds if seed.positions.takes_other_side]
+    if open_lots == 0:
+        return
+    if not others:
+        raise ValueError(
+            f"{venue.name}: seeded positions leave {open_lots} lots without another side; "
+            "add a population of type hedger"
+        )
+    rows = np.concatenate([seed.rows for seed in others])
+    share, rest = divmod(abs(open_lots), len(rows))
+    lots = np.full(len(rows), share, np.int64)
+    lots[:rest] += 1
+    lots *= -np.sign(open_lots)
+    entry = np.concatenate([seed.positions.entry_ticks for seed in others])
+    table = venue.accounts.rows
+    notional = np.abs(lots) * entry * venue.contract.money_per_tick_lot
+    table["collateral"][rows] = np.maximum(table["collateral"][rows], notional)
+    venue.exchange.seed_positions(rows, lots, entry)
+    hedged = np.concatenate([np.full(len(seed.rows), seed.positions.hedged_on_spot) for seed in others])
+    venue.spot.seed(rows[hedged], -lots[hedged].astype(np.float64))
+

@@ -1,0 +1,210 @@
+"""One market of a venue: arrivals, matching and settlement, mark price, margin calls, funding, waterfall.
+
+The exchange underneath knows only integers; this module holds the rules that need a clock, an index or a history.
+"""
+
+import math
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.arrivals import Arrivals
+from sim.config import ContractConfig, MarketConfig
+from sim.contract import ContractSpec
+from sim.exchange import Exchange, ExchangeRules
+from sim.indices import FundamentalSeat, Index, build_fundamental
+from sim.margin import BracketSchedule
+from sim.market import OrderIds
+from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
+from sim.records import EVENT, EventKind, MarginMode, Side
+from sim.spot import SpotDesk
+from sim.streams import Streams
+from sim.waterfall import Waterfall
+
+PPM = 1_000_000
+PPB = 1_000_000_000
+
+
+def contract_from(config: ContractConfig, name: str) -> ContractSpec:
+    """The integer contract of a configured one."""
+    tick = Decimal(str(config.tick_size))
+    top = Decimal(str(config.initial_price)) * Decimal(str(config.max_price_multiple)) / tick
+    return ContractSpec(
+        name=name,
+        tick_size=tick,
+        lot_size=Decimal(str(config.lot_size)),
+        multiplier=Decimal(str(config.multiplier)),
+        money_unit=Decimal(str(config.money_unit)),
+        max_price_ticks=int(top),
+        max_position_lots=config.max_position_lots,
+    )
+
+
+def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: BracketSchedule) -> ExchangeRules:
+    """A venue's configured rules as the exchange's integers."""
+    venue = config.venue
+    return ExchangeRules(
+        money_per_tick_lot=contract.money_per_tick_lot,
+        ladder_size=contract.max_price_ticks,
+        maker_fee_ppm=round(venue.fees.maker * PPM),
+        taker_fee_ppm=round(venue.fees.taker * PPM),
+        liquidation_fee_ppm=round(venue.fees.liquidation * PPM),
+        bracket_cap=brackets.cap,
+        bracket_rate_ppm=brackets.rate_ppm,
+        bracket_deduction=brackets.deduction,
+        bracket_initial_ppm=brackets.initial_ppm,
+        max_position_lots=contract.max_position_lots,
+        self_trade_cancels_taker=venue.self_trade_prevention == "cancel_taker",
+        price_band_ppm=round((venue.price_band or 0.0) * PPM),
+    )
+
+
+@final
+class Venue:
+    """Everything of one market that is not a participant.
+
+    `events_of_step` collects the facts of the running step, in order; the model takes them at its end.
+    """
+
+    def __init__(self, config: MarketConfig, streams: Streams, step_ns: int, accounts: int, folder: Path) -> None:
+        self.config = config
+        self.name = config.name
+        self.step_ns = step_ns
+        self.contract = contract_from(config.contract, config.name)
+        self.brackets = BracketSchedule.from_config(config.venue.brackets, self.contract)
+        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.money_per_tick_lot)
+        self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
+        self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
+        self.initial_ticks = self.contract.to_ticks(config.contract.initial_price)
+        seat = FundamentalSeat(
+            self.contract, float(self.initial_ticks), step_ns, streams[f"{self.name}/fundamental"], folder
+        )
+        self.index = Index(build_fundamental(config.index, seat), config.index.feedback, config.depth_1pct)
+        self.spot = SpotDesk(len(self.accounts.rows), self.index, self.contract)
+        self.mark_rule = MARK_RULES[config.venue.mark.rule](config.venue.mark)
+        self.funding_rule = FUNDING_RULES[config.venue.funding.rule](config.venue.funding)
+        self.funding_rate = 0.0
+        self.waterfall = Waterfall(
+            self.accounts,
+            self.brackets,
+            money_per_quote=float(1 / self.contract.money_unit),
+            ranking=config.venue.adl.ranking,
+        )
+        self.ids = OrderIds()
+        self.arrivals = Arrivals(streams[f"{self.name}/arrivals"])
+        self.net_deposits = self.exchange.net_deposits()
+        self.bad_debt = 0.0
+        """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
+        self._events: list[NDArray[Any]] = []
+
+    @property
+    def mid_ticks(self) -> float:
+        """Middle of the touch; nan while a side is empty."""
+        bid, ask = self.exchange.best_bid_ticks, self.exchange.best_ask_ticks
+        return 0.5 * (bid + ask) if bid and ask else math.nan
+
+    def trade(self, until_ns: int) -> None:
+        """Process every command that arrives by `until_ns`."""
+        commands = self.arrivals.due(until_ns)
+        if len(commands):
+            self.add_events(self.exchange.process(commands))
+
+    def update_mark(self, now_ns: int) -> None:
+        """A new mark every `mark.period`: band, stops that watch it, margin calls."""
+        if now_ns % self.config.venue.mark.period:
+            return
+        interval = self.config.venue.funding.interval
+        inputs = MarkInputs(
+            index_ticks=self.index.index_ticks,
+            mid_ticks=self.mid_ticks,
+            last_ticks=float(self.exchange.last_ticks) or math.nan,
+            funding_rate=self.funding_rate,
+            time_to_funding_fraction=1.0 - (now_ns % interval) / interval,
+        )
+        mark = round(self.mark_rule.update(inputs))
+        mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
+        self.add_events(self.exchange.set_mark(mark, now_ns))
+
+    def fund(self, now_ns: int) -> None:
+        """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
+        config = self.config.venue.funding
+        if not config.enabled or now_ns < 0:
+            return
+        if now_ns % config.sample_period == 0:
+            notional = config.impact_notional / self.contract.notional_per_lot(1.0)
+            bid = self.exchange.impact_ticks(Side.SELL, notional) or math.nan
+            ask = self.exchange.impact_ticks(Side.BUY, notional) or math.nan
+            self.funding_rule.sample(bid, ask, self.index.index_ticks)
+        if now_ns > 0 and now_ns % config.interval == 0:
+            self.funding_rate = self.funding_rule.settle()
+            self._pay_funding(now_ns)
+
+    def _pay_funding(self, now_ns: int) -> None:
+        """Each position pays rate * notional at the mark; the residue of rounding goes to the rounding row (eq. 12)."""
+        rows = self.accounts.rows
+        mark = self.exchange.mark_ticks
+        ppb = round(self.funding_rate * PPB)
+        held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
+        notional = rows["position_lots"][held] * (mark * self.contract.money_per_tick_lot)
+        payment = notional // PPB * ppb + notional % PPB * ppb // PPB
+        rows["collateral"][held] -= payment
+        isolated = rows["mode"][held] == MarginMode.ISOLATED
+        rows["isolated_margin"][held[isolated]] -= payment[isolated]
+        rows["collateral"][ROUNDING_ROW] += int(payment.sum())
+        self.exchange.relink(held)
+        event = self.new_event(EventKind.FUNDING, now_ns)
+        event["money"] = int(np.abs(payment).sum()) // 2
+        event["quantity_lots"] = ppb
+        self.add_events(event)
+
+    def deposit(self, rows: Rows, money: NDArray[np.int64], now_ns: int) -> None:
+        """Outside money comes in: it backs the position, also in isolated mode."""
+        if len(rows) == 0:
+            return
+        table = self.accounts.rows
+        np.add.at(table["collateral"], rows, money)
+        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["position_lots"][rows] != 0)
+        np.add.at(table["isolated_margin"], rows[isolated], money[isolated])
+        self.net_deposits += int(money.sum())
+        self.exchange.relink(rows)
+        events = np.zeros(len(rows), EVENT)
+        events["time_ns"] = now_ns
+        events["kind"] = EventKind.DEPOSIT
+        events["account"] = rows
+        events["maker_account"] = -1
+        events["money"] = money
+        events["mark_ticks"] = self.exchange.mark_ticks
+        self.add_events(events)
+
+    def new_event(self, kind: EventKind, now_ns: int) -> NDArray[Any]:
+        """One blank event of this market."""
+        event = np.zeros(1, EVENT)
+        event["kind"] = kind
+        event["time_ns"] = now_ns
+        event["account"] = -1
+        event["maker_account"] = -1
+        event["mark_ticks"] = self.exchange.mark_ticks
+        event["price_ticks"] = self.exchange.mark_ticks
+        return event
+
+    def add_events(self, events: NDArray[Any]) -> None:
+        """Append facts of this step."""
+        if len(events):
+            self._events.append(events)
+
+    def take_events(self) -> NDArray[Any]:
+        """The facts since the last call, in order."""
+        if not self._events:
+            return np.empty(0, EVENT)
+        events = self._events[0] if len(self._events) == 1 else np.concatenate(self._events)
+        self._events = []
+        return events
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where a law of the market is broken."""
+        self.exchange.check_invariants()
+        assert self.exchange.net_deposits() == self.net_deposits, "money is neither made nor lost"

@@ -1,0 +1,194 @@
+"""A market for one participant: it sees what a test says, and what it says is kept.  No model, no matching."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import AGENT_TYPES, Participant
+from agents.liquidation_engine import LiquidationEngine
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.config import default_brackets
+from sim.contract import ContractSpec
+from sim.distributions import sample
+from sim.market import MarketView, OrderEntry, OrderIds, Seat
+from sim.records import EVENT, Cause, EventKind, MarginMode, Stage
+from sim.streams import Stream
+
+PRICE = 100_000
+STEP_NS = 100_000_000
+DEPTH_1PCT = 12e6
+
+
+def contract() -> ContractSpec:
+    """Tick 1, lot 0.001: one lot is worth 100 at the usual price, one tick a lot 0.001."""
+    return ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
+
+
+class FakeSpot:
+    """Spot that fills everything and moves nothing."""
+
+    def __init__(self, capacity: int) -> None:
+        self.lots = np.zeros(capacity)
+        self.trades: list[tuple[Rows, NDArray[np.float64]]] = []
+
+    def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
+        self.lots[rows] += signed_lots
+        self.trades.append((rows, signed_lots))
+
+    def position_lots(self, rows: Rows) -> NDArray[np.float64]:
+        return self.lots[rows]
+
+
+class FakeDepth:
+    """A book with as many lots on each side per 1 % as told."""
+
+    def __init__(self, lots_per_percent: int) -> None:
+        self.lots_per_percent = lots_per_percent
+
+    def within(self, side: int, fraction: float) -> int:
+        return round(self.lots_per_percent * fraction * 100)
+
+
+class FakeDesk:
+    """The venue's side of liquidation, with stages and calls but no waterfall."""
+
+    def __init__(self, table: AccountTable, ids: OrderIds, spot: FakeSpot, mark_ticks: int) -> None:
+        self.table = table
+        self.mark_ticks = mark_ticks
+        self.maintenance = 0.005
+        self.released: list[int] = []
+        self.taken_over: list[int] = []
+        self.started: list[int] = []
+        self.due: list[int] = []
+        self.fund_orders = OrderEntry(table, np.arange(1), spot, ids, Cause.TAKEOVER)
+
+    @property
+    def rows_view(self) -> NDArray[Any]:
+        view = self.table.rows.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def fund_position_lots(self) -> int:
+        return int(self.table.rows["position_lots"][INSURANCE_ROW])
+
+    def called(self) -> Rows:
+        return np.flatnonzero(self.table.rows["stage"] == Stage.CALLED)
+
+    def in_liquidation(self) -> Rows:
+        return np.array(self.due, np.int64)
+
+    def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
+        block = self.table.rows[rows]
+        notional = np.abs(block["position_lots"]) * self.mark_ticks * self.table.money_per_tick_lot
+        equity = block["collateral"] + block["position_lots"] * self.mark_ticks * self.table.money_per_tick_lot
+        return (equity - block["cost"] - notional * self.maintenance).astype(np.int64)
+
+    def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
+        block = self.table.rows[rows]
+        lots = np.where(block["position_lots"] == 0, 1, block["position_lots"])
+        return ((block["cost"] - block["collateral"]) / (lots * self.table.money_per_tick_lot)).astype(np.int64)
+
+    def start(self, rows: Rows) -> None:
+        self.table.rows["stage"][rows] = Stage.LIQUIDATING
+        self.started += rows.tolist()
+
+    def release(self, rows: Rows) -> None:
+        self.table.rows["stage"][rows] = Stage.OK
+        self.released += rows.tolist()
+
+    def take_over(self, rows: Rows) -> None:
+        self.table.rows["stage"][rows] = Stage.TAKEN_OVER
+        self.taken_over += rows.tolist()
+
+
+@dataclass
+class Booth:
+    """One participant with its accounts, its order entry, and a clock."""
+
+    participant: Participant
+    table: AccountTable
+    orders: OrderEntry
+    spot: FakeSpot
+    ids: OrderIds
+    desk: FakeDesk | None = None
+    step: int = 0
+    said: list[NDArray[Any]] = field(default_factory=list)
+
+    def view(self, **changes: Any) -> MarketView:
+        """The usual market (bid 99,998, ask 100,002, index 100,000) with some of it changed."""
+        bid, ask = changes.pop("bid", PRICE - 2), changes.pop("ask", PRICE + 2)
+        two_sided = bid > 0 and ask > 0
+        values: dict[str, Any] = {
+            "step": self.step,
+            "now_ns": self.step * STEP_NS,
+            "step_ns": STEP_NS,
+            "best_bid_ticks": bid,
+            "best_ask_ticks": ask,
+            "bid_lots": 10 if bid else 0,
+            "ask_lots": 10 if ask else 0,
+            "mid_ticks": (bid + ask) / 2 if two_sided else 0.0,
+            "last_ticks": PRICE,
+            "mark_ticks": PRICE,
+            "index_ticks": float(PRICE),
+            "fundamental_ticks": float(PRICE),
+            "funding_rate": 0.0,
+            "contract": contract(),
+            "depth": FakeDepth(100),
+        }
+        return MarketView(**values | changes)
+
+    def decide(self, **changes: Any) -> NDArray[Any]:
+        """One decision; returns the commands said."""
+        self.participant.decide(self.view(**changes), self.orders)
+        commands = self.orders.drain(self.step * STEP_NS)
+        self.said.append(commands)
+        self.step += 1
+        return commands
+
+    def tell(self, *events: dict[str, Any], **changes: Any) -> NDArray[Any]:
+        """Hand events to the participant; returns the commands it says to them."""
+        batch = np.zeros(len(events), EVENT)
+        for place, event in enumerate(events):
+            for name, value in event.items():
+                batch[name][place] = int(value)
+        self.participant.on_events(batch, self.view(**changes), self.orders)
+        return self.orders.drain(self.step * STEP_NS)
+
+    def give(self, index: int, lots: int, entry_ticks: int = PRICE, liquidation_ticks: int = 0) -> dict[str, Any]:
+        """Write a position into the ledger, as settlement would; returns the fill event that says so."""
+        row = int(self.participant.rows[index])
+        block = self.table.rows
+        block["position_lots"][row] += lots
+        block["cost"][row] += lots * entry_ticks * self.table.money_per_tick_lot
+        block["liquidation_ticks"][row] = liquidation_ticks
+        return {"kind": EventKind.FILL, "account": row, "quantity_lots": abs(lots), "price_ticks": entry_ticks}
+
+
+def seat_of(kind: str, seed: int = 0, **settings: Any) -> Booth:
+    """A participant of AGENT_TYPES in a market of its own."""
+    agent_type = AGENT_TYPES[kind]
+    config = agent_type.config_type.model_validate(agent_type.example | settings)
+    spec = contract()
+    table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.money_per_tick_lot)
+    rows = table.claim(0, config.accounts)
+    stream = Stream(seed, kind)
+    leverage = sample(config.leverage, stream.child("leverage"), len(rows))
+    deposit = sample(config.deposit, stream.child("deposit"), len(rows))
+    table.rows["initial_margin_ppm"][rows] = np.ceil(1e6 / leverage)
+    table.rows["collateral"][rows] = (deposit / float(spec.money_unit)).astype(np.int64)
+    table.rows["mode"][rows] = MarginMode.ISOLATED if config.margin_mode == "isolated" else MarginMode.CROSS
+    seat = Seat(kind, rows, table, spec, stream, STEP_NS, DEPTH_1PCT, PRICE, 125.0, default_brackets())
+    spot, ids = FakeSpot(len(table.rows)), OrderIds()
+    if agent_type is not LiquidationEngine:
+        participant = agent_type(mesa.Model(rng=0), config, seat)
+        return Booth(participant, table, OrderEntry(table, rows, spot, ids), spot, ids)
+    table.count = len(table.rows)
+    desk = FakeDesk(table, ids, spot, PRICE)
+    engine = LiquidationEngine(mesa.Model(rng=0), config, seat, desk)
+    everyone = np.arange(len(table.rows))
+    return Booth(engine, table, OrderEntry(table, everyone, spot, ids, Cause.LIQUIDATION), spot, ids, desk)

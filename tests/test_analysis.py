@@ -1,0 +1,364 @@
+"""Analysis: numbers with known answers, every figure drawn, a report that needs nothing from anywhere."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from analysis import market_quality, style
+from analysis.cascades import episodes
+from analysis.figures import FIGURES
+from analysis.figures.canvas import gather
+from analysis.figures.losses import results_by_population
+from analysis.liquidation_map import fuel_near, within
+from analysis.load import Fills, LiquidationMap, RunDirectoryError, leading_comment, load_run
+from analysis.plots import MAX_BYTES, plot_run, plot_twin
+from analysis.report import write_report
+from analysis.scorecard import HEADLINES, scorecard_rows
+from sim.records import EVENT, Cause, EventKind
+from tests.synthetic_run import MARKET, write_synthetic_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "run", seconds=1200)
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "twin", seconds=1200, forced=False)
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A run directory to spoil, without figures."""
+    return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("figures", "report.html")))
+
+
+def fills_of(time_s: list[float], price: list[float], side: int = -1, cause: Cause = Cause.LIQUIDATION) -> Fills:
+    count = len(time_s)
+    return Fills(
+        time_s=np.array(time_s), price=np.array(price), notional=np.full(count, 10.0), side=np.full(count, side),
+        cause=np.full(count, int(cause)), account=np.arange(count), maker_account=np.zeros(count, np.int64),
+    )  # fmt: skip
+
+
+# Numbers with known answers
+
+
+def test_drawdown_is_the_largest_fall_from_a_running_peak():
+    found = market_quality.max_drawdown(np.array([100.0, 120.0, np.nan, 90.0, 130.0, 110.0]))
+    assert found.fraction == pytest.approx(0.25)
+    assert (found.peak, found.trough) == (1, 3)
+    assert market_quality.max_drawdown(np.array([1.0, 2.0, 3.0])).fraction == 0.0
+    assert market_quality.max_drawdown(np.array([np.nan])).fraction == 0.0
+
+
+def test_volatility_of_a_path_with_constant_moves_is_exact():
+    time_s = np.arange(601.0)
+    path = np.exp(0.001 * (np.arange(601) % 2))
+    expected = 0.001 * np.sqrt(market_quality.YEAR_S)
+    assert market_quality.realised_volatility(time_s, path, 1.0) == pytest.approx(expected)
+    # Every other second the path is back where it was: sampled there it does not move.
+    assert market_quality.realised_volatility(time_s, path, 2.0) == 0.0
+
+
+def test_volatility_of_a_random_walk_does_not_depend_on_the_sampling():
+    time_s = np.arange(100_000.0)
+    walk = np.exp(np.cumsum(np.random.default_rng(1).normal(0, 1e-4, len(time_s))))
+    for every_s in (1.0, 60.0):
+        found = market_quality.realised_volatility(time_s, walk, every_s)
+        assert found == pytest.approx(1e-4 * np.sqrt(market_quality.YEAR_S), rel=0.06)
+
+
+def test_sampling_takes_the_last_known_value():
+    values = market_quality.sample(np.array([0.0, 1.0, 2.5, 4.0]), np.array([10.0, np.nan, 12.0, 13.0]), 1.0)
+    assert values.tolist() == [10.0, 10.0, 10.0, 12.0, 13.0]
+
+
+def test_spread_statistics_count_the_moments_with_one_side_only():
+    bid = np.array([99.0, 99.0, np.nan, 98.0])
+    ask = np.array([101.0, 101.0, 101.0, 102.0])
+    found = market_quality.spread_statistics(bid, ask, tick_size=0.5)
+    assert found.median_bps == pytest.approx(200.0)
+    assert found.max_bps == pytest.approx(400.0)
+    assert found.median_ticks == 4.0
+    assert found.missing_fraction == 0.25
+
+
+def test_depth_survival_compares_the_least_with_what_was_normal():
+    time_s = np.arange(-3.0, 3.0)
+    found = market_quality.depth_statistics(time_s, np.array([8.0, 10.0, 12.0, 10.0, 2.0, 5.0]), normal_until_s=-1.0)
+    assert (found.normal, found.least, found.survival) == (10.0, 2.0, 0.2)
+
+
+def test_basis_is_in_basis_points_of_the_index():
+    assert market_quality.basis_bps(np.array([100.5]), np.array([100.0]))[0] == pytest.approx(50.0)
+
+
+def test_autocorrelation_equals_the_textbook_sum():
+    values = np.random.default_rng(2).normal(size=400)
+    deviations = values - values.mean()
+    expected = [deviations[lag:] @ deviations[:-lag] / (deviations @ deviations) for lag in range(1, 6)]
+    assert market_quality.autocorrelation(values, 5) == pytest.approx(expected)
+    assert not market_quality.autocorrelation(np.ones(50), 5).any()
+
+
+def test_kurtosis_of_two_equal_points_is_minus_two():
+    assert market_quality.excess_kurtosis(np.array([1.0, -1.0] * 10)) == pytest.approx(-2.0)
+
+
+def test_fuel_counts_a_cut_bin_by_the_part_inside():
+    edges = np.array([90.0, 95.0, 100.0, 105.0, 110.0])
+    levels = LiquidationMap(
+        time_s=np.array([0.0, 10.0]),
+        price_edges=edges,
+        long_notional=np.array([[4.0, 8.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]),
+        short_notional=np.array([[0.0, 0.0, 6.0, 2.0], [0.0, 0.0, 0.0, 0.0]]),
+        bid_depth=np.array([[10.0, 10.0, 0.0, 0.0]] * 2),
+        ask_depth=np.array([[0.0, 0.0, 0.0, 0.0]] * 2),
+    )
+    assert within(edges, levels.long_notional[0], 92.5, 100.0) == pytest.approx(10.0)
+    near = fuel_near(levels, 100.0, 0.05)
+    assert (near.long_notional, near.short_notional, near.bid_depth) == pytest.approx((8.0, 6.0, 10.0))
+    assert near.long_ratio == pytest.approx(0.8)
+    assert np.isnan(near.short_ratio)
+    assert fuel_near(levels, 100.0, 0.05, at_s=10.0).long_notional == 0.0
+
+
+def test_forced_fills_join_an_episode_until_a_pause_longer_than_the_gap():
+    found = episodes(fills_of([0.0, 5.0, 9.0, 100.0], [100.0, 98.0, 99.0, 97.0]), gap_s=10.0)
+    assert [episode.fills for episode in found] == [3, 1]
+    first = found[0]
+    assert (first.duration_s, first.notional, first.sell_fraction, first.accounts) == (9.0, 30.0, 1.0, 3)
+    assert first.range_fraction == pytest.approx(100 / 98 - 1)
+    assert (first.price_first, first.price_last) == (100.0, 99.0)
+
+
+def test_voluntary_fills_and_stops_are_no_forced_flow():
+    assert episodes(fills_of([0.0], [100.0], cause=Cause.STOP)) == []
+    assert episodes(fills_of([0.0], [100.0], cause=Cause.VOLUNTARY)) == []
+    assert len(episodes(fills_of([0.0], [100.0], cause=Cause.TAKEOVER))) == 1
+
+
+def test_bubbles_that_would_overlap_are_joined_without_losing_notional():
+    at_s, price, notional = gather(
+        np.array([0.1, 0.2, 7.0]), np.array([10.0, 10.2, 50.0]), np.array([1.0, 3.0, 2.0]), 1.0, 1.0
+    )
+    assert notional.tolist() == [4.0, 2.0]
+    assert price.tolist() == pytest.approx([10.15, 50.0])
+    assert at_s.tolist() == pytest.approx([0.175, 7.0])
+
+
+def test_results_by_population_add_up_and_take_deposits_out(copy: Path):
+    accounts = load_run(copy).first.accounts
+    profit = accounts["equity_end"] - accounts["equity_start"] + accounts["spot_pnl"]
+    before = results_by_population(load_run(copy).first)
+    assert sum(result.total for result in before) == pytest.approx(profit.sum())
+    assert sum(result.accounts for result in before) == len(profit)
+
+    deposit = np.zeros(1, EVENT)
+    deposit[0]["time_ns"], deposit[0]["kind"] = 5_000_000_000, EventKind.DEPOSIT
+    deposit[0]["account"], deposit[0]["money"] = 50, 1_000 * 10**6
+    table = pa.table({name: deposit[name] for name in EVENT.names})
+    pq.write_table(table, copy / "events" / f"{MARKET}-00001.parquet")
+    after = results_by_population(load_run(copy).first)
+    assert sum(result.total for result in after) == pytest.approx(profit.sum() - 1_000)
+
+
+# Reading
+
+
+def test_a_path_that_is_no_run_gives_one_message(tmp_path: Path, run: Path):
+    with pytest.raises(RunDirectoryError, match="no such run"):
+        load_run(tmp_path / "absent")
+    with pytest.raises(RunDirectoryError, match=r"not a run directory: summary\.json, series\.parquet"):
+        load_run(tmp_path)
+    with pytest.raises(RunDirectoryError, match="no figure 'prise'; there are: price"):
+        plot_run(run, "prise")
+
+
+def test_a_damaged_file_gives_one_message(copy: Path):
+    (copy / "series.parquet").write_bytes(b"PAR1 not at all")
+    with pytest.raises(RunDirectoryError, match="cannot be read"):
+        load_run(copy)
+
+
+def test_prices_and_notional_are_in_quote_units(run: Path):
+    market = load_run(run).first
+    assert market.contract.to_price(1.0) == 1.0
+    assert 95_000 < market.fills.price.min() < market.fills.price.max() < 105_000
+    forced = market.fills.select(market.fills.forced)
+    recorded = load_run(run).summary["forced_notional"]
+    assert forced.notional.sum() == pytest.approx(recorded, rel=0.03)
+    assert market.run["time_s"][0] == 0.0
+    assert market.series["time_s"][0] < 0
+
+
+def test_the_question_is_the_first_comment_of_the_scenario(run: Path):
+    assert load_run(run).question.endswith("How much of the fall is forced, and who pays for it?")
+    assert leading_comment("name: x\n# later\n") == ""
+
+
+# Scorecard
+
+
+def test_scorecard_says_fuel_depth_and_feedback(run: Path):
+    rows = {row.label: row for row in scorecard_rows(load_run(run).summary)}
+    assert rows["Fuel ratio Λ, 5 %"].value == "0.97"
+    assert rows["Depth D1"].value == "12M"
+    assert rows["Index feedback"].value == "12.6M"
+    assert "1.05 D1" in rows["Index feedback"].note
+    assert set(HEADLINES) <= set(rows)
+
+
+def test_scorecard_leaves_out_what_is_missing_and_names_what_does_not_exist():
+    summary = {"market": "a", "margin_calls": 3, "median_basis_bps": None, "b.margin_calls": 9}
+    assert [row[:2] for row in scorecard_rows(summary)] == [("Margin calls", "3"), ("Basis", "none")]
+    assert [row[:2] for row in scorecard_rows(summary, "b")] == [("Margin calls", "9")]
+    off = {"index_feedback_depth_1pct": 1e6, "index_feedback_enabled": False}
+    assert scorecard_rows(off)[0].value == "none"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (999.7, "1k"), (1_234_567, "1.23M"), (-54_321, "-54.3k"), (0.0421, "0.0421"), (float("nan"), "none")],
+)
+def test_short_numbers(value: float, text: str):
+    assert style.short_number(value) == text
+
+
+def test_clocks_and_durations():
+    assert [style.clock(seconds) for seconds in (75, 3661, -30)] == ["1:15", "1:01:01", "-0:30"]
+    assert [style.duration(seconds) for seconds in (15, 120, 5400, 7200)] == ["15 s", "2 min", "90 min", "2 h"]
+
+
+# Figures
+
+
+def brightness_range(path: Path) -> float:
+    return float(np.asarray(Image.open(path).convert("L"), np.float64).std())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_shows_something_and_is_small(run: Path, name: str):
+    (path,) = plot_run(run, name)
+    image = Image.open(path)
+    assert image.width == style.WIDTH_INCHES * style.DPI
+    assert brightness_range(path) > 10
+    # Ink in every quarter of the picture but the margins.
+    pixels = np.asarray(image.convert("L"), np.float64)
+    middle = pixels[pixels.shape[0] // 5 : -pixels.shape[0] // 8, pixels.shape[1] // 8 : -pixels.shape[1] // 8]
+    for half in np.array_split(middle, 2):
+        assert half.std() > 3
+    assert path.stat().st_size < MAX_BYTES
+
+
+def test_drawing_twice_gives_the_same_picture(run: Path):
+    first = plot_run(run, "liquidation_map")[0].read_bytes()
+    assert plot_run(run, "liquidation_map")[0].read_bytes() == first
+
+
+def test_twin_figure_compares_the_same_seed_only(run: Path, twin: Path, tmp_path: Path):
+    path = plot_twin(run, twin, tmp_path / "twin.png")
+    assert brightness_range(path) > 10
+    other = load_run(twin)
+    with pytest.raises(RunDirectoryError, match="no twins"):
+        plot_twin(run, replace(other, summary={**other.summary, "seed": 8}), tmp_path / "no.png")
+
+
+@pytest.mark.parametrize("anchors", [style.FUEL_ANCHORS, style.DEPTH_ANCHORS])
+def test_heat_colours_grow_lighter_all_the_way(anchors: tuple[str, ...]):
+    rgb = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in anchors]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    assert (np.diff(linear @ [0.2126, 0.7152, 0.0722]) > 0).all()
+
+
+def test_a_run_without_events_maps_or_trades_still_draws(copy: Path):
+    shutil.rmtree(copy / "events")
+    (copy / "liquidation_map.npz").unlink()
+    series = pq.read_table(copy / "series.parquet")
+    dead = ("last", "mid", "best_bid", "best_ask", "spread_ticks")
+    columns = {
+        name: np.full(len(series), np.nan) if name in dead else series.column(name) for name in series.column_names
+    }
+    pq.write_table(pa.table(columns), copy / "series.parquet")
+    assert len(plot_run(copy)) == len(FIGURES)
+    assert "No position was closed by force" in write_report(copy).read_text()
+
+
+def test_a_single_row_of_series_still_draws(copy: Path):
+    series = pq.read_table(copy / "series.parquet")
+    pq.write_table(series.slice(len(series) - 1), copy / "series.parquet")
+    assert len(plot_run(copy)) == len(FIGURES)
+
+
+def test_every_market_gets_its_figures(copy: Path):
+    for name in ("series.parquet", "accounts.parquet"):
+        table = pq.read_table(copy / name)
+        second = table.set_column(table.column_names.index("market"), "market", pa.array(["alt"] * len(table)))
+        pq.write_table(pa.concat_tables([table, second]), copy / name)
+    assert [path.name for path in plot_run(copy, "price")] == ["price.png", "price-alt.png"]
+
+
+def test_importing_analysis_does_not_import_matplotlib_and_drawing_not_pyplot(run: Path):
+    code = (
+        "import sys, analysis.plots, analysis.report, analysis.cascades, analysis.scorecard\n"
+        "assert not {'matplotlib', 'pyarrow', 'jinja2', 'PIL'} & set(sys.modules)\n"
+        f"analysis.plots.plot_run({str(run)!r}, 'losses')\n"
+        "assert not {'matplotlib.pyplot', 'pandas', 'mesa', 'numba', 'scipy'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+# Report
+
+
+class Reader(HTMLParser):
+    """Collects sources and checks that tags nest."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.sources: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.stack.append(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+
+def test_report_holds_everything_and_asks_nobody(run: Path):
+    text = write_report(run).read_text()
+    reader = Reader()
+    reader.feed(text)
+    assert reader.stack == []
+    assert len(reader.sources) == len(FIGURES)
+    assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
+    without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
+    assert not re.search(r"url\(|@import|<script|https?://", without_pictures)
+    manifest = json.loads((run / "manifest.json").read_text())
+    for expected in ("Fuel ratio Λ, 5 %", "Index feedback", "who pays for it?", manifest["event_digest"]):
+        assert expected in without_pictures
+    assert without_pictures.index("Fuel ratio") < without_pictures.index("<figure")
+    assert len(text) < 3_000_000
+
+
+def test_report_escapes_what_a_scenario_says(copy: Path):
+    (copy / "scenario.yaml").write_text("# <script>alert(1)</script>\nname: x\n")
+    assert "<script" not in write_report(copy).read_text()
