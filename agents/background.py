@@ -121,7 +121,7 @@ class Background(Participant):
         self._flow = self.stream.child("flow")
         self._cancels = self.stream.child("cancels")
         self._start = self.stream.child("start")
-        self._first_ns = -1
+        self._first_ns: int | None = None
         self._filled = not config.starting_depth
         self._make_ring()
 
@@ -142,7 +142,7 @@ class Background(Participant):
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Cancel, place and trade at random."""
         reference = reference_ticks(market)
-        if self._first_ns < 0:
+        if self._first_ns is None:
             self._first_ns = market.now_ns
             if self.config.depth_profile:
                 self._place_starting_book(market, orders, reference)

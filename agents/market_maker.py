@@ -19,8 +19,9 @@ from pydantic import Field, model_validator
 from agents.base import Participant, ParticipantConfig
 from agents.gauges import BasisGauge, VolatilityGauge, weight
 from sim.distributions import Trait
+from sim.kernels import kernel
+from sim.kernels.draws import normal, unit
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
 from sim.units import Amount, Duration, Fraction
 
 Floats = NDArray[np.float64]
@@ -71,7 +72,7 @@ class MarketMakerConfig(ParticipantConfig):
     deposit: Trait[Amount] = Field(1e10, description="Collateral of each account, quote units")
     latency: Trait[Duration] = Field(10_000_000, description="Decision to arrival at the venue")
     requote_rate: float = Field(1.0, gt=0, description="Requotes per second of each maker")
-    levels: int = Field(14, gt=1)
+    levels: int = Field(14, gt=1, le=1000)
     last_level_bps: float = Field(150.0, gt=0, description="Outermost level")
     depth_d1: float = Field(1.05, gt=0, description="Quoted within 1 %, a side, all makers together")
     depth_exponent: float = Field(1.0, gt=0, description="kappa: depth within u of fair grows as u^kappa")
@@ -128,12 +129,15 @@ class MarketMaker(Participant):
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
         self._pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
         self._wake = self.stream.child("wake")
-        self._noise = self.stream.child("noise")
-        self._rounding = self.stream.child("rounding")
+        self._quotes = self.stream.child("quotes")
         self._pulls = self.stream.child("pulls")
+        self._wake_chance = weight(self.interval_s, 1.0 / config.requote_rate)
+        self._hedge_share = weight(1.0 / config.requote_rate, 1.0 / config.hedge_rate) if config.hedge_rate > 0 else 0.0
         self._started = False
-        self._level_index = np.arange(2 * config.levels)
-        self._sides = np.repeat(np.array([int(Side.BUY), int(Side.SELL)]), config.levels)
+        self._first_row = int(self.rows[0])
+        self._awake = np.zeros(makers, np.int64)
+        self._terms = np.zeros(6)
+        self._out = tuple(np.zeros(makers * 2 * config.levels, np.int64) for _ in range(4))
         self._ladder_for = -1.0
         self._offsets = np.empty(0)
         self._level_lots = np.empty(0)
@@ -150,14 +154,12 @@ class MarketMaker(Participant):
             self._started = True
             self._requote(np.arange(len(self.rows)), fair, market, orders)
             return
-        makers = len(self.rows)
-        count = self._wake.poisson(market.step, makers * self.config.requote_rate * self.interval_s)
-        pulled = abs(self._volatility.second_sigmas) >= self._lowest_threshold
-        if count == 0 and not pulled:
-            return
-        awake = np.unique((self._wake.uniform(market.step, count, first=1024) * makers).astype(np.int64))
-        if pulled:
+        count = draw_awake(self._wake.key, market.step, self._wake_chance, self._awake)
+        awake = self._awake[:count]
+        if abs(self._volatility.second_sigmas) >= self._lowest_threshold:
             awake = np.union1d(awake, self._pull(market))
+        if len(awake) == 0:
+            return
         self._requote(awake, fair, market, orders)
         self._hedge(awake, orders)
 
@@ -186,11 +188,12 @@ class MarketMaker(Participant):
 
     def _hedge(self, awake: Ints, orders: OrderEntry) -> None:
         """Trade on spot the share of unhedged inventory that falls due between two wakes; fractions are kept."""
-        share = weight(1.0 / self.config.requote_rate, 1.0 / self.config.hedge_rate) if self.config.hedge_rate else 0.0
+        if self._hedge_share == 0.0:
+            return
         rows = self.rows[awake]
         gap = self.accounts.position_lots[awake] + orders.spot.position_lots(rows)
-        if share > 0.0 and np.abs(gap).max(initial=0.0) > 1e-9:
-            orders.spot.trade(rows, -share * gap)
+        if gap.any():
+            orders.spot.trade(rows, -self._hedge_share * gap)
 
     # ---- quoting --------------------------------------------------------------------------------------------------
 
@@ -214,35 +217,100 @@ class MarketMaker(Participant):
             return
         config = self.config
         self._ladder()
-        rows = self.rows[awake]
-        levels = config.levels
-        widen = 1.0 + config.spread_response * (math.sqrt(self._volatility.ratio) - 1.0)
-        shrink = withdrawal(self._volatility.window_sigmas, config.withdrawal) * self.strength(market.now_ns)[awake]
-        inventory = self.accounts.position_lots[awake] / self._limit_lots
-        units = self._noise.uniform_at(market.step, np.concatenate((awake, awake + len(self.rows))))
-        noise = np.sqrt(-2.0 * np.log(units[: len(awake)])) * np.cos(2.0 * math.pi * units[len(awake) :])
-        shift_bps = config.observation_noise_bps * noise - self._skew_bps * config.inventory_units * inventory
-        centre = fair * (1.0 + BPS * shift_bps)
-        bids, asks = quote_prices(centre, fair, self._offsets * widen, market.best_bid_ticks, market.best_ask_ticks)
-        side_lots = np.maximum(self._level_lots.sum() * shrink, 1e-9)
-        room = np.minimum(1.0, np.maximum(0.0, 1.0 - np.array((inventory, -inventory))) * self._limit_lots / side_lots)
-        sizes = (self._level_lots * np.stack((room[0] * shrink, room[1] * shrink), axis=1)[:, :, None]).reshape(-1)
-        items = (awake[:, None] * (2 * levels) + self._level_index).reshape(-1)
-        lots = np.floor(sizes + self._rounding.uniform_at(market.step, items)).astype(np.int64)
-        prices = np.concatenate((bids, asks), axis=1).reshape(-1)
-        good = (lots > 0) & (prices >= 1) & (prices < self.contract.max_price_ticks)
-        orders.cancel_all(rows)
-        orders.limit(np.repeat(rows, 2 * levels)[good], np.tile(self._sides, len(rows))[good], prices[good], lots[good])
+        terms = self._terms
+        terms[0] = fair
+        terms[1] = self._skew_bps * config.inventory_units
+        terms[2] = config.observation_noise_bps
+        terms[3] = 1.0 + config.spread_response * (math.sqrt(self._volatility.ratio) - 1.0)
+        terms[4] = withdrawal(self._volatility.window_sigmas, config.withdrawal)
+        terms[5] = self._limit_lots
+        count = quote_ladders(
+            awake,
+            self.accounts.position_lots,
+            self.strength(market.now_ns)[awake],
+            terms,
+            self._offsets,
+            self._level_lots,
+            market.best_bid_ticks,
+            market.best_ask_ticks,
+            self.contract.max_price_ticks,
+            self._quotes.key,
+            market.step,
+            *self._out,
+        )
+        orders.cancel_all(self.rows[awake])
+        maker, side, price, lots = (column[:count] for column in self._out)
+        orders.limit(maker + self._first_row, side, price, lots)
 
 
-def quote_prices(
-    centre: Floats, fair: float, offsets_bps: Floats, best_bid_ticks: int, best_ask_ticks: int
-) -> tuple[Ints, Ints]:
-    """Ticks of bids and asks, shape (makers, levels): outward rounding, kept a tick clear of the opposite best."""
-    offsets = fair * BPS * offsets_bps
-    bids = np.floor(centre[:, None] - offsets).astype(np.int64)
-    asks = np.ceil(centre[:, None] + offsets).astype(np.int64)
-    asks = np.maximum(asks, np.maximum(bids[:, :1] + 1, best_bid_ticks + 1))
-    if best_ask_ticks > 0:
-        bids = np.minimum(bids, best_ask_ticks - 1)
-    return bids, asks
+@kernel
+def draw_awake(key, step, chance, awake):  # type: ignore[no-untyped-def]
+    """Makers whose clock rings at this step, in `awake`; returns how many."""
+    count = 0
+    for maker in range(awake.shape[0]):
+        if unit(key, step, maker) < chance:
+            awake[count] = maker
+            count += 1
+    return count
+
+
+@kernel
+def quote_ladders(  # type: ignore[no-untyped-def]
+    awake,
+    position,
+    strength,
+    terms,
+    offsets_bps,
+    level_lots,
+    best_bid,
+    best_ask,
+    top,
+    key,
+    step,
+    maker_of,
+    side,
+    price,
+    lots,
+):
+    """Quotes of the awake makers: bids then asks, from the inside out; levels of 0 lots are left out.  Returns the count.
+
+    `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots).
+    Prices round outwards and stay a tick clear of the opposite best; sizes round at random, so that means are kept;
+    the side that would pass the inventory limit shrinks.
+    """
+    fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
+    levels = offsets_bps.shape[0]
+    total = 0.0
+    for level in range(levels):
+        total += level_lots[level]
+    count = 0
+    for i in range(awake.shape[0]):
+        maker = awake[i]
+        inventory = position[maker] / limit
+        shift = noise_bps * normal(key, step, 2 * maker + 1) - skew_bps * inventory
+        centre = fair * (1.0 + 1e-4 * shift)
+        quoted = size * strength[i]
+        side_lots = max(total * quoted, 1e-9)
+        for half in range(2):
+            sign = 1 - 2 * half
+            room = max(0.0, 1.0 - sign * inventory) * limit / side_lots
+            share = quoted * min(1.0, room)
+            for level in range(levels):
+                distance = fair * 1e-4 * offsets_bps[level] * widen
+                if sign > 0:
+                    ticks = math.floor(centre - distance)
+                    if best_ask > 0 and ticks >= best_ask:
+                        ticks = best_ask - 1
+                else:
+                    ticks = math.ceil(centre + distance)
+                    if ticks <= best_bid:
+                        ticks = best_bid + 1
+                address = 4096 + (maker * 2 + half) * 1024 + level
+                quantity = math.floor(level_lots[level] * share + unit(key, step, address))
+                if quantity > 0 and 0 < ticks < top:
+                    maker_of[count] = maker
+                    side[count] = sign
+                    price[count] = ticks
+                    lots[count] = quantity
+                    count += 1
+    return count

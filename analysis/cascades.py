@@ -5,6 +5,7 @@ another question, answered by the twin run and by the causal tree.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -50,7 +51,7 @@ def episodes(fills: Fills, gap_s: float = 30.0) -> list[Episode]:
         return []
     cuts = np.flatnonzero(np.diff(forced.time_s) > gap_s) + 1
     bounds = [0, *cuts.tolist(), len(forced)]
-    found = [_episode(forced, first, last) for first, last in zip(bounds[:-1], bounds[1:], strict=True)]
+    found = [_episode(forced, first, last) for first, last in pairwise(bounds)]
     return sorted(found, key=lambda episode: -episode.notional)
 
 

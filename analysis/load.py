@@ -25,7 +25,8 @@ Columns = dict[str, NDArray[Any]]
 """One table: column name -> array, all of one length."""
 
 EVENT_COLUMNS = (
-    "time_ns", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind", "side", "cause",
+    "time_ns", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind", "side",
+    "cause",
 )  # fmt: skip
 """Columns of `EVENT` that analysis uses."""
 
@@ -55,7 +56,7 @@ class Fills:
     @property
     def forced(self) -> Bools:
         """True where the aggressor was a liquidation order or the insurance fund unwinding."""
-        return (self.cause == Cause.LIQUIDATION) | (self.cause == Cause.TAKEOVER)
+        return np.asarray((self.cause == Cause.LIQUIDATION) | (self.cause == Cause.TAKEOVER), np.bool_)
 
     def select(self, mask: Bools) -> "Fills":
         """The fills where `mask` is true."""
@@ -169,7 +170,7 @@ class MarketFrames:
         return {name: column[chosen] for name, column in self.events.items()}
 
     def _notional(self, price_ticks: NDArray[Any], lots: NDArray[Any]) -> Floats:
-        return price_ticks.astype(np.float64) * lots * self.contract.notional_per_lot(1.0)
+        return np.asarray(price_ticks.astype(np.float64) * lots * self.contract.notional_per_lot(1.0), np.float64)
 
 
 @final
@@ -236,9 +237,7 @@ def leading_comment(text: str) -> str:
         stripped = line.strip()
         if stripped.startswith("#"):
             lines.append(stripped.lstrip("#").strip())
-        elif stripped:
-            break
-        elif lines:
+        elif stripped or lines:
             break
     return " ".join(line for line in lines if line and not line.startswith("yaml-language-server"))
 
@@ -304,15 +303,16 @@ def _numpy(column: Any) -> NDArray[Any]:
     if column.null_count and pa.types.is_floating(kind):
         column = column.fill_null(float("nan"))
     if pa.types.is_boolean(kind):
-        return np.from_dlpack(column.cast("uint8").combine_chunks()).astype(np.bool_)
+        return np.asarray(np.from_dlpack(column.cast("uint8").combine_chunks()), np.bool_)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         column = column.dictionary_encode()
         kind = column.type
     if pa.types.is_dictionary(kind):
         whole = column.combine_chunks()
         words = np.array(whole.dictionary.to_pylist() or [""], dtype=np.str_)
-        return words[np.from_dlpack(whole.indices)]
-    return np.from_dlpack(column.combine_chunks())
+        return np.asarray(words[np.from_dlpack(whole.indices)])
+    plain: NDArray[Any] = np.from_dlpack(column.combine_chunks())
+    return plain
 
 
 def _read_events(paths: Sequence[Path]) -> Columns:

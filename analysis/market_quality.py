@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+NAN = float("nan")
 YEAR_S = 365.0 * 86_400.0
 """Seconds of a year: crypto markets never close."""
 
@@ -88,7 +89,7 @@ def spread_statistics(best_bid: Floats, best_ask: Floats, tick_size: float) -> S
     bps = spread_bps(best_bid, best_ask)
     valid = np.isfinite(bps)
     if not valid.any():
-        return Spread(*[float("nan")] * 4, missing_fraction=1.0)
+        return Spread(NAN, NAN, NAN, NAN, missing_fraction=1.0)
     known = bps[valid]
     ticks = (best_ask - best_bid)[valid] / tick_size
     return Spread(
@@ -114,11 +115,11 @@ class Depth:
 def depth_statistics(time_s: Floats, depth: Floats, normal_until_s: float | None = None) -> Depth:
     """Depth against what was normal: the median up to `normal_until_s` (default: the whole series).
 
-    `survival` = least / normal, the W_min of Kaiko-type stress studies (docs/model.md).
+    `survival` = least / normal: the share of the book that was left at the worst moment (W_min of docs/model.md).
     """
     valid = np.isfinite(depth)
     if not valid.any():
-        return Depth(*[float("nan")] * 4)
+        return Depth(NAN, NAN, NAN, NAN)
     before = valid & (time_s <= normal_until_s) if normal_until_s is not None else valid
     normal = float(np.median(depth[before if before.any() else valid]))
     least = float(depth[valid].min())

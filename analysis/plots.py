@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis import style
 from analysis.figures import FIGURES
-from analysis.load import MarketFrames, RunDirectoryError, RunFrames, load_run
+from analysis.load import MarketFrames, RunFrames, load_run
+from sim.run_directory import RunDirectoryError
 
 if TYPE_CHECKING:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
 MAX_BYTES = 300_000
@@ -63,18 +63,17 @@ def label(frames: RunFrames, market: MarketFrames) -> str:
     return f"{'  '.join(names)}  seed {frames.seed}"
 
 
-def render(
-    draw: "Callable[[Figure], None]", path: Path, height_inches: float, dark: bool, source: str
-) -> Path:
+def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, dark: bool, source: str) -> Path:
     """Run `draw` on an empty figure in the light or dark theme and write it as PNG."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(style.DARK if dark else style.LIGHT):
+    theme: Any = style.DARK if dark else style.LIGHT
+    with matplotlib.rc_context(theme):
         figure = Figure(figsize=(style.WIDTH_INCHES, height_inches), dpi=style.DPI)
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)  # Any: matplotlib leaves its canvas untyped
         draw(figure)
         figure.text(
             1 - 0.3 / style.WIDTH_INCHES, 1 - 0.34 / height_inches, source, ha="right", va="center", fontsize=9,
@@ -85,10 +84,11 @@ def render(
     return path
 
 
-def _write_png(canvas: "FigureCanvasAgg", path: Path) -> None:
+def _write_png(canvas: Any, path: Path) -> None:
     from PIL import Image
 
-    image = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+    size = canvas.get_width_height()
+    image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
     image.save(path, compress_level=4)
     if path.stat().st_size > MAX_BYTES:
         image.quantize(256, dither=Image.Dither.NONE).save(path, compress_level=9)

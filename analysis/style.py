@@ -77,8 +77,12 @@ DARK = _theme(NIGHT, NIGHT_INK, NIGHT_MUTED, NIGHT_GRID)
 
 # Two maps whose lightness rises from the night background: viridis (van der Walt and Smith) for what is waiting to be
 # forced, navy to cream for resting orders.  A test holds that lightness never falls.
-FUEL_ANCHORS = ("#170f2c", "#2d1450", "#472c7a", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
-DEPTH_ANCHORS = ("#0a111f", "#0a1b34", "#0b2748", "#0d3b69", "#15578f", "#2a7bb5", "#55a5cf", "#98cddd", "#dcebd9", "#fff3b0")
+FUEL_ANCHORS = (
+    "#170f2c", "#2d1450", "#472c7a", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725",
+)  # fmt: skip
+DEPTH_ANCHORS = (
+    "#0a111f", "#0a1b34", "#0b2748", "#0d3b69", "#15578f", "#2a7bb5", "#55a5cf", "#98cddd", "#dcebd9", "#fff3b0",
+)  # fmt: skip
 
 
 def population_colours(names: Sequence[str]) -> dict[str, str]:

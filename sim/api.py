@@ -108,14 +108,12 @@ def simulate(
     LOG.info("simulating %d steps", model.steps_total)
     try:
         due = time.perf_counter()
-        for _ in range(model.steps_total):
+        for done in range(1, model.steps_total + 1):
             model.step()
             now = time.perf_counter()
-            if progress is not None and now >= due:
+            if progress is not None and (now >= due or done == model.steps_total):
                 due = now + PROGRESS_EVERY_S
-                progress(_progress(model))
-        if progress is not None:
-            progress(_progress(model))
+                progress(_progress(model, done))
         LOG.info("simulated to the end")
         return model.finish()
     finally:
@@ -181,10 +179,10 @@ def _draw(path: Path) -> None:
     write_report(path)
 
 
-def _progress(model: MarketModel) -> RunProgress:
+def _progress(model: MarketModel, done: int) -> RunProgress:
     seen = model.recorder.progress()
     return RunProgress(
-        step=model.step_index,
+        step=done,
         steps_total=model.steps_total,
         simulated_s=model.now_ns / 1e9,
         events=seen.events,

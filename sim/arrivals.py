@@ -5,7 +5,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.records import COMMAND
+from sim.records import COMMAND, join
 from sim.streams import Stream
 
 
@@ -29,7 +29,7 @@ class Arrivals:
         """Take all commands that arrive by `until_ns`, in the order in which the venue processes them."""
         if not self._waiting:
             return np.empty(0, COMMAND)
-        batch = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        batch = join(self._waiting, COMMAND)
         arrival = batch["arrival_ns"]
         early = arrival <= until_ns
         if early.all():

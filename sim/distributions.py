@@ -510,9 +510,6 @@ def _in_trait_unit(
     read, errors = dict(value), list[InitErrorDetails]()
 
     def number(item: Any, path: tuple[str | int, ...]) -> Any:
-        if isinstance(item, bool):
-            errors.append(_line(path, "float_type", "must be a number", item))
-            return 1.0
         try:
             return read_number(item)
         except ValidationError as error:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim.accounts import AccountTable, Rows
 from sim.config import Bracket
 from sim.contract import ContractSpec
-from sim.records import COMMAND, Cause, Flag, OrderKind
+from sim.records import COMMAND, Cause, Flag, OrderKind, join
 from sim.streams import Stream
 
 Ticks = NDArray[np.int64] | int
@@ -179,7 +179,7 @@ class OrderEntry:
         They arrive after each account's own latency, or after `latency_ns` (the engine's, on others' accounts)."""
         if not self._pending:
             return np.empty(0, COMMAND)
-        batch = self._pending[0] if len(self._pending) == 1 else np.concatenate(self._pending)
+        batch = join(self._pending, COMMAND)
         self._pending.clear()
         latency = self._accounts.latency_ns[batch["account"]] if latency_ns is None else latency_ns
         batch["arrival_ns"] = now_ns + latency

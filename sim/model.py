@@ -14,7 +14,7 @@ from sim.accounts import Rows
 from sim.distributions import sample
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Cause, MarginMode, Side
+from sim.records import EVENT, Cause, MarginMode, Side, join
 from sim.recorder import MarketRecorder
 from sim.run_directory import RunData
 from sim.scenario import Population, Scenario
@@ -84,7 +84,7 @@ class MarketRoom:
         self.depth = BookDepth(venue)
         self.depth_samples: list[float] = []
         self.history = 1 + max((d.delay_steps for d in desks), default=0)
-        self.last_events: NDArray[Any] = np.empty(0)
+        self.last_events: NDArray[Any] = np.empty(0, EVENT)
 
 
 @final
@@ -179,7 +179,7 @@ class MarketModel(mesa.Model):
                 room.venue.arrivals.add(commands)
             later = room.venue.take_events()
             if len(later):
-                room.last_events = np.concatenate([room.last_events, later])
+                room.last_events = join([room.last_events, later], EVENT)
 
     def fund(self) -> None:
         """Funding is sampled, and paid at the end of its interval."""
@@ -187,7 +187,7 @@ class MarketModel(mesa.Model):
             room.venue.fund(self.now_ns)
             later = room.venue.take_events()
             if len(later):
-                room.last_events = np.concatenate([room.last_events, later])
+                room.last_events = join([room.last_events, later], EVENT)
 
     def record(self) -> None:
         """Series, maps and (if asked for) invariants."""

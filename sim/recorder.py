@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.config import RecordConfig
 from sim.margin import backing_equity
-from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage
+from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
 from sim.seeding import Fuel
 from sim.venue import Venue
 
@@ -150,7 +150,7 @@ class MarketRecorder:
         counts = dict.fromkeys(COUNTED, 0.0)
         if not self._recent:
             return counts
-        events = np.concatenate(self._recent)
+        events = join(self._recent, EVENT)
         self._recent = []
         self._digest.update(events.tobytes())
         kind = events["kind"]

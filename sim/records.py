@@ -4,8 +4,10 @@ Money is int64 in `money_unit`; prices are ticks; sizes are lots; time is int64 
 """
 
 from enum import IntEnum, IntFlag
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Side(IntEnum):
@@ -142,3 +144,15 @@ EVENT = np.dtype(
 )
 """One fact; docs/events.md says what each column means for each kind. For a FILL: `account`, `order_id`, `side`
 and `cause` are the aggressor's, `maker_*` the resting side's."""
+
+
+def join(parts: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Concatenate rows of one record type (numpy's own concatenate spends longer on comparing the fields)."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = np.empty(sum(map(len, parts)), dtype)
+    place = 0
+    for part in parts:
+        joined[place : place + len(part)] = part
+        place += len(part)
+    return joined

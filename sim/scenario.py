@@ -183,9 +183,9 @@ class _Loader:
             if market_names:
                 self.problems += check_population(traits, tree, market_names)
         if head is not None:
-            self.problems += check_head(head, self.root)
             step_node = self.top.get("step")
             step_place = step_node.place if step_node is not None else None
+            self.problems += check_head(head, self.root, step_place)
             for market_config, tree in markets.values():
                 if market_config is not None:
                     self.problems += check_periods(market_config, tree, MARKET_PERIODS, head.step, step_place)
@@ -230,9 +230,10 @@ class _Loader:
                 nodes = [locate(tree, details)[0] for details in error.errors(include_url=False)]
                 if not _drop(tree, [node for node in nodes if node.deletes and node.value is None]):
                     self.problems += problems_of(error, model, tree)
+                    self.problems += numbers_written_as_booleans(model, tree, given)
                     return None
             else:
-                self.problems += numbers_written_as_booleans(read, tree)
+                self.problems += numbers_written_as_booleans(model, tree, given)
                 return read
 
     def _markets(self) -> dict[str, tuple[MarketConfig | None, Node]]:

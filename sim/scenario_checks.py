@@ -38,9 +38,9 @@ def problem_at(
     return Problem(node.place, shown_path(node.path), message, node.shown(), suggestion)
 
 
-def check_head(head: ScenarioHead, tree: Node) -> Iterator[Problem]:
+def check_head(head: ScenarioHead, tree: Node, step_place: Place | None) -> Iterator[Problem]:
     """Run length and record intervals against the step."""
-    yield from check_periods(head, tree, HEAD_PERIODS, head.step, None)
+    yield from check_periods(head, tree, HEAD_PERIODS, head.step, step_place)
 
 
 def check_periods(

@@ -38,7 +38,7 @@ AMOUNT_UNITS: Final[Mapping[str, Decimal]] = {"k": Decimal(1000), "M": Decimal(1
 
 MAX_DURATION_NS: Final = 2**62
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
-_WRITTEN_NUMBER = re.compile(rf"\s*({NUMBER})\s*([^\s\d].*?)?\s*")
+_WRITTEN_NUMBER = re.compile(rf"\s*({NUMBER})\s*([^\W\d_][^\d:]*?|%)?\s*")
 
 
 def parse_duration(text: str) -> int:

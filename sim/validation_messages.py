@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from sim.distributions import Distribution, find_distribution
 from sim.problems import Problem, closest, shown_path
-from sim.units import format_duration, parse_duration
+from sim.units import WRITTEN, format_duration, parse_duration
 from sim.yaml_source import Node, Path_
 
 _BOUNDS: Final = {
@@ -39,6 +39,8 @@ def problems_of(error: ValidationError, model: type[BaseModel], tree: Node) -> l
     at_path: dict[Path_, list[Problem]] = {}
     for details in error.errors(include_url=False):
         node, path = locate(tree, details)
+        if details["type"] == "too_short" and isinstance(node.value, list) and node.value:
+            continue  # counted only the items that are right, and what is wrong with the others is said
         at_path.setdefault(path, []).append(_problem(details, model, tree, node, path))
     return [_joined(problems) for problems in at_path.values()]
 
@@ -60,19 +62,20 @@ def locate(tree: Node, details: ErrorDetails) -> tuple[Node, Path_]:
     return node, node.path
 
 
-def numbers_written_as_booleans(value: Any, node: Node) -> Iterator[Problem]:
-    """`leverage: true` would pass as 1.0."""
-    if isinstance(node.value, bool):
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            yield Problem(node.place, shown_path(node.path), "must be a number", node.shown())
-    elif isinstance(node.value, dict):
-        for key, child in node.value.items():
-            yield from numbers_written_as_booleans(
-                value.get(key) if isinstance(value, Mapping) else getattr(value, key, None), child
-            )
-    elif isinstance(node.value, list) and isinstance(value, tuple | list):
-        for item, child in zip(value, node.value, strict=False):
-            yield from numbers_written_as_booleans(item, child)
+def numbers_written_as_booleans(model: type[BaseModel], tree: Node, given: Mapping[str, Any]) -> list[Problem]:
+    """`accounts: true` would pass as 1.  As texts, booleans still pass for booleans, and for nothing else."""
+    if not any(isinstance(node.value, bool) for node in tree.walk()):
+        return []
+    try:
+        model.model_validate({**tree.plain(booleans_as_text=True), **given}, context=WRITTEN)
+    except ValidationError as error:
+        found = [(locate(tree, details)[0], details["type"]) for details in error.errors(include_url=False)]
+        return [
+            Problem(node.place, shown_path(node.path), "must be a number", node.shown())
+            for node, kind in found
+            if isinstance(node.value, bool) and kind.startswith(("int_", "float_"))
+        ]
+    return []
 
 
 def field_names(model: type[BaseModel]) -> list[str]:

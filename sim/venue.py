@@ -20,7 +20,7 @@ from sim.indices import FundamentalSeat, Index, build_fundamental
 from sim.margin import BracketSchedule
 from sim.market import OrderIds
 from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
-from sim.records import EVENT, EventKind, MarginMode, Side
+from sim.records import EVENT, EventKind, MarginMode, Side, join
 from sim.spot import SpotDesk
 from sim.streams import Streams
 from sim.waterfall import Waterfall
@@ -200,7 +200,7 @@ class Venue:
         """The facts since the last call, in order."""
         if not self._events:
             return np.empty(0, EVENT)
-        events = self._events[0] if len(self._events) == 1 else np.concatenate(self._events)
+        events = join(self._events, EVENT)
         self._events = []
         return events
 

@@ -53,13 +53,13 @@ class Node:
     path: Path_
     deletes: bool = False
 
-    def plain(self) -> Any:
+    def plain(self, booleans_as_text: bool = False) -> Any:
         """The bare value, all the way down."""
         if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
+            return {key: child.plain(booleans_as_text) for key, child in self.value.items()}
         if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
-        return self.value
+            return [child.plain(booleans_as_text) for child in self.value]
+        return self.shown() if booleans_as_text and isinstance(self.value, bool) else self.value
 
     def child(self, key: str | int) -> "Node | None":
         """The node under a key or index, if there is one."""
@@ -208,7 +208,9 @@ def _read_with_ancestors(
         return None, text
     if not isinstance(own.value, dict):
         kind = "a list" if isinstance(own.value, list) else f"the text or number {own.shown()}"
-        problems.append(Problem(own.place, "", f"must be a mapping of fields (name: value), but is {kind}"))
+        first = len(text) - len(re.sub(r"\A(?:\s*(?:#.*)?\n)*", "", text))
+        where = Place(shown, text.count("\n", 0, first) + 1, place.folder)
+        problems.append(Problem(where, "", f"must be a mapping of fields (name: value), but is {kind}"))
         return None, text
     extends = own.value.pop("extends", None)
     base: Node | None = None

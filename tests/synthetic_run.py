@@ -42,9 +42,9 @@ def write_synthetic_run(directory: Path, seed: int = 7, seconds: int = 1800, for
     _write_accounts(directory, path, book)
     _write_maps(directory, path, book, np.random.default_rng([seed, 4]))
     (directory / "scenario.yaml").write_text(SCENARIO_TEXT)
+    contract = f"{{tick_size: {TICK_SIZE}, lot_size: {LOT_SIZE}, multiplier: 1.0, money_unit: {MONEY_UNIT}}}"
     (directory / "scenario.resolved.yaml").write_text(
-        f"name: synthetic_squeeze\nmarkets:\n  {MARKET}:\n    contract: {{tick_size: {TICK_SIZE}, lot_size: {LOT_SIZE}, "
-        f"multiplier: 1.0, money_unit: 1e-06}}\n"
+        f"name: synthetic_squeeze\nmarkets:\n  {MARKET}:\n    contract: {contract}\n"
     )
     manifest = {
         "schema_version": 1, "software": "marginquake 0.1.0", "git_commit": "0" * 40, "seed": seed, "python": "3.11.9",
@@ -149,9 +149,9 @@ def _events(rng: np.random.Generator, path: _Path, book: _Accounts) -> NDArray[A
         for _ in range(rng.poisson(2)):
             side = int(rng.choice([-1, 1]))
             lots = int(1 + rng.pareto(1.5) * 60)
-            price = int(path.last[k] + side * path.spread_ticks[k] // 2)
+            price, mark = int(path.last[k] + side * path.spread_ticks[k] // 2), int(path.mark[k])
             when = int(clock[k] + rng.integers(1e9))
-            rows.append((when, 0, 0, lots, 0, 40, 10, price, int(path.mark[k]), EventKind.FILL, side, Cause.VOLUNTARY, 0))
+            rows.append((when, 0, 0, lots, 0, 40, 10, price, mark, EventKind.FILL, side, Cause.VOLUNTARY, 0))
     for account in np.flatnonzero(np.isfinite(book.called_s)):
         when, row, side = int(book.called_s[account] * 1e9), FIRST_RETAIL_ROW + int(account), int(book.side[account])
         mark, lots = int(book.called_mark[account]), int(book.lots[account])
@@ -241,7 +241,8 @@ def _summary(path: _Path, book: _Accounts, events: NDArray[Any], seed: int, seco
         "forced_fill_fraction_of_open_interest": forced / 2.2e8, "stop_notional": 0.3 * forced,
         "max_drawdown_fraction": float(np.max(1 - last / np.maximum.accumulate(last))),
         "fundamental_drawdown_fraction": float(np.max(1 - fundamental / np.maximum.accumulate(fundamental))),
-        "bad_debt": 41_250.0, "insurance_fund_start": 5e6, "insurance_fund_end": 4.8e6, "takeover_notional": 0.06 * forced,
+        "bad_debt": 41_250.0, "insurance_fund_start": 5e6, "insurance_fund_end": 4.8e6,
+        "takeover_notional": 0.06 * forced,
         "adl_notional": 0.0, "open_interest_start": 2.2e8, "open_interest_end": 2.2e8 - forced,
         "accounts_called_fraction": calls / len(book.lots), "event_digest": "5f0c" * 8, "fuel_ratio_within_1pct": 0.42,
         "fuel_ratio_within_5pct": 0.97, "depth_1pct": DEPTH_1PCT, "index_feedback_depth_1pct": 12.6e6,

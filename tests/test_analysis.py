@@ -21,11 +21,12 @@ from analysis.figures import FIGURES
 from analysis.figures.canvas import gather
 from analysis.figures.losses import results_by_population
 from analysis.liquidation_map import fuel_near, within
-from analysis.load import Fills, LiquidationMap, RunDirectoryError, leading_comment, load_run
+from analysis.load import Fills, LiquidationMap, leading_comment, load_run
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
 from analysis.scorecard import HEADLINES, scorecard_rows
 from sim.records import EVENT, Cause, EventKind
+from sim.run_directory import RunDirectoryError
 from tests.synthetic_run import MARKET, write_synthetic_run
 
 
@@ -359,6 +360,6 @@ def test_report_holds_everything_and_asks_nobody(run: Path):
     assert len(text) < 3_000_000
 
 
-def test_report_escapes_what_a_scenario_says(copy: Path):
-    (copy / "scenario.yaml").write_text("# <script>alert(1)</script>\nname: x\n")
-    assert "<script" not in write_report(copy).read_text()
+def test_report_escapes_what_a_scenario_says(run: Path):
+    frames = replace(load_run(run), scenario_text="# <script>alert(1)</script>\nname: x\n")
+    assert "<script" not in write_report(frames).read_text()

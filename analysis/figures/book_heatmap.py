@@ -38,7 +38,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     shown = (levels.price_edges[1:] > low) & (levels.price_edges[:-1] < high)
     draw_heat(
         figure, heat, levels, levels.bid_depth + levels.ask_depth, shown,
-        canvas.colour_map("depth", style.DEPTH_ANCHORS), f"resting notional, quote per price bin of {levels.bin_width:,.4g}",
+        canvas.colour_map("depth", style.DEPTH_ANCHORS),
+        f"resting notional, quote per price bin of {levels.bin_width:,.4g}",
     )  # fmt: skip
     heat.plot(time_s, run["mid"], color=style.NIGHT, linewidth=3.2, alpha=0.8)
     heat.fill_between(time_s, run["best_bid"], run["best_ask"], color="white", alpha=0.35, linewidth=0, label="spread")

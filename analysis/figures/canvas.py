@@ -13,7 +13,7 @@ from analysis import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,7 @@ def time_axis(axes: Sequence["Axes"], first_s: float, last_s: float) -> None:
     step = next((step for step in TIME_STEPS_S if span / step <= 10), TIME_STEPS_S[-1])
     ticks = np.arange(np.ceil(first_s / step) * step, last_s + 1e-9, step)
     for axis in axes:
-        axis.set_xlim(first_s, last_s)
+        axis.set_xlim(first_s, max(last_s, first_s + 1.0))
         axis.set_xticks(ticks)
         axis.tick_params(labelbottom=False)
         axis.set_xlabel("")
@@ -114,7 +114,8 @@ def time_bins(first_s: float, last_s: float, count: int) -> Floats:
     """Edges of about `count` equal bins of a round number of seconds."""
     span = max(last_s - first_s, 1.0)
     width = next((step for step in TIME_STEPS_S if span / step <= count), span / count)
-    return np.arange(first_s, last_s + width, width, dtype=np.float64)
+    bins = max(int(np.ceil((last_s - first_s) / width)), 1)
+    return first_s + width * np.arange(bins + 1, dtype=np.float64)
 
 
 def signed_flow(
@@ -141,18 +142,18 @@ def gather(
     """Join points that would lie on each other: one point a cell, at the notional-weighted centre, biggest first."""
     if len(time_s) == 0:
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    column = np.floor(time_s / time_width).astype(np.int64)
-    row = np.floor(price / price_width).astype(np.int64)
+    column = np.floor(time_s / max(time_width, 1e-9)).astype(np.int64)
+    row = np.floor(price / max(price_width, 1e-9)).astype(np.int64)
     _, cell = np.unique(np.stack([column, row]), axis=1, return_inverse=True)
     cell = cell.ravel()
-    total = np.bincount(cell, notional)
+    total = np.asarray(np.bincount(cell, notional), np.float64)
     weight = np.maximum(total, 1e-12)
     where = np.bincount(cell, notional * time_s) / weight, np.bincount(cell, notional * price) / weight
     order = np.argsort(-total)
     return where[0][order], where[1][order], total[order]
 
 
-def colour_map(name: str, anchors: Sequence[str]) -> "LinearSegmentedColormap":
+def colour_map(name: str, anchors: Sequence[str]) -> "Colormap":
     """A colour map through `anchors`; cells without a value take the colour of the night background."""
     from matplotlib.colors import LinearSegmentedColormap
 

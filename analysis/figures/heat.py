@@ -10,7 +10,7 @@ from analysis.load import Bools, Floats, LiquidationMap
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 MEDIAN_PLACE = 0.42
@@ -19,7 +19,7 @@ MEDIAN_PLACE = 0.42
 
 def draw_heat(
     figure: "Figure", axis: "Axes", levels: LiquidationMap, notional: Floats, shown: Bools,
-    colours: "LinearSegmentedColormap", label: str,
+    colours: "Colormap", label: str,
 ) -> None:  # fmt: skip
     """Notional per price bin over time; the scale ends at the 99.8th percentile of what is shown."""
     from matplotlib.colors import LogNorm
@@ -35,11 +35,11 @@ def draw_heat(
         _edges(levels.time_s), levels.price_edges, masked.T, cmap=colours, norm=LogNorm(top / 10**decades, top),
         rasterized=True, shading="flat",
     )  # fmt: skip
-    width, height = figure.get_size_inches()
+    width = figure.get_size_inches()[0]
     box = axis.get_position()
     bar_axis = figure.add_axes((1 - 0.80 / width, box.y0, 0.13 / width, box.height))
     bar = figure.colorbar(image, cax=bar_axis, extend="neither")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar_axis.grid(False)
     bar_axis.yaxis.set_major_formatter(lambda value, _: style.short_number(value))
     bar_axis.yaxis.set_minor_formatter(lambda value, _: "")

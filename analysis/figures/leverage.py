@@ -9,6 +9,7 @@ from analysis.figures import canvas
 from analysis.load import MarketFrames
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -42,16 +43,17 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     canvas.money_axis(fund)
     canvas.panel_label(fund, "Insurance fund, quote equity (dashed: at the start)")
     canvas.time_axis((interest, funding, fund), float(time_s[0]), float(time_s[-1]))
+    start_text, end_text = (style.short_number(float(held[k])) for k in (0, -1))
     change = float(held[-1] / held[0] - 1.0) if held[0] > 0 else 0.0
     canvas.heading(
         figure,
         "Leverage and the safety net",
-        f"Open interest {style.short_number(float(held[0]))} at the start, {style.short_number(float(held[-1]))} at the "
-        f"end ({change * 100:+.1f} %).  Insurance fund {_signed(float(equity[-1] - start))}.",
+        f"Open interest {start_text} at the start, {end_text} at the end ({change * 100:+.1f} %).  "
+        f"Insurance fund {_signed(float(equity[-1] - start))}.",
     )
 
 
-def _tight(axis: "canvas.Axes", values: canvas.Floats) -> None:
+def _tight(axis: "Axes", values: canvas.Floats) -> None:
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return

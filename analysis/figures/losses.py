@@ -92,7 +92,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         values = np.array([getattr(result, part) for result in results], np.float64)
         if not values.any():
             continue
-        axis.barh(places, values, 0.62, left=np.where(values >= 0, above, below), color=colour, label=label, linewidth=0)
+        left = np.where(values >= 0, above, below)
+        axis.barh(places, values, 0.62, left=left, color=colour, label=label, linewidth=0)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     totals = np.array([result.total for result in results])
     axis.scatter(totals, places, 46, marker="D", color=style.INK, edgecolors="white", linewidths=1.0, zorder=5,

@@ -72,8 +72,8 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
             axis.scatter([], [], 40, color=colour, alpha=0.7, label=label)
     calls = market.margin_calls
     for side, marker, colour, offset, label in (
-        (1, 7, style.FORCED_SELL, 0.022, "long called"),
-        (-1, 6, style.FORCED_BUY, -0.022, "short called"),
+        (1, "v", style.FORCED_SELL, 0.022, "long called"),
+        (-1, "^", style.FORCED_BUY, -0.022, "short called"),
     ):
         chosen = (calls.side == side) & (calls.time_s >= 0)
         if chosen.any():

@@ -23,7 +23,6 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     time_s, price = run["time_s"], run["mid"]
     fast, slow = log_returns(time_s, price, FAST_S), log_returns(time_s, price, SLOW_S)
     ((path,),) = canvas.panels(figure, (1.0,))
-    width, height = figure.get_size_inches()
     box = path.get_position()
     path.set_position((box.x0, box.y0 + 0.62 * box.height, box.width, 0.38 * box.height))
     lower = box.y0, 0.47 * box.height
@@ -63,8 +62,9 @@ def _distribution(axis: "Axes", fast: Floats, slow: Floats) -> None:
         counts, edges = np.histogram(scaled, 41 if len(returns) > 500 else 17, (-8.2, 8.2))
         density = counts / (counts.sum() * np.diff(edges))
         centers = 0.5 * (edges[1:] + edges[:-1])
-        axis.plot(centers[counts > 0], density[counts > 0], marker, color=colour, markersize=4.5, alpha=0.85, label=label)
-        floor = min(floor, float(density[counts > 0].min()) / 2)
+        filled = counts > 0
+        axis.plot(centers[filled], density[filled], marker, color=colour, markersize=4.5, alpha=0.85, label=label)
+        floor = min(floor, float(density[filled].min()) / 2)
     axis.set_yscale("log")
     axis.set_ylim(floor, 3)
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -1,0 +1,55 @@
+"""A tiny registry of participant types, so that the scenario loader is tested without agents."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from sim.config import Block
+from sim.distributions import Trait
+from sim.units import Amount, Duration, Fraction
+
+
+class FakeConfig(Block):
+    """The fields of agents.base.ParticipantConfig."""
+
+    type: str
+    market: str | None = None
+    accounts: int = Field(1, gt=0)
+    deposit: Trait[Amount] = Field(1e9, gt=0)
+    leverage: Trait[float] = 1.0
+    margin_mode: str = Field("cross", pattern="^(cross|isolated)$")
+    latency: Trait[Duration] = 50_000_000
+    data_latency: Duration = Field(0, ge=0)
+    decision_interval: Duration = Field(0, ge=0)
+
+
+class RetailConfig(FakeConfig):
+    activity: Trait[Fraction] = 0.1
+    stop_distance: Trait[Fraction] | None = None
+
+
+class MakerConfig(FakeConfig):
+    spread: Fraction = Field(gt=0)
+    style: Literal["quiet", "aggressive"] = "quiet"
+
+
+class Retail:
+    config_type: ClassVar[type[Block]] = RetailConfig
+
+
+class Maker:
+    config_type: ClassVar[type[Block]] = MakerConfig
+
+
+class NoConfig:
+    """Not a participant."""
+
+
+class OddConfig:
+    class Config(Block):
+        type: str
+
+    config_type = Config
+
+
+FAKE_TYPES: dict[str, type[Any]] = {"retail": Retail, "market_maker": Maker}

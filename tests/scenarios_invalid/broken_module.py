@@ -1,0 +1,3 @@
+"""A module of a user that fails while it is imported."""
+
+NONSENSE = 1 / 0
