@@ -8,8 +8,7 @@ faster when the market moves (`gauges.ActivityGauge`).
 
 import itertools
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import mesa
 import numpy as np
@@ -20,6 +19,8 @@ from agents.base import Participant, ParticipantConfig
 from agents.gauges import ActivityGauge, reference_ticks
 from sim.config import Block
 from sim.distributions import Trait
+from sim.kernels import helper, kernel
+from sim.kernels.draws import normal, poisson, unit
 from sim.market import MarketView, OrderEntry, Seat
 from sim.records import EventKind, Side
 from sim.units import Amount, Duration, Fraction
@@ -27,8 +28,16 @@ from sim.units import Amount, Duration, Fraction
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+BPS = 1e-4
+FILL, CANCELLED, REJECTED, EXPIRED = (
+    int(k) for k in (EventKind.FILL, EventKind.CANCELLED, EventKind.REJECTED, EventKind.EXPIRED)
+)
 LIFETIMES = 2.5
 """Slots for orders reach back this many of the longest mean lifetimes."""
+MOST = 16_384
+"""Most orders of one decision (the starting book is one)."""
+MOST_DEEP = 4_000
+"""About how many deep orders a `starting_depth` is made of, at most."""
 
 
 class DepthPoint(Block):
@@ -80,28 +89,256 @@ class BackgroundConfig(ParticipantConfig):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class DeepProfile:
-    """Where deep orders go: segments of distance, each with its stationary notional and arrival weight."""
+class Flow(NamedTuple):
+    """What the kernels need to draw orders: arrays only, so that the rates may change without compiling again."""
 
-    low: Floats
-    high: Floats
-    notional: Floats
+    rate: Floats
+    """Per second: limit, deep, market (at the highest activity)."""
+    mean_lots: Floats
+    """Mean size of each of the three."""
+    near: Floats
+    """Offset scale (fraction), exponent, least uniform of the truncated power law."""
+    deep_low: Floats
+    deep_high: Floats
+    deep_side: Ints
+    deep_cumulative: Floats
+    """Segments of distance where deep orders go, and the cumulative share of arrivals."""
+    cancel: Floats
+    """Cancellations per order and second at the touch, share of it far away, length scale (fraction)."""
+    deviation: Floats
+    """Standard deviation of log size."""
+
+
+class Ring(NamedTuple):
+    """Own resting orders by slot: the k-th order placed is in slot k modulo the size, so ids ascend along the ring."""
+
+    order_id: Ints
+    row: Ints
+    price: Ints
+    left: Ints
+    """Lots left; 0 = gone."""
+
+
+class Drawn(NamedTuple):
+    """Orders drawn in one decision."""
+
+    row: Ints
     side: Ints
-    cumulative: Floats
+    price: Ints
+    lots: Ints
 
-    def segment(self, units: Floats) -> Ints:
-        """Segment of each uniform draw."""
-        return np.minimum(np.searchsorted(self.cumulative, units, side="right"), len(self.low) - 1)
+
+LIMIT, DEEP, MARKET = 0, 1, 2
+
+
+@helper
+def hazard_share(distance, cancel):  # type: ignore[no-untyped-def]
+    """Cancellation rate at a distance from mid (a fraction), as a share of the rate at the touch."""
+    return cancel[1] + (1.0 - cancel[1]) * math.exp(-distance / cancel[2])
+
+
+@helper
+def near_offset(u, near):  # type: ignore[no-untyped-def]
+    """Power law of distance, truncated with its mass renormalised, so that nothing piles up at the end."""
+    return near[0] * ((near[2] + (1.0 - near[2]) * u) ** (-1.0 / near[1]) - 1.0)
+
+
+@helper
+def deep_segment(u, flow):  # type: ignore[no-untyped-def]
+    """Segment of a uniform draw."""
+    segment = 0
+    while segment < flow.deep_cumulative.shape[0] - 1 and u >= flow.deep_cumulative[segment]:
+        segment += 1
+    return segment
+
+
+@helper
+def deep_offset(u, segment, flow):  # type: ignore[no-untyped-def]
+    """Where in its segment the same draw falls."""
+    start = flow.deep_cumulative[segment - 1] if segment > 0 else 0.0
+    width = flow.deep_cumulative[segment] - start
+    within = (u - start) / width if width > 0.0 else 0.5
+    return flow.deep_low[segment] + within * (flow.deep_high[segment] - flow.deep_low[segment])
+
+
+@helper
+def put(drawn, place, row, side, offset, lots, reference, best_bid, best_ask, top):  # type: ignore[no-untyped-def]
+    """One resting order at `offset` from the reference, kept a tick clear of the opposite best; False if off the ladder."""
+    if side > 0:
+        ticks = math.floor(reference * (1.0 - offset))
+        if best_ask > 0 and ticks >= best_ask:
+            ticks = best_ask - 1
+    else:
+        ticks = math.ceil(reference * (1.0 + offset))
+        if ticks <= best_bid:
+            ticks = best_bid + 1
+    if ticks < 1 or ticks >= top:
+        return False
+    drawn.row[place] = row
+    drawn.side[place] = side
+    drawn.price[place] = ticks
+    drawn.lots[place] = lots
+    return True
+
+
+@helper
+def whole_lots(mean, deviation, z, u):  # type: ignore[no-untyped-def]
+    """Lognormal size in whole lots, at least 1, rounded at random so that the mean is kept."""
+    return max(1, math.floor(mean * math.exp(deviation * z - 0.5 * deviation * deviation) + u))
+
+
+@kernel
+def draw_orders(  # type: ignore[no-untyped-def]
+    key, step, seconds, flow, activity_share, rows, book, bound, resting, taking, counts
+):
+    """Draw one decision's orders: resting ones and market orders; `counts` holds how many of each.
+
+    `book`: reference price, best bid, best ask, top of the ladder.  `rows`: first account, number of accounts.
+    """
+    reference, best_bid, best_ask, top = book[0], int(book[1]), int(book[2]), int(book[3])
+    total = flow.rate[0] + flow.rate[1] + flow.rate[2]
+    count = min(poisson(key, step, 1 << 40, total * seconds), resting.lots.shape[0])
+    counts[0] = 0
+    counts[1] = 0
+    for i in range(count):
+        kind_u = unit(key, step, 8 * i) * total
+        side = 1 if unit(key, step, 8 * i + 1) < 0.5 else -1
+        place_u = unit(key, step, 8 * i + 2)
+        row = rows[0] + int(unit(key, step, 8 * i + 3) * rows[1])
+        kind = LIMIT if kind_u < flow.rate[0] else DEEP if kind_u < flow.rate[0] + flow.rate[1] else MARKET
+        z = normal(key, step, (1 << 32) + i)
+        lots = whole_lots(flow.mean_lots[kind], flow.deviation[0], z, unit(key, step, 8 * i + 4))
+        if kind == MARKET:
+            if unit(key, step, 8 * i + 5) < activity_share:
+                taking.row[counts[1]] = row
+                taking.side[counts[1]] = side
+                taking.price[counts[1]] = min(max(1, int(reference * (1.0 + side * bound))), top - 1)
+                taking.lots[counts[1]] = lots
+                counts[1] += 1
+            continue
+        offset = near_offset(place_u, flow.near)
+        if kind == DEEP:
+            segment = deep_segment(place_u, flow)
+            side = flow.deep_side[segment]
+            offset = deep_offset(place_u, segment, flow)
+        if put(resting, counts[0], row, side, offset, lots, reference, best_bid, best_ask, top):
+            counts[0] += 1
+    return counts[0] + counts[1]
+
+
+@kernel
+def draw_history(key, step, seconds, kind, flow, rows, book, resting):  # type: ignore[no-untyped-def]
+    """The stationary book of one kind of flow: arrivals of the last `seconds`, thinned by cancellation.
+
+    Returns how many orders are alive; they come oldest first.
+    """
+    reference, best_bid, best_ask, top = book[0], int(book[1]), int(book[2]), int(book[3])
+    arrivals = int(flow.rate[kind] * seconds)
+    count = 0
+    for i in range(arrivals):
+        place_u = unit(key, step, 8 * i + 2)
+        side = 1 if unit(key, step, 8 * i + 1) < 0.5 else -1
+        offset = near_offset(place_u, flow.near)
+        if kind == DEEP:
+            segment = deep_segment(place_u, flow)
+            side = flow.deep_side[segment]
+            offset = deep_offset(place_u, segment, flow)
+        age = seconds * (1.0 - i / arrivals)
+        if unit(key, step, 8 * i) > math.exp(-flow.cancel[0] * hazard_share(offset, flow.cancel) * age):
+            continue
+        if count == resting.lots.shape[0]:
+            break
+        row = rows[0] + int(unit(key, step, 8 * i + 3) * rows[1])
+        z = normal(key, step, (1 << 32) + i)
+        lots = whole_lots(flow.mean_lots[kind], flow.deviation[0], z, unit(key, step, 8 * i + 4))
+        if put(resting, count, row, side, offset, lots, reference, best_bid, best_ask, top):
+            count += 1
+    return count
+
+
+@kernel
+def draw_segment(  # type: ignore[no-untyped-def]
+    key, step, count, lots, segment, flow, rows, book, resting
+):
+    """`count` orders of about `lots` together, spread evenly over one segment of distance; returns how many."""
+    reference, best_bid, best_ask, top = book[0], int(book[1]), int(book[2]), int(book[3])
+    placed = 0
+    for i in range(min(count, resting.lots.shape[0])):
+        offset = flow.deep_low[segment] + unit(key, step, 4 * i) * (flow.deep_high[segment] - flow.deep_low[segment])
+        row = rows[0] + int(unit(key, step, 4 * i + 1) * rows[1])
+        z = normal(key, step, (1 << 32) + i)
+        size = whole_lots(lots / count, flow.deviation[0], z, unit(key, step, 4 * i + 2))
+        if put(resting, placed, row, flow.deep_side[segment], offset, size, reference, best_bid, best_ask, top):
+            placed += 1
+    return placed
+
+
+@kernel
+def draw_cancels(key, step, seconds, flow, ring, reference, slots):  # type: ignore[no-untyped-def]
+    """Slots of own orders to cancel: candidates at the highest hazard among all slots, accepted by distance."""
+    size = ring.order_id.shape[0]
+    candidates = poisson(key, step, 1 << 40, flow.cancel[0] * seconds * size)
+    count = 0
+    for i in range(candidates):
+        slot = int(unit(key, step, 2 * i) * size)
+        if ring.left[slot] <= 0 or count == slots.shape[0]:
+            continue
+        distance = abs(ring.price[slot] / reference - 1.0)
+        if unit(key, step, 2 * i + 1) < hazard_share(distance, flow.cancel):
+            ring.left[slot] = 0
+            slots[count] = slot
+            count += 1
+    return count
+
+
+@helper
+def slot_of(order_id, ring, placed):  # type: ignore[no-untyped-def]
+    """Slot of an own order, -1 if it is not in the ring: binary search, for ids ascend along it."""
+    size = ring.order_id.shape[0]
+    low, high = max(0, placed - size), placed
+    while low < high:
+        middle = (low + high) // 2
+        if ring.order_id[middle % size] < order_id:
+            low = middle + 1
+        else:
+            high = middle
+    if low < placed and ring.order_id[low % size] == order_id:
+        return low % size
+    return -1
+
+
+@kernel
+def learn(events, first, last, ring, placed):  # type: ignore[no-untyped-def]
+    """Take fills, cancellations and refusals of own orders off the ring; returns how many events touched it."""
+    touched = 0
+    for i in range(events.shape[0]):
+        kind = events[i]["kind"]
+        if kind == FILL:
+            if first <= events[i]["maker_account"] <= last:
+                slot = slot_of(events[i]["maker_order_id"], ring, placed)
+                if slot >= 0:
+                    ring.left[slot] = max(0, ring.left[slot] - events[i]["quantity_lots"])
+                    touched += 1
+            if first <= events[i]["account"] <= last:
+                slot = slot_of(events[i]["order_id"], ring, placed)
+                if slot >= 0:
+                    ring.left[slot] = max(0, ring.left[slot] - events[i]["quantity_lots"])
+                    touched += 1
+        elif kind == CANCELLED or kind == EXPIRED or kind == REJECTED:
+            if first <= events[i]["account"] <= last:
+                slot = slot_of(events[i]["order_id"], ring, placed)
+                if slot >= 0:
+                    ring.left[slot] = 0
+                    touched += 1
+    return touched
 
 
 @final
 class Background(Participant):
     """Random limit, market and cancel flow; keeps a ring of its resting orders and cancels by random slot.
 
-    The k-th order goes to slot k modulo the ring's size (an order still there is cancelled), and cancellations draw
-    slots at the highest hazard and accept by distance: so no draw depends on the state of the market, and twins share
-    them all.
+    Cancellations draw slots at the highest hazard and accept by distance, and an order still in a slot that comes
+    round again is cancelled: so no draw depends on the state of the market, and twins share them all.
     """
 
     config_type = BackgroundConfig
@@ -110,267 +347,194 @@ class Background(Participant):
 
     def __init__(self, model: mesa.Model, config: BackgroundConfig, seat: Seat) -> None:
         super().__init__(model, config, seat)
-        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
-        self._lot_notional = lot
-        self._limit_lots = config.limit_mean_d1 * seat.depth_1pct / lot
-        self._deep_lots = config.deep_mean_d1 * seat.depth_1pct / lot
-        self._market_lots = config.market_mean_d1 * seat.depth_1pct / lot
-        self._deep_rate = config.deep_rate
-        self._deep: DeepProfile | None = None
+        unit_lots = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+        market_rate = config.market_rate * config.activity_cap
+        # With a profile to keep, deep flow begins when the profile is filled.
+        deep_rate = 0.0 if config.starting_depth else config.deep_rate
+        sizes = (config.limit_mean_d1, config.deep_mean_d1, config.market_mean_d1)
+        scale = config.limit_offset_bps * BPS
+        least = (1.0 + config.limit_max_bps / config.limit_offset_bps) ** -config.limit_exponent
+        self._flow = Flow(
+            rate=np.array([config.limit_rate, deep_rate, market_rate]),
+            mean_lots=np.array(sizes) * unit_lots,
+            near=np.array([scale, config.limit_exponent, least]),
+            deep_low=np.full(2, config.deep_from),
+            deep_high=np.full(2, config.deep_to),
+            deep_side=np.array([int(Side.BUY), int(Side.SELL)]),
+            deep_cumulative=np.array([0.5, 1.0]),
+            cancel=np.array([config.cancel_rate, config.cancel_far_fraction, config.cancel_scale_bps * BPS]),
+            deviation=np.array([config.size_deviation]),
+        )
         self._activity = ActivityGauge(config.volatility, self.interval_s, config.activity_floor, config.activity_cap)
-        self._flow = self.stream.child("flow")
+        self._arrivals = self.stream.child("arrivals")
         self._cancels = self.stream.child("cancels")
         self._start = self.stream.child("start")
-        self._first_ns: int | None = None
-        self._filled = not config.starting_depth
-        self._make_ring()
-
-    def _make_ring(self) -> None:
-        config = self.config
-        lifetime_s = 1.0 / (config.cancel_rate * config.cancel_far_fraction)
-        wanted = LIFETIMES * lifetime_s * (config.limit_rate + self._deep_rate)
-        self._slots = 1 << max(10, math.ceil(math.log2(max(wanted, 1.0))))
-        self._id = np.zeros(self._slots, np.int64)
-        self._row = np.zeros(self._slots, np.int64)
-        self._price = np.zeros(self._slots, np.int64)
-        self._left = np.zeros(self._slots, np.int64)
-        self._slot_of: dict[int, int] = {}
+        self._row_range = np.array([self.rows[0], len(self.rows)])
+        self._book = np.zeros(4)
+        self._resting = Drawn(*(np.zeros(MOST, np.int64) for _ in range(4)))
+        self._taking = Drawn(*(np.zeros(MOST, np.int64) for _ in range(4)))
+        self._counts = np.zeros(2, np.int64)
+        self._slots = np.zeros(MOST, np.int64)
         self._placed = 0
+        self._ring = self._new_ring()
+        self._fill_at_ns: int | None = None
+        self._started = False
+
+    @property
+    def _history_s(self) -> float:
+        return LIFETIMES / (self.config.cancel_rate * self.config.cancel_far_fraction)
+
+    def _new_ring(self) -> Ring:
+        wanted = self._history_s * (self._flow.rate[LIMIT] + self._flow.rate[DEEP])
+        size = 1 << max(10, math.ceil(math.log2(max(wanted, 1.0))))
+        return Ring(*(np.zeros(size, np.int64) for _ in range(4)))
 
     # ---- deciding -------------------------------------------------------------------------------------------------
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Cancel, place and trade at random."""
         reference = reference_ticks(market)
-        if self._first_ns is None:
-            self._first_ns = market.now_ns
-            if self.config.depth_profile:
-                self._place_starting_book(market, orders, reference)
-        elif not self._filled and market.now_ns - self._first_ns >= self.config.fill_after:
-            self._filled = True
-            self._fill_to_profile(market, orders, reference)
-        activity = self._activity.update(reference)
-        self._cancel(market, orders, reference)
-        config = self.config
-        rates = (config.limit_rate, self._deep_rate, config.market_rate * config.activity_cap)
-        total = sum(rates)
-        count = self._flow.poisson(market.step, total * self.interval_s)
-        if count == 0:
-            return
-        units = self._flow.uniform(market.step, 5 * count, first=1024).reshape(count, 5)
-        sizes = np.exp(
-            config.size_deviation * self._flow.normal(market.step, count, first=1 << 20) - config.size_deviation**2 / 2
+        self._book[0] = reference
+        self._book[1] = market.best_bid_ticks
+        self._book[2] = market.best_ask_ticks
+        self._book[3] = self.contract.max_price_ticks
+        if not self._started:
+            self._begin(market, orders)
+        if self._fill_at_ns is not None and market.now_ns >= self._fill_at_ns:
+            self._fill_at_ns = None
+            self._fill_to_profile(market, orders)
+        activity = self._activity.update(reference) / self.config.activity_cap
+        seconds = self.interval_s
+        cancelled = self._cancels.run(
+            draw_cancels, market.step, seconds, self._flow, self._ring, reference, self._slots
         )
-        kind = units[:, 0] * total
-        side = np.where(units[:, 1] < 0.5, int(Side.BUY), int(Side.SELL))
-        rows = self.rows[0] + (units[:, 3] * len(self.rows)).astype(np.int64)
-        near = kind < rates[0]
-        trades = (kind >= rates[0] + rates[1]) & (units[:, 4] * config.activity_cap < activity)
-        deep = ~near & (kind < rates[0] + rates[1])
-        if near.any():
-            offset = self._near_offset(units[near, 2])
-            lots = self._whole(sizes[near] * self._limit_lots, units[near, 4])
-            self._place(market, orders, rows[near], side[near], reference, offset, lots)
-        if deep.any():
-            offset, deep_side = self._deep_offset(units[deep, 2], side[deep])
-            lots = self._whole(sizes[deep] * self._deep_lots, units[deep, 4])
-            self._place(market, orders, rows[deep], deep_side, reference, offset, lots)
-        if trades.any():
-            self._trade(orders, rows[trades], side[trades], reference, sizes[trades], units[trades, 2])
-
-    def _near_offset(self, units: Floats) -> Floats:
-        """Power law of distance, truncated at `limit_max_bps` (mass renormalised, so no pile-up at the cap)."""
-        config = self.config
-        least = (1.0 + config.limit_max_bps / config.limit_offset_bps) ** -config.limit_exponent
-        units = least + (1.0 - least) * units
-        return config.limit_offset_bps * 1e-4 * (units ** (-1.0 / config.limit_exponent) - 1.0)
-
-    def _deep_offset(self, units: Floats, side: Ints) -> tuple[Floats, Ints]:
-        if self._deep is None:
-            return self.config.deep_from + units * (self.config.deep_to - self.config.deep_from), side
-        profile = self._deep
-        segment = profile.segment(units)
-        start = np.where(segment > 0, profile.cumulative[segment - 1], 0.0)
-        within = (units - start) / np.maximum(profile.cumulative[segment] - start, 1e-12)
-        return profile.low[segment] + within * (profile.high[segment] - profile.low[segment]), profile.side[segment]
-
-    @staticmethod
-    def _whole(lots: Floats, units: Floats) -> Ints:
-        """Whole lots, at least 1, rounded at random so that the mean is kept."""
-        return np.maximum(1, np.floor(lots + units)).astype(np.int64)
-
-    def _trade(
-        self, orders: OrderEntry, rows: Ints, side: Ints, reference: float, sizes: Floats, units: Floats
-    ) -> None:
-        bound = np.maximum(1, np.rint(reference * (1.0 + side * self.config.market_bound))).astype(np.int64)
-        orders.market(rows, side, self._whole(sizes * self._market_lots, units), bound_ticks=bound)
-
-    # ---- placing and cancelling -----------------------------------------------------------------------------------
-
-    def _place(
-        self,
-        market: MarketView,
-        orders: OrderEntry,
-        rows: Ints,
-        side: Ints,
-        reference: float,
-        offset: Floats,
-        lots: Ints,
-    ) -> None:
-        bids, asks = np.floor(reference * (1.0 - offset)), np.ceil(reference * (1.0 + offset))
-        price = np.where(side > 0, bids, asks).astype(np.int64)
-        if market.best_ask_ticks > 0:
-            price = np.where(side > 0, np.minimum(price, market.best_ask_ticks - 1), price)
-        if market.best_bid_ticks > 0:
-            price = np.where(side < 0, np.maximum(price, market.best_bid_ticks + 1), price)
-        good = (price >= 1) & (price < self.contract.max_price_ticks)
-        if not good.all():
-            rows, side, price, lots = rows[good], side[good], price[good], lots[good]
-        ids = orders.limit(rows, side, price, lots)
-        slots = (self._placed + np.arange(len(ids))) % self._slots
-        self._placed += len(ids)
-        old = self._id[slots]
-        stale = old > 0
-        if stale.any():
-            orders.cancel(self._row[slots[stale]], old[stale])
-            for order_id in old[stale].tolist():
-                self._slot_of.pop(order_id, None)
-        self._id[slots] = ids
-        self._row[slots] = rows
-        self._price[slots] = price
-        self._left[slots] = lots
-        self._slot_of.update(zip(ids.tolist(), slots.tolist(), strict=True))
-
-    def _hazard_share(self, distance: Floats) -> Floats:
-        """Cancellation rate at a distance from mid (a fraction), as a share of the rate at the touch."""
-        floor = self.config.cancel_far_fraction
-        return floor + (1.0 - floor) * np.exp(-distance * 1e4 / self.config.cancel_scale_bps)
-
-    def _cancel(self, market: MarketView, orders: OrderEntry, reference: float) -> None:
-        count = self._cancels.poisson(market.step, self.config.cancel_rate * self.interval_s * self._slots)
-        if count == 0:
-            return
-        slots = (self._cancels.uniform(market.step, count, first=1024) * self._slots).astype(np.int64)
-        live = self._id[slots] > 0
-        if not live.any():
-            return
-        accept = self._cancels.uniform(market.step, count, first=1 << 30)[live]
-        slots = slots[live]
-        chosen = slots[accept < self._hazard_share(np.abs(self._price[slots] / reference - 1.0))]
-        if len(chosen) > 1:
-            chosen = np.unique(chosen)
-        if len(chosen) == 0:
-            return
-        ids = self._id[chosen]
-        orders.cancel(self._row[chosen], ids)
-        self._id[chosen] = 0
-        for order_id in ids.tolist():
-            self._slot_of.pop(order_id, None)
+        if cancelled:
+            slots = self._slots[:cancelled]
+            orders.cancel(self._ring.row[slots], self._ring.order_id[slots])
+        drawn = self._arrivals.run(
+            draw_orders,
+            market.step,
+            seconds,
+            self._flow,
+            activity,
+            self._row_range,
+            self._book,
+            self.config.market_bound,
+            self._resting,
+            self._taking,
+            self._counts,
+        )
+        if drawn:
+            resting, taking = self._counts.tolist()
+            if resting:
+                self._place(resting, orders)
+            if taking:
+                row, side, price, lots = (column[:taking] for column in self._taking)
+                orders.market(row, side, lots, bound_ticks=price)
 
     def on_events(self, events: NDArray[Any], market: MarketView, orders: OrderEntry) -> None:
         """Learn which resting orders are gone."""
-        first, last = int(self.rows[0]), int(self.rows[-1])
-        kinds = events["kind"]
-        fills = events[kinds == EventKind.FILL]
-        if len(fills):
-            made = fills[(fills["maker_account"] >= first) & (fills["maker_account"] <= last)]
-            self._reduce(made["maker_order_id"].tolist(), made["quantity_lots"].tolist())
-            took = fills[(fills["account"] >= first) & (fills["account"] <= last)]
-            self._reduce(took["order_id"].tolist(), took["quantity_lots"].tolist())
-        gone = (kinds == EventKind.CANCELLED) | (kinds == EventKind.EXPIRED) | (kinds == EventKind.REJECTED)
-        if gone.any():
-            for order_id in events["order_id"][gone].tolist():
-                self._forget(order_id)
+        learn(events, int(self.rows[0]), int(self.rows[-1]), self._ring, self._placed)
 
-    def _reduce(self, order_ids: list[int], lots: list[int]) -> None:
-        for order_id, quantity in zip(order_ids, lots, strict=True):
-            slot = self._slot_of.get(order_id)
-            if slot is not None:
-                self._left[slot] -= quantity
-                if self._left[slot] <= 0:
-                    self._forget(order_id)
-
-    def _forget(self, order_id: int) -> None:
-        slot = self._slot_of.pop(order_id, None)
-        if slot is not None:
-            self._id[slot] = 0
+    def _place(self, count: int, orders: OrderEntry) -> None:
+        """Send the drawn resting orders and remember them; whatever still sits in their slots is cancelled."""
+        row, side, price, lots = (column[:count] for column in self._resting)
+        ids = orders.limit(row, side, price, lots)
+        ring = self._ring
+        slots = (self._placed + np.arange(count)) % len(ring.order_id)
+        self._placed += count
+        stale = slots[ring.left[slots] > 0]
+        if len(stale):
+            orders.cancel(ring.row[stale], ring.order_id[stale])
+        ring.order_id[slots] = ids
+        ring.row[slots] = row
+        ring.price[slots] = price
+        ring.left[slots] = lots
 
     # ---- the starting book ----------------------------------------------------------------------------------------
 
-    def _place_starting_book(self, market: MarketView, orders: OrderEntry, reference: float) -> None:
-        """The stationary book of the random flow: arrivals of several lifetimes ago on, thinned by cancellation."""
-        config = self.config
-        history_s = LIFETIMES / (config.cancel_rate * config.cancel_far_fraction)
-        deep_rate = 0.0 if config.starting_depth else config.deep_rate
-        for name, rate, mean in (("near", config.limit_rate, self._limit_lots), ("deep", deep_rate, self._deep_lots)):
-            count = int(rate * history_s)
-            if count == 0:
-                continue
-            stream = self._start.child(name)
-            units = stream.uniform(0, 5 * count).reshape(count, 5)
-            side = np.where(units[:, 1] < 0.5, int(Side.BUY), int(Side.SELL))
-            if name == "near":
-                offset = self._near_offset(units[:, 2])
-            else:
-                offset, side = self._deep_offset(units[:, 2], side)
-            age = history_s * (1.0 - np.arange(count) / count)
-            alive = units[:, 0] < np.exp(-config.cancel_rate * self._hazard_share(offset) * age)
-            deviation = config.size_deviation
-            sizes = mean * np.exp(deviation * stream.normal(1, count) - deviation**2 / 2)
-            lots = self._whole(sizes, units[:, 4])
-            rows = self.rows[0] + (units[:, 3] * len(self.rows)).astype(np.int64)
-            self._place(market, orders, rows[alive], side[alive], reference, offset[alive], lots[alive])
+    def _begin(self, market: MarketView, orders: OrderEntry) -> None:
+        """The stationary book of the random flow, so that depth is there from the first second."""
+        self._started = True
+        if self.config.starting_depth:
+            self._fill_at_ns = market.now_ns + self.config.fill_after
+        if not self.config.depth_profile:
+            return
+        for kind in (LIMIT, DEEP):
+            count = self._start.run(
+                draw_history,
+                kind,
+                self._history_s,
+                kind,
+                self._flow,
+                self._row_range,
+                self._book,
+                self._resting,
+            )
+            if count:
+                self._place(count, orders)
 
-    def _fill_to_profile(self, market: MarketView, orders: OrderEntry, reference: float) -> None:
+    def _fill_to_profile(self, market: MarketView, orders: OrderEntry) -> None:
         """Fill what the book lacks to `starting_depth`, and set the deep flow so that it keeps that shape."""
         low: list[float] = []
         high: list[float] = []
         missing: list[float] = []
         sides: list[int] = []
-        unit = self.contract.notional_per_lot(reference)
+        per_lot = self.contract.notional_per_lot(self._book[0])
         for side in (Side.BUY, Side.SELL):
             reached, target_before, present_before = 0.0, 0.0, 0.0
             for point in self.config.starting_depth:
                 target = point.bid if side == Side.BUY else point.ask
-                present = market.depth.within(int(side), point.within) * unit
+                present = market.depth.within(int(side), point.within) * per_lot
                 low.append(reached)
                 high.append(point.within)
                 missing.append(max(0.0, (target - target_before) - (present - present_before)))
                 sides.append(int(side))
                 reached, target_before, present_before = point.within, target, present
-        inner, outer = np.array(low), np.array(high)
-        notional = np.array(missing)
-        arrival = notional * self.config.cancel_rate * self._hazard_share(0.5 * (inner + outer))
-        if arrival.sum() <= 0:
-            self._deep_rate = 0.0
+        inner, outer, lots = np.array(low), np.array(high), np.array(missing) / per_lot
+        cancel = self._flow.cancel
+        far = np.exp(-0.5 * (inner + outer) / cancel[2])
+        leaving = lots * cancel[0] * (cancel[1] + (1.0 - cancel[1]) * far)
+        if leaving.sum() <= 0.0:
             return
-        share = np.cumsum(arrival) / arrival.sum()
-        self._deep = DeepProfile(inner, outer, notional, np.array(sides, np.int64), share)
-        mean_notional = self._deep_lots * self._lot_notional
-        self._deep_rate = float(arrival.sum() / mean_notional)
+        rate = self._flow.rate.copy()
+        mean_lots = self._flow.mean_lots.copy()
+        # Sizes grow with the profile, so that a book twenty times as deep is not made of twenty times as many orders.
+        mean_lots[DEEP] = max(mean_lots[DEEP], lots.sum() / MOST_DEEP)
+        rate[DEEP] = leaving.sum() / mean_lots[DEEP]
+        self._flow = self._flow._replace(
+            rate=rate,
+            mean_lots=mean_lots,
+            deep_low=inner,
+            deep_high=outer,
+            deep_side=np.array(sides),
+            deep_cumulative=np.cumsum(leaving) / leaving.sum(),
+        )
         self._grow_ring()
-        for index in range(len(notional)):
-            count = round(notional[index] / mean_notional)
-            if notional[index] <= 0:
-                continue
-            count = min(max(count, 20), 4000)
-            stream = self._start.child(f"segment-{index}")
-            units = stream.uniform(0, 3 * count).reshape(count, 3)
-            deviation = self.config.size_deviation
-            weights = np.exp(deviation * stream.normal(1, count))
-            lots = self._whole(notional[index] / unit * weights / weights.sum(), units[:, 0])
-            offset = inner[index] + units[:, 1] * (outer[index] - inner[index])
-            rows = self.rows[0] + (units[:, 2] * len(self.rows)).astype(np.int64)
-            self._place(market, orders, rows, np.full(count, sides[index], np.int64), reference, offset, lots)
+        for segment in np.flatnonzero(lots >= 1.0).tolist():
+            count = int(np.clip(round(lots[segment] / mean_lots[DEEP]), 10, MOST))
+            count = min(count, int(lots[segment]))
+            placed = self._start.run(
+                draw_segment,
+                16 + segment,
+                count,
+                float(lots[segment]),
+                segment,
+                self._flow,
+                self._row_range,
+                self._book,
+                self._resting,
+            )
+            if placed:
+                self._place(placed, orders)
 
     def _grow_ring(self) -> None:
-        """A ring for the new deep rate, with the living orders carried over in their order."""
-        old = (self._id, self._row, self._price, self._left, self._placed)
-        size = self._slots
-        self._make_ring()
-        live = np.array([s for s in (np.arange(size) + old[4]) % size if old[0][s] > 0], np.int64)
-        count = len(live)
-        for mine, other in ((self._id, old[0]), (self._row, old[1]), (self._price, old[2]), (self._left, old[3])):
-            mine[:count] = other[live]
-        self._slot_of = {order_id: slot for slot, order_id in enumerate(self._id[:count].tolist())}
-        self._placed = count
+        """A ring for the new deep rate, with the living orders carried over, oldest first."""
+        old, placed = self._ring, self._placed
+        size = len(old.order_id)
+        slots = np.arange(max(0, placed - size), placed) % size
+        slots = slots[old.left[slots] > 0]
+        self._ring = self._new_ring()
+        self._placed = len(slots)
+        for mine, other in zip(self._ring, old, strict=True):
+            mine[: len(slots)] = other[slots]

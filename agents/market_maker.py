@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from agents.base import Participant, ParticipantConfig
 from agents.gauges import BasisGauge, VolatilityGauge, weight
 from sim.distributions import Trait
-from sim.kernels import kernel
+from sim.kernels import helper, kernel
 from sim.kernels.draws import normal, unit
 from sim.market import MarketView, OrderEntry, Seat
 from sim.units import Amount, Duration, Fraction
@@ -136,7 +136,8 @@ class MarketMaker(Participant):
         self._started = False
         self._first_row = int(self.rows[0])
         self._awake = np.zeros(makers, np.int64)
-        self._terms = np.zeros(6)
+        self._terms = np.zeros(8)
+        self._terms[6:] = config.pull_residual, config.return_half_life
         self._out = tuple(np.zeros(makers * 2 * config.levels, np.int64) for _ in range(4))
         self._ladder_for = -1.0
         self._offsets = np.empty(0)
@@ -154,7 +155,7 @@ class MarketMaker(Participant):
             self._started = True
             self._requote(np.arange(len(self.rows)), fair, market, orders)
             return
-        count = draw_awake(self._wake.key, market.step, self._wake_chance, self._awake)
+        count = self._wake.run(draw_awake, market.step, self._wake_chance, self._awake)
         awake = self._awake[:count]
         if abs(self._volatility.second_sigmas) >= self._lowest_threshold:
             awake = np.union1d(awake, self._pull(market))
@@ -179,12 +180,6 @@ class MarketMaker(Participant):
             wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self._pull_mean_ns[scared]
             self._pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
         return scared
-
-    def strength(self, now_ns: int) -> Floats:
-        """Size of each maker as a share of normal: residual while pulled, returning with its half-life afterwards."""
-        missing = 1.0 - self.config.pull_residual
-        since = (now_ns - self._pulled_until_ns) / self.config.return_half_life
-        return np.where(since < 0, 1.0 - missing, 1.0 - missing * np.exp2(-np.clip(since, 0.0, 60.0)))
 
     def _hedge(self, awake: Ints, orders: OrderEntry) -> None:
         """Trade on spot the share of unhedged inventory that falls due between two wakes; fractions are kept."""
@@ -224,23 +219,33 @@ class MarketMaker(Participant):
         terms[3] = 1.0 + config.spread_response * (math.sqrt(self._volatility.ratio) - 1.0)
         terms[4] = withdrawal(self._volatility.window_sigmas, config.withdrawal)
         terms[5] = self._limit_lots
-        count = quote_ladders(
+        count = self._quotes.run(
+            quote_ladders,
+            market.step,
             awake,
             self.accounts.position_lots,
-            self.strength(market.now_ns)[awake],
+            self._pulled_until_ns,
+            market.now_ns,
             terms,
             self._offsets,
             self._level_lots,
             market.best_bid_ticks,
             market.best_ask_ticks,
             self.contract.max_price_ticks,
-            self._quotes.key,
-            market.step,
             *self._out,
         )
         orders.cancel_all(self.rows[awake])
         maker, side, price, lots = (column[:count] for column in self._out)
         orders.limit(maker + self._first_row, side, price, lots)
+
+
+@helper
+def strength(now_ns, pulled_until_ns, residual, half_life_ns):  # type: ignore[no-untyped-def]
+    """Size as a share of normal: `residual` while pulled; afterwards what is missing halves every half-life."""
+    since = (now_ns - pulled_until_ns) / half_life_ns
+    if since < 0.0:
+        return residual
+    return 1.0 - (1.0 - residual) * 0.5 ** min(since, 60.0)
 
 
 @kernel
@@ -256,25 +261,27 @@ def draw_awake(key, step, chance, awake):  # type: ignore[no-untyped-def]
 
 @kernel
 def quote_ladders(  # type: ignore[no-untyped-def]
+    key,
+    step,
     awake,
     position,
-    strength,
+    pulled_until_ns,
+    now_ns,
     terms,
     offsets_bps,
     level_lots,
     best_bid,
     best_ask,
     top,
-    key,
-    step,
-    maker_of,
+    out_maker,
     side,
     price,
     lots,
 ):
-    """Quotes of the awake makers: bids then asks, from the inside out; levels of 0 lots are left out.  Returns the count.
+    """Quotes of the awake makers: bids then asks, from the inside out, without empty levels.  Returns the count.
 
-    `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots).
+    `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
+    residual size while pulled, half-life of the return (ns).
     Prices round outwards and stay a tick clear of the opposite best; sizes round at random, so that means are kept;
     the side that would pass the inventory limit shrinks.
     """
@@ -287,9 +294,9 @@ def quote_ladders(  # type: ignore[no-untyped-def]
     for i in range(awake.shape[0]):
         maker = awake[i]
         inventory = position[maker] / limit
-        shift = noise_bps * normal(key, step, 2 * maker + 1) - skew_bps * inventory
+        shift = noise_bps * normal(key, step, maker) - skew_bps * inventory
         centre = fair * (1.0 + 1e-4 * shift)
-        quoted = size * strength[i]
+        quoted = size * strength(now_ns, pulled_until_ns[maker], terms[6], terms[7])
         side_lots = max(total * quoted, 1e-9)
         for half in range(2):
             sign = 1 - 2 * half
@@ -305,10 +312,10 @@ def quote_ladders(  # type: ignore[no-untyped-def]
                     ticks = math.ceil(centre + distance)
                     if ticks <= best_bid:
                         ticks = best_bid + 1
-                address = 4096 + (maker * 2 + half) * 1024 + level
+                address = (1 << 32) + (maker * 2 + half) * 1024 + level
                 quantity = math.floor(level_lots[level] * share + unit(key, step, address))
                 if quantity > 0 and 0 < ticks < top:
-                    maker_of[count] = maker
+                    out_maker[count] = maker
                     side[count] = sign
                     price[count] = ticks
                     lots[count] = quantity

@@ -46,7 +46,7 @@ def _ticks(value: float) -> str:
 
 
 def _bps(value: float) -> str:
-    return f"{value:+.2f} bp"
+    return f"{value:.2f} bp"
 
 
 def _percent_note(key: str, words: str) -> Callable[[Summary], str]:
@@ -92,19 +92,19 @@ ENTRIES = (
     _Entry("forced_notional", "Forced volume", _money, _percent_note(
         "forced_fill_fraction_of_open_interest", "quote notional that liquidation orders traded; {} of open interest")),
     _Entry("stop_notional", "Stop volume", _money, "quote notional that triggered stop orders traded"),
-    _Entry("bad_debt", "Bad debt", _money, "negative equity of bankrupt accounts, quote units"),
+    _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay, quote units; the insurance fund pays first"),
     _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took at their bankruptcy price"),
     _Entry("adl_notional", "Auto-deleveraged", _money, "closed against profitable accounts when the fund was empty"),
     _Entry("insurance_fund_end", "Insurance fund", _money, _fund_note),
     _Entry("open_interest_end", "Open interest", _money, _interest_note),
     _Entry("fuel_ratio_within_1pct", "Fuel ratio Λ, 1 %", _ratio,
-        "forced notional waiting within 1 % of the start price, over D1"),
+        "forced notional waiting within 1 % of the start price on the heavier side, over D1"),
     _Entry("fuel_ratio_within_5pct", "Fuel ratio Λ, 5 %", _ratio,
-        "forced notional waiting per 1 % within 5 %, over D1; above 1 more waits than rests"),
-    _Entry("depth_1pct", "Depth D1", _money, "quote notional resting within 1 % of mid, one side, before the start"),
+        "the same per 1 % within 5 %; above 1 more waits to be forced than rests in the book"),
+    _Entry("depth_1pct", "Depth D1", _money, "quote notional resting within 1 % of mid on one side, measured at the end of the warm-up"),
     _Entry("index_feedback_depth_1pct", "Index feedback", _money, _feedback_note),
     _Entry("median_spread_ticks", "Spread", _ticks, "median of best ask - best bid"),
-    _Entry("median_basis_bps", "Basis", _bps, "median of the perpetual's price over its index"),
+    _Entry("median_basis_bps", "Basis", _bps, "median distance of mid from the index"),
     _Entry("annualised_volatility", "Volatility", lambda value: style.percent(value, 0), "realised, per year"),
     _Entry("volume", "Volume", _money, "quote notional traded"),
     _Entry("fills", "Fills", _count, "matches of two orders"),

@@ -30,6 +30,9 @@ COUNTED = (
     "takeover_notional",
 )
 
+EVENT_BYTES = sum(EVENT[name].itemsize for name in EVENT.names or ())
+"""Bytes of an event that mean something: the digest leaves out the padding at its end, which holds anything."""
+
 
 @final
 class MarketRecorder:
@@ -152,7 +155,8 @@ class MarketRecorder:
             return counts
         events = join(self._recent, EVENT)
         self._recent = []
-        self._digest.update(events.tobytes())
+        rows = events.view(np.uint8).reshape(len(events), EVENT.itemsize)
+        self._digest.update(rows[:, :EVENT_BYTES].tobytes())
         kind = events["kind"]
         self.events_seen += len(events)
         if self._record.events == "all":

@@ -34,19 +34,19 @@ class Stream:
     def uniform(self, counter: int, size: int, first: int = 0) -> Floats:
         """`size` uniforms in (0, 1) at (counter, first...)."""
         out = np.empty(size, np.float64)
-        _call(draws.fill_units, self.key, counter, first, out)
+        self.run(draws.fill_units, counter, first, out)
         return out
 
     def uniform_at(self, counter: int, items: Ints) -> Floats:
         """One uniform for each item (an account row, say), whoever else draws."""
         out = np.empty(len(items), np.float64)
-        _call(draws.fill_units_at, self.key, counter, items.astype(np.uint64), out)
+        self.run(draws.fill_units_at, counter, items.astype(np.uint64), out)
         return out
 
     def normal(self, counter: int, size: int, first: int = 0) -> Floats:
         """`size` standard normals at (counter, first...)."""
         out = np.empty(size, np.float64)
-        _call(draws.fill_normals, self.key, counter, first, out)
+        self.run(draws.fill_normals, counter, first, out)
         return out
 
     def exponential(self, counter: int, size: int, first: int = 0) -> Floats:
@@ -55,13 +55,23 @@ class Stream:
 
     def poisson(self, counter: int, mean: float, item: int = 0) -> int:
         """One Poisson count of the given mean at (counter, item)."""
-        return int(_call(draws.poisson, self.key, counter, item, float(mean)))
+        return int(self.run(draws.poisson, counter, item, float(mean)))
 
     def words(self, counter: int, size: int, first: int = 0) -> NDArray[np.uint64]:
         """`size` words of 64 random bits at (counter, first...)."""
         out = np.empty(size, np.uint64)
-        _call(draws.fill_words, self.key, counter, first, out)
+        self.run(draws.fill_words, counter, first, out)
         return out
+
+    def run(self, kernel: Callable[..., Any], counter: int, *arguments: Any) -> Any:
+        """`kernel(key, counter, *arguments)`: a kernel that draws from this stream at `counter` by itself.
+
+        Compiled kernels take Python ints as they are (numpy scalars cost 1 us each to unbox) and wrap in silence.
+        """
+        if JIT:
+            return kernel(self.key, counter, *arguments)
+        with np.errstate(over="ignore"):
+            return kernel(self.key, _word(counter), *arguments)
 
 
 @final
@@ -73,16 +83,6 @@ class Streams:
 
     def __getitem__(self, name: str) -> Stream:
         return Stream(self.seed, name)
-
-
-def _call(kernel: Callable[..., int], key: np.uint64, counter: int, item: Any, argument: Any) -> int:
-    """Compiled kernels take Python ints as they are (numpy scalars cost 1 us each to unbox) and wrap in silence."""
-    if JIT:
-        return kernel(key, counter, item, argument)
-    if isinstance(item, int):
-        item = _word(item)
-    with np.errstate(over="ignore"):
-        return kernel(key, _word(counter), item, argument)
 
 
 def _word(value: int) -> np.uint64:

@@ -39,6 +39,8 @@ except ImportError:  # PyYAML without libyaml: slower, same nodes
 Path_: TypeAlias = tuple[str | int, ...]
 Scalar: TypeAlias = str | int | float | bool | None
 DISCRIMINATORS: Final = ("type", "distribution")
+DEFAULT_TYPES: Final[Mapping[str, str]] = {"fundamental": "gbm", "contract": "linear"}
+"""What a block without `type` is."""
 FILE_KEY: Final = "file"
 """A text under this key is a path, relative to the file in which it is written."""
 
@@ -472,7 +474,10 @@ def _is_another_kind(base: Node, over: Node) -> bool:
     """Both name a `type` (or `distribution`), and not the same: the old one's fields would make no sense."""
     for key in DISCRIMINATORS:
         old, new = base.child(key), over.child(key)
-        if old is not None and new is not None and new.value is not None and old.value != new.value:
+        if new is None or new.value is None:
+            continue
+        name = str(base.path[-1]) if base.path and key == "type" else ""
+        if (old.value if old is not None else DEFAULT_TYPES.get(name, new.value)) != new.value:
             return True
     return False
 

@@ -176,7 +176,10 @@ def _write_accounts(directory: Path, path: _Path, book: _Accounts) -> None:
     fees = 0.0005 * book.notional * (1 + liquidated)
     makers, count = 40, len(book.lots)
     population = np.concatenate(
-        [["venue"] * 3, np.repeat(["market_makers", "arbitrageurs", "fundamentalists", "background"], makers // 4)]
+        [
+            ["insurance", "fees", "rounding"],
+            np.repeat(["market_makers", "arbitrageurs", "fundamentalists", "background"], makers // 4),
+        ]
     )
     others = np.zeros(3 + makers)
     weight = np.array([0.62, 0.08, 0.2, 0.1]).repeat(makers // 4) / (makers // 4)

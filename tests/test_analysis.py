@@ -167,6 +167,8 @@ def test_results_by_population_add_up_and_take_deposits_out(copy: Path):
     before = results_by_population(load_run(copy).first)
     assert sum(result.total for result in before) == pytest.approx(profit.sum())
     assert sum(result.accounts for result in before) == len(profit)
+    assert next(result for result in before if result.population == "fees").trading == 0.0
+    assert sum(result.fees for result in before) == pytest.approx(0.0, abs=1e-6)
 
     deposit = np.zeros(1, EVENT)
     deposit[0]["time_ns"], deposit[0]["kind"] = 5_000_000_000, EventKind.DEPOSIT

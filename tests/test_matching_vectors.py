@@ -176,4 +176,5 @@ def test_exchange_core_scenario(scenario: Scenario, implementation: str) -> None
     player = Player(IMPLEMENTATIONS[implementation], scenario.steps)
     for step in scenario.steps:
         if not player.act(step):
+            assert FOLDER != OURS, f"no rule for: {step.text}"
             pytest.skip(f"not covered: {step.text}")

@@ -20,6 +20,11 @@ PARTS = (
 )
 
 
+FEES_POPULATION = "fees"
+SYSTEM_LABELS = {FEES_POPULATION: "venue (fees)", "insurance": "insurance fund"}
+"""How the venue's own rows are called in the figure."""
+
+
 @final
 @dataclass(frozen=True)
 class PopulationResult:
@@ -45,7 +50,9 @@ class PopulationResult:
 
 
 def results_by_population(market: MarketFrames) -> list[PopulationResult]:
-    """Results in order of `total`, worst first.  Collateral added during the run is no profit and is taken out."""
+    """Results in order of `total`, worst first.  Collateral added during the run is no profit and is taken out; what the
+    venue's fee account earned counts as `fees`.
+    """
     accounts = market.accounts
     if not accounts:
         return []
@@ -62,15 +69,17 @@ def results_by_population(market: MarketFrames) -> list[PopulationResult]:
     found = []
     for name in dict.fromkeys(populations.tolist()):
         own = populations == name
+        income = name == FEES_POPULATION
+        trading, fees = float(before_fees[own & ~liquidated].sum()), -float(accounts["fees_paid"][own].sum())
         found.append(
             PopulationResult(
                 population=name,
                 accounts=int(own.sum()),
                 called=int(accounts["margin_called"][own].sum()),
                 liquidated=int(liquidated[own].sum()),
-                trading=float(before_fees[own & ~liquidated].sum()),
+                trading=0.0 if income else trading,
                 forced=float(before_fees[own & liquidated].sum()),
-                fees=-float(accounts["fees_paid"][own].sum()),
+                fees=trading + fees if income else fees,
                 spot=float(accounts["spot_pnl"][own].sum()),
             )
         )
@@ -79,7 +88,9 @@ def results_by_population(market: MarketFrames) -> list[PopulationResult]:
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Stacked bars a population, a mark at the sum; a small table at the right."""
-    results = results_by_population(market)
+    everyone = results_by_population(market)
+    # Rounding is a row of its own in the ledger, and of no size.
+    results = [result for result in everyone if result.population != "rounding" or abs(result.total) >= 1.0]
     ((axis, table),) = canvas.panels(figure, (1.0,), widths=(4.6, 1.9), left_inches=1.9, column_gap_inches=0.2)
     table.set_axis_off()
     if not results:
@@ -99,7 +110,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     axis.scatter(totals, places, 46, marker="D", color=style.INK, edgecolors="white", linewidths=1.0, zorder=5,
                  label="sum")  # fmt: skip
     axis.axvline(0, color=style.MUTED, linewidth=0.9)
-    axis.set_yticks(places, [result.population.replace("_", " ") for result in results], fontsize=10, color=style.INK)
+    axis.set_yticks(places, [_label(result.population) for result in results], fontsize=10, color=style.INK)
     axis.set_ylim(-0.6, len(results) - 0.4)
     axis.grid(False, axis="y")
     axis.spines["left"].set_visible(False)
@@ -126,12 +137,16 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         figure,
         "Profit and loss by population",
         f"Accounts that were liquidated: {_signed(forced)} before fees.  Fees paid by all: "
-        f"{style.short_number(-_fees(results))}.{_balance(results)}",
+        f"{style.short_number(-_fees(results))}.{_balance(everyone)}",
     )
 
 
 def _fees(results: list[PopulationResult]) -> float:
     return sum(min(result.fees, 0.0) for result in results)
+
+
+def _label(population: str) -> str:
+    return SYSTEM_LABELS.get(population, population.replace("_", " "))
 
 
 def _balance(results: list[PopulationResult]) -> str:
