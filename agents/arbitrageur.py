@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.base import Participant, ParticipantConfig
+from agents.gauges import weight
+from agents.quote_ladders import draw_awake
 from sim.distributions import Trait
 from sim.market import MarketView, OrderEntry, Seat
 from sim.records import Side
@@ -52,23 +54,22 @@ class Arbitrageur(Participant):
         self._capital_lots = config.capital_d1 * share
         self._lots_per_bp = config.rate_d1 * share / config.wake_rate
         self._wake = self.stream.child("wake")
+        self._wake_chance = weight(self.interval_s, 1.0 / config.wake_rate)
+        self._awake = np.zeros(len(self.rows), np.int64)
         self._hedged_lots = np.zeros(len(self.rows))
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Hedge what has filled; if a clock rings, trade the basis or unwind."""
         self._hedge(orders)
-        accounts = len(self.rows)
-        count = self._wake.poisson(market.step, accounts * self.config.wake_rate * self.interval_s)
-        if count == 0:
-            return
-        units = self._wake.uniform(market.step, 2 * count, first=1024)
-        awake, first = np.unique((units[:count] * accounts).astype(np.int64), return_index=True)
-        self._trade(awake, units[count:][first], market, orders)
+        count = self._wake.run(draw_awake, market.step, self._wake_chance, self._awake)
+        if count:
+            awake = self._awake[:count].copy()
+            self._trade(awake, self._wake.uniform_at(market.step, awake + (1 << 32)), market, orders)
 
     def _hedge(self, orders: OrderEntry) -> None:
         gap = self.accounts.position_lots + self._hedged_lots
-        moved = np.flatnonzero(gap)
-        if len(moved):
+        if gap.any():
+            moved = np.flatnonzero(gap)
             orders.spot.trade(self.rows[moved], -gap[moved])
             self._hedged_lots[moved] -= gap[moved]
 

@@ -5,6 +5,7 @@ or compliant, else the rest is taken over at bankruptcy price (fund, then ADL). 
 `sliced` sends a fraction and waits (Hyperliquid, 2B.5: 20 % and 30 s above $100k).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, final
@@ -169,15 +170,20 @@ class LiquidationEngine(Participant):
         return (bankruptcy > 0) & (np.sign(position) * (desk.mark_ticks - bankruptcy) < 0)
 
     def _unwind_fund(self, desk: LiquidationDesk) -> None:
-        """The fund sells what it took over, within `unwind_bound` of the mark."""
+        """The fund sells what it took over, over `unwind_time` and within `unwind_bound` of the mark."""
         position = desk.fund_position_lots
         if position == 0 or desk.mark_ticks <= 0:
             return
         side = Side.SELL if position > 0 else Side.BUY
         bound = round(desk.mark_ticks * (1.0 + side * self.rules.unwind_bound))
         bound = min(max(1, bound), self.contract.max_price_ticks - 1)
+        lots = abs(position)
+        if self.rules.unwind_time > 0:
+            share = 1.0 - math.exp(-self.rules.monitor_period / self.rules.unwind_time)
+            least = self.contract.lots_for(self.rules.slice_min_notional, desk.mark_ticks)
+            lots = min(lots, math.ceil(max(share * lots, least)))
         row = np.zeros(1, np.int64)
-        desk.fund_orders.market(row, side, abs(position), bound_ticks=bound, flags=Flag.REDUCE_ONLY)
+        desk.fund_orders.market(row, side, lots, bound_ticks=bound, flags=Flag.REDUCE_ONLY)
 
     def _forget(self, rows: Rows) -> None:
         for row in rows.tolist():

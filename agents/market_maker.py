@@ -18,9 +18,8 @@ from pydantic import Field, model_validator
 
 from agents.base import Participant, ParticipantConfig
 from agents.gauges import BasisGauge, VolatilityGauge, weight
+from agents.quote_ladders import draw_awake, quote_ladders
 from sim.distributions import Trait
-from sim.kernels import helper, kernel
-from sim.kernels.draws import normal, unit
 from sim.market import MarketView, OrderEntry, Seat
 from sim.units import Amount, Duration, Fraction
 
@@ -77,14 +76,14 @@ class MarketMakerConfig(ParticipantConfig):
     depth_d1: float = Field(1.05, gt=0, description="Quoted within 1 %, a side, all makers together")
     depth_exponent: float = Field(1.0, gt=0, description="kappa: depth within u of fair grows as u^kappa")
     risk_aversion: float = Field(0.08, gt=0, description="GLFT gamma, per bp and inventory unit")
-    order_decay: float = Field(5.5, gt=0, description="GLFT k: how fast fills thin out, per bp")
+    order_decay: float = Field(4.0, gt=0, description="GLFT k: how fast fills thin out, per bp")
     arrival_rate: float = Field(1.0, gt=0, description="GLFT A, per second")
     inventory_units: float = Field(20.0, gt=0, description="GLFT units that one inventory limit is")
     inventory_limit_d1: float = Field(0.44, gt=0, description="Largest position of each maker")
     hedge_rate: float = Field(0.2, ge=0, description="Share of unhedged inventory traded on spot per second")
     basis_time: Duration = Field(20 * SECOND, gt=0, description="Average of mid over index")
     basis_clip: Fraction = Field(0.01, gt=0)
-    observation_noise_bps: float = Field(0.3, ge=0, description="Each maker's error on the index, at each requote")
+    observation_noise_bps: float = Field(0.15, ge=0, description="Each maker's error on the index, at each requote")
     volatility: Fraction = Field(0.6, gt=0, description="Per year; where the local volatility starts")
     volatility_time: Duration = Field(4 * 3600 * SECOND, gt=0, description="Memory of local volatility")
     spread_response: float = Field(0.3, ge=0, description="Spread x (1 + this * (sqrt(30-s vol / local) - 1))")
@@ -237,87 +236,3 @@ class MarketMaker(Participant):
         orders.cancel_all(self.rows[awake])
         maker, side, price, lots = (column[:count] for column in self._out)
         orders.limit(maker + self._first_row, side, price, lots)
-
-
-@helper
-def strength(now_ns, pulled_until_ns, residual, half_life_ns):  # type: ignore[no-untyped-def]
-    """Size as a share of normal: `residual` while pulled; afterwards what is missing halves every half-life."""
-    since = (now_ns - pulled_until_ns) / half_life_ns
-    if since < 0.0:
-        return residual
-    return 1.0 - (1.0 - residual) * 0.5 ** min(since, 60.0)
-
-
-@kernel
-def draw_awake(key, step, chance, awake):  # type: ignore[no-untyped-def]
-    """Makers whose clock rings at this step, in `awake`; returns how many."""
-    count = 0
-    for maker in range(awake.shape[0]):
-        if unit(key, step, maker) < chance:
-            awake[count] = maker
-            count += 1
-    return count
-
-
-@kernel
-def quote_ladders(  # type: ignore[no-untyped-def]
-    key,
-    step,
-    awake,
-    position,
-    pulled_until_ns,
-    now_ns,
-    terms,
-    offsets_bps,
-    level_lots,
-    best_bid,
-    best_ask,
-    top,
-    out_maker,
-    side,
-    price,
-    lots,
-):
-    """Quotes of the awake makers: bids then asks, from the inside out, without empty levels.  Returns the count.
-
-    `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
-    residual size while pulled, half-life of the return (ns).
-    Prices round outwards and stay a tick clear of the opposite best; sizes round at random, so that means are kept;
-    the side that would pass the inventory limit shrinks.
-    """
-    fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
-    levels = offsets_bps.shape[0]
-    total = 0.0
-    for level in range(levels):
-        total += level_lots[level]
-    count = 0
-    for i in range(awake.shape[0]):
-        maker = awake[i]
-        inventory = position[maker] / limit
-        shift = noise_bps * normal(key, step, maker) - skew_bps * inventory
-        centre = fair * (1.0 + 1e-4 * shift)
-        quoted = size * strength(now_ns, pulled_until_ns[maker], terms[6], terms[7])
-        side_lots = max(total * quoted, 1e-9)
-        for half in range(2):
-            sign = 1 - 2 * half
-            room = max(0.0, 1.0 - sign * inventory) * limit / side_lots
-            share = quoted * min(1.0, room)
-            for level in range(levels):
-                distance = fair * 1e-4 * offsets_bps[level] * widen
-                if sign > 0:
-                    ticks = math.floor(centre - distance)
-                    if best_ask > 0 and ticks >= best_ask:
-                        ticks = best_ask - 1
-                else:
-                    ticks = math.ceil(centre + distance)
-                    if ticks <= best_bid:
-                        ticks = best_bid + 1
-                address = (1 << 32) + (maker * 2 + half) * 1024 + level
-                quantity = math.floor(level_lots[level] * share + unit(key, step, address))
-                if quantity > 0 and 0 < ticks < top:
-                    out_maker[count] = maker
-                    side[count] = sign
-                    price[count] = ticks
-                    lots[count] = quantity
-                    count += 1
-    return count

@@ -47,9 +47,15 @@ def within(edges: Floats, notional: Floats, low: float, high: float) -> float:
     return float(np.sum(notional * inside / np.diff(edges)))
 
 
-def fuel_near(levels: LiquidationMap, price: float, distance: float, at_s: float = 0.0) -> Fuel:
-    """Fuel and depth within `distance` of `price` on the last map at or before `at_s` (the first map if none)."""
-    row = max(int(np.searchsorted(levels.time_s, at_s, side="right")) - 1, 0)
+def opening(levels: LiquidationMap) -> int:
+    """The first map with anything to force: one taken at t = 0 may precede the positions that are booked then."""
+    waiting = (levels.long_notional + levels.short_notional).sum(axis=1)
+    return int(np.argmax(waiting > 0))
+
+
+def fuel_near(levels: LiquidationMap, price: float, distance: float, at_s: float | None = None) -> Fuel:
+    """Fuel and depth within `distance` of `price` on the last map at or before `at_s` (default: the opening map)."""
+    row = opening(levels) if at_s is None else max(int(np.searchsorted(levels.time_s, at_s, side="right")) - 1, 0)
     edges = levels.price_edges
     low, high = price * (1.0 - distance), price * (1.0 + distance)
     return Fuel(

@@ -42,7 +42,7 @@ def _ratio(value: float) -> str:
 
 
 def _ticks(value: float) -> str:
-    return f"{value:g} ticks"
+    return style.plural(value, "tick")
 
 
 def _bps(value: float) -> str:
@@ -92,7 +92,7 @@ ENTRIES = (
     _Entry("forced_notional", "Forced volume", _money, _percent_note(
         "forced_fill_fraction_of_open_interest", "quote notional that liquidation orders traded; {} of open interest")),
     _Entry("stop_notional", "Stop volume", _money, "quote notional that triggered stop orders traded"),
-    _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay, quote units; the insurance fund pays first"),
+    _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay; the insurance fund pays first"),
     _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took at their bankruptcy price"),
     _Entry("adl_notional", "Auto-deleveraged", _money, "closed against profitable accounts when the fund was empty"),
     _Entry("insurance_fund_end", "Insurance fund", _money, _fund_note),
@@ -101,7 +101,8 @@ ENTRIES = (
         "forced notional waiting within 1 % of the start price on the heavier side, over D1"),
     _Entry("fuel_ratio_within_5pct", "Fuel ratio Λ, 5 %", _ratio,
         "the same per 1 % within 5 %; above 1 more waits to be forced than rests in the book"),
-    _Entry("depth_1pct", "Depth D1", _money, "quote notional resting within 1 % of mid on one side, measured at the end of the warm-up"),
+    _Entry("depth_1pct", "Depth D1", _money,
+        "quote notional resting within 1 % of mid on one side, measured at the end of the warm-up"),
     _Entry("index_feedback_depth_1pct", "Index feedback", _money, _feedback_note),
     _Entry("median_spread_ticks", "Spread", _ticks, "median of best ask - best bid"),
     _Entry("median_basis_bps", "Basis", _bps, "median distance of mid from the index"),

@@ -100,6 +100,11 @@ def short_number(value: float, digits: int = 3) -> str:
     return _significant(value, digits)
 
 
+def plural(count: float, noun: str) -> str:
+    """1 -> '1 tick', 3 -> '3 ticks'."""
+    return f"{count:,.4g} {noun}" if count == 1 else f"{count:,.4g} {noun}s"
+
+
 def percent(fraction: float, digits: int = 2) -> str:
     """0.0123 -> '1.23 %'; NaN -> 'none'."""
     return "none" if fraction != fraction else f"{fraction * 100:.{digits}f} %"

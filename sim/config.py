@@ -120,7 +120,8 @@ class LiquidationConfig(Block):
     slice_fraction: Fraction = Field(0.2, gt=0, le=1)
     slice_cooldown: Duration = Field(30 * SECOND, ge=0)
     slice_min_notional: Amount = Field(100_000.0, ge=0, description="Smaller positions are closed whole")
-    unwind_bound: Fraction = Field(0.05, gt=0, description="Price bound of the fund's own orders, from the mark")
+    unwind_bound: Fraction = Field(0.01, gt=0, description="Price bound of the fund's own orders, from the mark")
+    unwind_time: Duration = Field(30 * SECOND, ge=0, description="The fund sells what it took over this time scale")
 
 
 class JumpConfig(Block):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sim import yaml_source
 from sim.config import NAME, MarketConfig, RecordConfig, ScenarioHead
 from sim.imports import import_class, search_in
-from sim.problems import Place, Problem, ScenarioError, closest, shown_path
+from sim.problems import Problem, ScenarioError, closest, shown_path
 from sim.scenario_checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
@@ -123,11 +123,7 @@ class Scenario:
         Input files count by content, not by place, and classes of the user by the text of their module.
         """
         data = {key: value for key, value in self.resolved().items() if key not in NOT_OF_THE_MARKET}
-        modules = {
-            population.type: _text_digest(inspect.getsourcefile(population.participant_class))
-            for population in self.populations.values()
-            if ":" in population.type
-        }
+        modules = {name: _text_digest(inspect.getsourcefile(import_class(name))) for name in _user_classes(data)}
         canonical = json.dumps([model_version, _by_content(data), modules], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -261,11 +257,12 @@ class _Loader:
         found: dict[str, tuple[type[Any], BaseModel, Node]] = {}
         if named is None or named.deletes:
             return found
+        self._search_for_user_classes(named, folders)
         for name, node in self._named(named, "population"):
             if node.value is None:
                 self._add(node, "empty; write 'type' and traits below it, or remove the line")
                 continue
-            participant_class = self._participant_class(node, folders)
+            participant_class = self._participant_class(node)
             if participant_class is None:
                 continue
             config = self._read(participant_class.config_type, node, {})
@@ -290,7 +287,7 @@ class _Loader:
                 good.append((name, child))
         return good
 
-    def _participant_class(self, node: Node, folders: Sequence[Path]) -> type[Any] | None:
+    def _participant_class(self, node: Node) -> type[Any] | None:
         kind = node.child("type")
         known = sorted(self.registry)
         if kind is None or (kind.value is None and kind.deletes):
@@ -308,7 +305,6 @@ class _Loader:
             message = f"unknown type; one of {', '.join(known)}, or module.path:Class"
             self._add(kind, message, suggestion=near)
             return None
-        self._search(kind.place, folders)
         try:
             found = import_class(kind.value)
         except ValueError as error:
@@ -323,9 +319,16 @@ class _Loader:
             return None
         return found
 
-    def _search(self, place: Place, folders: Sequence[Path]) -> None:
-        self.user_folders = [*folders, place.folder]
-        search_in(self.user_folders)
+    def _search_for_user_classes(self, populations: Node, folders: Sequence[Path]) -> None:
+        """If any are named: they may lie in `folders`, or beside the file that names them."""
+        places = [
+            node.place.folder
+            for node in populations.walk()
+            if node.path[-1:] in (("type",), ("distribution",)) and ":" in str(node.value)
+        ]
+        if places:
+            self.user_folders = [*folders, *places]
+            search_in(self.user_folders)
 
     def _python_path(self) -> list[Path]:
         """Folders with classes of the user, besides the current one and the scenario's."""
@@ -387,6 +390,14 @@ def _by_content(data: Any) -> Any:
             for key, value in data.items()
         }
     return [_by_content(item) for item in data] if isinstance(data, list) else data
+
+
+def _user_classes(data: Any) -> set[str]:
+    """All `module.path:Class` names under `type` and `distribution`."""
+    if isinstance(data, dict):
+        own = {name for key in yaml_source.DISCRIMINATORS if ":" in (name := str(data.get(key, "")))}
+        return own.union(*map(_user_classes, data.values()))
+    return set[str]().union(*map(_user_classes, data)) if isinstance(data, list) else set()
 
 
 def _text_digest(file: str | None) -> str:

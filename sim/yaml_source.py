@@ -449,6 +449,12 @@ def _represent_float(dumper: yaml.SafeDumper, number: float) -> yaml.Node:
     return dumper.represent_scalar("tag:yaml.org,2002:float", repr(number))
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """In double quotes, and so escaped, if it holds what YAML might take for a line break or drop."""
+    odd = any(not char.isprintable() and char != "\n" for char in text)
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if odd else None)
+
+
 def _represent_list(dumper: yaml.SafeDumper, items: list[Any]) -> yaml.Node:
     plain = all(not isinstance(item, list | dict) for item in items)
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=plain)
@@ -465,6 +471,7 @@ def _tame(item: Any) -> bool:
     return isinstance(item, str) and len(item) < 30
 
 
+_Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(list, _represent_list)
 _Dumper.add_representer(dict, _represent_mapping)

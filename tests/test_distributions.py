@@ -1,6 +1,7 @@
 """Traits: every distribution against closed forms, and against its own quantiles."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sim.distributions import (
     Beta,
     Buckets,
     Constant,
+    Continuous,
     Distribution,
     Empirical,
     Exponential,
@@ -28,9 +30,12 @@ from sim.distributions import (
     Uniform,
     mean,
     sample,
+    trait_fields,
 )
+from sim.scenario import load_scenario
 from sim.streams import Stream
 from sim.units import WRITTEN, Amount, Duration, Fraction
+from tests.fake_participants import FAKE_TYPES
 
 U = (np.arange(2000) + 0.5) / 2000
 STREAM = Stream(7, "test/traits")
@@ -257,3 +262,39 @@ def test_truncation_keeps_order_and_bounds(scale: float, shape: float, low: floa
     assert low <= values[0]
     assert values[-1] <= high
     assert low <= trait.mean() <= high * (1 + 1e-9)
+
+
+DOCS = Path(__file__).parents[1] / "docs" / "units.md"
+
+
+def documented_rows() -> dict[str, str]:
+    """Distribution name -> the parameters cell of its row in docs/units.md."""
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(rows)
+
+
+def test_the_docs_list_every_distribution_and_its_parameters() -> None:
+    rows = documented_rows()
+    assert list(rows) == list(DISTRIBUTIONS)
+    for name, cell in rows.items():
+        kind = DISTRIBUTIONS[name]
+        truncation = {"minimum", "maximum"} if issubclass(kind, Continuous) else set()
+        fields = {field.alias or key for key, field in kind.model_fields.items()} - {"distribution"}
+        documented = {re.sub(r"\W.*", "", part.strip()) for part in cell.split(",")}
+        assert documented | truncation == fields, name
+        starred = {re.sub(r"\W.*", "", part.strip()) for part in cell.split(",") if "*" in part}
+        assert starred | truncation == trait_fields(kind), name
+
+
+def test_the_examples_of_the_docs_are_valid(tmp_path: Path) -> None:
+    (tmp_path / "leverage.csv").write_text("leverage,accounts\n5,10\n")
+    text = DOCS.read_text(encoding="utf-8")
+    examples = re.findall(r"^\w+: \{distribution: .*\}$", text, flags=re.MULTILINE)
+    seen = set()
+    for example in examples:
+        name, _, value = example.replace("data/leverage.csv", str(tmp_path / "leverage.csv")).partition(": ")
+        path = tmp_path / "example.yaml"
+        path.write_text(f"duration: 1min\npopulations: {{longs: {{type: retail, {name}: {value}}}}}\n")
+        scenario = load_scenario(path, FAKE_TYPES)
+        seen.add(getattr(scenario.populations["longs"].config, name).distribution)
+    assert seen == set(DISTRIBUTIONS)

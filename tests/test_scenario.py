@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.config import GbmConfig, MarketConfig, ReplayConfig
@@ -130,6 +130,7 @@ TRAPS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1, max_size=8) | TRAPS, PLAIN | TRAPS, min_size=1, max_size=5))
 def test_what_is_dumped_is_read_back(data: dict[str, Any]) -> None:
     import tempfile
@@ -381,6 +382,32 @@ def test_a_class_of_the_user_is_found_beside_the_scenario(folder: Folder, monkey
     again = folder.load(scenario.resolved_yaml(), name="runs/scenario.resolved")
     assert again.populations["herd"].config.herd == 0.7
     assert again.digest("1") == scenario.digest("1")
+
+
+SHAPES = """\
+import numpy as np
+from sim.distributions import Distribution
+
+class Ones(Distribution):
+    def quantile(self, u):
+        return np.ones(len(u))
+
+    def mean(self):
+        return 1.0
+
+    def support(self):
+        return 1.0, 1.0
+"""
+
+
+def test_so_is_a_distribution_of_the_user(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (folder.path / "shape_lab.py").write_text(SHAPES)
+    scenario = folder.base("populations.longs.leverage={distribution: 'shape_lab:Ones'}")
+    assert scenario.populations["longs"].config.leverage.mean() == 1
+    digest = scenario.digest("1")
+    (folder.path / "shape_lab.py").write_text(SHAPES + "\n# changed\n")
+    assert scenario.digest("1") != digest
 
 
 # cost

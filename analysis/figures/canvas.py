@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, BOTTOM_INCHES = 0.82, 0.34, 1.10, 0.58
+MOST_BUBBLES = 180
+"""Only the largest cells of forced fills are drawn, so that the price stays visible behind them."""
 TIME_STEPS_S = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800,
     604_800,
@@ -84,8 +86,15 @@ def x_label(axis: "Axes", text: str) -> None:
 
 
 def money_axis(axis: "Axes") -> None:
-    """Label y in k, M, B."""
-    axis.yaxis.set_major_formatter(lambda value, _: style.short_number(value))
+    """Label y in k, M, B, with as many digits as tell neighbouring labels apart."""
+
+    def text(value: float, _: object) -> str:
+        low, high = axis.get_ylim()
+        largest, span = max(abs(low), abs(high)), abs(high - low)
+        digits = 3 if span <= 0 or largest <= 0 else max(3, int(np.ceil(np.log10(largest / span))) + 2)
+        return style.short_number(value, min(digits, 9))
+
+    axis.yaxis.set_major_formatter(text)
 
 
 def price_axis(axis: "Axes") -> None:
@@ -169,4 +178,7 @@ def price_window(low: float, high: float, edges: Floats, least_fraction: float =
 
 def nothing(axis: "Axes", text: str) -> None:
     """Say plainly that there is nothing to draw."""
-    axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color=style.MUTED, fontsize=10)
+    axis.text(
+        0.5, 0.5, text, transform=axis.transAxes, ha="center", va="center", color=style.MUTED, fontsize=10, zorder=5,
+        bbox={"facecolor": axis.get_facecolor(), "linewidth": 0, "pad": 4},
+    )  # fmt: skip

@@ -23,6 +23,7 @@ def draw_heat(
 ) -> None:  # fmt: skip
     """Notional per price bin over time; the scale ends at the 99.8th percentile of what is shown."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
 
     visible = notional[:, shown]
     positive = visible[visible > 0]
@@ -42,7 +43,7 @@ def draw_heat(
     bar.outline.set_visible(False)
     bar_axis.grid(False)
     bar_axis.yaxis.set_major_formatter(lambda value, _: style.short_number(value))
-    bar_axis.yaxis.set_minor_formatter(lambda value, _: "")
+    bar_axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,), numticks=12))
     bar_axis.minorticks_off()
     bar_axis.set_ylabel(label, fontsize=9, va="center")
     bar_axis.yaxis.set_label_coords(1 - 0.17 / width, box.y0 + 0.5 * box.height, figure.transFigure)

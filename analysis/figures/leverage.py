@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Three stacked panels on one time axis."""
     run = market.run
+    if len(run["time_s"]) > 1 and run["time_s"][0] == 0:
+        # The row at t = 0 belongs to the warm-up: positions that accounts start with are booked after it.
+        run = {name: column[1:] for name, column in run.items()}
     time_s = run["time_s"]
     (interest,), (funding,), (fund,) = canvas.panels(figure, (1.6, 1.2, 1.2), gap_inches=0.42)
     held = run["open_interest"]
@@ -64,4 +67,4 @@ def _tight(axis: "Axes", values: canvas.Floats) -> None:
 
 
 def _signed(amount: float) -> str:
-    return ("+" if amount >= 0 else "-") + style.short_number(abs(amount))
+    return "unchanged" if amount == 0 else ("+" if amount > 0 else "-") + style.short_number(abs(amount))

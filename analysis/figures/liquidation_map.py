@@ -7,12 +7,16 @@ import numpy as np
 from analysis import style
 from analysis.figures import canvas
 from analysis.figures.heat import draw_heat, fit, profile_axis, tag
-from analysis.liquidation_map import fuel_near
+from analysis.liquidation_map import fuel_near, opening
 from analysis.load import MarketFrames
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+FAR_SHARE = 0.05
+"""With a smaller share of what waits near the path, the whole map is shown."""
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
@@ -29,6 +33,10 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     low, high = canvas.price_window(float(np.nanmin(run["mark"])), float(np.nanmax(run["mark"])), levels.price_edges)
     waiting = levels.long_notional + levels.short_notional
     shown = (levels.price_edges[1:] > low) & (levels.price_edges[:-1] < high)
+    if waiting[:, shown].sum() < FAR_SHARE * waiting.sum():
+        # All that waits lies far from the path: show how far.
+        low, high = float(levels.price_edges[0]), float(levels.price_edges[-1])
+        shown = np.ones(len(shown), np.bool_)
     draw_heat(
         figure, heat, levels, waiting, shown, canvas.colour_map("fuel", style.FUEL_ANCHORS),
         f"forced notional waiting, quote per price bin of {levels.bin_width:,.4g}",
@@ -41,11 +49,12 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     legend.set_zorder(10)
 
     profile_axis(side, heat)
+    first = opening(levels)
     side.stairs(waiting[-1], levels.price_edges, orientation="horizontal", fill=True, color="#28ae80", linewidth=0,
                 label="end")  # fmt: skip
-    side.stairs(waiting[0], levels.price_edges, orientation="horizontal", color=style.NIGHT_INK, linewidth=0.9,
+    side.stairs(waiting[first], levels.price_edges, orientation="horizontal", color=style.NIGHT_INK, linewidth=0.9,
                 alpha=0.8, label="start")  # fmt: skip
-    side.set_xlim(0, 1.05 * max(float(waiting[0][shown].max()), float(waiting[-1][shown].max()), 1.0))
+    side.set_xlim(0, 1.05 * max(float(waiting[first][shown].max()), float(waiting[-1][shown].max()), 1.0))
     side.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, handlelength=1.0, columnspacing=0.8)
     tag(heat, side, float(run["mark"][-1]))
 
@@ -67,7 +76,7 @@ def _executed(market: MarketFrames, axis: "Axes", window: tuple[float, float], s
     cells = {
         side: canvas.gather(
             forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],
-            span_s / 150, (window[1] - window[0]) / 60,
+            span_s / 120, (window[1] - window[0]) / 45,
         )
         for side in (-1, 1)
     }  # fmt: skip
@@ -76,10 +85,10 @@ def _executed(market: MarketFrames, axis: "Axes", window: tuple[float, float], s
         (-1, style.NIGHT_FORCED_SELL, "long liquidated"),
         (1, style.NIGHT_FORCED_BUY, "short liquidated"),
     ):
-        at_s, price, notional = cells[side]
+        at_s, price, notional = (column[: canvas.MOST_BUBBLES] for column in cells[side])
         if len(at_s):
             axis.scatter(
-                at_s, price, canvas.bubble_area(notional, largest, 380.0), color=colour, alpha=0.5, edgecolors="white",
+                at_s, price, canvas.bubble_area(notional, largest, 320.0), color=colour, alpha=0.5, edgecolors="white",
                 linewidths=0.7, zorder=5,
             )  # fmt: skip
             axis.scatter([], [], 45, color=colour, alpha=0.8, edgecolors="white", linewidths=0.7, label=label)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BANDS = (("01pct", "0.1 %", 1.0), ("1pct", "1 %", 0.62), ("5pct", "5 %", 0.34))
 """Column suffix, label and opacity of each distance from mid."""
+WIDE_AXIS = 120.0
+"""Highest over lowest label above which only powers of ten are labelled."""
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
@@ -41,19 +43,21 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         axis.set_yscale("log")
         if highest > 0:
             axis.set_ylim(max(lowest, highest * 1e-4) / 1.6, highest * 1.6)
-            _log_ticks(axis, (1.0,))
+            _log_ticks(axis)
         canvas.money_axis(axis)
     canvas.time_axis((spread, bids, asks), float(time_s[0]), float(time_s[-1]))
 
     before = float(market.series["time_s"][0]) < 0
     normal_until_s = 0.0 if before else None
     bid_1pct = depth_statistics(market.series["time_s"], market.series["bid_depth_1pct"], normal_until_s)
+    normal, least = style.short_number(bid_1pct.normal), style.short_number(bid_1pct.least)
+    left = style.percent(bid_1pct.survival, 2 if bid_1pct.survival < 0.01 else 0)
     canvas.heading(
         figure,
         "Spread and depth",
-        f"Median spread {statistics.median_ticks:.0f} ticks ({statistics.median_bps:.2f} bp), 99th percentile "
-        f"{statistics.p99_bps:.2f} bp.  Bids within 1 %: normally {style.short_number(bid_1pct.normal)}, least "
-        f"{style.short_number(bid_1pct.least)} ({style.percent(bid_1pct.survival, 0)} of normal).",
+        f"Median spread {style.plural(statistics.median_ticks, 'tick')} ({statistics.median_bps:.2f} bp), "
+        f"99th percentile {statistics.p99_bps:.2f} bp.  "
+        f"Bids within 1 %: normally {normal}, least {least} ({left} of normal).",
     )
 
 
@@ -64,7 +68,7 @@ def _spread(axis: "Axes", time_s: canvas.Floats, bps: canvas.Floats) -> None:
     if not valid.any():
         canvas.nothing(axis, "the book never had two sides")
         return
-    edges = canvas.time_bins(float(time_s[0]), float(time_s[-1]), 300)
+    edges = canvas.time_bins(float(time_s[0]), float(time_s[-1]), 150)
     place = np.digitize(time_s[valid], edges)
     cuts = np.flatnonzero(np.diff(place)) + 1
     groups = np.split(bps[valid], cuts)
@@ -74,14 +78,14 @@ def _spread(axis: "Axes", time_s: canvas.Floats, bps: canvas.Floats) -> None:
     axis.plot(at_s, middle, color=style.INK, linewidth=1.2, drawstyle="steps-post")
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    _log_ticks(axis, (1.0, 2.0, 5.0))
+    _log_ticks(axis)
 
 
-def _log_ticks(axis: "Axes", multiples: tuple[float, ...]) -> None:
-    """Labels at these multiples of powers of ten (at 1, 2 and 5 where the axis spans little), no small ticks."""
+def _log_ticks(axis: "Axes") -> None:
+    """Labels at powers of ten, and at 2 and 5 between them where the axis spans little; no small ticks."""
     from matplotlib.ticker import LogLocator, NullLocator
 
     low, high = axis.get_ylim()
-    wide = high / low > 300
-    axis.yaxis.set_major_locator(LogLocator(subs=multiples if wide else (1.0, 2.0, 5.0), numticks=12))
+    multiples = (1.0,) if high / low > WIDE_AXIS else (1.0, 2.0, 5.0)
+    axis.yaxis.set_major_locator(LogLocator(subs=multiples, numticks=12))
     axis.yaxis.set_minor_locator(NullLocator())

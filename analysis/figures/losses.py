@@ -50,8 +50,9 @@ class PopulationResult:
 
 
 def results_by_population(market: MarketFrames) -> list[PopulationResult]:
-    """Results in order of `total`, worst first.  Collateral added during the run is no profit and is taken out; what the
-    venue's fee account earned counts as `fees`.
+    """Results in order of `total`, worst first.
+
+    Collateral added during the run is no profit and is taken out; what the venue's fee account earned counts as `fees`.
     """
     accounts = market.accounts
     if not accounts:

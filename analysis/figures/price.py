@@ -50,7 +50,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     low, high = axis.get_ylim()
     fills = market.fills
     forced = fills.select(fills.forced & (fills.time_s >= 0))
-    cell = span_s / 250, (high - low) / 90
+    cell = span_s / 160, (high - low) / 50
     pieces = {
         side: canvas.gather(
             forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],
@@ -63,10 +63,10 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
         (-1, style.FORCED_SELL, "forced sale"),
         (1, style.FORCED_BUY, "forced purchase"),
     ):
-        time_s, price, notional = pieces[side]
+        time_s, price, notional = (column[: canvas.MOST_BUBBLES] for column in pieces[side])
         if len(time_s):
             axis.scatter(
-                time_s, price, canvas.bubble_area(notional, largest, 260.0), color=colour, alpha=0.55, linewidths=0.5,
+                time_s, price, canvas.bubble_area(notional, largest, 200.0), color=colour, alpha=0.5, linewidths=0.5,
                 edgecolors="white", zorder=4,
             )  # fmt: skip
             axis.scatter([], [], 40, color=colour, alpha=0.7, label=label)

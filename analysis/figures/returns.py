@@ -80,16 +80,20 @@ def _memory(axis: "Axes", returns: Floats) -> None:
     if lags < 2:
         canvas.nothing(axis, "too few returns")
         return
-    x = np.arange(1, lags + 1)
+    # Single lags at first, then means over bands of lags of equal width on the logarithmic axis.
+    bands = np.unique(np.round(np.geomspace(1, lags + 1, 40)).astype(np.int64))
+    x = np.sqrt(bands[:-1] * (bands[1:] - 1.0))
     band = 1.96 / np.sqrt(len(returns))
     axis.axhspan(-band, band, color=style.GRID, linewidth=0)
     axis.axhline(0, color=style.MUTED, linewidth=0.6)
-    axis.plot(x, autocorrelation(np.abs(returns), lags), color=style.ASK, linewidth=1.4, label="size, |r|")
-    axis.plot(x, autocorrelation(returns, lags), color=style.BID, linewidth=1.1, label="return, r")
+    for values, colour, label in ((np.abs(returns), style.ASK, "size, |r|"), (returns, style.BID, "return, r")):
+        memory = autocorrelation(values, lags)
+        means = np.add.reduceat(memory, bands[:-1] - 1) / np.diff(bands)
+        axis.plot(x, means, color=colour, linewidth=1.4, marker="o", markersize=3, label=label)
     axis.set_xscale("log")
     axis.set_xlim(1, lags)
     axis.minorticks_off()
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    canvas.x_label(axis, "lag, s")
-    canvas.panel_label(axis, "Autocorrelation of 1-s returns (grey: 95 % band of none)")
+    canvas.x_label(axis, "lag, s (means over bands of lags)")
+    canvas.panel_label(axis, "Autocorrelation of 1-s returns (grey: 95 % band, no memory)")
     axis.legend(loc="upper right")

@@ -1,0 +1,57 @@
+"""The same events compiled, interpreted, with bounds checked, and with the public numba options only.
+
+Each way runs in a process of its own: numba reads its settings when it is imported.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.digest import fixed_stream_digest
+
+ROOT = Path(__file__).parent.parent
+STEPS = 500
+OURS = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK", "MARGINQUAKE_PLAIN_NJIT")
+
+
+def digest_in_another_process(**settings: str) -> tuple[str, str]:
+    """(compiled or interpreted, digest)."""
+    environment = {name: value for name, value in os.environ.items() if name not in OURS} | settings
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.digest", str(STEPS)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    way, digest = done.stdout.split()
+    return way, digest
+
+
+def test_another_process_gives_the_same_events() -> None:
+    assert digest_in_another_process() == ("compiled", fixed_stream_digest(STEPS))
+
+
+def test_interpreted_kernels_give_the_same_events() -> None:
+    assert digest_in_another_process(NUMBA_DISABLE_JIT="1") == ("interpreted", fixed_stream_digest(STEPS))
+
+
+@pytest.mark.slow
+def test_no_kernel_reads_outside_its_arrays() -> None:
+    assert digest_in_another_process(NUMBA_BOUNDSCHECK="1") == ("compiled", fixed_stream_digest(STEPS))
+
+
+@pytest.mark.slow
+def test_the_public_compiler_options_give_the_same_events() -> None:
+    """Without the project decorator's private options the kernels are slower, and no different."""
+    assert digest_in_another_process(MARGINQUAKE_PLAIN_NJIT="1") == ("compiled", fixed_stream_digest(STEPS))
+
+
+def test_the_digest_tells_streams_apart() -> None:
+    assert fixed_stream_digest(STEPS) != fixed_stream_digest(STEPS - 1)
