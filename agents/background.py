@@ -142,6 +142,16 @@ class Background(Participant):
         self._started = False
 
     @property
+    def resting_orders(self) -> int:
+        """Own orders believed to rest in the book."""
+        return int(np.count_nonzero(self._ring.left))
+
+    @property
+    def resting_lots(self) -> int:
+        """Lots of these orders."""
+        return int(self._ring.left.sum())
+
+    @property
     def _history_s(self) -> float:
         return LIFETIMES / (self.config.cancel_rate * self.config.cancel_far_fraction)
 

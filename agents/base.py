@@ -28,7 +28,7 @@ class ParticipantConfig(Block):
     decision_interval: Duration = Field(0, ge=0, description="Decides every so often; 0 = every step")
 
 
-class Participant(mesa.Agent, ABC):  # type: ignore[misc]  # Mesa 3.3 has no types
+class Participant(mesa.Agent, ABC):
     """Owns rows of one account table and decides on a MarketView.  Abstract: subclasses are final."""
 
     config_type: ClassVar[type[ParticipantConfig]]

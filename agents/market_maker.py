@@ -126,7 +126,8 @@ class MarketMaker(Participant):
         self._lowest_threshold = float(self._threshold.min())
         shares = np.linspace(0.0, 1.0, makers) if makers > 1 else np.zeros(1)
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
-        self._pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
+        self.pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
+        """Until when each maker quotes its residual size only."""
         self._wake = self.stream.child("wake")
         self._quotes = self.stream.child("quotes")
         self._pulls = self.stream.child("pulls")
@@ -173,11 +174,11 @@ class MarketMaker(Participant):
     def _pull(self, market: MarketView) -> Ints:
         """Makers whose threshold the last second's move has passed, and who were not yet pulled."""
         scared = np.flatnonzero(
-            (abs(self._volatility.second_sigmas) >= self._threshold) & (self._pulled_until_ns <= market.now_ns)
+            (abs(self._volatility.second_sigmas) >= self._threshold) & (self.pulled_until_ns <= market.now_ns)
         )
         if len(scared):
             wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self._pull_mean_ns[scared]
-            self._pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
+            self.pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
         return scared
 
     def _hedge(self, awake: Ints, orders: OrderEntry) -> None:
@@ -223,7 +224,7 @@ class MarketMaker(Participant):
             market.step,
             awake,
             self.accounts.position_lots,
-            self._pulled_until_ns,
+            self.pulled_until_ns,
             market.now_ns,
             terms,
             self._offsets,

@@ -50,14 +50,16 @@ def quote_ladders(  # type: ignore[no-untyped-def]
 
     `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
     residual size while pulled, half-life of the return (ns).
-    Prices round outwards and stay a tick clear of the opposite best; sizes round at random, so that means are kept;
-    the side that would pass the inventory limit shrinks.
+    Prices round outwards.  A ladder that would come closer to the opposite best than its innermost offset (at least a
+    tick) is shifted away whole: a maker does not quote a narrower spread than it asks for, even against the stale quote
+    of another.  Sizes round at random, so that means are kept; the side that would pass the inventory limit shrinks.
     """
     fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
     levels = offsets_bps.shape[0]
     total = 0.0
     for level in range(levels):
         total += level_lots[level]
+    gap = max(1, int(fair * 1e-4 * offsets_bps[0] * widen))
     count = 0
     for i in range(awake.shape[0]):
         maker = awake[i]
@@ -70,16 +72,16 @@ def quote_ladders(  # type: ignore[no-untyped-def]
             sign = 1 - 2 * half
             room = max(0.0, 1.0 - sign * inventory) * limit / side_lots
             share = quoted * min(1.0, room)
+            inner = fair * 1e-4 * offsets_bps[0] * widen
+            back_off = 0
+            if sign > 0 and best_ask > 0:
+                back_off = max(0, math.floor(centre - inner) - (best_ask - gap))
+            elif sign < 0 and best_bid > 0:
+                back_off = max(0, best_bid + gap - math.ceil(centre + inner))
             for level in range(levels):
                 distance = fair * 1e-4 * offsets_bps[level] * widen
-                if sign > 0:
-                    ticks = math.floor(centre - distance)
-                    if best_ask > 0 and ticks >= best_ask:
-                        ticks = best_ask - 1
-                else:
-                    ticks = math.ceil(centre + distance)
-                    if ticks <= best_bid:
-                        ticks = best_bid + 1
+                ticks = math.floor(centre - distance) if sign > 0 else math.ceil(centre + distance)
+                ticks -= sign * back_off
                 address = (1 << 32) + (maker * 2 + half) * 1024 + level
                 quantity = math.floor(level_lots[level] * share + unit(key, step, address))
                 if quantity > 0 and 0 < ticks < top:

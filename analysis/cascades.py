@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 
 from analysis.load import Fills, Floats
+from sim.records import Cause
 
 
 @final
@@ -18,8 +19,9 @@ from analysis.load import Fills, Floats
 class Episode:
     """A run of forced fills without a pause longer than the gap.
 
-    Times in seconds from the end of the warm-up; notional in quote units; `accounts` counts liquidated aggressors;
-    `price_low`/`price_high` over the forced fills themselves; `sell_fraction` is the share of notional sold.
+    Times in seconds from the end of the warm-up; notional in quote units.  `accounts` counts the accounts whose own
+    liquidation orders traded; `fund_fraction` is the share of notional that the insurance fund traded, unwinding what
+    it had taken over; `sell_fraction` the share sold.  Prices are those of the forced fills themselves.
     """
 
     start_s: float
@@ -28,6 +30,7 @@ class Episode:
     accounts: int
     notional: float
     sell_fraction: float
+    fund_fraction: float
     price_first: float
     price_last: float
     price_low: float
@@ -60,13 +63,15 @@ def _episode(forced: Fills, first: int, last: int) -> Episode:
     price: Floats = forced.price[span]
     notional = float(forced.notional[span].sum())
     sold = float(forced.notional[span][forced.side[span] < 0].sum())
+    fund = forced.cause[span] == Cause.TAKEOVER
     return Episode(
         start_s=float(forced.time_s[first]),
         end_s=float(forced.time_s[last - 1]),
         fills=last - first,
-        accounts=len(np.unique(forced.account[span])),
+        accounts=len(np.unique(forced.account[span][~fund])),
         notional=notional,
         sell_fraction=sold / notional if notional > 0 else float("nan"),
+        fund_fraction=float(forced.notional[span][fund].sum()) / notional if notional > 0 else float("nan"),
         price_first=float(price[0]),
         price_last=float(price[-1]),
         price_low=float(price.min()),

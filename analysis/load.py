@@ -244,7 +244,7 @@ def leading_comment(text: str) -> str:
 
 def _load(directory: Path) -> RunFrames:
     manifest_file = directory / "manifest.json"
-    manifest = json.loads(manifest_file.read_text()) if manifest_file.is_file() else {}
+    manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]))
@@ -267,10 +267,10 @@ def _load(directory: Path) -> RunFrames:
         raise RunDirectoryError(f"{directory}: series.parquet has no rows")
     return RunFrames(
         path=directory,
-        summary=json.loads((directory / "summary.json").read_text()),
+        summary=json.loads((directory / "summary.json").read_text(encoding="utf-8")),
         manifest=manifest,
         scenario=scenario,
-        scenario_text=verbatim.read_text() if verbatim.is_file() else "",
+        scenario_text=verbatim.read_text(encoding="utf-8") if verbatim.is_file() else "",
         markets=markets,
     )
 
@@ -279,7 +279,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data = yaml.load(path.read_text(), Loader=loader)  # a safe loader, the C one where it was built
+    data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # a safe loader, the C one where it was built
     if not isinstance(data, dict):
         raise RunDirectoryError(f"{path}: not a mapping")
     return data

@@ -92,6 +92,7 @@ def _episodes(market: MarketFrames) -> list[dict[str, str]]:
             "duration": style.clock(episode.duration_s),
             "notional": style.short_number(episode.notional),
             "accounts": f"{episode.accounts:,}",
+            "fund": style.percent(episode.fund_fraction, 0),
             "sold": style.percent(episode.sell_fraction, 0),
             "change": f"{(episode.price_last / episode.price_first - 1) * 100:+.2f} %",
             "range": style.percent(episode.range_fraction),

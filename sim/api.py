@@ -131,7 +131,7 @@ def release(model: mesa.Model) -> None:
     """Let a finished model go.  Mesa 3.3 keeps every model alive as a key of `Agent._ids`."""
     model.remove_all_agents()
     ids = getattr(mesa.Agent, "_ids", None)
-    if hasattr(ids, "pop"):
+    if isinstance(ids, dict):
         ids.pop(model, None)
     gc.collect()
 

@@ -139,9 +139,7 @@ class MarketModel(mesa.Model):
         self.record()
 
     def advance_index(self) -> None:
-        """The outside moves: fundamental and index; the clock ticks."""
-        if self.now_ns == 0 and self.setup.warmup > 0:
-            self._begin()
+        """The outside moves: fundamental and index."""
         for room in self.rooms:
             room.venue.index.advance(self.now_ns, self.step_ns)
 
@@ -192,13 +190,15 @@ class MarketModel(mesa.Model):
     def record(self) -> None:
         """Series, maps and (if asked for) invariants."""
         record = self.setup.record
+        if self.now_ns == 0:
+            self._begin()
         for room in self.rooms:
             room.recorder.observe(room.last_events)
             if self.now_ns % record.series_every == 0:
                 room.recorder.sample(self.now_ns)
             if self.now_ns % record.map_every == 0 and self.now_ns >= 0:
                 room.recorder.snapshot(self.now_ns)
-            if -DEPTH_WINDOW_NS <= self.now_ns <= 0 and self.now_ns % 1_000_000_000 == 0:
+            if -DEPTH_WINDOW_NS <= self.now_ns < 0 and self.now_ns % 1_000_000_000 == 0:
                 self._sample_depth(room)
             if self._check:
                 room.venue.check_invariants()
@@ -249,6 +249,7 @@ class MarketModel(mesa.Model):
         venue = Venue(config, self._streams, scenario.step, capacity, folder)
         venue.index.advance(self.now_ns, scenario.step)
         desks = [self._seat(venue, member) for member in members]
+        venue.net_deposits = venue.exchange.net_deposits()
         engine, desk = self._seat_engine(venue)
         return MarketRoom(venue, MarketRecorder(venue, scenario.record), desks, engine, desk)
 

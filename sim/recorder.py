@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.config import RecordConfig
 from sim.margin import backing_equity
-from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
+from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join, packed
 from sim.seeding import Fuel
 from sim.venue import Venue
 
@@ -168,7 +168,8 @@ class MarketRecorder:
         notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
         counts["volume"] = float(notional.sum())
         counts["stop_volume"] = float(notional[fills["cause"] == Cause.STOP].sum())
-        self._note_fees(fills, notional)
+        if now_ns > 0:
+            self._note_fees(fills, notional)
         forced = np.isin(fills["cause"], FORCED)
         if forced.any():
             counts["forced_volume"] = float(notional[forced].sum())

@@ -212,7 +212,7 @@ def run_cascade(cascade: Cascade) -> Outcome:
     return Outcome(room.venue.exchange.last_ticks, sold, forced, tuple(closed))
 
 
-# -- the two kinds of vectors --------------------------------------------------------------------------------------------
+# -- the two kinds of vectors ------------------------------------------------------------------------------------------
 
 
 def discrete_cascade(inputs: Inputs) -> dict[str, Any]:

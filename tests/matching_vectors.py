@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sim.accounts import SYSTEM_ROWS, AccountTable
-from sim.records import COMMAND, EventKind, OrderKind, Side
+from sim.records import COMMAND, EventKind, Side
 from tests.markets import PLAIN
 
 Trade = tuple[str, str, Decimal, int]
@@ -92,7 +92,12 @@ def run_vector(vector: MatchingVector, implementation: Callable[..., Any]) -> tu
 
     names = [order_id for order_id, *_ in vector.orders]
     trades = [
-        (names[e["order_id"] - 1], names[e["maker_order_id"] - 1], int(e["price_ticks"]) * tick, int(e["quantity_lots"]))
+        (
+            names[e["order_id"] - 1],
+            names[e["maker_order_id"] - 1],
+            int(e["price_ticks"]) * tick,
+            int(e["quantity_lots"]),
+        )
         for e in events[events["kind"] == EventKind.FILL]
     ]
     sides = [

@@ -135,6 +135,9 @@ def test_fuel_counts_a_cut_bin_by_the_part_inside():
     assert near.long_ratio == pytest.approx(0.8)
     assert np.isnan(near.short_ratio)
     assert fuel_near(levels, 100.0, 0.05, at_s=10.0).long_notional == 0.0
+    # A first map without positions precedes their booking: the opening is the next one.
+    late = replace(levels, long_notional=levels.long_notional[::-1], short_notional=levels.short_notional[::-1])
+    assert fuel_near(late, 100.0, 0.05).long_notional == pytest.approx(8.0)
 
 
 def test_forced_fills_join_an_episode_until_a_pause_longer_than_the_gap():
@@ -149,7 +152,8 @@ def test_forced_fills_join_an_episode_until_a_pause_longer_than_the_gap():
 def test_voluntary_fills_and_stops_are_no_forced_flow():
     assert episodes(fills_of([0.0], [100.0], cause=Cause.STOP)) == []
     assert episodes(fills_of([0.0], [100.0], cause=Cause.VOLUNTARY)) == []
-    assert len(episodes(fills_of([0.0], [100.0], cause=Cause.TAKEOVER))) == 1
+    (fund,) = episodes(fills_of([0.0], [100.0], cause=Cause.TAKEOVER))
+    assert (fund.accounts, fund.fund_fraction) == (0, 1.0)
 
 
 def test_bubbles_that_would_overlap_are_joined_without_losing_notional():
@@ -239,6 +243,10 @@ def test_scorecard_leaves_out_what_is_missing_and_names_what_does_not_exist():
 )
 def test_short_numbers(value: float, text: str):
     assert style.short_number(value) == text
+
+
+def test_a_count_of_one_is_singular():
+    assert [style.plural(count, "tick") for count in (1.0, 3.0, 2.5)] == ["1 tick", "3 ticks", "2.5 ticks"]
 
 
 def test_clocks_and_durations():

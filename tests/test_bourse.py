@@ -74,8 +74,7 @@ def theirs(stream: NDArray[Any]) -> tuple[list[Trade], dict[int, tuple[int, int,
         their_id[order_id] = book.place_order(bool(command["side"] == Side.BUY), lots, 0, price)
     our_id = {their: our for our, their in their_id.items()}
     trades = [
-        (our_id[aggressor], our_id[resting], price, lots)
-        for _, _, price, lots, aggressor, resting in book.get_trades()
+        (our_id[aggressor], our_id[resting], price, lots) for _, _, price, lots, aggressor, resting in book.get_trades()
     ]
     active = 1
     resting_orders = {

@@ -45,7 +45,7 @@ def test_the_long_stream_sees_everything() -> None:
     exchange = kernel.open(Exchange)
     events = np.concatenate([play(exchange, step, number) for number, step in enumerate(kernel.steps)])
     kinds = Counter(EventKind(kind) for kind in events["kind"].tolist())
-    for kind in list(EventKind)[: EventKind.MARGIN_CALL + 1] + [EventKind.INSURANCE]:
+    for kind in [*list(EventKind)[: EventKind.MARGIN_CALL + 1], EventKind.INSURANCE]:
         assert kinds[kind] >= 5, (kind.name, kinds)
     reasons = {Reject(reason) for reason in events["reason"].tolist()}
     missing = set(Reject) - reasons - {Reject.PRICE_OUT_OF_RANGE, Reject.BAD_QUANTITY}
@@ -72,7 +72,7 @@ def test_one_batch_gives_what_single_commands_give() -> None:
     assert_same_state(single, batch, "batch")
 
 
-# -- mutants: the comparison must be able to fail ------------------------------------------------------------------------
+# -- mutants: the comparison must be able to fail ----------------------------------------------------------------------
 
 
 class NewestFirstBook(NaiveBook):

@@ -47,7 +47,7 @@ def test_a_wrong_expectation_is_noticed() -> None:
     assert book.asks != [(price, lots + 1) for price, lots in vector.book.asks]
 
 
-# -- exchange-core: orders and books (its balances are spot and do not apply) -------------------------------------------
+# -- exchange-core: orders and books (its balances are spot and do not apply) ------------------------------------------
 
 KINDS = {"GTC": OrderKind.LIMIT, "IOC": OrderKind.IOC, "FOK": OrderKind.FOK}
 SIDES = {"BID": Side.BUY, "ASK": Side.SELL}
@@ -98,7 +98,9 @@ class Player:
 
     def moves(self, step: GherkinStep, client: str, price: str, number: str) -> None:
         exchange = self.exchanges[self.placed[int(number)][0]]
-        lots = next(int(o["quantity_lots"]) for o in exchange.orders_of(self.row(client)) if o["order_id"] == int(number))
+        lots = next(
+            int(o["quantity_lots"]) for o in exchange.orders_of(self.row(client)) if o["order_id"] == int(number)
+        )
         self.said = exchange.process(
             command(
                 OrderKind.MODIFY,

@@ -47,14 +47,19 @@ def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure"
     canvas.panel_label(flow, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
     canvas.time_axis((top, gap, flow), first_s, last_s)
 
-    deep, shallow = max_drawdown(forced_price).fraction, max_drawdown(twin["last"]).fraction
-    ratio = f"amplification {deep / shallow:.2f}" if shallow > 0 else "no fall without them"
+    falls = "  ".join(_falls(name, run[name], twin[name]) for name in ("last", "mark"))
     canvas.heading(
         figure,
         "What the forced orders added",
-        f"Largest fall {style.percent(deep)} with forced orders, {style.percent(shallow)} without: {ratio}.  "
-        f"Largest difference {np.nanmin(difference):.0f} bp.",
+        f"Largest fall with and without forced orders:  {falls}",
     )
+
+
+def _falls(name: str, with_forced: canvas.Floats, without: canvas.Floats) -> str:
+    """Both drawdowns of one price and their ratio, the amplification (docs/model.md)."""
+    deep, shallow = max_drawdown(with_forced).fraction, max_drawdown(without).fraction
+    ratio = f", amplification {deep / shallow:.2f}" if shallow > 0 else ""
+    return f"{name} price {style.percent(deep)} and {style.percent(shallow)}{ratio}."
 
 
 def same_question(first: RunFrames, second: RunFrames) -> bool:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.accounts import SYSTEM_ROWS
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.kernels import bitmap, helper, kernel
 from sim.kernels.book import (
     BOOK,
@@ -16,7 +16,7 @@ from sim.kernels.book import (
     release_open,
 )
 from sim.kernels.events import emit
-from sim.kernels.ledger import bracket_initial_ppm, muldiv
+from sim.kernels.ledger import bracket_initial_ppm, muldiv, solvent_limit
 from sim.kernels.state import ABOVE_LAST, ABOVE_MARK, BELOW_LAST, BELOW_MARK
 from sim.records import Cause, EventKind, Flag, OrderKind, Reject, Stage
 
@@ -132,6 +132,8 @@ def trade_or_rest(x, time_ns, order_id, account, side, kind, price, asked, flags
         reject(x, time_ns, account, order_id, side, price, asked, cause, _INSUFFICIENT_MARGIN)
         return
     limit = market_limit(x, side, price) if kind == _MARKET else price
+    if account == INSURANCE_ROW:
+        limit = solvent_limit(x, account, side, limit)
     state = x.state[0]
     if kind == _POST_ONLY:
         crosses = state["best_ask"] <= price if side == _BUY else state["best_bid"] >= price

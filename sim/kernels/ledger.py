@@ -218,6 +218,18 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
 
 
 @helper
+def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
+    """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero."""
+    a = x.accounts[row]
+    per_tick = a["position_lots"] * x.rules[0]["value"]
+    if side < 0 and per_tick > 0:
+        return max(limit, -((a["collateral"] - a["cost"]) // per_tick))
+    if side > 0 and per_tick < 0:
+        return min(limit, (a["cost"] - a["collateral"]) // per_tick)
+    return limit
+
+
+@helper
 def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
     """A flat account that owes money: the insurance fund pays what it can (eq. 9)."""
     a = x.accounts[row]

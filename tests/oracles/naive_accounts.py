@@ -7,7 +7,8 @@ from sim.accounts import SYSTEM_ROWS, AccountTable
 from sim.records import MarginMode
 
 COPIED = (
-    "position_lots", "cost", "collateral", "isolated_margin", "liquidation_ticks", "initial_margin_ppm", "stage", "mode",
+    "position_lots", "cost", "collateral", "isolated_margin", "liquidation_ticks",
+    "initial_margin_ppm", "stage", "mode",
 )  # fmt: skip
 
 

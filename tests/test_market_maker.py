@@ -1,0 +1,162 @@
+"""Facts about market makers: published numbers, skew, withdrawal, and quotes that never cross."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agents.market_maker import MarketMaker, avellaneda_stoikov_quotes, glft_offsets, glft_terms, withdrawal
+from agents.quote_ladders import strength
+from sim.records import OrderKind, Side
+from tests.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+
+VECTORS = Path(__file__).parent / "vectors" / "venue_vectors.json"
+
+
+def vectors(kind: str) -> list[dict[str, Any]]:
+    return [vector for vector in json.loads(VECTORS.read_text()) if vector["kind"] == kind]
+
+
+def quotes(commands: NDArray[Any], side: Side) -> NDArray[Any]:
+    return commands[(commands["kind"] == OrderKind.LIMIT) & (commands["side"] == side)]
+
+
+def first_quotes(booth: Booth, **view: Any) -> NDArray[Any]:
+    """All makers quote at their first decision."""
+    return booth.decide(**view)
+
+
+def all_requote(booth: Booth, steps: int = 80, **view: Any) -> NDArray[Any]:
+    return np.concatenate([booth.decide(**view) for _ in range(steps)])
+
+
+@pytest.mark.parametrize("vector", vectors("glft_quotes"), ids=lambda v: v["id"])
+def test_glft_offsets_are_those_of_the_vectors(vector: dict[str, Any]) -> None:
+    given, expected = vector["inputs"], vector["expected"]
+    model = (given["volatility"], given["arrival_rate"], given["order_decay"], given["risk_aversion"])
+    base, skew = glft_terms(*model)
+    bids, asks = glft_offsets(*model, np.array(given["inventories"]))
+    tolerance = vector["tolerance"]
+    assert base == pytest.approx(expected["base"], abs=tolerance)
+    assert skew == pytest.approx(expected["skew"], abs=tolerance)
+    assert bids == pytest.approx(expected["bid_offsets"], abs=tolerance)
+    assert asks == pytest.approx(expected["ask_offsets"], abs=tolerance)
+
+
+@pytest.mark.parametrize("vector", vectors("avellaneda_stoikov_quotes"), ids=lambda v: v["id"])
+def test_avellaneda_stoikov_quotes_are_those_of_the_vectors(vector: dict[str, Any]) -> None:
+    given, expected = vector["inputs"], vector["expected"]
+    reservation, spread = avellaneda_stoikov_quotes(
+        given["mid"],
+        given["inventory"],
+        given["risk_aversion"],
+        given["volatility"],
+        given["horizon"],
+        given["order_decay"],
+    )
+    assert reservation == pytest.approx(expected["reservation_price"], abs=vector["tolerance"])
+    assert spread == pytest.approx(expected["total_spread"], abs=vector["tolerance"])
+
+
+def test_vectors_were_found() -> None:
+    assert vectors("glft_quotes")
+    assert vectors("avellaneda_stoikov_quotes")
+
+
+def test_withdrawal_follows_the_measured_law() -> None:
+    assert withdrawal(0.0) == 1.0
+    assert withdrawal(20.0) == withdrawal(-20.0) == pytest.approx(np.exp(-1.28))
+    assert withdrawal(50.0, strength=0.0) == 1.0
+
+
+def test_quoted_depth_within_one_percent_is_as_configured() -> None:
+    commands = first_quotes(seat_of("market_maker"), bid=0, ask=0)
+    for side in (Side.BUY, Side.SELL):
+        own = quotes(commands, side)
+        near = own[np.abs(own["price_ticks"] / PRICE - 1) <= 0.01]
+        assert near["quantity_lots"].sum() * 100.0 == pytest.approx(1.05 * DEPTH_1PCT, rel=0.02)
+        assert len(np.unique(near["price_ticks"])) > 50
+
+
+def test_quotes_never_cross_the_best_opposite_price() -> None:
+    booth = seat_of("market_maker")
+    for index_ticks in (PRICE, PRICE + 300, PRICE - 300):
+        commands = all_requote(booth, index_ticks=float(index_ticks))
+        assert (quotes(commands, Side.BUY)["price_ticks"] < PRICE + 2).all()
+        assert (quotes(commands, Side.SELL)["price_ticks"] > PRICE - 2).all()
+
+
+def test_own_bids_stay_below_own_asks_in_an_empty_book() -> None:
+    commands = first_quotes(seat_of("market_maker", accounts=1), bid=0, ask=0)
+    assert quotes(commands, Side.BUY)["price_ticks"].max() < quotes(commands, Side.SELL)["price_ticks"].min()
+
+
+def test_a_long_maker_quotes_lower_and_bids_less() -> None:
+    flat, long = (seat_of("market_maker", accounts=1, depth_d1=0.13) for _ in range(2))
+    long.give(0, round(0.40 * DEPTH_1PCT / 100))
+    book = {"bid": 0, "ask": 0}
+    calm, skewed = first_quotes(flat, **book), first_quotes(long, **book)
+    for side in (Side.BUY, Side.SELL):
+        best = max if side == Side.BUY else min
+        assert best(quotes(skewed, side)["price_ticks"]) < best(quotes(calm, side)["price_ticks"])
+    assert quotes(skewed, Side.BUY)["quantity_lots"].sum() < 0.3 * quotes(calm, Side.BUY)["quantity_lots"].sum()
+    assert quotes(skewed, Side.SELL)["quantity_lots"].sum() == pytest.approx(
+        quotes(calm, Side.SELL)["quantity_lots"].sum(), rel=0.01
+    )
+
+
+def test_at_its_limit_a_maker_does_not_bid() -> None:
+    booth = seat_of("market_maker", accounts=1)
+    booth.give(0, round(0.44 * DEPTH_1PCT / 100) + 1)
+    commands = first_quotes(booth, bid=0, ask=0)
+    assert len(quotes(commands, Side.BUY)) == 0
+    assert len(quotes(commands, Side.SELL)) > 0
+
+
+def test_inventory_is_hedged_on_spot_fractions_and_all() -> None:
+    booth = seat_of("market_maker", accounts=1)
+    booth.give(0, 3)
+    all_requote(booth, steps=400)
+    assert booth.spot.lots.sum() == pytest.approx(-3.0, abs=0.05)
+
+
+def test_a_move_of_a_second_makes_the_timid_pull_first_and_never_to_nothing() -> None:
+    """A jump of 9 local standard deviations passes the thresholds of two makers of eight (7 and 8.75)."""
+    booth = seat_of("market_maker")
+    all_requote(booth, steps=50, bid=0, ask=0)
+    jump = PRICE * float(np.exp(9.0 * 0.6 / np.sqrt(365 * 86400)))
+    booth.decide(bid=0, ask=0, index_ticks=jump)
+    maker = booth.participant
+    assert isinstance(maker, MarketMaker)
+    now_ns = booth.step * STEP_NS
+    assert (maker.pulled_until_ns > now_ns).tolist() == [True, True] + [False] * 6
+
+
+def test_a_pulled_maker_keeps_a_residual_and_comes_back_with_its_half_life() -> None:
+    second = 1_000_000_000
+    assert strength(0, 10 * second, 0.4, 60 * second) == 0.4
+    assert strength(10 * second, 10 * second, 0.4, 60 * second) == pytest.approx(0.4)
+    assert strength(70 * second, 10 * second, 0.4, 60 * second) == pytest.approx(0.7)
+    assert strength(10_000 * second, 10 * second, 0.4, 60 * second) == pytest.approx(1.0)
+
+
+def test_size_shrinks_when_the_last_five_minutes_moved_far() -> None:
+    """A slow slide of 2 % in five minutes: 11 five-minute standard deviations, no single second of note."""
+    booth = seat_of("market_maker", accounts=1, requote_rate=10.0, depth_d1=0.13)
+    before = quotes(first_quotes(booth, bid=0, ask=0), Side.BUY)["quantity_lots"].sum()
+    last = np.empty(0)
+    for step in range(3000):
+        commands = booth.decide(bid=0, ask=0, index_ticks=PRICE * (1 - 0.02 * step / 3000))
+        last = quotes(commands, Side.BUY) if len(quotes(commands, Side.BUY)) else last
+    assert 0.3 < last["quantity_lots"].sum() / before < 0.7
+
+
+def test_a_one_sided_book_does_not_drag_fair_value_away() -> None:
+    booth = seat_of("market_maker", accounts=1)
+    all_requote(booth, steps=600, bid=PRICE - 3000, ask=0)
+    commands = all_requote(booth, steps=100, bid=0, ask=0)
+    asks = quotes(commands, Side.SELL)["price_ticks"]
+    assert abs(asks.min() / PRICE - 1) < 2e-4
