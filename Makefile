@@ -40,7 +40,7 @@ $(STAMP_DEV): pyproject.toml | $(PY)
 	@touch $@ $(STAMP_RUN)
 
 demo: $(STAMP_RUN)
-	@$(CLI) run scenarios/long_squeeze.yaml
+	@$(CLI) run scenarios/long_squeeze.yaml --reuse
 
 test: lint
 	$(PY) -m mypy

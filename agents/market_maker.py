@@ -73,7 +73,9 @@ class MarketMakerConfig(ParticipantConfig):
     requote_rate: float = Field(1.0, gt=0, description="Requotes per second of each maker")
     levels: int = Field(14, gt=1, le=1000)
     last_level_bps: float = Field(150.0, gt=0, description="Outermost level")
-    depth_d1: float = Field(1.05, gt=0, description="Quoted within 1 %, a side, all makers together")
+    depth_d1: float = Field(
+        0.88, gt=0, description="Quoted within 1 %, a side, all makers together; background adds the rest of D1"
+    )
     depth_exponent: float = Field(1.0, gt=0, description="kappa: depth within u of fair grows as u^kappa")
     risk_aversion: float = Field(0.08, gt=0, description="GLFT gamma, per bp and inventory unit")
     order_decay: float = Field(4.0, gt=0, description="GLFT k: how fast fills thin out, per bp")

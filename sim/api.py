@@ -41,10 +41,11 @@ class RunProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where a run lies, and its flat summary."""
+    """Where a run lies, and its flat summary.  `reused`: it was there already and nothing was simulated."""
 
     path: Path
     summary: Mapping[str, Scalar]
+    reused: bool = False
 
 
 class ReplayMismatch(RuntimeError):
@@ -84,7 +85,7 @@ def run(
     run_directory.sweep_leftovers(parent)
     if reuse and _holds(parent / name, digest, seed):
         LOG.info("reusing %s", parent / name)
-        return RunResult(parent / name, run_directory.read_summary(parent / name))
+        return RunResult(parent / name, run_directory.read_summary(parent / name), reused=True)
 
     started = time.perf_counter()
     data = simulate(loaded, seed, check_invariants, progress)

@@ -90,6 +90,8 @@ def run(
         with _progress_bar(loaded.name, shown=not quiet) as progress:
             result = api.run(loaded, seed, out, name, reuse, check_invariants, progress, figures=not no_figures)
         if not quiet:
+            if result.reused:
+                print("this run was there already; nothing was simulated (--reuse)", file=sys.stderr)
             _print_scorecard(result.path)
         print(result.path, flush=True)
 

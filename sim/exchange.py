@@ -1,5 +1,6 @@
 """One market's matching engine and ledger, seen from Python: batches in, events out."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -7,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, AccountTable, Rows
+from sim.kernels import JIT, ledger
 from sim.kernels import exchange as kernel
-from sim.kernels import ledger
 from sim.kernels.state import BRACKET, RULES, Market, grow_events, grow_orders, make_market
 from sim.records import Side
 
 Events = NDArray[Any]
+
+
+def _quiet() -> AbstractContextManager[Any]:
+    """Interpreted kernels wrap their 64-bit hashes on purpose; compiled ones do so in silence."""
+    return nullcontext() if JIT else np.errstate(over="ignore")
 
 
 @final
@@ -68,7 +74,7 @@ class Exchange:
         """Run a batch; returns its events in order (a copy)."""
         done = 0
         count = len(commands)
-        with np.errstate(over="ignore"):
+        with _quiet():
             while done < count:
                 self._make_room()
                 done = kernel.process(self._market, commands, done)
@@ -76,7 +82,7 @@ class Exchange:
 
     def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
         """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts."""
-        with np.errstate(over="ignore"):
+        with _quiet():
             self._make_room()
             kernel.apply_mark(self._market, mark_ticks, time_ns)
             while not ledger.call_crossed(self._market, time_ns):
@@ -85,7 +91,7 @@ class Exchange:
 
     def seed_positions(self, rows: Rows, signed_lots: Rows, entry_ticks: Rows) -> None:
         """Book positions without a trade: the state of the world when the clock starts."""
-        with np.errstate(over="ignore"):
+        with _quiet():
             ledger.seed_positions(self._market, rows, signed_lots, entry_ticks)
 
     def seed_position(self, row: int, signed_lots: int, entry_ticks: int) -> None:
@@ -94,7 +100,7 @@ class Exchange:
 
     def relink(self, rows: Rows) -> None:
         """Recompute liquidation prices of these accounts; those in stage OK enter the index."""
-        with np.errstate(over="ignore"):
+        with _quiet():
             ledger.relink_rows(self._market, np.ascontiguousarray(rows, np.int64))
 
     @property
@@ -118,6 +124,12 @@ class Exchange:
         """Mark price in force, 0 before the first."""
         return int(self._market.state["mark"][0])
 
+    @property
+    def touch_lots(self) -> tuple[int, int]:
+        """Resting lots at the best bid and at the best ask; 0 on an empty side."""
+        levels, bid, ask = self._market.levels, self.best_bid_ticks, self.best_ask_ticks
+        return (int(levels[bid]["lots"]) if bid else 0, int(levels[ask]["lots"]) if ask else 0)
+
     def level_lots(self, side: int, price_ticks: int) -> int:
         """Resting lots of `side` at one price."""
         is_bid = 0 < price_ticks <= self.best_bid_ticks
@@ -127,17 +139,17 @@ class Exchange:
 
     def depth_within(self, side: int, low_ticks: int, high_ticks: int) -> int:
         """Resting lots of `side` at prices in [low, high]."""
-        return int(kernel.depth(self._market, side, low_ticks, high_ticks))
+        return int(kernel.depth(self._market, int(side), low_ticks, high_ticks))
 
     def impact_ticks(self, side: int, notional_tick_lots: float) -> float:
         """Average price an aggressor on `side` pays for that notional (ticks times lots); 0 if the book is thinner."""
-        return float(kernel.impact_ticks(self._market, side, float(notional_tick_lots)))
+        return float(kernel.impact_ticks(self._market, int(side), float(notional_tick_lots)))
 
     def profile(self, edges_ticks: NDArray[np.int64]) -> tuple[Rows, Rows, Rows, Rows]:
         """Per price bin: bid lots, ask lots, long lots and short lots waiting at their liquidation price."""
         bins = len(edges_ticks) - 1
         bids, asks, longs, shorts = (np.zeros(bins, np.int64) for _ in range(4))
-        with np.errstate(over="ignore"):
+        with _quiet():
             kernel.profile(self._market, edges_ticks, bids, asks, longs, shorts)
         return bids, asks, longs, shorts
 

@@ -31,12 +31,10 @@ class VenueDesk:
         view.flags.writeable = False
         self._view = view
 
-    def begin_scan(self, now_ns: int, events: NDArray[Any]) -> None:
-        """Take note of the time and of the margin calls of this step; a fund below zero is deleveraged."""
+    def begin_scan(self, now_ns: int) -> None:
+        """Take note of the time and of new margin calls; a fund below zero is deleveraged."""
         self._now_ns = now_ns
-        if len(events):
-            for row in events["account"][events["kind"] == EventKind.MARGIN_CALL].tolist():
-                self._called[row] = None
+        self._called.update(dict.fromkeys(self._venue.take_calls()))
         self._venue.waterfall.set_mark(self._venue.exchange.mark_ticks)
         if self._table["position_lots"][INSURANCE_ROW] != 0:
             outcome = self._venue.waterfall.deleverage_fund(now_ns)

@@ -173,6 +173,11 @@ class OrderEntry:
         deposits, self._deposits = self._deposits, []
         return deposits
 
+    @property
+    def silent(self) -> bool:
+        """True while nothing has been said since the last drain."""
+        return not self._pending and not self._deposits
+
     def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
         """All commands since the last call, in the order they were said (used by the model).
 
@@ -217,7 +222,8 @@ class OrderEntry:
         return ids
 
     def _check_owned(self, rows: Rows) -> None:
-        if rows.min() < self._first or rows.max() > self._last:
+        low, high = (rows[0], rows[0]) if len(rows) == 1 else (rows.min(), rows.max())
+        if low < self._first or high > self._last:
             raise PermissionError("an order names an account that this participant does not own")
 
 

@@ -14,7 +14,7 @@ from sim.accounts import Rows
 from sim.distributions import sample
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import EVENT, Cause, MarginMode, Side, join
+from sim.records import EVENT, Cause, MarginMode, Side
 from sim.recorder import MarketRecorder
 from sim.run_directory import RunData
 from sim.scenario import Population, Scenario
@@ -160,32 +160,24 @@ class MarketModel(mesa.Model):
             room.venue.update_mark(self.now_ns)
 
     def monitor_margin(self) -> None:
-        """The liquidation engine reacts; its orders arrive like anyone's."""
+        """The liquidation engine scans on its own period; its orders arrive like anyone's."""
         for room in self.rooms:
-            desk = room.liquidation_desk
-            room.last_events = room.venue.take_events()
-            desk.begin_scan(self.now_ns, room.last_events)
-            if self.now_ns < 0:
+            rules = room.venue.config.liquidation
+            if self.now_ns < 0 or not rules.enabled or self.now_ns % rules.monitor_period:
                 continue
-            engine = room.engine
-            view = self._view(room)
-            engine.participant.decide(view, engine.orders)
-            latency = room.venue.config.liquidation.latency
+            desk, engine = room.liquidation_desk, room.engine
+            desk.begin_scan(self.now_ns)
+            engine.participant.decide(self._view(room), engine.orders)
             for entry in (engine.orders, desk.fund_orders):
-                commands = entry.drain(self.now_ns, latency)
-                desk.note_orders(commands)
-                room.venue.arrivals.add(commands)
-            later = room.venue.take_events()
-            if len(later):
-                room.last_events = join([room.last_events, later], EVENT)
+                if not entry.silent:
+                    commands = entry.drain(self.now_ns, rules.latency)
+                    desk.note_orders(commands)
+                    room.venue.arrivals.add(commands)
 
     def fund(self) -> None:
         """Funding is sampled, and paid at the end of its interval."""
         for room in self.rooms:
             room.venue.fund(self.now_ns)
-            later = room.venue.take_events()
-            if len(later):
-                room.last_events = join([room.last_events, later], EVENT)
 
     def record(self) -> None:
         """Series, maps and (if asked for) invariants."""
@@ -193,6 +185,7 @@ class MarketModel(mesa.Model):
         if self.now_ns == 0:
             self._begin()
         for room in self.rooms:
+            room.last_events = room.venue.take_events()
             room.recorder.observe(room.last_events)
             if self.now_ns % record.series_every == 0:
                 room.recorder.sample(self.now_ns)
@@ -322,14 +315,15 @@ class MarketModel(mesa.Model):
         venue = room.venue
         exchange = venue.exchange
         bid, ask = exchange.best_bid_ticks, exchange.best_ask_ticks
+        bid_lots, ask_lots = exchange.touch_lots
         return MarketView(
             step=self.step_index,
             now_ns=self.now_ns,
             step_ns=self.step_ns,
             best_bid_ticks=bid,
             best_ask_ticks=ask,
-            bid_lots=exchange.level_lots(Side.BUY, bid) if bid else 0,
-            ask_lots=exchange.level_lots(Side.SELL, ask) if ask else 0,
+            bid_lots=bid_lots,
+            ask_lots=ask_lots,
             mid_ticks=0.5 * (bid + ask) if bid and ask else math.nan,
             last_ticks=exchange.last_ticks,
             mark_ticks=exchange.mark_ticks,
@@ -360,9 +354,9 @@ class MarketModel(mesa.Model):
                 desk.participant.on_events(mine, seen, desk.orders)
         if self.step_index % desk.every_steps == 0:
             desk.participant.decide(seen, desk.orders)
-        commands = desk.orders.drain(self.now_ns)
-        if len(commands):
-            room.venue.arrivals.add(commands)
+        if desk.orders.silent:
+            return
+        room.venue.arrivals.add(desk.orders.drain(self.now_ns))
         for rows, money in desk.orders.drain_deposits():
             room.venue.deposit(rows, money, self.now_ns)
 

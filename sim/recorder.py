@@ -19,6 +19,8 @@ from sim.venue import Venue
 
 QUOTES = (EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.MODIFIED, EventKind.EXPIRED, EventKind.REJECTED)
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
+_IS_QUOTE = np.isin(np.arange(256), QUOTES)
+_IS_FORCED = np.isin(np.arange(256), FORCED)
 DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
 COUNTED = (
     "volume",
@@ -162,7 +164,7 @@ class MarketRecorder:
         if self._record.events == "all":
             self._kept.append(events)
         elif self._record.events == "trades":
-            self._kept.append(events[~np.isin(kind, QUOTES)])
+            self._kept.append(events[~_IS_QUOTE[kind]])
         fills = events[kind == EventKind.FILL]
         self.fills_seen += len(fills)
         notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
@@ -170,7 +172,7 @@ class MarketRecorder:
         counts["stop_volume"] = float(notional[fills["cause"] == Cause.STOP].sum())
         if now_ns > 0:
             self._note_fees(fills, notional)
-        forced = np.isin(fills["cause"], FORCED)
+        forced = _IS_FORCED[fills["cause"]]
         if forced.any():
             counts["forced_volume"] = float(notional[forced].sum())
             np.add.at(self._forced, fills["account"][forced], notional[forced])

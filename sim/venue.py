@@ -27,6 +27,7 @@ from sim.waterfall import Waterfall
 
 PPM = 1_000_000
 PPB = 1_000_000_000
+_MARGIN_CALL = int(EventKind.MARGIN_CALL)
 
 
 def contract_from(config: ContractConfig, name: str) -> ContractSpec:
@@ -100,6 +101,7 @@ class Venue:
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
         self._events: list[NDArray[Any]] = []
+        self._calls: list[int] = []
 
     @property
     def mid_ticks(self) -> float:
@@ -127,7 +129,15 @@ class Venue:
         )
         mark = round(self.mark_rule.update(inputs))
         mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
-        self.add_events(self.exchange.set_mark(mark, now_ns))
+        events = self.exchange.set_mark(mark, now_ns)
+        if len(events):
+            self._calls += events["account"][events["kind"] == _MARGIN_CALL].tolist()
+            self.add_events(events)
+
+    def take_calls(self) -> list[int]:
+        """Rows called since the last time, oldest first."""
+        calls, self._calls = self._calls, []
+        return calls
 
     def fund(self, now_ns: int) -> None:
         """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""

@@ -77,7 +77,7 @@ def test_quoted_depth_within_one_percent_is_as_configured() -> None:
     for side in (Side.BUY, Side.SELL):
         own = quotes(commands, side)
         near = own[np.abs(own["price_ticks"] / PRICE - 1) <= 0.01]
-        assert near["quantity_lots"].sum() * 100.0 == pytest.approx(1.05 * DEPTH_1PCT, rel=0.02)
+        assert near["quantity_lots"].sum() * 100.0 == pytest.approx(0.88 * DEPTH_1PCT, rel=0.02)
         assert len(np.unique(near["price_ticks"])) > 50
 
 
