@@ -335,6 +335,8 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
             bar.update(task, total=seen.steps_total, completed=seen.step, facts=facts)
 
         yield update
+        if not started:  # nothing was simulated
+            bar.update(task, visible=False)
 
 
 def _console(stderr: bool) -> "Console":

@@ -8,7 +8,7 @@ import pytest
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW
 from sim.records import Cause, EventKind, Flag, OrderKind, Reject, Side, Stage
-from tests.ladder import Ladder, account_fact, drawing, letter_of, row_of, told, traders
+from tests.ladder import Ladder, account_fact, command, drawing, letter_of, row_of, told, traders
 from tests.markets import IMPLEMENTATIONS, ladder
 from tests.twins import set_stage
 
@@ -667,6 +667,47 @@ def test_the_insurance_fund_pays_what_a_bankrupt_account_lacks_and_no_more_than_
         assert told(events) == ["A sells 10@140 to C", f"insurance pays {paid} to A"]
         assert account_fact(market.exchange, INSURANCE_ROW, "collateral") == fund - paid
         assert account_fact(market.exchange, row_of("A"), "collateral") == paid - 90
+
+
+def _fund_is_long(open_market: Open) -> Ladder:
+    """The insurance fund holds 10 lots bought at 150 and 200 of money: selling all below 130 would ruin it."""
+    table = traders()
+    table.rows["collateral"][INSURANCE_ROW] = 200
+    market = open_market(table)
+    market.exchange.seed_position(INSURANCE_ROW, 10, 150)
+    market.exchange.seed_position(row_of("C"), -10, 150)
+    market.place("""
+        B4 | 131 |
+        B9 | 129 |
+    """)
+    return market
+
+
+@pytest.mark.parametrize("kind", [OrderKind.MARKET, OrderKind.IOC])
+def test_the_fund_does_not_sell_itself_into_ruin(open_market: Open, kind: OrderKind) -> None:
+    market = _fund_is_long(open_market)
+    events = market.exchange.process(
+        command(kind, INSURANCE_ROW, order_id=99, side=-1, quantity_lots=10, price_ticks=120, cause=Cause.TAKEOVER)
+    )
+    assert events["kind"].tolist() == [EventKind.FILL, EventKind.EXPIRED]
+    assert (events["price_ticks"].tolist(), events["quantity_lots"].tolist()) == ([131, 120], [4, 6])
+
+
+def test_a_limit_order_of_the_fund_never_crosses(open_market: Open) -> None:
+    market = _fund_is_long(open_market)
+    market.exchange.process(
+        command(
+            OrderKind.LIMIT,
+            INSURANCE_ROW,
+            order_id=99,
+            side=-1,
+            quantity_lots=20,
+            price_ticks=120,
+            cause=Cause.TAKEOVER,
+        )
+    )
+    bid, ask = market.exchange.best_bid_ticks, market.exchange.best_ask_ticks
+    assert not (bid and ask) or bid < ask, (bid, ask)
 
 
 def test_a_batch_is_processed_in_the_given_order(open_market: Open) -> None:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.accounts import AccountTable
+from sim.accounts import INSURANCE_ROW, AccountTable
 from sim.records import EVENT, Cause, EventKind, OrderKind, Reject, Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount, accounts_from
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
-from tests.oracles.naive_margin import backing_equity, can_open, liquidation_price, muldiv
+from tests.oracles.naive_margin import backing_equity, can_open, liquidation_price, muldiv, price_of_ruin
 from tests.oracles.naive_settlement import change_position, cover_deficit, pay_maker_fee, pay_taker_fee
 
 PRICED = (OrderKind.LIMIT, OrderKind.POST_ONLY, OrderKind.IOC, OrderKind.FOK)
+RESTING = (OrderKind.LIMIT, OrderKind.POST_ONLY)
 CONDITIONAL = (OrderKind.STOP, OrderKind.TAKE_PROFIT)
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
 ORDER_VIEW = np.dtype(
@@ -248,13 +249,18 @@ class NaiveExchange:
         return band is not None and (price_ticks > band[1] if side == Side.BUY else price_ticks < band[0])
 
     def _limit_of(self, order: NaiveOrder) -> int | None:
-        """Worst price the order may trade at; None = any."""
-        if order.kind in PRICED:
-            return order.price_ticks
+        """Worst price the order may trade at; None = any.
+
+        The insurance fund does not ruin itself: what it sends to close its position stops at the price where closing
+        all of it leaves nothing.  An order that may rest is not bounded so (it would cross the book).
+        """
         limits = [order.price_ticks] if order.price_ticks else []
         band = self._band()
-        if band is not None:
+        if band is not None and order.kind not in PRICED:
             limits.append(band[1] if order.side == Side.BUY else band[0])
+        fund = self.accounts[INSURANCE_ROW]
+        if order.account == INSURANCE_ROW and order.kind not in RESTING and fund.position_lots * order.side < 0:
+            limits.append(price_of_ruin(self.rules, fund))
         if not limits:
             return None
         return min(limits) if order.side == Side.BUY else max(limits)
@@ -274,7 +280,7 @@ class NaiveExchange:
 
     def _fillable(self, order: NaiveOrder) -> int:
         lots = 0
-        for maker in self.book.marketable(order.side, order.price_ticks):
+        for maker in self.book.marketable(order.side, self._limit_of(order)):
             if maker.account != order.account:
                 lots += min(maker.quantity_lots, self._reducible(maker)) if maker.reduce_only else maker.quantity_lots
         return lots
@@ -339,7 +345,7 @@ class NaiveExchange:
         """What becomes of a remainder."""
         if order.quantity_lots == 0:
             return
-        if order.kind in (OrderKind.LIMIT, OrderKind.POST_ONLY):
+        if order.kind in RESTING:
             self.book.rest(order)
             if say_accepted:
                 self._say(EventKind.ACCEPTED, order)

@@ -1,5 +1,7 @@
 """Margin by the definition: requirements from brackets, liquidation price by trying every tick."""
 
+import math
+from fractions import Fraction
 from typing import Any
 
 from sim.records import Side
@@ -72,3 +74,11 @@ def can_open(
     notional = after * mark_ticks * rules.money_per_tick_lot
     ppm = max(account.initial_margin_ppm, rules.bracket_initial_ppm[bracket_of(rules, notional)])
     return total_equity(rules, account, mark_ticks) >= muldiv(notional, ppm)
+
+
+def price_of_ruin(rules: Any, account: NaiveAccount) -> int:
+    """The worst tick at which closing the whole position still leaves collateral at zero or more."""
+    per_tick = abs(account.position_lots) * rules.money_per_tick_lot
+    if account.position_lots > 0:
+        return math.ceil(Fraction(account.cost - account.collateral, per_tick))
+    return math.floor(Fraction(account.collateral - account.cost, per_tick))
