@@ -132,7 +132,7 @@ def trade_or_rest(x, time_ns, order_id, account, side, kind, price, asked, flags
         reject(x, time_ns, account, order_id, side, price, asked, cause, _INSUFFICIENT_MARGIN)
         return
     limit = market_limit(x, side, price) if kind == _MARKET else price
-    if account == INSURANCE_ROW:
+    if account == INSURANCE_ROW and kind not in (_LIMIT, _POST_ONLY):
         limit = solvent_limit(x, account, side, limit)
     state = x.state[0]
     if kind == _POST_ONLY:
