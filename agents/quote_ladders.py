@@ -50,7 +50,8 @@ def quote_ladders(  # type: ignore[no-untyped-def]
 
     `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
     residual size while pulled, half-life of the return (ns).
-    Prices round outwards.  A ladder that would come closer to the opposite best than its innermost offset (at least a
+    Every maker spaces its outer levels in its own way (80-125 % of the common ladder), so that eight makers do not build
+    the same walls.  Prices round outwards.  A ladder that would come closer to the opposite best than its innermost offset (at least a
     tick) is shifted away whole: a maker does not quote a narrower spread than it asks for, even against the stale quote
     of another.  Sizes round at random, so that means are kept; the side that would pass the inventory limit shrinks.
     """
@@ -80,6 +81,8 @@ def quote_ladders(  # type: ignore[no-untyped-def]
                 back_off = max(0, best_bid + gap - math.ceil(centre + inner))
             for level in range(levels):
                 distance = fair * 1e-4 * offsets_bps[level] * widen
+                if level > 0:
+                    distance *= 0.8 + 0.45 * unit(key, 0, (1 << 40) + maker * 1024 + level)
                 ticks = math.floor(centre - distance) if sign > 0 else math.ceil(centre + distance)
                 ticks -= sign * back_off
                 address = (1 << 32) + (maker * 2 + half) * 1024 + level

@@ -203,7 +203,7 @@ class RecordConfig(Block):
     series_every: Duration = Field(1 * SECOND, gt=0)
     map_every: Duration = Field(10 * SECOND, gt=0, description="Depth and liquidation maps")
     map_range: Fraction = Field(0.15, gt=0, lt=1, description="Maps reach this far around the start price")
-    map_bins: int = Field(240, gt=10)
+    map_bins: int = Field(600, gt=10)
 
 
 class MarketConfig(Block):

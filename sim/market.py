@@ -106,9 +106,7 @@ class OrderEntry:
         """Limit order; `kind` may be LIMIT, POST_ONLY, IOC or FOK."""
         return self._send(rows, kind, side, price_ticks, lots, flags=flags)
 
-    def market(
-        self, rows: Rows, side: Sides, lots: Lots, *, bound_ticks: Ticks = 0, flags: Flag = Flag.NONE
-    ) -> Rows:
+    def market(self, rows: Rows, side: Sides, lots: Lots, *, bound_ticks: Ticks = 0, flags: Flag = Flag.NONE) -> Rows:
         """Market order; `bound_ticks` is its worst price (0: only the venue's price band)."""
         return self._send(rows, OrderKind.MARKET, side, bound_ticks, lots, flags=flags)
 

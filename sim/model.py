@@ -14,8 +14,8 @@ from sim.accounts import Rows
 from sim.distributions import sample
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import EVENT, Cause, MarginMode, Side
 from sim.recorder import MarketRecorder
+from sim.records import EVENT, Cause, MarginMode, Side
 from sim.run_directory import RunData
 from sim.scenario import Population, Scenario
 from sim.seeding import Seed, measure_fuel, seed_market
@@ -74,7 +74,9 @@ class Desk:
 class MarketRoom:
     """One market with everybody in it."""
 
-    def __init__(self, venue: Venue, recorder: MarketRecorder, desks: list[Desk], engine: Desk, desk: VenueDesk) -> None:
+    def __init__(
+        self, venue: Venue, recorder: MarketRecorder, desks: list[Desk], engine: Desk, desk: VenueDesk
+    ) -> None:
         self.venue = venue
         self.recorder = recorder
         self.desks = desks

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.config import RecordConfig
 from sim.margin import backing_equity
-from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join, packed
+from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
 from sim.seeding import Fuel
 from sim.venue import Venue
 

@@ -127,4 +127,3 @@ def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
     venue.exchange.seed_positions(rows, lots, entry)
     hedged = np.concatenate([np.full(len(seed.rows), seed.positions.hedged_on_spot) for seed in others])
     venue.spot.seed(rows[hedged], -lots[hedged].astype(np.float64))
-

@@ -95,7 +95,9 @@ def test_with_leverage_one_nobody_is_liquidated() -> None:
 
 
 def test_a_sliced_liquidation_sells_in_more_orders_than_a_full_one() -> None:
-    sliced = simulate("liquidation.procedure=sliced", "liquidation.slice_min_notional=0", "liquidation.slice_cooldown=1s")
+    sliced = simulate(
+        "liquidation.procedure=sliced", "liquidation.slice_min_notional=0", "liquidation.slice_cooldown=1s"
+    )
     assert sliced.summary["liquidations"] > 0
     events = sliced.events["main"]
     forced = events[(events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)]

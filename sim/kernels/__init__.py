@@ -16,6 +16,9 @@ from numba import config as numba_config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PLAIN = os.environ.get("MARGINQUAKE_PLAIN_NJIT") == "1"
+"""Only public numba options: the fallback, which the tests run too."""
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +39,7 @@ def cache_directory() -> Path:
     """Where compiled kernels live between runs: one folder per version of the kernel sources."""
     base = os.environ.get("MARGINQUAKE_CACHE") or os.path.join(os.path.expanduser("~"), ".cache", "marginquake")
     suffix = "-checked" if numba_config.BOUNDSCHECK else ""
+    suffix += "-plain" if PLAIN else ""
     return Path(base) / f"kernels-{source_digest()}{suffix}"
 
 
@@ -49,14 +53,14 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 def _supports_private_options() -> bool:
     try:
         numba.njit(_nrt=False, forceinline=True)(lambda x: x)
-    except Exception:  # noqa: BLE001 - any refusal means: fall back to the public options
+    except Exception:
         return False
     return True
 
 
-if os.environ.get("MARGINQUAKE_PLAIN_NJIT") != "1" and _supports_private_options():
+if not PLAIN and _supports_private_options():
     _OPTIONS |= {"_nrt": False}
-    _HELPER: dict[str, Any] = {} if os.environ.get("NOINL") else {"forceinline": True}
+    _HELPER: dict[str, Any] = {"forceinline": True}
 else:
     _HELPER = {}
 

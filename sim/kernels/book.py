@@ -6,7 +6,7 @@ slot.  All functions work on the `Market` bundle of sim/kernels/state.py.
 
 import numpy as np
 
-from sim.kernels import bitmap, helper
+from sim.kernels import bitmap, helper, kernel
 from sim.kernels.events import emit
 from sim.kernels.ledger import settle_side
 from sim.records import EventKind, Flag, Reject
@@ -229,7 +229,7 @@ def reducible(x, account, side):  # type: ignore[no-untyped-def]
     return position if position > 0 else np.int64(0)
 
 
-@helper
+@kernel
 def fillable(x, account, side, limit, wanted):  # type: ignore[no-untyped-def]
     """Lots available to an aggressor within its limit, not counting its own orders; stops counting at `wanted`."""
     state = x.state[0]
@@ -256,7 +256,7 @@ def fillable(x, account, side, limit, wanted):  # type: ignore[no-untyped-def]
     return total
 
 
-@helper
+@kernel
 def match(x, time_ns, order_id, account, side, price_said, limit, lots, cause):  # type: ignore[no-untyped-def]
     """Trade against the other side, oldest order of the best level first.  Returns what is left (0 after a
     self-trade that expires the aggressor).  `limit`: worst price; `price_said`: what the order itself says."""

@@ -200,7 +200,7 @@ def place(x, c):  # type: ignore[no-untyped-def]
     emit(x, _ACCEPTED, time_ns, account, order_id, side, price, lots, cause, _ZERO)
 
 
-@helper
+@kernel
 def modify(x, c):  # type: ignore[no-untyped-def]
     """New price and remaining quantity; only a reduction at the same price keeps the place in the queue."""
     time_ns = c["arrival_ns"]

@@ -229,7 +229,7 @@ def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
     return limit
 
 
-@helper
+@kernel
 def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
     """A flat account that owes money: the insurance fund pays what it can (eq. 9)."""
     a = x.accounts[row]
