@@ -40,11 +40,13 @@ $(STAMP_DEV): pyproject.toml | $(PY)
 	@touch $@ $(STAMP_RUN)
 
 demo: $(STAMP_RUN)
-	@$(CLI) run scenarios/long_squeeze.yaml --reuse
+	@$(CLI) run scenarios/long_squeeze.yaml
 
 test: lint
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
+	@echo "Compiling kernels once, before the tests run side by side ..."
+	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null
 	$(PY) -m pytest -n $(PYTEST_WORKERS) --quiet
 
 lint: $(STAMP_DEV)

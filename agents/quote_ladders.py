@@ -50,10 +50,11 @@ def quote_ladders(  # type: ignore[no-untyped-def]
 
     `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
     residual size while pulled, half-life of the return (ns).
-    Every maker spaces its outer levels in its own way (80-125 % of the common ladder), so that eight makers do not build
-    the same walls.  Prices round outwards.  A ladder that would come closer to the opposite best than its innermost offset (at least a
-    tick) is shifted away whole: a maker does not quote a narrower spread than it asks for, even against the stale quote
-    of another.  Sizes round at random, so that means are kept; the side that would pass the inventory limit shrinks.
+    Every maker spaces its outer levels in its own way (80-125 % of the common ladder), so that eight makers do not
+    build the same walls.  Prices round outwards.  A ladder that would come closer to the opposite best than its
+    innermost offset (at least a tick) is shifted away whole: a maker does not quote a narrower spread than it asks
+    for, even against the stale quote of another.  Sizes round at random, so that means are kept; the side that would
+    pass the inventory limit shrinks.
     """
     fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
     levels = offsets_bps.shape[0]

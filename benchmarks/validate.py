@@ -62,7 +62,8 @@ def calm_table(runs: dict[Job, Summary], seeds: Sequence[int]) -> tuple[str, boo
     ]
     for seed, s in zip(seeds, rows, strict=True):
         lines.append(
-            f"| {seed} | {100 * s['accounts_called_fraction']:.2f} | {s['margin_calls']} | {s['median_spread_ticks']:.0f} "
+            f"| {seed} | {100 * s['accounts_called_fraction']:.2f} | {s['margin_calls']} "
+            f"| {s['median_spread_ticks']:.0f} "
             f"| {s['median_basis_bps']:.2f} | {100 * s['annualised_volatility']:.0f} "
             f"| {100 * s['max_drawdown_fraction']:.2f} |"
         )
@@ -96,7 +97,8 @@ def squeeze_table(runs: dict[Job, Summary], seeds: Sequence[int]) -> tuple[str, 
         met = on["margin_calls"] >= 100 and forced >= 5.0 and fall > twin
         qualified += met
         lines.append(
-            f"| {seed} | {on['margin_calls']:,} | {forced:.1f} | {fall:.2f} | {twin:.2f} | {value:.2f} | {fall / twin:.2f} "
+            f"| {seed} | {on['margin_calls']:,} | {forced:.1f} | {fall:.2f} | {twin:.2f} | {value:.2f} "
+            f"| {fall / twin:.2f} "
             f"| {on['bad_debt'] / 1e3:,.0f}k | {on['insurance_fund_start'] / 1e6:.2f}M to "
             f"{on['insurance_fund_end'] / 1e6:.2f}M | {on['adl_notional'] / 1e6:.2f}M |"
         )
@@ -125,8 +127,8 @@ def leverage_one_table(runs: dict[Job, Summary], seeds: Sequence[int]) -> tuple[
     good = liquidations == 0
     text = (
         "## long_squeeze with leverage 1\n\n"
-        f"`--set {LEVERAGE_ONE[0]} --set {LEVERAGE_ONE[1]}`: without leverage there is no fuel to state, so sizes are not "
-        f"solved for it. Over {len(seeds)} seeds: {calls} margin calls, {liquidations} liquidations "
+        f"`--set {LEVERAGE_ONE[0]} --set {LEVERAGE_ONE[1]}`: without leverage there is no fuel to state, so sizes are "
+        f"not solved for it. Over {len(seeds)} seeds: {calls} margin calls, {liquidations} liquidations "
         f"(asked: none): {verdict(good)}. Fall {fall} %.\n"
     )
     return text, good
@@ -177,8 +179,8 @@ def study(seeds: Sequence[int], crash_seeds: Sequence[int], workers: int) -> tup
     lambdas = runs[Job("long_squeeze.yaml", (), seeds[0])]
     head = (
         "# Validation\n\n"
-        "Written by `make validate`; do not edit. Falls are of the last price, sampled each second, from its running peak; "
-        "intervals are median [least, largest] over seeds.\n\n"
+        "Written by `make validate`; do not edit. Falls are of the last price, sampled each second, from its running "
+        "peak; intervals are median [least, largest] over seeds.\n\n"
         f"{len(jobs)} runs, seeds {seeds[0]}-{seeds[-1]}, {time.perf_counter() - started:.0f} s on {workers} workers. "
         f"long_squeeze starts with fuel ratio {lambdas['fuel_ratio_within_5pct']:.2f} within 5 % "
         f"({lambdas['fuel_ratio_within_1pct']:.2f} within 1 %), D1 {lambdas['depth_1pct'] / 1e6:.1f}M, index feedback "

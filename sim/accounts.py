@@ -118,9 +118,11 @@ class AccountView:
     @property
     def isolated(self) -> NDArray[np.bool_]:
         """True where margin is isolated."""
-        return self._block["mode"] == MarginMode.ISOLATED
+        isolated: NDArray[np.bool_] = self._block["mode"] == MarginMode.ISOLATED
+        return isolated
 
     def equity(self, mark_ticks: float) -> NDArray[np.float64]:
         """Collateral plus unrealised profit at `mark_ticks`, money."""
         value = self._block["position_lots"] * (mark_ticks * self._value)
-        return self._block["collateral"] + value - self._block["cost"]
+        equity: NDArray[np.float64] = self._block["collateral"] + value - self._block["cost"]
+        return equity

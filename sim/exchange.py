@@ -164,13 +164,11 @@ class Exchange:
 
     def book_levels(self, side: int, count: int) -> list[tuple[int, int, int]]:
         """Best `count` levels of a side as (price, lots, number of orders)."""
-        levels: list[tuple[int, int, int]] = []
         prices = np.flatnonzero(self._market.levels["head"])
         best_bid = self.best_bid_ticks
         chosen = prices[prices <= best_bid][::-1] if side == Side.BUY else prices[prices > best_bid]
-        for price in chosen[:count].tolist():
-            levels.append((price, int(self._market.levels["lots"][price]), len(self.queue(side, price))))
-        return levels
+        lots = self._market.levels["lots"]
+        return [(price, int(lots[price]), len(self.queue(side, price))) for price in chosen[:count].tolist()]
 
     def queue(self, side: int, price_ticks: int) -> list[tuple[int, int, int]]:
         """Orders at one price in priority order, as (order id, account, lots)."""
@@ -200,7 +198,8 @@ class Exchange:
         assert rows["position_lots"].sum() == 0, "every long lot has a short lot"
         bid, ask = self.best_bid_ticks, self.best_ask_ticks
         assert not (bid and ask) or bid < ask, f"the book is crossed: {bid} >= {ask}"
-        assert (rows["open_buy_lots"] >= 0).all() and (rows["open_sell_lots"] >= 0).all(), "open lots below zero"
+        for column in ("open_buy_lots", "open_sell_lots"):
+            assert (rows[column] >= 0).all(), f"{column} below zero"
         assert rows["collateral"][INSURANCE_ROW] >= 0 or rows["position_lots"][INSURANCE_ROW] != 0, (
             "an insurance fund without a position owes nothing"
         )

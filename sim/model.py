@@ -239,7 +239,7 @@ class MarketModel(mesa.Model):
         scenario = self.setup
         config = scenario.markets[number]
         members = [p for p in scenario.populations.values() if p.market == config.name]
-        capacity = sum(int(p.config.accounts) for p in members)  # type: ignore[attr-defined]
+        capacity = sum(int(p.config.accounts) for p in members)
         folder = scenario.path.parent
         venue = Venue(config, self._streams, scenario.step, capacity, folder)
         venue.index.advance(self.now_ns, scenario.step)

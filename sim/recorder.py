@@ -209,7 +209,8 @@ class MarketRecorder:
     def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
         value = self._venue.contract.money_per_tick_lot
         money = rows["collateral"] + rows["position_lots"] * (mark * value) - rows["cost"]
-        return money * float(self._venue.contract.money_unit)
+        equity: NDArray[np.float64] = money * float(self._venue.contract.money_unit)
+        return equity
 
     def events(self) -> NDArray[Any]:
         """All kept events, in order."""

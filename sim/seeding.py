@@ -62,7 +62,7 @@ def measure_fuel(venue: Venue) -> Fuel:
 
 
 def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
-    """Book all seeds; scale the scalable ones so that the fuel ratio is met.  Returns the factor used (1 = as given)."""
+    """Book all seeds, scaling the scalable ones so that the fuel ratio is met.  Returns the factor (1 = as given)."""
     takers = [seed for seed in seeds if not seed.positions.takes_other_side]
     factor = 1.0
     deposits = {id(seed): venue.accounts.rows["collateral"][seed.rows].copy() for seed in takers}

@@ -81,7 +81,8 @@ def test_the_digest_is_the_same_elsewhere(environment: dict[str, str]) -> None:
 
 def test_without_liquidation_positions_stay_open_and_nothing_else_changes_before_the_first_call(tiny: RunData) -> None:
     off = simulate("liquidation.enabled=false")
-    assert off.summary["liquidations"] == 0 and off.summary["forced_notional"] == 0
+    assert off.summary["liquidations"] == 0
+    assert off.summary["forced_notional"] == 0
     on_events, off_events = tiny.events["main"], off.events["main"]
     first_call = on_events["time_ns"][on_events["kind"] == EventKind.MARGIN_CALL].min()
     before_on = on_events[on_events["time_ns"] < first_call]
