@@ -142,8 +142,11 @@ class MarketMaker(Participant):
         self._terms[6:] = config.pull_residual, config.return_half_life
         self._out = tuple(np.zeros(makers * 2 * config.levels, np.int64) for _ in range(4))
         self._ladder_for = -1.0
-        self._offsets = np.empty(0)
-        self._level_lots = np.empty(0)
+        # Every maker spaces its outer levels in its own way, so that eight makers do not build the same walls.
+        own = self.stream.child("spacing").uniform(0, makers * config.levels).reshape(makers, config.levels)
+        self._spacing = np.where(np.arange(config.levels) > 0, 0.8 + 0.45 * own, 1.0)
+        self._offsets = np.empty((makers, config.levels))
+        self._level_lots = np.empty((makers, config.levels))
         self._skew_bps = 0.0
 
     # ---- deciding -------------------------------------------------------------------------------------------------
@@ -204,9 +207,11 @@ class MarketMaker(Participant):
         base, skew = glft_terms(local_bps, config.arrival_rate, config.order_decay, config.risk_aversion)
         inner = min(base + 0.5 * skew, 0.5 * config.last_level_bps)
         self._skew_bps = skew
-        self._offsets = np.geomspace(inner, config.last_level_bps, config.levels)
-        steps = np.diff(self._offsets**config.depth_exponent, prepend=0.0)
-        self._level_lots = steps / (steps[self._offsets <= 100.0].sum() or steps.sum()) * self._side_lots
+        common = np.geomspace(inner, config.last_level_bps, config.levels)
+        self._offsets = np.sort(common * self._spacing, axis=1)
+        steps = np.diff(self._offsets**config.depth_exponent, axis=1, prepend=0.0)
+        within = np.where(self._offsets <= 100.0, steps, 0.0).sum(axis=1, keepdims=True)
+        self._level_lots = steps / np.where(within > 0.0, within, steps.sum(axis=1, keepdims=True)) * self._side_lots
 
     def _requote(self, awake: Ints, fair: float, market: MarketView, orders: OrderEntry) -> None:
         """Cancel everything of these makers and quote afresh around their fair value, never crossing the book."""

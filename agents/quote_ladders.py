@@ -50,44 +50,42 @@ def quote_ladders(  # type: ignore[no-untyped-def]
 
     `terms`: fair (ticks), shift of fair per inventory limit (bp), noise (bp), widening, size, inventory limit (lots),
     residual size while pulled, half-life of the return (ns).
-    Every maker spaces its outer levels in its own way (80-125 % of the common ladder), so that eight makers do not
-    build the same walls.  Prices round outwards.  A ladder that would come closer to the opposite best than its
-    innermost offset (at least a tick) is shifted away whole: a maker does not quote a narrower spread than it asks
-    for, even against the stale quote of another.  Sizes round at random, so that means are kept; the side that would
-    pass the inventory limit shrinks.
+    `offsets_bps`, `level_lots`: by maker and level; innermost offsets are equal.
+    Prices round outwards.  A ladder that would come closer to the opposite best than its innermost offset (at least a
+    tick) is shifted away whole: a maker does not quote a narrower spread than it asks for, even against the stale
+    quote of another.  Sizes round at random, so that means are kept; the side that would pass the inventory limit
+    shrinks.
     """
     fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
-    levels = offsets_bps.shape[0]
-    total = 0.0
-    for level in range(levels):
-        total += level_lots[level]
-    gap = max(1, int(fair * 1e-4 * offsets_bps[0] * widen))
+    levels = offsets_bps.shape[1]
+    gap = max(1, int(fair * 1e-4 * offsets_bps[0, 0] * widen))
     count = 0
     for i in range(awake.shape[0]):
         maker = awake[i]
         inventory = position[maker] / limit
         shift = noise_bps * normal(key, step, maker) - skew_bps * inventory
         centre = fair * (1.0 + 1e-4 * shift)
+        total = 0.0
+        for level in range(levels):
+            total += level_lots[maker, level]
         quoted = size * strength(now_ns, pulled_until_ns[maker], terms[6], terms[7])
         side_lots = max(total * quoted, 1e-9)
         for half in range(2):
             sign = 1 - 2 * half
             room = max(0.0, 1.0 - sign * inventory) * limit / side_lots
             share = quoted * min(1.0, room)
-            inner = fair * 1e-4 * offsets_bps[0] * widen
+            inner = fair * 1e-4 * offsets_bps[0, 0] * widen
             back_off = 0
             if sign > 0 and best_ask > 0:
                 back_off = max(0, math.floor(centre - inner) - (best_ask - gap))
             elif sign < 0 and best_bid > 0:
                 back_off = max(0, best_bid + gap - math.ceil(centre + inner))
             for level in range(levels):
-                distance = fair * 1e-4 * offsets_bps[level] * widen
-                if level > 0:
-                    distance *= 0.8 + 0.45 * unit(key, 0, (1 << 40) + maker * 1024 + level)
+                distance = fair * 1e-4 * offsets_bps[maker, level] * widen
                 ticks = math.floor(centre - distance) if sign > 0 else math.ceil(centre + distance)
                 ticks -= sign * back_off
                 address = (1 << 32) + (maker * 2 + half) * 1024 + level
-                quantity = math.floor(level_lots[level] * share + unit(key, step, address))
+                quantity = math.floor(level_lots[maker, level] * share + unit(key, step, address))
                 if quantity > 0 and 0 < ticks < top:
                     out_maker[count] = maker
                     side[count] = sign
