@@ -178,16 +178,23 @@ def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> 
 def plot(
     run: RunArgument,
     figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure; default all.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Its twin without forced orders: draw what they added.")
+    ] = None,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """Draw the figures of a run again; prints their paths."""
+    """Draw the figures of a run again, or (--against) the run over its twin; prints their paths."""
     with _errors(verbose):
-        from analysis.plots import plot_run
+        from analysis.plots import plot_run, plot_twin
         from sim.run_directory import find_run
 
-        for path in plot_run(find_run(run, out), figure):
-            print(path)
+        path = find_run(run, out)
+        if against is not None:
+            print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
+            return
+        for drawn in plot_run(path, figure):
+            print(drawn)
 
 
 @app.command()

@@ -168,6 +168,9 @@ def test_show_plot_report_and_list_find_a_run_by_name(copied: Path) -> None:
     drawn = marginquake("plot", copied.name)
     assert drawn.exit_code == 0, drawn.output
     assert all(Path(line).exists() for line in drawn.stdout.splitlines())
+    over_itself = marginquake("plot", copied.name, "--against", copied.name)
+    assert over_itself.exit_code == 0, over_itself.output
+    assert Path(over_itself.stdout.strip()).name == "twin.png"
     listed = marginquake("list", "runs")
     assert listed.stdout.startswith(f"runs/{copied.name}")
 

@@ -88,7 +88,7 @@ def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
 
 @helper
 def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
-    """True where the worst position this order can lead to is larger than equity allows (eq. 6)."""
+    """True where the worst position this order can lead to is larger than equity allows (eq. 23)."""
     a = x.accounts[account]
     mark = x.state[0]["mark"]
     own_ppm = np.int64(a["initial_margin_ppm"])

@@ -1,4 +1,4 @@
-"""Positions, money and liquidation prices: what a fill does to an account (docs/model.md, eq. 2-9).
+"""Positions, money and liquidation prices: what a fill does to an account (docs/model.md, eq. 2-8 and 20-24).
 
 Integers throughout; every product is split so that it stays below 2**63.
 """
@@ -183,7 +183,7 @@ def relink(x, row):  # type: ignore[no-untyped-def]
 
 @helper
 def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
-    """Book signed lots at a price: cost, realised profit, isolated margin (eq. 2-4)."""
+    """Book signed lots at a price: cost, realised profit, isolated margin (eq. 20, 22)."""
     a = x.accounts[row]
     value = x.rules[0]["value"]
     position = a["position_lots"]
@@ -219,7 +219,7 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
 
 @helper
 def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
-    """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero."""
+    """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero (eq. 19a)."""
     a = x.accounts[row]
     per_tick = a["position_lots"] * x.rules[0]["value"]
     if side < 0 and per_tick > 0:
@@ -231,7 +231,7 @@ def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
 
 @kernel
 def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
-    """A flat account that owes money: the insurance fund pays what it can (eq. 9)."""
+    """A flat account that owes money: the insurance fund pays what it can (eq. 24)."""
     a = x.accounts[row]
     deficit = -a["collateral"]
     if a["mode"] == _ISOLATED:
