@@ -1,0 +1,83 @@
+"""What the shipped scenarios promise, in reduced form: fewer seeds, shorter runs.  In full: `make validate`."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+
+from agents import AGENT_TYPES
+from benchmarks.validate import LEVERAGE_ONE, OFF, Job, Summary, simulate
+from sim.scenario import load_scenario
+
+SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("*.yaml"))
+SEEDS = (1, 2, 3)
+UNTIL_THE_FALL = "duration=5min"
+
+pytestmark = pytest.mark.model
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_shipped_scenario_loads_and_begins_with_its_question(path: Path) -> None:
+    scenario = load_scenario(path, AGENT_TYPES)
+    assert scenario.question.endswith("?")
+    first_line = path.read_text().splitlines()[0]
+    assert first_line.lower() == f"# question: {scenario.question}".lower()
+
+
+@pytest.fixture(scope="module")
+def squeezes() -> dict[tuple[int, bool], Summary]:
+    """long_squeeze until the end of the outside fall, with and without forced orders."""
+    return {
+        (seed, on): simulate(Job("long_squeeze.yaml", (UNTIL_THE_FALL, *(() if on else (OFF,))), seed))
+        for seed in SEEDS
+        for on in (True, False)
+    }
+
+
+@pytest.mark.slow
+def test_long_squeeze_calls_many_sells_much_and_falls_deeper_than_its_twin(
+    squeezes: dict[tuple[int, bool], Summary],
+) -> None:
+    for seed in SEEDS:
+        on, off = squeezes[seed, True], squeezes[seed, False]
+        assert on["margin_calls"] >= 100
+        assert on["forced_fill_fraction_of_open_interest"] >= 0.05
+        assert on["max_drawdown_fraction"] > off["max_drawdown_fraction"]
+        assert off["forced_notional"] == 0
+
+
+@pytest.mark.slow
+def test_the_outside_falls_at_most_half_as_far_as_the_squeezed_market(
+    squeezes: dict[tuple[int, bool], Summary],
+) -> None:
+    falls = [squeezes[seed, True]["max_drawdown_fraction"] for seed in SEEDS]
+    outside = [squeezes[seed, True]["fundamental_drawdown_fraction"] for seed in SEEDS]
+    assert statistics.median(outside) <= 0.5 * statistics.median(falls)
+
+
+@pytest.mark.slow
+def test_the_stated_fuel_ratio_is_met_and_cascades_differ_by_seed(squeezes: dict[tuple[int, bool], Summary]) -> None:
+    for seed in SEEDS:
+        assert squeezes[seed, True]["fuel_ratio_within_5pct"] == pytest.approx(1.75, rel=0.02)
+    assert len({squeezes[seed, True]["margin_calls"] for seed in SEEDS}) > 1
+
+
+@pytest.mark.slow
+def test_long_squeeze_with_leverage_one_liquidates_nobody() -> None:
+    summary = simulate(Job("long_squeeze.yaml", (UNTIL_THE_FALL, *LEVERAGE_ONE), 1))
+    assert summary["liquidations"] == 0
+
+
+@pytest.mark.slow
+def test_calm_market_is_calm() -> None:
+    summary = simulate(Job("calm_market.yaml", ("duration=5min",), 1))
+    assert summary["accounts_called_fraction"] < 0.01
+    assert 1 <= summary["median_spread_ticks"] <= 5
+    assert summary["median_basis_bps"] < 5
+    assert summary["max_drawdown_fraction"] < 0.02
+
+
+@pytest.mark.slow
+def test_the_crash_starts_with_the_depth_of_its_data() -> None:
+    summary = simulate(Job("crash_2024_08_05.yaml", ("duration=10s",), 1))
+    assert summary["depth_1pct"] == pytest.approx(111e6, rel=0.15)
