@@ -29,8 +29,8 @@ SECOND = 1_000_000_000
 class ArbitrageurConfig(ParticipantConfig):
     """Sizes ending in `_d1` are units of the market's D1, all accounts together."""
 
-    deposit: Trait[Amount] = Field(1e10, description="Collateral of each account, quote units")
-    latency: Trait[Duration] = Field(10_000_000, description="Decision to arrival at the venue")
+    deposit: Trait[Amount] = Field(1e10, ge=0, description="Collateral of each account, quote units")
+    latency: Trait[Duration] = Field(10_000_000, ge=0, description="Decision to arrival at the venue")
     wake_rate: float = Field(5.0, gt=0, description="Looks per second of each account")
     threshold: Fraction = Field(0.0004, ge=0, description="Basis left alone")
     rate_d1: float = Field(0.0053, gt=0, description="Traded per second and bp of basis beyond the threshold")

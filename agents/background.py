@@ -56,7 +56,7 @@ class BackgroundConfig(ParticipantConfig):
     """Rates are per second; sizes ending in `_d1` are units of the market's D1."""
 
     accounts: int = Field(2, gt=0)
-    deposit: Trait[Amount] = Field(2e10, description="Collateral of each account; backs all its resting orders")
+    deposit: Trait[Amount] = Field(2e10, ge=0, description="Collateral of each account; backs all its resting orders")
     limit_rate: float = Field(3.0, ge=0, description="Limit orders near the touch, per second")
     limit_mean_d1: float = Field(5e-4, gt=0, description="Mean size")
     limit_least_bps: float = Field(0.15, ge=0, description="Smallest offset from mid")

@@ -1,6 +1,7 @@
 """The participant: one Mesa agent that owns a block of accounts in one market."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import mesa
@@ -20,10 +21,10 @@ class ParticipantConfig(Block):
     type: str
     market: str | None = Field(None, description="Market traded; default the first")
     accounts: int = Field(1, gt=0, description="Rows in the account table")
-    deposit: Trait[Amount] = Field(1e9, description="Collateral of each account, quote units")
-    leverage: Trait[float] = Field(1.0, description="Chosen leverage; sets initial margin")
+    deposit: Trait[Amount] = Field(1e9, ge=0, description="Collateral of each account, quote units")
+    leverage: Trait[float] = Field(1.0, gt=0, description="Chosen leverage; sets initial margin")
     margin_mode: str = Field("cross", pattern="^(cross|isolated)$")
-    latency: Trait[Duration] = Field(50_000_000, description="Decision to arrival at the venue")
+    latency: Trait[Duration] = Field(50_000_000, ge=0, description="Decision to arrival at the venue")
     data_latency: Duration = Field(0, ge=0, description="Age of what it sees, a multiple of the step")
     decision_interval: Duration = Field(0, ge=0, description="Decides every so often; 0 = every step")
 
@@ -33,6 +34,12 @@ class Participant(mesa.Agent, ABC):
 
     config_type: ClassVar[type[ParticipantConfig]]
     example: ClassVar[dict[str, Any]] = {}
+    configured_by: ClassVar[str | None] = None
+    """The block of the market that configures it instead of a population; None = it is named as a population."""
+    procedures: ClassVar[Mapping[str, Any]] = {}
+    """Names that `liquidation.procedure` may have; only the liquidation engine has any."""
+    takes_other_side: ClassVar[bool] = False
+    """Its `seed_positions` take the other side of everyone else's: with it in a market, others may seed positions."""
 
     def __init__(self, model: mesa.Model, config: ParticipantConfig, seat: Seat) -> None:
         super().__init__(model)
@@ -49,6 +56,15 @@ class Participant(mesa.Agent, ABC):
     @abstractmethod
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Look at the market and say orders.  Called every `decision_interval`."""
+
+    @classmethod
+    def needs_other_side(cls, config: Any) -> bool:
+        """True if a population with this config seeds positions that another must take the other side of.
+
+        The scenario is then refused while it is read if nobody in the market does.  Override it together with
+        `seed_positions`, unless what that seeds adds up to 0.
+        """
+        return False
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
         """Positions this population already holds when the clock starts (t = 0); None = flat."""

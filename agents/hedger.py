@@ -22,7 +22,7 @@ class HedgerConfig(ParticipantConfig):
     """Unlevered; their collateral must carry the other side of every seeded position."""
 
     accounts: int = Field(20, gt=0)
-    deposit: Trait[Amount] = Field(1e9, description="Collateral of each account, quote units")
+    deposit: Trait[Amount] = Field(1e9, ge=0, description="Collateral of each account, quote units")
     unwind_time: Duration = Field(0, ge=0, description="Freed spot is sold over this time scale; 0 = at once")
 
 
@@ -32,6 +32,7 @@ class Hedger(Participant):
 
     config_type = HedgerConfig
     example: ClassVar[dict[str, Any]] = {"type": "hedger"}
+    takes_other_side: ClassVar[bool] = True
     config: HedgerConfig
 
     def __init__(self, model: mesa.Model, config: HedgerConfig, seat: Seat) -> None:

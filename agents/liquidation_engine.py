@@ -6,7 +6,7 @@ or compliant, else the rest is taken over at bankruptcy price (fund, then ADL). 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, final
 
@@ -71,6 +71,8 @@ class LiquidationEngine(Participant):
 
     config_type = LiquidationEngineConfig
     example: ClassVar[dict[str, Any]] = {"type": "liquidation_engine"}
+    configured_by: ClassVar[str | None] = "liquidation"
+    procedures: ClassVar[Mapping[str, Any]] = PROCEDURES
     config: LiquidationEngineConfig
 
     def __init__(

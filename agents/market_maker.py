@@ -68,8 +68,8 @@ class MarketMakerConfig(ParticipantConfig):
     """Offsets are basis points of fair value; sizes ending in `_d1` are units of the market's D1."""
 
     accounts: int = Field(8, gt=0, description="Makers; each requotes on its own")
-    deposit: Trait[Amount] = Field(1e10, description="Collateral of each account, quote units")
-    latency: Trait[Duration] = Field(10_000_000, description="Decision to arrival at the venue")
+    deposit: Trait[Amount] = Field(1e10, ge=0, description="Collateral of each account, quote units")
+    latency: Trait[Duration] = Field(10_000_000, ge=0, description="Decision to arrival at the venue")
     requote_rate: float = Field(1.0, gt=0, description="Requotes per second of each maker")
     levels: int = Field(14, gt=1, le=1000)
     last_level_bps: float = Field(150.0, gt=0, description="Outermost level")

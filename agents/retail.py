@@ -40,10 +40,10 @@ class RetailConfig(ParticipantConfig):
     """Hazards are per account; `leverage` and `deposit` are drawn once for each account."""
 
     accounts: int = Field(2000, gt=0)
-    deposit: Trait[Amount] = Field(DEPOSITS, description="Collateral of each account, quote units")
-    leverage: Trait[float] = Field(DETENTS, description="Chosen leverage; the venue's maximum caps it")
+    deposit: Trait[Amount] = Field(DEPOSITS, ge=0, description="Collateral of each account, quote units")
+    leverage: Trait[float] = Field(DETENTS, gt=0, description="Chosen leverage; the venue's maximum caps it")
     margin_mode: str = Field("isolated", pattern="^(cross|isolated)$")
-    latency: Trait[Duration] = Field(100_000_000, description="Decision to arrival at the venue")
+    latency: Trait[Duration] = Field(100_000_000, ge=0, description="Decision to arrival at the venue")
     long_share: Fraction = Field(0.8, ge=0, le=1, description="Share of entries that buy")
     entry_time: Duration = Field(7200 * SECOND, gt=0, description="Mean wait of a flat account before it enters")
     exit_time: Duration = Field(14400 * SECOND, gt=0, description="Mean time in a position")
@@ -124,13 +124,11 @@ class Retail(Participant):
         self._stop_id = np.zeros(count, np.int64)
         self._quiet_until_ns = np.zeros(count, np.int64)
         self._topped_up = np.zeros(count, np.bool_)
-        self._warned_from = np.zeros(count)
         entry, exit_ = 1e9 / config.entry_time, 1e9 / config.exit_time
         self._hazard = max(entry, exit_)
         self._entry_chance, self._exit_chance = entry / self._hazard, exit_ / self._hazard
         self._next_watch_ns = 0
         self._place_seeded_stops = False
-        self._largest_lots: Floats | None = None
 
     # ---- trading --------------------------------------------------------------------------------------------------
 
@@ -256,6 +254,11 @@ class Retail(Participant):
 
     # ---- the start ------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def needs_other_side(cls, config: RetailConfig) -> bool:
+        """Unless everybody starts flat."""
+        return config.initial_open_fraction > 0
+
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
         """Positions of `initial_open_fraction` of the accounts, none within `minimum_distance` of liquidation.
 
@@ -280,7 +283,9 @@ class Retail(Participant):
         offset[(lots == 0) | ~np.isfinite(offset)] = 0.0
         entry = np.rint(price * (1.0 + side * offset)).astype(np.int64)
         self._place_seeded_stops = True
-        return SeedPositions(side * lots, entry, scalable=self.config.scalable)
+        return SeedPositions(
+            side * lots, entry, scalable=self.config.scalable, minimum_distance=self.config.minimum_distance
+        )
 
     def _worst_offset(self, lots: Ints, price: float, side: Ints) -> Floats:
         """The largest entry offset at which liquidation is still `minimum_distance` away.

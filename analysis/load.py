@@ -158,13 +158,6 @@ class MarketFrames:
             account=rows["account"].astype(np.int64),
         )
 
-    @cached_property
-    def deposits(self) -> tuple[Ints, Floats]:
-        """Rows and amounts (quote) of collateral put in after the warm-up."""
-        rows = self._of_kind(EventKind.DEPOSIT)
-        late = rows["time_s"] > 0
-        return rows["account"][late].astype(np.int64), rows["money"][late] * self.contract.to_amount(1)
-
     def _of_kind(self, kind: EventKind) -> Columns:
         chosen = self.events["kind"] == kind
         return {name: column[chosen] for name, column in self.events.items()}

@@ -48,7 +48,8 @@ income, rounding residues.  Conservation is then a sum over one table."""
 class AccountTable:
     """All accounts of one market.
 
-    `rows` is the structured array that kernels write; `latency_ns[i]` the order latency of account i.
+    `rows` is the structured array that kernels write; `latency_ns[i]` the order latency of account i,
+    `tie_key[i]` what addresses its draw when commands arrive at once.
     """
 
     def __init__(self, capacity: int, money_per_tick_lot: int) -> None:
@@ -56,17 +57,20 @@ class AccountTable:
         self.rows["initial_margin_ppm"] = 1_000_000
         self.rows["owner"] = -1
         self.latency_ns = np.zeros(capacity, np.int64)
+        self.tie_key = np.arange(capacity)
         self.money_per_tick_lot = money_per_tick_lot
         self.count = SYSTEM_ROWS
 
-    def claim(self, owner: int, count: int) -> Rows:
-        """Give `count` fresh rows to participant number `owner`."""
+    def claim(self, owner: int, count: int, tie_key: int = 0) -> Rows:
+        """Give `count` fresh rows to participant number `owner`; `tie_key` is its own, whoever else is there."""
         first = self.count
         if first + count > len(self.rows):
             raise ValueError(f"account table is full: {len(self.rows)} rows, {count} more asked")
         self.count = first + count
         rows = np.arange(first, first + count)
         self.rows["owner"][rows] = owner
+        with np.errstate(over="ignore"):
+            self.tie_key[rows] = np.int64(tie_key) ^ (np.arange(count) * np.int64(1_000_003))
         return rows
 
     def view(self, rows: Rows) -> "AccountView":

@@ -13,11 +13,15 @@ from sim.streams import Stream
 class Arrivals:
     """A queue of commands ordered by arrival; ties by a seeded draw per account and instant, then as said.
 
+    `tie_key[account]` addresses the draw: it belongs to a population and a place in it, so that another population
+    shifts nobody's ties.
+
     One account's commands that arrive together keep the order in which it said them.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, tie_key: NDArray[np.int64]) -> None:
         self._stream = stream
+        self._tie_key = tie_key
         self._waiting: list[NDArray[Any]] = []
 
     def add(self, commands: NDArray[Any]) -> None:
@@ -40,5 +44,5 @@ class Arrivals:
             arrival = arrival[early]
         if len(batch) < 2:
             return batch
-        ties = self._stream.uniform_at(until_ns, batch["account"].astype(np.int64))
+        ties = self._stream.uniform_at(until_ns, self._tie_key[batch["account"]])
         return batch[np.lexsort((ties, arrival))]

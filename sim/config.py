@@ -216,7 +216,7 @@ class MarketConfig(Block):
     liquidation: LiquidationConfig = LiquidationConfig()
     depth_1pct: Amount = Field(12e6, gt=0, description="D1: the length scale of sizes ending in _d1, quote units")
     fuel_ratio: float | None = Field(
-        None, ge=0, description="Lambda: forced notional per 1 % within 5 %, over measured D1; sizes are solved for it"
+        None, gt=0, description="Lambda: forced notional per 1 % within 5 %, over measured D1; sizes are solved for it"
     )
 
 

@@ -11,7 +11,7 @@ from sim.accounts import INSURANCE_ROW, AccountTable, Rows
 from sim.kernels import JIT, ledger
 from sim.kernels import exchange as kernel
 from sim.kernels.state import BRACKET, RULES, Market, grow_events, grow_orders, make_market
-from sim.records import Side
+from sim.records import Flag, Side
 
 Events = NDArray[Any]
 
@@ -198,8 +198,17 @@ class Exchange:
         assert rows["position_lots"].sum() == 0, "every long lot has a short lot"
         bid, ask = self.best_bid_ticks, self.best_ask_ticks
         assert not (bid and ask) or bid < ask, f"the book is crossed: {bid} >= {ask}"
-        for column in ("open_buy_lots", "open_sell_lots"):
-            assert (rows[column] >= 0).all(), f"{column} below zero"
+        live = self._market.orders[self._market.ids["slot"][self._market.ids["order_id"] != 0]]
+        resting = live[live["queue"] < 0]
+        counted = resting[(resting["flags"] & Flag.REDUCE_ONLY) == 0]
+        for side, column in ((Side.BUY, "open_buy_lots"), (Side.SELL, "open_sell_lots")):
+            of_side = counted[counted["side"] == side]
+            lots = np.zeros(len(rows), np.int64)
+            np.add.at(lots, of_side["account"], of_side["quantity_lots"])
+            assert (lots == rows[column]).all(), f"{column} is the sum of an account's resting orders"
+        levels = np.zeros(len(self._market.levels), np.int64)
+        np.add.at(levels, resting["price_ticks"], resting["quantity_lots"])
+        assert (levels == self._market.levels["lots"]).all(), "a level holds what its orders hold"
         assert rows["collateral"][INSURANCE_ROW] >= 0 or rows["position_lots"][INSURANCE_ROW] != 0, (
             "an insurance fund without a position owes nothing"
         )

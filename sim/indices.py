@@ -4,13 +4,11 @@ Prices are ticks (floats), time is ns from the end of the warm-up (negative befo
 time, so that a twin run sees the same path.  Equation numbers are those of docs/model.md.
 """
 
-import csv
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim.config import SECOND, FeedbackConfig, GbmConfig, IndexConfig, ReplayConfig, ShockConfig
 from sim.contract import ContractSpec
+from sim.price_path import load_price_path
 from sim.streams import Stream
 
 YEAR_SECONDS = 365 * 86_400
@@ -143,41 +142,6 @@ class _StepNormals:
             self._values = self._stream.normal(block, 256).tolist()
             self._block = block
         return self._values[place]
-
-
-@final
-@dataclass(frozen=True)
-class PricePath:
-    """A recorded path: times in ns from its start (0 first, rising) and prices in quote units."""
-
-    times_ns: tuple[int, ...]
-    prices: tuple[float, ...]
-
-
-def load_price_path(config: ReplayConfig, folder: Path) -> PricePath:
-    """Read a replay's CSV: times ISO 8601 (UTC unless they say otherwise) or seconds; from `config.start` on.
-
-    A start between two points is interpolated in log price.
-    """
-    file = folder / config.file
-    times: list[int] = []
-    prices: list[float] = []
-    with file.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        for column in (config.time_column, config.price_column):
-            if column not in (reader.fieldnames or []):
-                raise ValueError(f"{file}:1: no column {column!r}; the file has {reader.fieldnames}")
-        for row in reader:
-            where = f"{file}:{reader.line_num}"
-            times.append(_time_ns(row[config.time_column], where))
-            prices.append(_price(row[config.price_column], where))
-            if len(times) > 1 and times[-1] <= times[-2]:
-                raise ValueError(f"{where}: times must rise; {row[config.time_column]!r} does not")
-    if config.start is not None:
-        times, prices = _from(_time_ns(config.start, "index.fundamental.start"), times, prices)
-    if len(times) < 2:
-        raise ValueError(f"{file}: a replay needs at least two points from {config.start or 'the first'} on")
-    return PricePath(tuple(t - times[0] for t in times), tuple(prices))
 
 
 @final
@@ -332,39 +296,3 @@ class Index:
 
     def _refresh(self) -> None:
         self.index_ticks = self.fundamental_ticks * math.exp(self.displacement)
-
-
-def _time_ns(text: str, where: str) -> int:
-    try:
-        return round(float(text) * SECOND)
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ValueError(f"{where}: time {text!r} is neither seconds nor ISO 8601") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
-
-
-def _price(text: str, where: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        raise ValueError(f"{where}: price {text!r} is not a number") from None
-    if not (price > 0.0 and math.isfinite(price)):
-        raise ValueError(f"{where}: price {text!r} must be positive")
-    return price
-
-
-def _from(start_ns: int, times: list[int], prices: list[float]) -> tuple[list[int], list[float]]:
-    first = bisect_right(times, start_ns)
-    if first == 0 or first == len(times):
-        raise ValueError("index.fundamental.start: outside the recorded times")
-    before = first - 1
-    share = (start_ns - times[before]) / (times[first] - times[before])
-    log = math.log(prices[before]) + share * math.log(prices[first] / prices[before])
-    price = prices[before] if share == 0.0 else math.exp(log)
-    return [start_ns, *times[first:]], [price, *prices[first:]]

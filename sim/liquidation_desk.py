@@ -32,14 +32,33 @@ class VenueDesk:
         self._view = view
 
     def begin_scan(self, now_ns: int) -> None:
-        """Take note of the time and of new margin calls; a fund below zero is deleveraged."""
+        """Take note of the time and of new margin calls."""
         self._now_ns = now_ns
         self._called.update(dict.fromkeys(self._venue.take_calls()))
         self._venue.waterfall.set_mark(self._venue.exchange.mark_ticks)
+
+    def deleverage_fund(self) -> None:
+        """A fund below zero gives up what it holds, at its own bankruptcy price."""
         if self._table["position_lots"][INSURANCE_ROW] != 0:
-            outcome = self._venue.waterfall.deleverage_fund(now_ns)
+            outcome = self._venue.waterfall.deleverage_fund(self._now_ns)
             self._venue.add_events(outcome.events)
             self._venue.exchange.relink(outcome.rows)
+
+    def release_recovered(self) -> None:
+        """Without an engine: called accounts that are compliant again, or flat, are ordinary accounts again."""
+        rows = self.called()
+        if len(rows):
+            recovered = (self.margin_excess(rows) > 0) | (self._table["position_lots"][rows] == 0)
+            self.release(rows[recovered])
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where the stages of accounts and the desk's lists disagree."""
+        stage = self._table["stage"]
+        known = set(self._called) | set(self._venue.waiting_calls)
+        assert set(np.flatnonzero(stage == Stage.CALLED).tolist()) == known, "a called account is on the desk's list"
+        assert set(np.flatnonzero(stage >= Stage.LIQUIDATING).tolist()) == set(self._liquidating), (
+            "an account in liquidation is on the desk's list"
+        )
 
     def note_orders(self, commands: NDArray[Any]) -> None:
         """Remember when each account's last forced order arrives: until then it is under way."""

@@ -263,6 +263,7 @@ class SeedPositions:
     """Positions to book at t = 0: signed lots and entry prices by row.
 
     `scalable`: sizes may be multiplied by a common factor to meet the scenario's fuel ratio.
+    `minimum_distance`: whoever would be nearer to liquidation (a fraction of the mark) starts flat.
     `takes_other_side`: this population receives minus the sum of all others' seeded lots, spread over its rows.
     `hedged_on_spot`: the model also books minus the seeded lots on spot, at the index and without moving it.
     """
@@ -270,6 +271,7 @@ class SeedPositions:
     signed_lots: NDArray[np.int64]
     entry_ticks: NDArray[np.int64]
     scalable: bool = False
+    minimum_distance: float = 0.0
     takes_other_side: bool = False
     hedged_on_spot: bool = False
 

@@ -133,17 +133,12 @@ class MarketModel(mesa.Model):
 
     def step(self) -> None:
         """One step of the clock."""
-        self.advance_index()
         self.trade()
+        self.advance_index()
         self.mark()
         self.monitor_margin()
         self.fund()
         self.record()
-
-    def advance_index(self) -> None:
-        """The outside moves: fundamental and index."""
-        for room in self.rooms:
-            room.venue.index.advance(self.now_ns, self.step_ns)
 
     def trade(self) -> None:
         """Everybody decides on one view; commands are processed by arrival until the end of the step."""
@@ -156,6 +151,11 @@ class MarketModel(mesa.Model):
         for room in self.rooms:
             room.venue.trade(self.now_ns)
 
+    def advance_index(self) -> None:
+        """The outside moves to the end of the step: fundamental and index."""
+        for room in self.rooms:
+            room.venue.index.advance(self.now_ns, self.step_ns)
+
     def mark(self) -> None:
         """New mark prices: stops that watch them, margin calls."""
         for room in self.rooms:
@@ -165,10 +165,14 @@ class MarketModel(mesa.Model):
         """The liquidation engine scans on its own period; its orders arrive like anyone's."""
         for room in self.rooms:
             rules = room.venue.config.liquidation
-            if self.now_ns < 0 or not rules.enabled or self.now_ns % rules.monitor_period:
+            if self.now_ns < 0 or self.now_ns % rules.monitor_period:
                 continue
             desk, engine = room.liquidation_desk, room.engine
             desk.begin_scan(self.now_ns)
+            if not rules.enabled:
+                desk.release_recovered()
+                continue
+            desk.deleverage_fund()
             engine.participant.decide(self._view(room), engine.orders)
             for entry in (engine.orders, desk.fund_orders):
                 if not entry.silent:
@@ -197,6 +201,7 @@ class MarketModel(mesa.Model):
                 self._sample_depth(room)
             if self._check:
                 room.venue.check_invariants()
+                room.liquidation_desk.check_invariants()
 
     def finish(self) -> RunData:
         """Everything the run leaves behind."""
@@ -213,8 +218,8 @@ class MarketModel(mesa.Model):
         maps: dict[str, Any] = {"markets": np.array([room.venue.name for room in self.rooms])}
         names = {number: agent.name for number, agent in enumerate(self._seated)}
         for i, room in enumerate(self.rooms):
-            if self._check:
-                room.venue.check_invariants()
+            if self.now_ns % self.setup.record.series_every:
+                room.recorder.sample(self.now_ns)
             digest.update(room.recorder.digest())
             prefix = "" if i == 0 else f"{room.venue.name}."
             summary |= {prefix + key: value for key, value in room.recorder.summary().items()}
@@ -257,8 +262,8 @@ class MarketModel(mesa.Model):
     def _seat(self, venue: Venue, population: Population) -> Desk:
         config: Any = population.config
         owner = len(self._seated)
-        rows = venue.accounts.claim(owner, config.accounts)
         stream = self._streams[f"{venue.name}/{population.name}"]
+        rows = venue.accounts.claim(owner, config.accounts, int(stream.key >> np.uint64(1)))
         self._open_accounts(venue, rows, config, stream)
         seat = self._seat_for(venue, population.name, rows, stream)
         participant = population.participant_class(self, config, seat)
@@ -374,7 +379,8 @@ class MarketModel(mesa.Model):
             venue = room.venue
             if venue.exchange.mark_ticks == 0:
                 venue.add_events(venue.exchange.set_mark(venue.initial_ticks, 0))
-            depth = float(np.mean(room.depth_samples)) if room.depth_samples else venue.config.depth_1pct
+            depth = float(np.mean(room.depth_samples)) if room.depth_samples else 0.0
+            depth = depth or venue.config.depth_1pct
             room.recorder.depth_1pct = depth
             view = self._view(room)
             seeds: list[Seed] = []

@@ -59,6 +59,7 @@ class MarketRecorder:
         self._forced = np.zeros(count)
         self._adl = np.zeros(count)
         self._fees = np.zeros(count)
+        self._deposits = np.zeros(count)
         self._called = np.zeros(count, bool)
         self._liquidated = np.zeros(count, bool)
         self._start: dict[str, NDArray[Any]] = {}
@@ -70,6 +71,7 @@ class MarketRecorder:
         self.depth_1pct = venue.config.depth_1pct
         self.events_seen = 0
         self.fills_seen = 0
+        self._events_live = 0
         self.calls_seen = 0
 
     @property
@@ -101,6 +103,7 @@ class MarketRecorder:
             "collateral": rows["collateral"].copy(),
             "equity": self._equity(rows, mark),
             "liquidation": rows["liquidation_ticks"].copy(),
+            "spot": venue.spot.profit(np.arange(len(rows))),
         }
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
@@ -134,7 +137,7 @@ class MarketRecorder:
             row[f"bid_depth_{label}"] = exchange.depth_within(Side.BUY, low, high) * per_lot
             row[f"ask_depth_{label}"] = exchange.depth_within(Side.SELL, low, high) * per_lot
         row["open_interest"] = self.open_interest
-        row["funding_rate"] = venue.funding_rate
+        row["funding_rate"] = venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0
         row["insurance_fund"] = self.fund_equity
         row |= counts
         fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
@@ -166,7 +169,9 @@ class MarketRecorder:
         elif self._record.events == "trades":
             self._kept.append(events[~_IS_QUOTE[kind]])
         fills = events[kind == EventKind.FILL]
-        self.fills_seen += len(fills)
+        if now_ns > 0:
+            self.fills_seen += len(fills)
+            self._events_live += len(events)
         notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
         counts["volume"] = float(notional.sum())
         counts["stop_volume"] = float(notional[fills["cause"] == Cause.STOP].sum())
@@ -196,6 +201,8 @@ class MarketRecorder:
         self.calls_seen += len(calls)
         counts["margin_calls"] = float(len(calls))
         counts["liquidations"] = float(len(started))
+        deposits = events[kind == EventKind.DEPOSIT]
+        np.add.at(self._deposits, deposits["account"], deposits["money"] * float(self._venue.contract.money_unit))
         insurance = events[kind == EventKind.INSURANCE]
         self._insurance_paid += self._venue.contract.to_amount(int(insurance["money"].sum()))
         for name, wanted in (("adl_notional", EventKind.ADL), ("takeover_notional", EventKind.TAKEOVER)):
@@ -255,7 +262,8 @@ class MarketRecorder:
             "fees_paid": self._fees,
             "liquidation_price_start": np.where(start_price > 0, start_price, np.nan),
             "liquidation_price_end": np.where(end_price > 0, end_price, np.nan),
-            "spot_pnl": venue.spot.profit(np.arange(len(rows))),
+            "deposits_added": self._deposits,
+            "spot_pnl": venue.spot.profit(np.arange(len(rows))) - self._start["spot"],
         }
 
     def summary(self) -> dict[str, int | float | str | bool]:
@@ -272,7 +280,7 @@ class MarketRecorder:
         mid = series["mid"][live]
         basis = (series["mid"] / series["index"] - 1.0)[live] * 1e4
         return {
-            "events": self.events_seen,
+            "events": self._events_live,
             "fills": self.fills_seen,
             "volume": self._totals["volume"],
             "margin_calls": int(self._totals["margin_calls"]),

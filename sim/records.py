@@ -87,6 +87,7 @@ class Reject(IntEnum):
     IN_LIQUIDATION = 11
     NOT_OWNER = 12
     TRIGGER_CROSSED = 13
+    POSITION_LIMIT = 14
 
 
 class Stage(IntEnum):

@@ -15,11 +15,15 @@ from sim import yaml_source
 from sim.config import NAME, MarketConfig, RecordConfig, ScenarioHead
 from sim.imports import import_class, search_in
 from sim.problems import Problem, ScenarioError, closest, shown_path
+from sim.replay_checks import check_replay
+from sim.rule_names import configured_by, population_types, rule_names
 from sim.scenario_checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
     check_head,
     check_market,
+    check_names,
+    check_other_side,
     check_periods,
     check_population,
 )
@@ -163,6 +167,7 @@ class _Loader:
         self.registry = registry
         self.problems = problems
         self.user_folders: list[Path] = []
+        self.every_population_was_read = True
 
     def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
         self._unknown_fields()
@@ -175,9 +180,15 @@ class _Loader:
         for config, tree in markets.values():
             if config is not None:
                 self.problems += check_market(config, tree)
+                # classes of the user are imported by now: their modules may have registered rules
+                self.problems += check_names(config, tree, rule_names(self.registry))
+                self.problems += check_replay(config, tree, head, self.root)
         for _, traits, tree in populations.values():
             if market_names:
                 self.problems += check_population(traits, tree, market_names)
+        if market_names and self.every_population_was_read:
+            classes = {name: (kind, traits) for name, (kind, traits, _) in populations.items()}
+            self.problems += check_other_side(self.root, classes, market_names, self.registry)
         if head is not None:
             step_node = self.top.get("step")
             step_place = step_node.place if step_node is not None else None
@@ -268,6 +279,8 @@ class _Loader:
             config = self._read(participant_class.config_type, node, {})
             if config is not None:
                 found[name] = participant_class, config, node
+        entries = named.value.values() if isinstance(named.value, dict) else ()
+        self.every_population_was_read = len(found) == sum(not entry.deletes for entry in entries)
         return found
 
     def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
@@ -289,7 +302,7 @@ class _Loader:
 
     def _participant_class(self, node: Node) -> type[Any] | None:
         kind = node.child("type")
-        known = sorted(self.registry)
+        known = sorted(population_types(self.registry))
         if kind is None or (kind.value is None and kind.deletes):
             path = (*node.path, "type")
             message = f"missing; one of {', '.join(known)}, or module.path:Class"
@@ -299,7 +312,7 @@ class _Loader:
             self._add(kind, f"must be one of {', '.join(known)}, or module.path:Class")
             return None
         if kind.value in self.registry:
-            return self.registry[kind.value]
+            return self._if_a_population(kind, self.registry[kind.value])
         if ":" not in kind.value:
             near = closest(kind.value, known)
             message = f"unknown type; one of {', '.join(known)}, or module.path:Class"
@@ -317,7 +330,14 @@ class _Loader:
         if not {"type", "market"} <= config_type.model_fields.keys():
             self._add(kind, "its config_type is not a ParticipantConfig: it lacks 'type' or 'market'")
             return None
-        return found
+        return self._if_a_population(kind, found)
+
+    def _if_a_population(self, node: Node, participant_class: type[Any]) -> type[Any] | None:
+        block = configured_by(participant_class)
+        if block is None:
+            return participant_class
+        self._add(node, f"is no population: every market has one; the block `{block}` configures it")
+        return None
 
     def _search_for_user_classes(self, populations: Node, folders: Sequence[Path]) -> None:
         """If any are named: they may lie in `folders`, or beside the file that names them."""

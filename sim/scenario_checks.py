@@ -1,6 +1,6 @@
 """What no single field can know: periods fit the step, tables rise, files and markets exist."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
 from typing import Any
@@ -59,6 +59,44 @@ def check_periods(
         if step_place is not None and problem.value is not None and problem.value.endswith("(the default)"):
             problem = Problem(step_place, problem.path, problem.message, problem.value)
         yield problem
+
+
+def check_names(market: MarketConfig, tree: Node, names: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[Problem]:
+    """Rules that the market gives by name exist.  `names`: the known ones by field."""
+    for path, known in names.items():
+        value: Any = market
+        for key in path:
+            value = getattr(value, key)
+        if value not in known:
+            message = f"there is no such {path[-1]}; one of {', '.join(known)}"
+            yield problem_at(tree, path, message, str(value), closest(value, known))
+
+
+def check_other_side(
+    root: Node, populations: Mapping[str, tuple[type[Any], Any]], markets: Sequence[str], registry: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Positions held at the start have two sides.  `populations`: class and config by name; the first market is the
+    default.  Classes that do not say what they seed are left alone."""
+    for market in markets:
+        here = {name: each for name, each in populations.items() if (each[1].market or markets[0]) == market}
+        if any(getattr(kind, "takes_other_side", False) for kind, _ in here.values()):
+            continue
+        seeding = [name for name, (kind, config) in here.items() if _needs_other_side(kind, config)]
+        if seeding:
+            takers = [name for name, kind in registry.items() if getattr(kind, "takes_other_side", False)]
+            where = f" of {market}" if len(markets) > 1 else ""
+            message = (
+                f"nobody{where} takes the other side of the positions that {', '.join(seeding)} "
+                f"{'hold' if len(seeding) > 1 else 'holds'} at the start"
+            )
+            if takers:
+                message += f"; add a population of `type: {takers[0]}`"
+            yield problem_at(root, ("populations",), message)
+
+
+def _needs_other_side(kind: type[Any], config: Any) -> bool:
+    asked = getattr(kind, "needs_other_side", None)
+    return asked is not None and bool(asked(config))
 
 
 def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from pydantic_core import SchemaSerializer, core_schema
 
 from sim.config import NAME, MarketConfig, ScenarioHead
 from sim.distributions import DISTRIBUTIONS, Distribution, trait_fields
+from sim.rule_names import population_types, rule_names
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 USER_CLASS: Final = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 
 def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
     """Schema of a scenario file whose populations may have the types of `registry` (or be classes of the user)."""
-    configs = {name: participant.config_type for name, participant in sorted(registry.items())}
+    configs = {name: participant.config_type for name, participant in sorted(population_types(registry).items())}
     models: list[type[BaseModel]] = [ScenarioHead, MarketConfig, *dict.fromkeys(configs.values())]
     by_model, shared = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/$defs/{model}", schema_generator=_Generator
@@ -67,12 +68,24 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
         "$defs": definitions,
     }
     _tidy(schema)
+    for path, names in rule_names(registry).items():
+        _field_of_market(market, definitions, path)["enum"] = list(names)
     units: Json = {}
     _name_shared_parts(schema, units)
     for number in dict.fromkeys(re.findall(r"#/\$defs/([a-z]+)_distribution", str(schema))):
         units[f"{number}_distribution"] = _distributions(number)
     definitions.update(units)
     return _sorted_definitions(schema)
+
+
+def _field_of_market(market: Json, definitions: Json, path: tuple[str, ...]) -> Json:
+    """The schema of one field in the blocks of a market."""
+    field: Json = {"properties": market["properties"]}
+    for key in path:
+        if "$ref" in field:
+            field = definitions[field["$ref"].removeprefix("#/$defs/")]
+        field = field["properties"][key]
+    return field
 
 
 class _Generator(GenerateJsonSchema):

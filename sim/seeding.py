@@ -4,15 +4,18 @@ Fuel ratio Lambda (docs/model.md, eq. 29): notional that liquidates within 5 % o
 one-sided depth within 1 % measured at the end of the warm-up.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.accounts import Rows
 from sim.market import SeedPositions
 from sim.venue import Venue
 
+LOG = logging.getLogger(__name__)
 FUEL_REACH = 0.05
 ROUNDS = 6
 
@@ -76,6 +79,11 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
             factor *= target / measured
             _clear(venue, takers)
             _book(venue, takers, factor, deposits)
+        reached = measure_fuel(venue).ratio_5pct(depth_1pct)
+        if abs(reached - target) > 0.05 * target:
+            LOG.warning(
+                "%s: fuel ratio %.3g asked, %.3g reached: too few accounts near the mark", venue.name, target, reached
+            )
     _book_other_side(venue, seeds)
     venue.net_deposits = venue.exchange.net_deposits()
     return factor
@@ -89,19 +97,44 @@ def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Ro
         scale = factor if seed.positions.scalable else 1.0
         # an account without a position keeps its deposit in proportion: its leverage is what the scenario says
         table["collateral"][seed.rows] = np.rint(deposits[id(seed)] * scale).astype(np.int64)
-        scaled = np.sign(lots) * np.maximum(1, np.rint(np.abs(lots) * scale)).astype(np.int64)
-        venue.exchange.seed_positions(
-            np.ascontiguousarray(seed.rows[held]), scaled[held], np.ascontiguousarray(seed.positions.entry_ticks[held])
-        )
+        size = np.minimum(np.maximum(1, np.rint(np.abs(lots) * scale)), _largest_lots(venue, seed))
+        held &= size >= 1
+        rows, scaled = seed.rows[held], (np.sign(lots) * size).astype(np.int64)[held]
+        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(seed.positions.entry_ticks[held]))
+        _drop(venue, rows[_too_close(venue, rows, seed.positions.minimum_distance)])
+
+
+def _largest_lots(venue: Venue, seed: Seed) -> NDArray[np.float64]:
+    """What the venue lets each account hold at its leverage and entry: the cap of the last bracket that allows it."""
+    own = venue.accounts.rows["initial_margin_ppm"][seed.rows]
+    allowed = np.searchsorted(np.array(venue.brackets.initial_ppm), own, side="right")
+    caps = np.concatenate(([0], venue.brackets.cap))[allowed]
+    per_lot = np.maximum(seed.positions.entry_ticks, venue.exchange.mark_ticks) * venue.contract.money_per_tick_lot
+    largest: NDArray[np.float64] = np.floor(caps / np.maximum(per_lot, 1))
+    return largest
+
+
+def _too_close(venue: Venue, rows: Rows, minimum_distance: float) -> NDArray[np.bool_]:
+    """True for accounts whose liquidation price is nearer to the mark than they were promised."""
+    table, mark = venue.accounts.rows, venue.exchange.mark_ticks
+    ticks = table["liquidation_ticks"][rows]
+    away = np.sign(table["position_lots"][rows]) * (mark - ticks)
+    close: NDArray[np.bool_] = (ticks > 0) & (away < minimum_distance * mark)
+    return close
 
 
 def _clear(venue: Venue, seeds: list[Seed]) -> None:
-    table = venue.accounts.rows
     for seed in seeds:
-        table["position_lots"][seed.rows] = 0
-        venue.exchange.relink(seed.rows)
-        table["cost"][seed.rows] = 0
-        table["isolated_margin"][seed.rows] = 0
+        _drop(venue, seed.rows)
+
+
+def _drop(venue: Venue, rows: Rows) -> None:
+    """These accounts hold nothing."""
+    table = venue.accounts.rows
+    table["position_lots"][rows] = 0
+    table["cost"][rows] = 0
+    table["isolated_margin"][rows] = 0
+    venue.exchange.relink(rows)
 
 
 def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:

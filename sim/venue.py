@@ -17,10 +17,10 @@ from sim.config import ContractConfig, MarketConfig
 from sim.contract import ContractSpec
 from sim.exchange import Exchange, ExchangeRules
 from sim.indices import FundamentalSeat, Index, build_fundamental
-from sim.margin import BracketSchedule
+from sim.margin import BracketSchedule, backing_money
 from sim.market import OrderIds
 from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
-from sim.records import EVENT, EventKind, MarginMode, Side, join
+from sim.records import EVENT, EventKind, MarginMode, Side, Stage, join
 from sim.spot import SpotDesk
 from sim.streams import Streams
 from sim.waterfall import Waterfall
@@ -96,7 +96,7 @@ class Venue:
             ranking=config.venue.adl.ranking,
         )
         self.ids = OrderIds()
-        self.arrivals = Arrivals(streams[f"{self.name}/arrivals"])
+        self.arrivals = Arrivals(streams[f"{self.name}/arrivals"], self.accounts.tie_key)
         self.net_deposits = self.exchange.net_deposits()
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
@@ -138,6 +138,11 @@ class Venue:
         """Rows called since the last time, oldest first."""
         calls, self._calls = self._calls, []
         return calls
+
+    @property
+    def waiting_calls(self) -> list[int]:
+        """Rows called since the desk last asked."""
+        return self._calls
 
     def fund(self, now_ns: int) -> None:
         """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
@@ -217,4 +222,22 @@ class Venue:
     def check_invariants(self) -> None:
         """Raise AssertionError where a law of the market is broken."""
         self.exchange.check_invariants()
+        self._check_liquidation_prices()
         assert self.exchange.net_deposits() == self.net_deposits, "money is neither made nor lost"
+
+    def _check_liquidation_prices(self) -> None:
+        """Whoever is watched is called exactly where equity first meets maintenance, reckoned anew."""
+        table = self.accounts.rows
+        value = self.contract.money_per_tick_lot
+        for sign in (1, -1):
+            held = np.flatnonzero((table["liquidation_ticks"] > 0) & (np.sign(table["position_lots"]) == sign))
+            rows, ticks = table[held], table["liquidation_ticks"][held].astype(np.int64)
+            for offset, under in ((0, True), (sign, False)):
+                at = ticks + offset
+                equity = backing_money(rows) + rows["position_lots"] * (at * value) - rows["cost"]
+                notional = np.abs(rows["position_lots"]) * at * value
+                met = equity <= self.brackets.maintenance(notional)
+                on_ladder = (at >= 1) & (at < self.contract.max_price_ticks)
+                assert (met == under)[on_ladder].all(), "a liquidation price is where equity meets maintenance"
+        free = (table["stage"] == Stage.OK) & (table["position_lots"] == 0)
+        assert (table["liquidation_ticks"][free] == 0).all(), "a flat account has no liquidation price"

@@ -26,6 +26,7 @@ class FakeConfig(Block):
 class RetailConfig(FakeConfig):
     activity: Trait[Fraction] = 0.1
     stop_distance: Trait[Fraction] | None = None
+    initial_open_fraction: Fraction = 0.0
 
 
 class MakerConfig(FakeConfig):
@@ -36,9 +37,26 @@ class MakerConfig(FakeConfig):
 class Retail:
     config_type: ClassVar[type[Block]] = RetailConfig
 
+    @classmethod
+    def needs_other_side(cls, config: RetailConfig) -> bool:
+        return config.initial_open_fraction > 0
+
 
 class Maker:
     config_type: ClassVar[type[Block]] = MakerConfig
+
+
+class Hedger:
+    config_type: ClassVar[type[Block]] = FakeConfig
+    takes_other_side: ClassVar[bool] = True
+
+
+class Engine:
+    """No population: a block of the market configures it."""
+
+    config_type: ClassVar[type[Block]] = FakeConfig
+    configured_by: ClassVar[str] = "liquidation"
+    procedures: ClassVar[tuple[str, ...]] = ("full", "sliced")
 
 
 class NoConfig:
@@ -52,4 +70,9 @@ class OddConfig:
     config_type = Config
 
 
-FAKE_TYPES: dict[str, type[Any]] = {"retail": Retail, "market_maker": Maker}
+FAKE_TYPES: dict[str, type[Any]] = {
+    "retail": Retail,
+    "market_maker": Maker,
+    "hedger": Hedger,
+    "liquidation_engine": Engine,
+}

@@ -16,7 +16,8 @@ from sim.exchange import ExchangeRules
 from sim.records import Cause, Flag, MarginMode, OrderKind, Side
 
 Step: TypeAlias = tuple[str, dict[str, int]]
-"""("command", fields), ("mark", {ticks}) or ("engine", {row}): the engine closes that account if it is called."""
+"""("command", fields), ("mark", {ticks}), ("engine", {row}): the engine closes that account if it is called, or
+("seize", {row}): the engine takes a called account in hand, and does not yet touch its orders."""
 
 LADDER = 64
 CENTRE = 32
@@ -158,7 +159,8 @@ def cases(draw: st.DrawFn, min_steps: int = 4, max_steps: int = 80) -> Case:
         if what == 0:
             steps.append(("mark", {"ticks": draw(st.integers(CENTRE - 8, CENTRE + 8))}))
         elif what == 1:
-            steps.append(("engine", {"row": draw(st.integers(SYSTEM_ROWS, SYSTEM_ROWS + len(accounts) - 1))}))
+            doing = draw(st.sampled_from(["engine", "engine", "seize"]))
+            steps.append((doing, {"row": draw(st.integers(SYSTEM_ROWS, SYSTEM_ROWS + len(accounts) - 1))}))
         else:
             fields = draw(commands(number, owners, len(accounts)))
             if fields["order_id"] == number + 1 and fields["kind"] in RESTING + WAITING:
@@ -190,7 +192,7 @@ def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200) 
         maker_fee_ppm=-100,
         taker_fee_ppm=500,
         liquidation_fee_ppm=12_500,
-        max_position_lots=10_000,
+        max_position_lots=150,
         self_trade_cancels_taker=bool(seed % 2),
         price_band_ppm=100_000,
         **brackets(value, [4, 20, 100], [5, 10, 50]),
@@ -203,7 +205,8 @@ def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200) 
         if what < 0.05:
             steps.append(("mark", {"ticks": round(centre)}))
         elif what < 0.12:
-            steps.append(("engine", {"row": int(rng.integers(SYSTEM_ROWS, SYSTEM_ROWS + traders))}))
+            doing = "engine" if rng.random() < 0.7 else "seize"
+            steps.append((doing, {"row": int(rng.integers(SYSTEM_ROWS, SYSTEM_ROWS + traders))}))
         else:
             fields = _random_command(rng, number, round(centre), owners, traders)
             if fields["order_id"] == number + 1:

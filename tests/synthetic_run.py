@@ -199,7 +199,7 @@ def _write_accounts(directory: Path, path: _Path, book: _Accounts) -> None:
         "position_end": both(0, np.where(liquidated, 0, book.side * book.lots)), "equity_start": both(1e6, margin),
         "equity_end": both(1e6 + others, margin + gain - fees), "margin_called": both(False, liquidated),
         "liquidated": both(False, liquidated), "forced_notional": both(0.0, book.notional * liquidated),
-        "adl_notional": both(0.0, 0.0), "fees_paid": both(0.0, fees),
+        "adl_notional": both(0.0, 0.0), "fees_paid": both(0.0, fees), "deposits_added": both(0.0, 0.0),
         "liquidation_price_start": both(0.0, book.liquidation),
         "liquidation_price_end": both(0.0, np.where(liquidated, 0.0, book.liquidation)), "spot_pnl": both(spot, 0.0),
     }  # fmt: skip

@@ -25,9 +25,9 @@ from analysis.load import Fills, LiquidationMap, leading_comment, load_run
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
 from analysis.scorecard import HEADLINES, scorecard_rows
-from sim.records import EVENT, Cause, EventKind
+from sim.records import Cause
 from sim.run_directory import RunDirectoryError
-from tests.synthetic_run import MARKET, write_synthetic_run
+from tests.synthetic_run import write_synthetic_run
 
 
 @pytest.fixture(scope="module")
@@ -174,11 +174,11 @@ def test_results_by_population_add_up_and_take_deposits_out(copy: Path):
     assert next(result for result in before if result.population == "fees").trading == 0.0
     assert sum(result.fees for result in before) == pytest.approx(0.0, abs=1e-6)
 
-    deposit = np.zeros(1, EVENT)
-    deposit[0]["time_ns"], deposit[0]["kind"] = 5_000_000_000, EventKind.DEPOSIT
-    deposit[0]["account"], deposit[0]["money"] = 50, 1_000 * 10**6
-    table = pa.table({name: deposit[name] for name in EVENT.names})
-    pq.write_table(table, copy / "events" / f"{MARKET}-00001.parquet")
+    table = pq.read_table(copy / "accounts.parquet")
+    added = np.zeros(len(table))
+    added[50] = 1_000.0
+    place = table.column_names.index("deposits_added")
+    pq.write_table(table.set_column(place, "deposits_added", pa.array(added)), copy / "accounts.parquet")
     after = results_by_population(load_run(copy).first)
     assert sum(result.total for result in after) == pytest.approx(profit.sum() - 1_000)
 

@@ -228,6 +228,8 @@ MISTAKES = [
     ("run", TINY, "--set", "duration"),
     ("run", TINY, "--set", "duration=long"),
     ("run", TINY, "--set", "populations.crowd.acounts=5"),
+    ("run", TINY, "--set", "venue.mark.rule=median"),
+    ("run", TINY, "--set", "populations.carry=null"),
     ("run", TINY, "--name", "a/b"),
     ("run", TINY, "--name", ".."),
     ("run", TINY, "--out", TINY),

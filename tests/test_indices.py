@@ -30,8 +30,8 @@ from sim.indices import (
     Replay,
     Shocked,
     build_fundamental,
-    load_price_path,
 )
+from sim.price_path import load_price_path
 from sim.spot import SpotDesk
 from sim.streams import Streams
 

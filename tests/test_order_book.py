@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW
-from sim.records import Cause, EventKind, Flag, OrderKind, Reject, Side, Stage
+from sim.records import Cause, EventKind, Flag, MarginMode, OrderKind, Reject, Side, Stage
 from tests.ladder import Ladder, account_fact, command, drawing, letter_of, row_of, told, traders
 from tests.markets import IMPLEMENTATIONS, ladder
 from tests.twins import set_stage
@@ -301,6 +301,74 @@ def test_forced_orders_need_no_margin_also_when_modified(open_market: Open) -> N
     assert told(market.buy("A", 2, 90)) == ["A rejected 2@90: INSUFFICIENT_MARGIN"]
     assert told(market.buy("A", 2, 90, cause=Cause.LIQUIDATION)) == ["A accepted 2@90"]
     assert told(market.modify("A", 2, 3, 90)) == ["A modified 3@90"]
+
+
+@pytest.mark.parametrize("stage", [Stage.LIQUIDATING, Stage.TAKEN_OVER])
+def test_an_account_in_liquidation_changes_none_of_its_orders(open_market: Open, stage: Stage) -> None:
+    market = open_market()
+    market.place("A4 | 90 |")
+    market.buy("A", 2, 91, cause=Cause.LIQUIDATION)
+    set_stage(market.exchange, row_of("A"), stage)
+    assert told(market.modify("B", 1, 0, 0)) == ["B rejected 0@0: NOT_OWNER"]
+    assert told(market.modify("A", 1, 0, 0)) == ["A rejected 0@0: IN_LIQUIDATION"]
+    assert told(market.modify("A", 1, 3, 90)) == ["A rejected 3@90: IN_LIQUIDATION"]
+    assert told(market.modify("A", 2, 1, 91)) == ["A modified 1@91"]
+    set_stage(market.exchange, row_of("A"), Stage.CALLED)
+    assert told(market.modify("A", 1, 3, 90)) == ["A modified 3@90"]
+
+
+def test_no_position_grows_beyond_the_limit(open_market: Open) -> None:
+    market = open_market(max_position_lots=10)
+    market.place(" | 101 | B8")
+    market.market_buy("A", 6)
+    assert told(market.buy("A", 5, 100)) == ["A rejected 5@100: POSITION_LIMIT"]
+    assert told(market.buy("A", 3, 100)) == ["A accepted 3@100"]
+    assert told(market.market_buy("A", 2)) == ["A rejected 2@0: POSITION_LIMIT"]
+    assert told(market.market_buy("A", 1)) == ["A buys 1@101 from B"]
+    assert told(market.buy("A", 1, 99)) == ["A rejected 1@99: POSITION_LIMIT"]
+    # the other way there is the whole position more room, but no single order is larger than the limit
+    assert told(market.sell("A", 10, 110)) == ["A accepted 10@110"]
+    assert told(market.sell("A", 8, 111)) == ["A rejected 8@111: POSITION_LIMIT"]
+    assert told(market.sell("A", 7, 111)) == ["A accepted 7@111"]
+    assert told(market.sell("A", 9, 112, flags=Flag.REDUCE_ONLY)) == ["A accepted 7@112"]
+
+
+def test_a_limit_of_positions_also_binds_modified_and_triggered_orders(open_market: Open) -> None:
+    market = open_market(max_position_lots=10)
+    first = market.place("A8 | 100 |")["A"][0]
+    assert told(market.modify("A", first, 11, 100)) == ["A rejected 11@100: BAD_QUANTITY"]
+    assert told(market.modify("A", first, 10, 100)) == ["A modified 10@100"]
+    assert told(market.modify("A", first, 9, 100)) == ["A modified 9@100"]
+    market.sell("B", 3, 100)
+    assert told(market.modify("A", first, 8, 99)) == ["A rejected 8@99: POSITION_LIMIT"]
+    assert told(market.modify("A", first, 6, 99)) == ["A modified 6@99"]
+    assert told(market.order("A", Side.BUY, 9, kind=OrderKind.STOP, trigger=110)) == ["A accepted 9@0"]
+    market.place(" | 110 | C9")
+    assert told(market.market_buy("D", 1)) == [
+        "D buys 1@110 from C",
+        "A triggered 9@110",
+        "A rejected 9@0: POSITION_LIMIT",
+    ]
+
+
+@pytest.mark.parametrize("cause", [Cause.LIQUIDATION, Cause.TAKEOVER])
+def test_forced_orders_know_no_limit_of_positions(open_market: Open, cause: Cause) -> None:
+    market = open_market(max_position_lots=10)
+    market.buy("A", 10, 100)
+    assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: POSITION_LIMIT"]
+    assert told(market.buy("A", 5, 99, cause=cause)) == ["A accepted 5@99"]
+    assert told(market.modify("A", 3, 9, 99)) == ["A modified 9@99"]
+
+
+def test_the_position_limit_comes_before_margin(open_market: Open) -> None:
+    table = traders(deposit=0)
+    table.rows["initial_margin_ppm"][row_of("A")] = 1_000_000
+    market = open_market(table, max_position_lots=10)
+    market.buy("A", 10, 100)
+    market.mark(100)
+    assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: POSITION_LIMIT"]
+    assert told(market.modify("A", 1, 9, 100)) == ["A modified 9@100"]
+    assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: INSUFFICIENT_MARGIN"]
 
 
 def test_orders_beyond_the_price_band_are_rejected(open_market: Open) -> None:
@@ -651,6 +719,66 @@ def test_the_liquidation_fee_is_at_most_the_equity_left(open_market: Open) -> No
     assert events["money"].tolist() == [10]
     assert account_fact(market.exchange, INSURANCE_ROW, "collateral") == 10
     assert account_fact(market.exchange, row_of("A"), "collateral") == 0
+
+
+@pytest.mark.parametrize("mode", list(MarginMode))
+@pytest.mark.parametrize(
+    ("collateral", "prices", "fees"),
+    [
+        # bankruptcy price 150: at 155 each lot has 5 left, less than the fee of 10 % asks, more than none
+        (200, [155] * 4, [5] * 4),
+        # nothing is left at the bankruptcy price itself, though the mark is higher
+        (200, [150] * 4, [0] * 4),
+        (200, [155, 152, 150, 158], [5, 2, 0, 8]),
+        # rich enough: the whole fee
+        (600, [155] * 4, [15] * 4),
+        # money that does not divide by the lots: bankruptcy at 150 1/4, in ticks 151
+        (199, [155] * 4, [4, 5, 5, 5]),
+        (199, [151] * 4, [0, 1, 1, 1]),
+    ],
+)
+def test_a_liquidation_in_parts_pays_lot_by_lot_and_needs_no_insurance(
+    open_market: Open, mode: MarginMode, collateral: int, prices: list[int], fees: list[int]
+) -> None:
+    table = traders()
+    table.rows["collateral"][row_of("A")] = collateral
+    table.rows["mode"][row_of("A")] = mode
+    table.rows["initial_margin_ppm"][row_of("A")] = 1_000_000
+    market = open_market(table, liquidation_fee_ppm=100_000)
+    market.exchange.seed_position(row_of("A"), 4, 200)
+    market.exchange.seed_position(row_of("B"), -4, 200)
+    market.mark(156)
+    set_stage(market.exchange, row_of("A"), Stage.LIQUIDATING)
+    paid = []
+    for price in prices:
+        market.buy("C", 1, price)
+        events = market.market_sell("A", 1, cause=Cause.LIQUIDATION)
+        assert events["kind"].tolist() == [EventKind.FILL]
+        paid += events["money"].tolist()
+    assert paid == fees
+    left = collateral + sum(prices) - 4 * 200 - sum(fees)
+    assert account_fact(market.exchange, row_of("A"), "collateral") == left
+    assert account_fact(market.exchange, row_of("A"), "isolated_margin") == 0
+    assert account_fact(market.exchange, INSURANCE_ROW, "collateral") == sum(fees)
+
+
+@pytest.mark.parametrize("mode", list(MarginMode))
+def test_one_fill_pays_what_its_parts_pay(open_market: Open, mode: MarginMode) -> None:
+    table = traders()
+    table.rows["collateral"][row_of("A")] = 200
+    table.rows["mode"][row_of("A")] = mode
+    table.rows["initial_margin_ppm"][row_of("A")] = 1_000_000
+    market = open_market(table, liquidation_fee_ppm=100_000)
+    market.exchange.seed_position(row_of("A"), 4, 200)
+    market.exchange.seed_position(row_of("B"), -4, 200)
+    market.place("C4 | 155 |")
+    assert market.market_sell("A", 4, cause=Cause.LIQUIDATION)["money"].tolist() == [20]
+
+
+def test_a_liquidation_order_that_closes_nothing_pays_nothing(open_market: Open) -> None:
+    market = open_market(liquidation_fee_ppm=100_000)
+    market.place("C4 | 155 |")
+    assert market.market_sell("A", 4, cause=Cause.LIQUIDATION)["money"].tolist() == [0]
 
 
 def test_the_insurance_fund_pays_what_a_bankrupt_account_lacks_and_no_more_than_it_has(open_market: Open) -> None:

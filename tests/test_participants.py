@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from agents import AGENT_TYPES
 from agents.base import Participant, ParticipantConfig
+from sim.config import MarketConfig
 from sim.records import OrderKind, Side
 from tests.harness import PRICE, Booth, seat_of
 
@@ -56,6 +57,43 @@ def test_a_typo_in_its_config_is_an_error(kind: str) -> None:
     agent_type = AGENT_TYPES[kind]
     with pytest.raises(ValueError, match="depoist"):
         agent_type.config_type.model_validate(agent_type.example | {"depoist": 1})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "trait",
+    [
+        {"deposit": -1},
+        {"latency": "-1ms"},
+        {"leverage": 0},
+        {"leverage": {"distribution": "uniform", "minimum": 0, "maximum": 5}},
+        {"deposit": {"distribution": "normal", "mean": 1000, "deviation": 500}},
+    ],
+    ids=str,
+)
+def test_impossible_traits_are_refused(kind: str, trait: dict[str, Any]) -> None:
+    agent_type = AGENT_TYPES[kind]
+    with pytest.raises(ValueError, match="greater than"):
+        agent_type.config_type.model_validate(agent_type.example | trait)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_seeds_positions_says_what_that_asks_of_others(kind: str) -> None:
+    agent_type = AGENT_TYPES[kind]
+    config = agent_type.config_type.model_validate(agent_type.example)
+    seeds = agent_type.seed_positions is not Participant.seed_positions
+    assert seeds == (agent_type.takes_other_side or agent_type.needs_other_side(config))
+
+
+def test_nobody_needs_the_other_side_of_a_crowd_that_starts_flat() -> None:
+    retail = AGENT_TYPES["retail"]
+    flat = retail.config_type.model_validate(retail.example | {"initial_open_fraction": 0})
+    assert not retail.needs_other_side(flat)
+
+
+def test_only_the_liquidation_engine_is_no_population() -> None:
+    assert [kind for kind in KINDS if AGENT_TYPES[kind].configured_by] == ["liquidation_engine"]
+    assert AGENT_TYPES["liquidation_engine"].configured_by in MarketConfig.model_fields
 
 
 @pytest.mark.parametrize("kind", KINDS)

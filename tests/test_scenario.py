@@ -210,7 +210,7 @@ def test_two_files_may_extend_the_same_one(folder: Folder) -> None:
 
 def test_files_are_relative_to_where_they_are_written(folder: Folder) -> None:
     (folder.path / "rules").mkdir()
-    (folder.path / "rules" / "path.csv").write_text("time,price\n0,1\n60,2\n")
+    (folder.path / "rules" / "path.csv").write_text("time,price\n0,1\n600,1.5\n")
     folder.write("rules/replay", "index: {fundamental: {type: replay, file: path.csv}}\n")
     scenario = folder.load("extends: [base.yaml, rules/replay.yaml]\n")
     fundamental = scenario.markets[0].index.fundamental
@@ -342,12 +342,12 @@ def test_the_digest_is_of_what_decides_the_market(folder: Folder) -> None:
 
 def test_input_files_count_by_content(folder: Folder) -> None:
     text = "duration: 1min\nindex: {fundamental: {type: replay, file: p.csv}}\n"
-    (folder.path / "p.csv").write_text("time,price\n0,1\n60,2\n")
+    (folder.path / "p.csv").write_text("time,price\n0,1\n60,1.5\n")
     (folder.path / "other").mkdir()
-    (folder.path / "other" / "p.csv").write_text("time,price\n0,1\n60,2\n")
+    (folder.path / "other" / "p.csv").write_text("time,price\n0,1\n60,1.5\n")
     here, there = folder.load(text), folder.load(text, name="other/child")
     assert here.digest("1") == there.digest("1")
-    (folder.path / "p.csv").write_text("time,price\n0,1\n60,3\n")
+    (folder.path / "p.csv").write_text("time,price\n0,1\n60,1.6\n")
     assert here.digest("1") != there.digest("1")
 
 

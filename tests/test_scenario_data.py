@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sim.config import SECOND, ReplayConfig
-from sim.indices import load_price_path
+from sim.price_path import load_price_path
 
 DATA = Path(__file__).parents[1] / "scenarios" / "data"
 

@@ -42,8 +42,20 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_populations_are_told_apart_by_type() -> None:
     population = scenario_schema(FAKE_TYPES)["$defs"]["Population"]
-    assert population["properties"]["type"]["anyOf"][0] == {"enum": ["market_maker", "retail"]}
-    assert [rule["then"]["$ref"] for rule in population["allOf"]] == ["#/$defs/MakerConfig", "#/$defs/RetailConfig"]
+    assert population["properties"]["type"]["anyOf"][0] == {"enum": ["hedger", "market_maker", "retail"]}
+    configs = [rule["then"]["$ref"].removeprefix("#/$defs/") for rule in population["allOf"]]
+    assert configs == ["FakeConfig", "MakerConfig", "RetailConfig"]
+
+
+def test_rules_are_completed_by_name() -> None:
+    schema = scenario_schema(FAKE_TYPES)
+    definitions = schema["$defs"]
+    assert definitions["LiquidationConfig"]["properties"]["procedure"]["enum"] == ["full", "sliced"]
+    assert "median_of_three" in definitions["MarkConfig"]["properties"]["rule"]["enum"]
+    assert "clamped_premium" in definitions["FundingConfig"]["properties"]["rule"]["enum"]
+    assert "binance" in definitions["AdlConfig"]["properties"]["ranking"]["enum"]
+    without_engine = scenario_schema({"retail": FAKE_TYPES["retail"]})["$defs"]
+    assert "enum" not in without_engine["LiquidationConfig"]["properties"]["procedure"]
 
 
 def test_traits_offer_every_distribution_in_their_unit() -> None:

@@ -24,6 +24,8 @@ def play(exchange: Any, step: Step, number: int) -> NDArray[Any]:
     what, fields = step
     if what == "mark":
         return exchange.set_mark(fields["ticks"], number)
+    if what == "seize":
+        return _seize(exchange, fields["row"])
     if what == "engine":
         return _engine(exchange, fields["row"], number)
     facts = {name: value for name, value in fields.items() if name not in ("kind", "account")}
@@ -36,6 +38,13 @@ def set_stage(exchange: Any, row: int, stage: Stage) -> None:
         exchange.accounts[row].stage = int(stage)
     else:
         table_rows(exchange)["stage"][row] = int(stage)
+
+
+def _seize(exchange: Any, row: int) -> NDArray[Any]:
+    """Take a called account in hand and leave its orders where they are."""
+    if account_fact(exchange, row, "stage") == Stage.CALLED:
+        set_stage(exchange, row, Stage.LIQUIDATING)
+    return np.zeros(0, EVENT)
 
 
 def _engine(exchange: Any, row: int, number: int) -> NDArray[Any]:

@@ -58,13 +58,7 @@ def results_by_population(market: MarketFrames) -> list[PopulationResult]:
     if not accounts:
         return []
     equity: Floats = accounts["equity_end"] - accounts["equity_start"]
-    added = np.zeros(len(equity))
-    rows, amounts = market.deposits
-    place = {int(row): k for k, row in enumerate(accounts["row"])}
-    for row, amount in zip(rows, amounts, strict=True):
-        if int(row) in place:
-            added[place[int(row)]] += amount
-    before_fees = equity - added + accounts["fees_paid"]
+    before_fees = equity - accounts["deposits_added"] + accounts["fees_paid"]
     populations = accounts["population"].astype(str)
     liquidated = accounts["liquidated"].astype(bool)
     found = []

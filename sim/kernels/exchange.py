@@ -57,6 +57,7 @@ _NO_LIQUIDITY = np.int64(Reject.NO_LIQUIDITY)
 _IN_LIQUIDATION = np.int64(Reject.IN_LIQUIDATION)
 _NOT_OWNER = np.int64(Reject.NOT_OWNER)
 _TRIGGER_CROSSED = np.int64(Reject.TRIGGER_CROSSED)
+_POSITION_LIMIT = np.int64(Reject.POSITION_LIMIT)
 
 
 @helper
@@ -84,6 +85,18 @@ def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
         return min(limit, state["band_high"]) if banded else limit
     limit = bound if bound > 0 else np.int64(1)
     return max(limit, state["band_low"]) if banded else limit
+
+
+@helper
+def beyond_limit(x, account, side, lots):  # type: ignore[no-untyped-def]
+    """True where `lots` more on `side`, with all that rests there filled, exceed the venue's largest position
+    (eq. 23a)."""
+    if account < SYSTEM_ROWS:
+        return False
+    a = x.accounts[account]
+    position = a["position_lots"]
+    worst = position + a["open_buy_lots"] if side == _BUY else np.int64(a["open_sell_lots"]) - position
+    return worst + lots > x.rules[0]["max_position_lots"]
 
 
 @helper
@@ -120,7 +133,7 @@ def reject(x, time_ns, account, order_id, side, price, lots, cause, reason):  # 
 
 @kernel
 def trade_or_rest(x, time_ns, order_id, account, side, kind, price, asked, flags, cause):  # type: ignore[no-untyped-def]
-    """Steps 5 and 7-9 of admission, matching, and what becomes of the remainder."""
+    """The checks that need the present position and book, matching, and what becomes of the remainder."""
     lots = asked
     forced = cause in (_LIQUIDATION, _TAKEOVER)
     if flags & _REDUCE_ONLY:
@@ -128,6 +141,9 @@ def trade_or_rest(x, time_ns, order_id, account, side, kind, price, asked, flags
         if lots <= 0:
             reject(x, time_ns, account, order_id, side, price, asked, cause, _NOT_REDUCING)
             return
+    elif not forced and beyond_limit(x, account, side, lots):
+        reject(x, time_ns, account, order_id, side, price, asked, cause, _POSITION_LIMIT)
+        return
     elif not forced and lacks_margin(x, account, side, lots):
         reject(x, time_ns, account, order_id, side, price, asked, cause, _INSUFFICIENT_MARGIN)
         return
@@ -217,9 +233,12 @@ def modify(x, c):  # type: ignore[no-untyped-def]
     flags = np.int64(order["flags"])
     cause = np.int64(order["cause"])
     held = order["quantity_lots"]
+    forced = cause in (_LIQUIDATION, _TAKEOVER)
     reason = _NONE
     if order["account"] != account:
         reason = _NOT_OWNER
+    elif x.accounts[account]["stage"] >= _LIQUIDATING and not forced:
+        reason = _IN_LIQUIDATION
     elif lots <= 0 or lots > x.rules[0]["max_position_lots"]:
         reason = _BAD_QUANTITY
     elif not in_range(x, price):
@@ -231,8 +250,11 @@ def modify(x, c):  # type: ignore[no-untyped-def]
         if lots <= 0:
             reason = _NOT_REDUCING
             lots = c["quantity_lots"]
-    elif lots > held and cause not in (_LIQUIDATION, _TAKEOVER) and lacks_margin(x, account, side, lots - held):
-        reason = _INSUFFICIENT_MARGIN
+    elif lots > held and not forced:
+        if beyond_limit(x, account, side, lots - held):
+            reason = _POSITION_LIMIT
+        elif lacks_margin(x, account, side, lots - held):
+            reason = _INSUFFICIENT_MARGIN
     if reason != _NONE:
         reject(x, time_ns, account, order_id, side, price, lots, cause, reason)
         return

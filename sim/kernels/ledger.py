@@ -30,7 +30,7 @@ def muldiv(n, ppm):  # type: ignore[no-untyped-def]
 
 @helper
 def share(total, part, whole):  # type: ignore[no-untyped-def]
-    """floor(total * part / whole) for total >= 0, 0 <= part <= whole, without overflow."""
+    """floor(total * part / whole) for 0 <= part <= whole, without overflow."""
     return total // whole * part + total % whole * part // whole
 
 
@@ -248,22 +248,35 @@ def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
     x.events[n]["money"] = paid
 
 
+@helper
+def liquidation_fee(x, notional, backing, realised, closed, size):  # type: ignore[no-untyped-def]
+    """Fee of a fill that closed `closed` of `size` lots: no more than what backed just these lots and what they
+    realised, so that the rest keeps its own share and its bankruptcy price (eq. 21)."""
+    if closed <= 0:
+        return _ZERO
+    own = share(backing, closed, size) + realised
+    return max(_ZERO, min(muldiv(notional, x.rules[0]["liquidation_fee_ppm"]), own))
+
+
 @kernel
 def settle_side(x, row, signed_lots, price, is_taker, cause, time_ns):  # type: ignore[no-untyped-def]
     """One side of a fill: position, fee, deficit, liquidation price.  Returns the fee."""
-    move_position(x, row, signed_lots, price)
     a = x.accounts[row]
+    position = a["position_lots"]
+    collateral = a["collateral"]
+    backing = a["isolated_margin"] if a["mode"] == _ISOLATED else collateral
+    move_position(x, row, signed_lots, price)
     notional = abs(signed_lots) * price * x.rules[0]["value"]
     fee = np.int64(0)
     if is_taker == 0:
         fee = muldiv(notional, x.rules[0]["maker_fee_ppm"])
         x.accounts[FEES_ROW]["collateral"] += fee
     elif cause == _LIQUIDATION:
-        left = backing_equity(x, row, x.state[0]["mark"])
-        fee = max(np.int64(0), min(muldiv(notional, x.rules[0]["liquidation_fee_ppm"]), left))
+        size = abs(position)
+        closed = min(abs(signed_lots), size) if (position > 0) != (signed_lots > 0) else _ZERO
+        # only realised profit has moved collateral so far; an isolated fee comes out of the margin just released
+        fee = liquidation_fee(x, notional, backing, a["collateral"] - collateral, closed, size)
         x.accounts[INSURANCE_ROW]["collateral"] += fee
-        if a["mode"] == _ISOLATED:
-            a["isolated_margin"] -= fee
     elif cause != _TAKEOVER:
         fee = muldiv(notional, x.rules[0]["taker_fee_ppm"])
         x.accounts[FEES_ROW]["collateral"] += fee

@@ -14,7 +14,13 @@ from sim.records import EVENT, Cause, EventKind, OrderKind, Reject, Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount, accounts_from
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
 from tests.oracles.naive_margin import backing_equity, can_open, liquidation_price, muldiv, price_of_ruin
-from tests.oracles.naive_settlement import change_position, cover_deficit, pay_maker_fee, pay_taker_fee
+from tests.oracles.naive_settlement import (
+    change_position,
+    cover_deficit,
+    equity_of_closed_part,
+    pay_maker_fee,
+    pay_taker_fee,
+)
 
 PRICED = (OrderKind.LIMIT, OrderKind.POST_ONLY, OrderKind.IOC, OrderKind.FOK)
 RESTING = (OrderKind.LIMIT, OrderKind.POST_ONLY)
@@ -172,6 +178,8 @@ class NaiveExchange:
             if allowed == 0:
                 return Reject.NOT_REDUCING
             order.quantity_lots = min(order.quantity_lots, allowed)
+        elif self._beyond_limit(order, order.quantity_lots):
+            return Reject.POSITION_LIMIT
         elif not self._has_margin(order, order.quantity_lots):
             return Reject.INSUFFICIENT_MARGIN
         if order.kind == OrderKind.POST_ONLY and self.book.marketable(order.side, order.price_ticks):
@@ -217,6 +225,9 @@ class NaiveExchange:
             return Reject.UNKNOWN_ORDER
         if order.account != command["account"]:
             return Reject.NOT_OWNER
+        stage = self.accounts[order.account].stage
+        if stage in (Stage.LIQUIDATING, Stage.TAKEN_OVER) and order.cause not in FORCED:
+            return Reject.IN_LIQUIDATION
         if not 0 < lots <= self.rules.max_position_lots:
             return Reject.BAD_QUANTITY
         if not self._in_range(price):
@@ -225,6 +236,8 @@ class NaiveExchange:
             return Reject.PRICE_BAND
         if order.reduce_only:
             return Reject.NONE if self._reducible(order) else Reject.NOT_REDUCING
+        if self._beyond_limit(order, lots - order.quantity_lots):
+            return Reject.POSITION_LIMIT
         return Reject.NONE if self._has_margin(order, lots - order.quantity_lots) else Reject.INSUFFICIENT_MARGIN
 
     # -- checks ----------------------------------------------------------------------------------------------------
@@ -269,6 +282,14 @@ class NaiveExchange:
         """Lots by which the order could bring its owner closer to zero."""
         position = self.accounts[order.account].position_lots
         return abs(position) if position * order.side < 0 else 0
+
+    def _beyond_limit(self, order: NaiveOrder, extra_lots: int) -> bool:
+        """Whether all orders on this side and the extra lots, once filled, make more than the largest position."""
+        account = self.accounts[order.account]
+        if extra_lots <= 0 or account.of_the_venue or order.cause in FORCED:
+            return False
+        signed = order.side * account.position_lots
+        return signed + self.book.open_lots(order.account, order.side) + extra_lots > self.rules.max_position_lots
 
     def _has_margin(self, order: NaiveOrder, extra_lots: int) -> bool:
         account = self.accounts[order.account]
@@ -319,8 +340,9 @@ class NaiveExchange:
             self.book.remove(maker)
         self.last_ticks = price
 
+        closed_equity = equity_of_closed_part(self.rules, taker_account, taker.side, lots, price)
         change_position(self.rules, taker_account, taker.side, lots, price)
-        fee = pay_taker_fee(self.rules, self.accounts, taker_account, notional, taker.cause, self.mark_ticks)
+        fee = pay_taker_fee(self.rules, self.accounts, taker_account, notional, taker.cause, closed_equity)
         self._say(
             EventKind.FILL,
             taker,

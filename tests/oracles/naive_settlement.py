@@ -1,11 +1,12 @@
 """What one fill does to one account.  Lots and money only move; nothing is made or lost."""
 
+from dataclasses import replace
 from typing import Any
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW
 from sim.records import Cause, Stage
 from tests.oracles.naive_accounts import NaiveAccount
-from tests.oracles.naive_margin import backing_equity, muldiv
+from tests.oracles.naive_margin import muldiv
 
 
 def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
@@ -49,18 +50,30 @@ def pay_maker_fee(rules: Any, accounts: list[NaiveAccount], account: NaiveAccoun
     accounts[FEES_ROW].collateral += fee
 
 
+def equity_of_closed_part(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> int:
+    """What backs the lots that this fill would close, and what they would realise; 0 if it closes none."""
+    size = abs(account.position_lots)
+    closed = min(lots, size) if account.position_lots * side < 0 else 0
+    if closed == 0:
+        return 0
+    backing = account.isolated_margin if account.isolated else account.collateral
+    trial = replace(account)
+    _close(rules, trial, closed, price_ticks)
+    return backing * closed // size + trial.collateral - account.collateral
+
+
 def pay_taker_fee(
-    rules: Any, accounts: list[NaiveAccount], account: NaiveAccount, notional: int, cause: int, mark_ticks: int
+    rules: Any, accounts: list[NaiveAccount], account: NaiveAccount, notional: int, cause: int, closed_equity: int
 ) -> int:
-    """The aggressor's fee, by the cause of its order; returns it."""
+    """The aggressor's fee, by the cause of its order; returns it.
+
+    `closed_equity` (see `equity_of_closed_part`) is the most that a liquidation may cost: the rest keeps its share.
+    """
     if cause == Cause.TAKEOVER:
         return 0
     if cause == Cause.LIQUIDATION:
-        left = backing_equity(rules, account, mark_ticks)
-        fee = max(0, min(muldiv(notional, rules.liquidation_fee_ppm), left))
+        fee = max(0, min(muldiv(notional, rules.liquidation_fee_ppm), closed_equity))
         account.collateral -= fee
-        if account.isolated:
-            account.isolated_margin -= fee
         accounts[INSURANCE_ROW].collateral += fee
         return fee
     fee = muldiv(notional, rules.taker_fee_ppm)
