@@ -28,7 +28,7 @@ class ContractConfig(Block):
     multiplier: float = Field(1.0, gt=0)
     money_unit: float = Field(1e-6, gt=0, description="Smallest amount of money, quote units")
     max_price_multiple: float = Field(2.0, gt=1, description="The ladder ends at this multiple of initial_price")
-    max_position_lots: int = Field(50_000_000, gt=0)
+    max_position_lots: int = Field(50_000_000, gt=0, lt=2**30, description="Largest position of one account")
 
 
 class Bracket(Block):
