@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from agents import AGENT_TYPES
-from benchmarks.validate import LEVERAGE_ONE, OFF, Job, Summary, simulate
+from benchmarks.studies.runs import OFF, Job, Kept, simulate
+from benchmarks.studies.shipped import LEVERAGE_ONE
 from sim.scenario import load_scenario
 
 SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("*.yaml"))
@@ -25,7 +26,7 @@ def test_a_shipped_scenario_loads_and_begins_with_its_question(path: Path) -> No
 
 
 @pytest.fixture(scope="module")
-def squeezes() -> dict[tuple[int, bool], Summary]:
+def squeezes() -> dict[tuple[int, bool], Kept]:
     """long_squeeze until the end of the outside fall, with and without forced orders."""
     return {
         (seed, on): simulate(Job("long_squeeze.yaml", (UNTIL_THE_FALL, *(() if on else (OFF,))), seed))
@@ -36,7 +37,7 @@ def squeezes() -> dict[tuple[int, bool], Summary]:
 
 @pytest.mark.slow
 def test_long_squeeze_calls_many_sells_much_and_falls_deeper_than_its_twin(
-    squeezes: dict[tuple[int, bool], Summary],
+    squeezes: dict[tuple[int, bool], Kept],
 ) -> None:
     for seed in SEEDS:
         on, off = squeezes[seed, True], squeezes[seed, False]
@@ -48,7 +49,7 @@ def test_long_squeeze_calls_many_sells_much_and_falls_deeper_than_its_twin(
 
 @pytest.mark.slow
 def test_the_outside_falls_at_most_half_as_far_as_the_squeezed_market(
-    squeezes: dict[tuple[int, bool], Summary],
+    squeezes: dict[tuple[int, bool], Kept],
 ) -> None:
     falls = [squeezes[seed, True]["max_drawdown_fraction"] for seed in SEEDS]
     outside = [squeezes[seed, True]["fundamental_drawdown_fraction"] for seed in SEEDS]
@@ -56,7 +57,7 @@ def test_the_outside_falls_at_most_half_as_far_as_the_squeezed_market(
 
 
 @pytest.mark.slow
-def test_the_stated_fuel_ratio_is_met_and_cascades_differ_by_seed(squeezes: dict[tuple[int, bool], Summary]) -> None:
+def test_the_stated_fuel_ratio_is_met_and_cascades_differ_by_seed(squeezes: dict[tuple[int, bool], Kept]) -> None:
     for seed in SEEDS:
         assert squeezes[seed, True]["fuel_ratio_within_5pct"] == pytest.approx(1.5, rel=0.02)
     assert len({squeezes[seed, True]["margin_calls"] for seed in SEEDS}) > 1

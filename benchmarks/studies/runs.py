@@ -1,0 +1,123 @@
+"""Runs of a study: named by scenario, overrides and seed, spread over processes, kept as small dictionaries."""
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = ROOT / "scenarios"
+OFF = "liquidation.enabled=false"
+
+Kept = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, and which of `MEASURES` is kept of it."""
+
+    scenario: str
+    overrides: tuple[str, ...]
+    seed: int
+    keep: str = "summary"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is run: all seeds by `make validate`, a few by the tests."""
+
+    seeds: tuple[int, ...]
+    few_seeds: tuple[int, ...]
+    """For studies of long runs or of many cells."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a study says: markdown below its own heading, whether every claim is met, and figures for docs/images."""
+
+    text: str
+    good: bool
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """`jobs` says what has to be run, `more` what follows from the outcome of that; `report` says what came out."""
+
+    title: str
+    jobs: Callable[[Scale], list[Job]]
+    report: Callable[[Mapping[Job, Kept], Scale], Section]
+    more: Callable[[Mapping[Job, Kept], Scale], list[Job]] | None = None
+
+
+def run_study(study: Study, scale: Scale, workers: int) -> dict[Job, Kept]:
+    """Both stages of a study."""
+    runs = run_all(study.jobs(scale), workers)
+    if study.more is not None:
+        runs |= run_all(study.more(runs, scale), workers)
+    return runs
+
+
+def keep_summary(data: Any, loaded: Any) -> Kept:
+    """The flat summary of the run."""
+    return dict(data.summary)
+
+
+def keep_facts(data: Any, loaded: Any) -> Kept:
+    """Summary, and the run's measurements for the scoreboard."""
+    from analysis.facts import measure
+    from analysis.load import frames_of
+
+    return {**data.summary, "facts": measure(frames_of(data, loaded))}
+
+
+def keep_populations(data: Any, loaded: Any) -> Kept:
+    """Summary, accounts and the series of every population and of the market."""
+    return {
+        **data.summary,
+        "populations": dict(data.populations),
+        "series": dict(data.series),
+        "accounts": dict(data.accounts),
+    }
+
+
+MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
+    "summary": keep_summary,
+    "facts": keep_facts,
+    "populations": keep_populations,
+}
+
+
+def simulate(job: Job) -> Kept:
+    """Run one job in this process; what it keeps."""
+    from sim import api
+
+    loaded = api.load_scenario(SCENARIOS / job.scenario, job.overrides)
+    kept = MEASURES[job.keep](api.simulate(loaded, job.seed), loaded)
+    gc.collect()
+    return kept
+
+
+def run_all(jobs: Iterable[Job], workers: int) -> dict[Job, Kept]:
+    """Every distinct job on `workers` processes; kernels are compiled once, before the fan-out."""
+    wanted = list(dict.fromkeys(jobs))
+    if workers == 1:
+        return {job: simulate(job) for job in wanted}
+    simulate(Job(wanted[0].scenario, (*wanted[0].overrides, "duration=10s"), 0))
+    started, found = time.perf_counter(), {}
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for job, kept in zip(wanted, pool.map(simulate, wanted), strict=True):
+            found[job] = kept
+            if len(found) % 10 == 0 or len(found) == len(wanted):
+                print(f"{len(found)} of {len(wanted)} runs, {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    return found
+
+
+def per_seed(runs: Mapping[Job, Kept], job: Callable[[int], Job], seeds: Sequence[int]) -> list[Kept]:
+    """What the runs of one cell kept, in order of seeds."""
+    return [runs[job(seed)] for seed in seeds]
