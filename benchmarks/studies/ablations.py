@@ -1,7 +1,7 @@
 """Which mechanism carries which fact: everyday_market with one mechanism removed, paired by seed.
 
-What was expected was written down before the runs (session of 2026-11-22, from the prototype and the papers); the tables
-say what came out.
+What was expected was written down before the runs (session of 2026-11-22, from the prototype and the papers); the
+tables say what came out.
 """
 
 import math
@@ -79,7 +79,7 @@ ABLATIONS = (
     Ablation(
         "stops",
         ("populations.retail.prevention={none: 0.85, stop: 0, delever: 0.1, hedge: 0.05}",),
-        "nothing in calm; in the shock both the run and its twin fall less (prototype: amplification 1.52 against 1.91)",
+        "nothing in calm; in the shock both the run and its twin fall less (prototype: amplification 1.52, not 1.91)",
     ),
 )
 
@@ -203,9 +203,9 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     seeds = scale.few_seeds
     expectations = table(["without", "expected before the runs"], [[a.name, a.expected] for a in ABLATIONS])
     text = (
-        f"everyday_market, {len(seeds)} seeds, each cell on the same seeds. First row: mean over seeds with everything; "
-        "other rows: mean paired difference. Brackets: 95 % bootstrap interval over seeds; bold: it leaves out 0. "
-        "With so few seeds an interval is rough, and with a hundred cells a few are bold by chance.\n\n"
+        f"everyday_market, {len(seeds)} seeds, each cell on the same seeds. First row: mean over seeds with "
+        "everything; other rows: mean paired difference. Brackets: 95 % bootstrap interval over seeds; bold: it "
+        "leaves out 0. With so few seeds an interval is rough, and with a hundred cells a few are bold by chance.\n\n"
         f"### What was expected\n\n{expectations}\n\n"
         f"### Calm: {CALM[0].split('=')[1]} at 1-s steps\n\n{calm_table(runs, seeds)}\n\n"
         "### A shock: the fundamental falls 2 % in 3 min, fuel ratio 1, 500-ms steps, twin without forced orders\n\n"

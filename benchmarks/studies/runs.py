@@ -10,6 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "scenarios"
 OFF = "liquidation.enabled=false"
@@ -86,10 +88,24 @@ def keep_populations(data: Any, loaded: Any) -> Kept:
     }
 
 
+def keep_fuel(data: Any, loaded: Any) -> Kept:
+    """Summary, and where the longs of the start would be liquidated: distance below the first mark, and lots."""
+    accounts = data.accounts
+    position = np.asarray(accounts["position_start"], float)
+    level = np.asarray(accounts["liquidation_price_start"], float)
+    longs = (position > 0) & (level > 0)
+    start = loaded.markets[0].contract.initial_price
+    time_s, mark = np.asarray(data.series["time_s"]), np.asarray(data.series["mark"])
+    live = mark[time_s >= 0]
+    first = float(live[0]) if len(live) and np.isfinite(live[0]) else start
+    return {**data.summary, "fuel_distance": 1.0 - level[longs] / first, "fuel_lots": position[longs]}
+
+
 MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
     "summary": keep_summary,
     "facts": keep_facts,
     "populations": keep_populations,
+    "fuel": keep_fuel,
 }
 
 
