@@ -35,7 +35,7 @@ from sim.validation_messages import (
     problems_of,
     unknown_field,
 )
-from sim.yaml_source import Node
+from sim.yaml_source import Node, Source
 
 __all__ = ["Population", "Problem", "Scenario", "ScenarioError", "load_scenario", "scenario_schema"]
 
@@ -43,6 +43,7 @@ MAIN_MARKET: Final = "main"
 HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
 MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
 OTHER_FIELDS: Final = ("extends", "markets", "populations", "python_path")
+SCENARIO_FIELDS: Final = (*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS)
 NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_path")
 """Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
 
@@ -141,9 +142,9 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
     path = Path(path)
     source = yaml_source.read_source(path)
     for argument in overrides:
-        yaml_source.apply_override(source.root, argument, source.problems)
+        yaml_source.apply_override(source, argument)
     yaml_source.absolute_files(source.root)
-    loader = _Loader(source.root, registry, source.problems)
+    loader = _Loader(source, registry)
     scenario = loader.load(path, source.text, tuple(overrides))
     if source.problems or scenario is None:
         shown = source.root.place.source
@@ -160,16 +161,21 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
 class _Loader:
     """One pass over the merged tree of one scenario; problems are collected, never raised."""
 
-    def __init__(self, root: Node, registry: Mapping[str, type[Any]], problems: list[Problem]) -> None:
-        assert isinstance(root.value, dict)
-        self.root = root
-        self.top = root.value
+    def __init__(self, source: Source, registry: Mapping[str, type[Any]]) -> None:
+        assert isinstance(source.root.value, dict)
+        self.root = source.root
+        self.top = source.root.value
         self.registry = registry
-        self.problems = problems
+        self.problems = source.problems
+        self.unfinished = source.unfinished
         self.user_folders: list[Path] = []
         self.every_population_was_read = True
 
     def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
+        if self._is_a_fragment():
+            way_out = f"write 'extends: {path.name}' in a population of a scenario"
+            self.problems.append(Problem(self.root.place, "", f"is a population fragment, no scenario; {way_out}"))
+            return None
         self._unknown_fields()
         head_tree = self._branch(HEAD_FIELDS)
         head = self._read(ScenarioHead, head_tree, {"name": path.stem} if "name" not in self.top else {})
@@ -214,15 +220,29 @@ class _Loader:
             python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
         )
 
+    def _is_a_fragment(self) -> bool:
+        """Fields of a population, and none of a scenario."""
+        traits = {name for participant in self.registry.values() for name in participant.config_type.model_fields}
+        return not traits.isdisjoint(self.top) and self.top.keys().isdisjoint(SCENARIO_FIELDS)
+
     def _unknown_fields(self) -> None:
-        known = [*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS]
+        fragment = self._fragment_at_the_top()
         for key, node in self.top.items():
-            if key not in known and not node.deletes:
-                problem = unknown_field(self.root, node, known)
+            if key not in SCENARIO_FIELDS and not node.deletes and node.place.source != fragment:
+                problem = unknown_field(self.root, node, list(SCENARIO_FIELDS))
                 inner = None if problem.suggestion else _path_of_field(MarketConfig, key)
                 if inner is not None:
                     problem = Problem(problem.place, problem.path, problem.message, suggestion=inner)
                 self.problems.append(problem)
+
+    def _fragment_at_the_top(self) -> str | None:
+        """The file that gave this one the `type` of a population, if any did: one problem instead of one a field."""
+        kind = self.top.get("type")
+        if kind is None or kind.place.source == self.root.place.source:
+            return None
+        message = "a population fragment; extend it inside a population, not at the top of a file"
+        self._add(kind, message, value=None)
+        return kind.place.source
 
     def _branch(self, names: Sequence[str]) -> Node:
         return Node({name: self.top[name] for name in names if name in self.top}, self.root.place, ())
@@ -270,6 +290,8 @@ class _Loader:
             return found
         self._search_for_user_classes(named, folders)
         for name, node in self._named(named, "population"):
+            if (yaml_source.POPULATIONS, name) in self.unfinished:
+                continue
             if node.value is None:
                 self._add(node, "empty; write 'type' and traits below it, or remove the line")
                 continue

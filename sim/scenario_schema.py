@@ -35,6 +35,10 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
     del market["properties"]["name"]
     definitions["Market"] = {"type": ["object", "null"], **_without(market, "title", "type")}
     definitions["Population"] = _population({name: references[config] for name, config in configs.items()})
+    definitions["Files"] = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    for config in configs.values():
+        fields = definitions[references[config].removeprefix("#/$defs/")]["properties"]
+        fields["extends"] = {"$ref": "#/$defs/Files"}
     schema: Json = {
         "$schema": DIALECT,
         "title": "marginquake scenario",
@@ -44,7 +48,7 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
         "properties": {
             "extends": {
                 "description": "File or files this one builds on, relative to it; null deletes what they say",
-                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "$ref": "#/$defs/Files",
             },
             **head["properties"],
             **market["properties"],
@@ -62,7 +66,7 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
             },
             "python_path": {
                 "description": "Folders with your own classes, besides the current one and the scenario's",
-                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+                "$ref": "#/$defs/Files",
             },
         },
         "$defs": definitions,
@@ -110,7 +114,10 @@ def _population(references: Mapping[str, str]) -> Json:
     kinds = {"anyOf": [{"enum": list(references)}, {"type": "string", "pattern": USER_CLASS}]}
     return {
         "type": ["object", "null"],
-        "properties": {"type": {**kinds, "description": "Participant type, or module.path:Class of your own"}},
+        "properties": {
+            "extends": {"description": "Population fragment or fragments under these fields", "$ref": "#/$defs/Files"},
+            "type": {**kinds, "description": "Participant type, or module.path:Class of your own"},
+        },
         "allOf": [_if_named("type", name, {"$ref": reference}) for name, reference in references.items()],
     }
 

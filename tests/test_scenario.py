@@ -229,6 +229,97 @@ def test_traits_may_come_from_a_csv(folder: Folder) -> None:
     assert trait.mean() == 12.5
 
 
+# extends inside a population
+
+
+CROWD = "type: retail\nleverage: {distribution: lognormal, median: 3, sigma: 1}\nmargin_mode: isolated\naccounts: 7\n"
+
+
+@pytest.fixture
+def presets(folder: Folder) -> Folder:
+    folder.write("presets/crowd", CROWD)
+    folder.write("presets/cautious", "extends: crowd.yaml\nleverage: {sigma: 0.5}\naccounts: null\n")
+    folder.write("presets/rich", "deposit: 1M\naccounts: 3\n")
+    return folder
+
+
+def longs(scenario: Scenario) -> Any:
+    return scenario.populations["longs"].config
+
+
+def test_a_population_takes_the_fields_of_a_fragment_under_its_own(presets: Folder) -> None:
+    config = longs(presets.load("duration: 1min\npopulations: {longs: {extends: presets/crowd.yaml, accounts: 5}}\n"))
+    assert (config.type, config.accounts, config.margin_mode) == ("retail", 5, "isolated")
+    assert config.leverage == Lognormal(median=3, sigma=1)
+
+
+def test_distributions_of_a_fragment_merge_as_in_files(presets: Folder) -> None:
+    text = "duration: 1min\npopulations: {longs: {extends: presets/crowd.yaml, leverage: %s}}\n"
+    assert longs(presets.load(text % "{sigma: 2}")).leverage == Lognormal(median=3, sigma=2)
+    other = "{distribution: uniform, minimum: 1, maximum: 9}"
+    assert longs(presets.load(text % other)).leverage == Uniform(minimum=1, maximum=9)
+    assert longs(presets.load(text % "20")).leverage == 20
+    assert longs(presets.load(text % "null")).leverage == 1
+
+
+def test_fragments_build_on_fragments_and_later_ones_win(presets: Folder) -> None:
+    text = "duration: 1min\npopulations: {longs: {extends: [presets/cautious.yaml, presets/rich.yaml]}}\n"
+    config = longs(presets.load(text))
+    assert config.leverage == Lognormal(median=3, sigma=0.5)
+    assert (config.accounts, config.deposit, config.margin_mode) == (3, 1e6, "isolated")
+
+
+def test_a_fragment_under_another_type_gives_its_traits(presets: Folder) -> None:
+    text = "duration: 1min\npopulations: {fundamental: {type: hedger, extends: presets/%s.yaml}}\n"
+    for name, accounts in (("crowd", 7), ("rich", 3)):
+        scenario = presets.load(text % name)
+        config = scenario.populations["fundamental"].config
+        assert (config.type, config.accounts) == ("hedger", accounts)
+
+
+def test_an_inherited_population_has_its_fragment_and_may_get_another(presets: Folder) -> None:
+    presets.write(
+        "deep/parent", "duration: 1min\npopulations: {longs: {extends: ../presets/crowd.yaml, accounts: 5}}\n"
+    )
+    assert longs(presets.load("extends: deep/parent.yaml\n")).margin_mode == "isolated"
+    child = "extends: deep/parent.yaml\npopulations: {longs: {leverage: {sigma: 0.1}}}\n"
+    assert longs(presets.load(child)).leverage == Lognormal(median=3, sigma=0.1)
+    child = "extends: deep/parent.yaml\npopulations: {longs: {extends: presets/rich.yaml}}\n"
+    config = longs(presets.load(child))
+    assert (config.deposit, config.accounts, config.margin_mode) == (1e6, 3, "isolated")
+
+
+def test_overrides_come_on_top_of_fragments(presets: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(presets.path)
+    text = "duration: 1min\npopulations: {longs: {extends: presets/crowd.yaml, accounts: 5}}\n"
+    assert longs(presets.load(text, "populations.longs.leverage=4")).leverage == 4
+    assert longs(presets.load(text, "populations.longs.leverage.sigma=0.2")).leverage == Lognormal(median=3, sigma=0.2)
+    config = longs(presets.load(text, "populations.longs.extends=presets/rich.yaml"))
+    assert (config.deposit, config.accounts, config.margin_mode) == (1e6, 3, "isolated")
+    config = longs(
+        presets.load(
+            "duration: 1min\npopulations: {longs: {type: hedger}}\n",
+            "populations.longs=" + "{extends: presets/crowd.yaml, accounts: 2}",
+        )
+    )
+    assert (config.type, config.accounts) == ("retail", 2)
+
+
+def test_a_resolved_population_extends_nothing(presets: Folder) -> None:
+    scenario = presets.load("duration: 1min\npopulations: {longs: {extends: presets/crowd.yaml}}\n")
+    assert "extends" not in scenario.resolved_yaml()
+    assert presets.load(scenario.resolved_yaml(), name="elsewhere/resolved") == scenario
+    plain = presets.load("duration: 1min\npopulations:\n  longs:\n    " + CROWD.replace("\n", "\n    "))
+    assert plain.digest("1") == scenario.digest("1")
+
+
+def test_files_named_in_a_fragment_lie_beside_it(presets: Folder) -> None:
+    (presets.path / "presets" / "leverage.csv").write_text("leverage\n5\n20\n")
+    presets.write("presets/measured", "leverage: {distribution: empirical, file: leverage.csv, column: leverage}\n")
+    text = "duration: 1min\npopulations: {longs: {type: retail, extends: presets/measured.yaml}}\n"
+    assert longs(presets.load(text)).leverage.mean() == 12.5
+
+
 # --set
 
 
