@@ -4,8 +4,9 @@ Quotes: GLFT (2013) asymptotic offsets (mechanisms 3.4) at the innermost level; 
 shift by the same inventory skew, as depth in real books does (depth within u of mid ~ u^kappa, mechanisms 1.3).
 Withdrawal: size x W(z) = exp(-0.064 |z|), z the five-minute return in local standard deviations (mechanisms 3.5), and
 hard pulls at a threshold of each maker's own, to a residual size (market_defaults, section 6: all pulling to zero
-together empties the book with no forced order at all).  Differs from GLFT: drift-free fair value from the index plus
-an average basis instead of the mid; one skew for all levels; several levels.
+together empties the book with no forced order at all).  A maker may also pull when it holds too much or has lost too
+much (mechanisms 3.5: |inventory| > Q_max, drawdown > L_max), looking at itself once a second.  Differs from GLFT:
+drift-free fair value from the index plus an average basis instead of the mid; one skew for all levels; several levels.
 """
 
 import math
@@ -93,6 +94,12 @@ class MarketMakerConfig(ParticipantConfig):
     pull_sigmas: float = Field(7.0, gt=0, description="Move of a second at which the most timid maker pulls")
     pull_spread: float = Field(0.25, ge=0, description="Maker m pulls at pull_sigmas * (1 + this * m)")
     pull_residual: Fraction = Field(0.4, ge=0, le=1, description="Size left while pulled")
+    pull_inventory: float | None = Field(
+        None, gt=0, description="Share of the inventory limit at which a maker pulls; default never"
+    )
+    pull_loss_d1: float | None = Field(
+        None, gt=0, description="Each maker's loss from its best, spot hedge included, at which it pulls; default never"
+    )
     pull_time: tuple[Duration, Duration] = Field(
         (30 * SECOND, 60 * SECOND), description="Mean pull, from the first maker to the last; exponential"
     )
@@ -130,6 +137,12 @@ class MarketMaker(Participant):
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
         self.pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
         """Until when each maker quotes its residual size only."""
+        self._money_unit = float(seat.contract.money_unit)
+        self._loss_limit = math.inf if config.pull_loss_d1 is None else config.pull_loss_d1 * seat.depth_1pct
+        self._inventory_limit = math.inf if config.pull_inventory is None else config.pull_inventory * self._limit_lots
+        looks_at_itself = config.pull_loss_d1 is not None or config.pull_inventory is not None
+        self._next_look_ns = -(1 << 62) if looks_at_itself else 1 << 62
+        self._best = np.full(makers, -math.inf)
         self._wake = self.stream.child("wake")
         self._quotes = self.stream.child("quotes")
         self._pulls = self.stream.child("pulls")
@@ -164,6 +177,9 @@ class MarketMaker(Participant):
         awake = self._awake[:count]
         if abs(self._volatility.second_sigmas) >= self._lowest_threshold:
             awake = np.union1d(awake, self._pull(market))
+        if market.now_ns >= self._next_look_ns:
+            self._next_look_ns = market.now_ns + SECOND
+            awake = np.union1d(awake, self._pull_the_hurt(market, orders))
         if len(awake) == 0:
             return
         self._requote(awake, fair, market, orders)
@@ -181,9 +197,27 @@ class MarketMaker(Participant):
         scared = np.flatnonzero(
             (abs(self._volatility.second_sigmas) >= self._threshold) & (self.pulled_until_ns <= market.now_ns)
         )
+        self._pull_away(scared, market)
+        return scared
+
+    def _pull_away(self, scared: Ints, market: MarketView) -> None:
         if len(scared):
             wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self._pull_mean_ns[scared]
             self.pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
+
+    def _pull_the_hurt(self, market: MarketView, orders: OrderEntry) -> Ints:
+        """Makers who hold too much, or have lost too much since they were last at their best, pull.
+
+        While a maker is pulled its best is what it has now: back in the market it starts with a clean slate.
+        """
+        calm = self.pulled_until_ns <= market.now_ns
+        hurt = np.abs(self.accounts.position_lots) > self._inventory_limit
+        if math.isfinite(self._loss_limit) and market.mark_ticks > 0:
+            profit = self.accounts.equity(market.mark_ticks) * self._money_unit + orders.spot.profit(self.rows)
+            self._best = np.where(calm, np.maximum(self._best, profit), profit)
+            hurt |= self._best - profit > self._loss_limit
+        scared = np.flatnonzero(calm & hurt)
+        self._pull_away(scared, market)
         return scared
 
     def _hedge(self, awake: Ints, orders: OrderEntry) -> None:

@@ -4,10 +4,10 @@ A run directory copied from another machine is all that is needed: no model code
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sim.contract import ContractSpec
 from sim.records import Cause, EventKind
-from sim.run_directory import RunDirectoryError
+from sim.run_directory import RunData, RunDirectoryError, ScenarioText
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,8 +25,8 @@ Columns = dict[str, NDArray[Any]]
 """One table: column name -> array, all of one length."""
 
 EVENT_COLUMNS = (
-    "time_ns", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind", "side",
-    "cause",
+    "time_ns", "order_id", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind",
+    "side", "cause",
 )  # fmt: skip
 """Columns of `EVENT` that analysis uses."""
 
@@ -41,8 +41,8 @@ SECOND_NS = 1_000_000_000
 class Fills:
     """Every match of two orders, in time order.
 
-    `time_s` from the end of the warm-up; `price` and `notional` in quote units; `side` and `cause` of the aggressor;
-    `account` is the aggressor's row and `maker_account` the resting side's.
+    `time_s` from the end of the warm-up; `price` and `notional` in quote units; `side`, `cause` and `order_id` of the
+    aggressor; `account` is the aggressor's row and `maker_account` the resting side's.
     """
 
     time_s: Floats
@@ -52,6 +52,7 @@ class Fills:
     cause: Ints
     account: Ints
     maker_account: Ints
+    order_id: Ints
 
     @property
     def forced(self) -> Bools:
@@ -115,9 +116,12 @@ class MarketFrames:
     series: Columns
     accounts: Columns
     map: LiquidationMap | None
-    event_files: tuple[Path, ...]
+    read_events: Callable[[], Columns]
+    """The events of the kinds in `DRAWN_KINDS`, columns `EVENT_COLUMNS`: from disk or from memory."""
     start_ns: int
     """Clock of the events at the end of the warm-up."""
+    read_populations: Callable[[], Columns] = dict
+    """One row a population and time, of this market; no columns where a run did not record it."""
 
     @cached_property
     def run(self) -> Columns:
@@ -128,7 +132,7 @@ class MarketFrames:
     @cached_property
     def events(self) -> Columns:
         """Events of the kinds in `DRAWN_KINDS`, plus the column `time_s` (0 = end of the warm-up)."""
-        events = _read_events(self.event_files)
+        events = self.read_events()
         events["time_s"] = (events["time_ns"] - self.start_ns) / SECOND_NS
         return events
 
@@ -144,7 +148,14 @@ class MarketFrames:
             cause=rows["cause"].astype(np.int64),
             account=rows["account"].astype(np.int64),
             maker_account=rows["maker_account"].astype(np.int64),
+            order_id=rows["order_id"],
         )
+
+    @cached_property
+    def populations(self) -> dict[str, Columns]:
+        """What each population held, sampled like the series, warm-up included; empty where it was not recorded."""
+        table = self.read_populations()
+        return _split(table, "population") if table else {}
 
     @cached_property
     def margin_calls(self) -> MarginCalls:
@@ -223,6 +234,32 @@ def load_run(path: str | Path) -> RunFrames:
         raise RunDirectoryError(f"{directory}: cannot be read: {type(error).__name__}: {error}") from error
 
 
+def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
+    """The frames of a run that was simulated in memory: what `load_run` gives after it was written."""
+    import yaml
+
+    resolved = yaml.load(scenario.resolved_yaml(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    series = _split(_arrays(data.series), "market")
+    accounts = _split(_arrays(data.accounts), "market")
+    populations = _split(_arrays(data.populations), "market") if data.populations else {}
+    maps = _maps_of(data.maps) if data.maps else {}
+    name = str(resolved.get("name", ""))
+    markets = {
+        market: MarketFrames(
+            name=market,
+            contract=_contract_of(resolved, market, Path(name)),
+            series=columns,
+            accounts=accounts.get(market, {}),
+            map=maps.get(market),
+            read_events=partial(_drawn, data.events[market]),
+            start_ns=0,
+            read_populations=partial(dict, populations.get(market, {})),
+        )
+        for market, columns in series.items()
+    }
+    return RunFrames(Path(name), data.summary, {}, resolved, scenario.source_text, markets)
+
+
 def leading_comment(text: str) -> str:
     """The comment lines a YAML file begins with, as one paragraph."""
     lines: list[str] = []
@@ -240,9 +277,10 @@ def _load(directory: Path) -> RunFrames:
     manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
-    series = _split(_read_parquet([directory / "series.parquet"]))
-    accounts = _split(_read_parquet([directory / "accounts.parquet"]))
+    series = _split(_read_parquet([directory / "series.parquet"]), "market")
+    accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
+    held = directory / "populations.parquet"
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -251,8 +289,9 @@ def _load(directory: Path) -> RunFrames:
             series=columns,
             accounts=accounts.get(name, {}),
             map=maps.get(name),
-            event_files=tuple(sorted((directory / "events").glob(f"{name}-*.parquet"))),
+            read_events=partial(_read_events, tuple(sorted((directory / "events").glob(f"{name}-*.parquet")))),
             start_ns=start_ns,
+            read_populations=partial(_read_populations, held, name) if held.is_file() else dict,
         )
         for name, columns in series.items()
     }
@@ -319,28 +358,48 @@ def _read_events(paths: Sequence[Path]) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in EVENT_COLUMNS}
 
 
-def _split(table: Columns) -> dict[str, Columns]:
-    """One table a market, in order of first appearance."""
-    markets = table["market"].astype(str)
-    names = list(dict.fromkeys(markets.tolist()))
+def _drawn(events: NDArray[Any]) -> Columns:
+    """The columns that analysis uses, of the kinds that it uses."""
+    chosen = events[np.isin(events["kind"], [int(kind) for kind in DRAWN_KINDS])]
+    return {name: np.ascontiguousarray(chosen[name]) for name in EVENT_COLUMNS}
+
+
+def _read_populations(path: Path, market: str) -> Columns:
+    return _split(_read_parquet([path]), "market").get(market, {})
+
+
+def _arrays(table: Mapping[str, Any]) -> Columns:
+    return {name: np.asarray(column) for name, column in table.items()}
+
+
+def _split(table: Columns, key: str) -> dict[str, Columns]:
+    """One table for each word of the column `key`, in order of first appearance."""
+    words = table[key].astype(str)
+    others = {name: column for name, column in table.items() if name != key}
+    seen = list(dict.fromkeys(words.tolist()))
+    if len(seen) == 1:
+        return {seen[0]: others}
     tables: dict[str, Columns] = {}
-    for name in names:
-        chosen = markets == name
-        tables[name] = {key: column[chosen] for key, column in table.items() if key != "market"}
+    for word in seen:
+        chosen = words == word
+        tables[word] = {name: column[chosen] for name, column in others.items()}
     return tables
 
 
 def _read_maps(path: Path) -> dict[str, LiquidationMap]:
     if not path.is_file():
         return {}
-    keys = ("time_s", "price_edges", "long_notional", "short_notional", "bid_depth", "ask_depth")
     with np.load(path, allow_pickle=False) as archive:
-        names = [str(name) for name in archive["markets"]]
-        return {
-            name: LiquidationMap(**{key: np.asarray(archive[f"{name}/{key}"], np.float64) for key in keys})
-            for name in names
-            if f"{name}/time_s" in archive.files
-        }
+        return _maps_of(archive)
+
+
+def _maps_of(archive: Mapping[str, NDArray[Any]]) -> dict[str, LiquidationMap]:
+    keys = ("time_s", "price_edges", "long_notional", "short_notional", "bid_depth", "ask_depth")
+    return {
+        name: LiquidationMap(**{key: np.asarray(archive[f"{name}/{key}"], np.float64) for key in keys})
+        for name in map(str, archive["markets"])
+        if f"{name}/time_s" in archive
+    }
 
 
 def _contract_of(scenario: Mapping[str, Any], market: str, directory: Path) -> ContractSpec:

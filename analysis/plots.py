@@ -1,6 +1,6 @@
 """Draws the figures of a run into its directory.  Headless: no display, no global state of matplotlib's pyplot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from sim.run_directory import RunDirectoryError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from analysis.facts import Measurement
 
 MAX_BYTES = 300_000
 """Figures larger than this are stored with a palette of 256 colours."""
@@ -24,9 +26,9 @@ def plot_run(run: str | Path | RunFrames, figure: str | None = None) -> list[Pat
     if figure is not None and figure not in FIGURES:
         raise RunDirectoryError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")
     frames = run if isinstance(run, RunFrames) else load_run(run)
-    names = list(FIGURES) if figure is None else [figure]
     written = []
     for position, market in enumerate(frames.markets.values()):
+        names = [name for name in FIGURES if FIGURES[name].wanted(market)] if figure is None else [figure]
         for name in names:
             path = figure_path(frames, market, name, position)
             written.append(draw_figure(market, name, path, label(frames, market)))
@@ -55,6 +57,13 @@ def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFra
     return render(
         lambda figure: draw_twin(first.first, second.first, figure), Path(path), 6.6, False, label(first, first.first)
     )
+
+
+def plot_facts(measurements: "Sequence[Mapping[str, Measurement]]", path: str | Path, source: str) -> Path:
+    """Draw tails and memory of returns over several runs, as measured by `analysis.facts.measure`."""
+    from analysis.figures.facts import HEIGHT_INCHES, draw
+
+    return render(lambda figure: draw(measurements, figure), Path(path), HEIGHT_INCHES, False, source)
 
 
 def label(frames: RunFrames, market: MarketFrames) -> str:

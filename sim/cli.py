@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of
 
 import contextlib
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from sim.version import __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from analysis.facts import FactRow
     from sim.api import RunProgress
 
 app = typer.Typer(
@@ -33,6 +35,7 @@ app = typer.Typer(
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
+VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
 RUNS = Path("runs")
 SCENARIOS = Path("scenarios")
 
@@ -208,6 +211,46 @@ def report(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -
 
 
 @app.command()
+def facts(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each.")],
+    out: RunsFolder = RUNS,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the scoreboard as CSV.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw tails and memory of returns (Hill k-plot, ACF).")
+    ] = None,
+    metaorder_gap: Annotated[
+        float, typer.Option(metavar="S", help="A pause of a whale that ends its metaorder, seconds.")
+    ] = 30.0,
+    verbose: Verbose = False,
+) -> None:
+    """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict."""
+    with _errors(verbose):
+        from analysis.facts import MissingExtra, measure, need_extra, scoreboard, to_csv
+        from analysis.load import load_run
+        from sim.run_directory import find_run
+
+        try:
+            need_extra()
+        except MissingExtra as error:
+            raise UserError(str(error)) from None
+        _check_output("--csv", csv, "")
+        _check_output("--figure", figure, ".png")
+        if not metaorder_gap > 0:
+            raise UserError(f"--metaorder-gap {metaorder_gap:g}: must be positive")
+        paths = [find_run(run, out) for run in runs]
+        _check_runs_differ(paths)
+        measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
+        rows = scoreboard(measurements)
+        _print_facts(rows, paths)
+        if csv is not None:
+            csv.write_text(to_csv(rows, [path.name for path in paths]), encoding="utf-8")
+        if figure is not None:
+            from analysis.plots import plot_facts
+
+            plot_facts(measurements, figure, paths[0].name if len(paths) == 1 else f"{len(paths)} runs")
+
+
+@app.command()
 def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbose: Verbose = False) -> None:
     """Run a run again and compare the event digests; exit 1 if they differ."""
     with _errors(verbose):
@@ -364,6 +407,55 @@ def _print_scorecard(path: Path) -> None:
     _console(stderr=False).print(table)
     if (path / "report.html").is_file():
         print(f"Open the report: {path / 'report.html'}")
+
+
+def _check_output(option: str, path: Path | None, suffix: str) -> None:
+    """Refuse, before anything is measured, a file that could not be written."""
+    if path is None:
+        return
+    if suffix and path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: the name must end in {suffix}")
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: not writable")
+
+
+def _check_runs_differ(paths: list[Path]) -> None:
+    """Refuse the same events twice, which would narrow the interval; mention a mixture of scenarios."""
+    from sim.run_directory import read_manifest
+
+    manifests = [read_manifest(path) for path in paths]
+    seen: dict[object, Path] = {}
+    for path, manifest in zip(paths, manifests, strict=True):
+        digest = manifest.get("event_digest", str(path))
+        if digest in seen:
+            raise UserError(f"{path} holds the same events as {seen[digest]}: each run counts once")
+        seen[digest] = path
+    if len({manifest.get("scenario_digest") for manifest in manifests}) > 1:
+        print("the runs are of different scenarios: the intervals are not over seeds alone", file=sys.stderr)
+
+
+def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from analysis.facts import board
+
+    title = paths[0].name if len(paths) == 1 else f"{len(paths)} runs, {paths[0].name} to {paths[-1].name}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in board.HEADINGS:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in board.cells_of(row)), style=VERDICT_STYLES[row.verdict])
+    console = _console(stderr=False)
+    if not console.is_terminal:
+        console = Console(width=200, highlight=False)
+    console.print(table)
+    print(board.in_band_line(rows))
 
 
 def _list_scenarios() -> None:

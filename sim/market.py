@@ -72,6 +72,10 @@ class SpotMarket(Protocol):
         """Spot holdings of these accounts, in lots of the contract."""
         ...
 
+    def profit(self, rows: Rows) -> NDArray[np.float64]:
+        """What spot has earned these accounts since the start, holdings at the index, quote units."""
+        ...
+
 
 @final
 class OrderEntry:
@@ -90,6 +94,8 @@ class OrderEntry:
         self._cause = cause
         self._pending: list[NDArray[Any]] = []
         self._deposits: list[tuple[Rows, NDArray[np.int64]]] = []
+        self._margins: list[tuple[Rows, NDArray[np.int64]]] = []
+        self._leverages: list[tuple[Rows, NDArray[np.float64]]] = []
         self._now_ns = 0
         self.spot = spot
 
@@ -171,10 +177,37 @@ class OrderEntry:
         deposits, self._deposits = self._deposits, []
         return deposits
 
+    def add_margin(self, rows: Rows, money: NDArray[np.int64]) -> None:
+        """Put up to `money` (> 0) of an account's free collateral behind its isolated position."""
+        if len(rows) == 0:
+            return
+        self._check_owned(rows)
+        self._margins.append((rows, money))
+
+    def drain_margins(self) -> list[tuple[Rows, NDArray[np.int64]]]:
+        """All margin added since the last call, in the order it was said (used by the model)."""
+        margins, self._margins = self._margins, []
+        return margins
+
+    def set_leverage(self, rows: Rows, leverage: NDArray[np.float64]) -> None:
+        """Leverage of each account's next position, at most the venue's.
+
+        The venue takes it at once, but not from an account that has a position or orders: positions keep theirs.
+        """
+        if len(rows) == 0:
+            return
+        self._check_owned(rows)
+        self._leverages.append((rows, leverage))
+
+    def drain_leverages(self) -> list[tuple[Rows, NDArray[np.float64]]]:
+        """All leverages set since the last call, in the order they were said (used by the model)."""
+        leverages, self._leverages = self._leverages, []
+        return leverages
+
     @property
     def silent(self) -> bool:
         """True while nothing has been said since the last drain."""
-        return not self._pending and not self._deposits
+        return not self._pending and not self._deposits and not self._margins and not self._leverages
 
     def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
         """All commands since the last call, in the order they were said (used by the model).
@@ -263,6 +296,8 @@ class SeedPositions:
     """Positions to book at t = 0: signed lots and entry prices by row.
 
     `scalable`: sizes may be multiplied by a common factor to meet the scenario's fuel ratio.
+    `sizing_ticks`: entry prices that the fuel ratio is solved with (None = `entry_ticks`), so that moving entries
+    about changes no size.
     `minimum_distance`: whoever would be nearer to liquidation (a fraction of the mark) starts flat.
     `takes_other_side`: this population receives minus the sum of all others' seeded lots, spread over its rows.
     `hedged_on_spot`: the model also books minus the seeded lots on spot, at the index and without moving it.
@@ -274,6 +309,7 @@ class SeedPositions:
     minimum_distance: float = 0.0
     takes_other_side: bool = False
     hedged_on_spot: bool = False
+    sizing_ticks: NDArray[np.int64] | None = None
 
 
 class LiquidationDesk(Protocol):

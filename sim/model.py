@@ -215,6 +215,7 @@ class MarketModel(mesa.Model):
         }
         series: dict[str, Any] = {"market": []}
         accounts: dict[str, Any] = {}
+        populations: dict[str, Any] = {}
         maps: dict[str, Any] = {"markets": np.array([room.venue.name for room in self.rooms])}
         names = {number: agent.name for number, agent in enumerate(self._seated)}
         for i, room in enumerate(self.rooms):
@@ -227,17 +228,12 @@ class MarketModel(mesa.Model):
             series["market"] += [room.venue.name] * len(columns["time_s"])
             for key, values in columns.items():
                 series[key] = np.concatenate([series[key], values]) if key in series else values
-            for key, values in room.recorder.accounts(names).items():
-                if key not in accounts:
-                    accounts[key] = values
-                elif isinstance(values, list):
-                    accounts[key] = accounts[key] + values
-                else:
-                    accounts[key] = np.concatenate([accounts[key], values])
+            _append(accounts, room.recorder.accounts(names))
+            _append(populations, room.recorder.populations(names))
             maps |= {f"{room.venue.name}/{key}": values for key, values in room.recorder.maps().items()}
         summary["event_digest"] = digest.hexdigest()
         events = {room.venue.name: room.recorder.events() for room in self.rooms}
-        return RunData(events=events, series=series, accounts=accounts, maps=maps, summary=summary)
+        return RunData(events, series, accounts, maps, summary, populations)
 
     def _open_room(self, number: int) -> MarketRoom:
         """Build one market and seat its populations."""
@@ -300,8 +296,8 @@ class MarketModel(mesa.Model):
         count = len(rows)
         deposits = sample(config.deposit, stream.child("deposit"), count)
         table["collateral"][rows] = np.rint(deposits / float(venue.contract.money_unit)).astype(np.int64)
-        leverage = sample(config.leverage, stream.child("leverage"), count).clip(1e-3, venue.brackets.max_leverage)
-        table["initial_margin_ppm"][rows] = np.ceil(1e6 / leverage).clip(1, 2**31 - 1).astype(np.int64)
+        leverage = sample(config.leverage, stream.child("leverage"), count)
+        venue.set_leverage(rows, leverage)
         table["mode"][rows] = MARGIN_MODES[config.margin_mode]
         venue.accounts.latency_ns[rows] = np.rint(sample(config.latency, stream.child("latency"), count)).astype(
             np.int64
@@ -366,6 +362,10 @@ class MarketModel(mesa.Model):
         room.venue.arrivals.add(desk.orders.drain(self.now_ns))
         for rows, money in desk.orders.drain_deposits():
             room.venue.deposit(rows, money, self.now_ns)
+        for rows, money in desk.orders.drain_margins():
+            room.venue.add_margin(rows, money)
+        for rows, leverage in desk.orders.drain_leverages():
+            room.venue.set_leverage(rows, leverage)
 
     def _sample_depth(self, room: MarketRoom) -> None:
         mid = room.venue.mid_ticks
@@ -391,6 +391,17 @@ class MarketModel(mesa.Model):
             seed_market(venue, seeds, depth)
             room.recorder.fuel = measure_fuel(venue)
             room.recorder.start()
+
+
+def _append(table: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add another market's rows below a table of columns."""
+    for key, values in more.items():
+        if key not in table:
+            table[key] = values
+        elif isinstance(values, list):
+            table[key] = table[key] + values
+        else:
+            table[key] = np.concatenate([table[key], values])
 
 
 def _overrides(classes: tuple[type, ...], method: str) -> bool:

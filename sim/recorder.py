@@ -5,6 +5,8 @@ Everything is derived from events and from reading the market; nothing here chan
 
 import hashlib
 import math
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
@@ -19,8 +21,13 @@ from sim.venue import Venue
 
 QUOTES = (EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.MODIFIED, EventKind.EXPIRED, EventKind.REJECTED)
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
-_IS_QUOTE = np.isin(np.arange(256), QUOTES)
+_IS_KEPT = ~np.isin(np.arange(256), QUOTES)
 _IS_FORCED = np.isin(np.arange(256), FORCED)
+# Plain integers: numpy asks an enum member for a dozen attributes at every comparison.
+_FILL, _MARGIN_CALL, _STARTED = int(EventKind.FILL), int(EventKind.MARGIN_CALL), int(EventKind.LIQUIDATION_STARTED)
+_DEPOSIT, _INSURANCE, _ADL = int(EventKind.DEPOSIT), int(EventKind.INSURANCE), int(EventKind.ADL)
+_TAKEOVER, _KINDS, _BY_STOP = int(EventKind.TAKEOVER), len(EventKind), int(Cause.STOP)
+_BUY, _SELL = int(Side.BUY), int(Side.SELL)
 DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
 COUNTED = (
     "volume",
@@ -44,10 +51,14 @@ class MarketRecorder:
         self._venue = venue
         self._record = record
         self._per_lot_tick = venue.contract.notional_per_lot(1.0)
+        self._value = venue.contract.money_per_tick_lot
+        self._unit = float(venue.contract.money_unit)
+        self._tick = float(venue.contract.tick_size)
         self._recent: list[NDArray[Any]] = []
         self._kept: list[NDArray[Any]] = []
         self._digest = hashlib.blake2b(digest_size=16)
-        self._series: dict[str, list[float]] = {}
+        self._series: defaultdict[str, list[float]] = defaultdict(list)
+        self._populations = PopulationRecorder(venue)
         self._maps: dict[str, list[NDArray[np.float64]]] = {
             name: [] for name in ("long_notional", "short_notional", "bid_depth", "ask_depth")
         }
@@ -77,17 +88,15 @@ class MarketRecorder:
     @property
     def open_interest(self) -> float:
         """Quote notional of all long positions at the mark."""
-        rows = self._venue.accounts.rows
-        longs = int(rows["position_lots"].clip(min=0).sum())
+        longs = int(np.maximum(self._venue.accounts.rows["position_lots"], 0).sum())
         return longs * self._per_lot_tick * self._venue.exchange.mark_ticks
 
     @property
     def fund_equity(self) -> float:
         """Insurance fund at the mark, quote units."""
-        venue = self._venue
-        fund = venue.accounts.rows[INSURANCE_ROW : INSURANCE_ROW + 1]
-        equity = backing_equity(fund, venue.exchange.mark_ticks, venue.contract.money_per_tick_lot)
-        return venue.contract.to_amount(int(equity[0]))
+        fund = self._venue.accounts.rows[INSURANCE_ROW : INSURANCE_ROW + 1]
+        equity = backing_equity(fund, self._venue.exchange.mark_ticks, self._value)
+        return float(equity[0]) * self._unit
 
     def start(self) -> None:
         """The clock stands at 0 and positions are seeded: what everything is measured against."""
@@ -96,10 +105,10 @@ class MarketRecorder:
         mark = venue.exchange.mark_ticks
         position = rows["position_lots"].copy()
         with np.errstate(divide="ignore", invalid="ignore"):
-            entry = np.abs(rows["cost"]) / (np.abs(position) * venue.contract.money_per_tick_lot)
+            entry = np.abs(rows["cost"]) / (np.abs(position) * self._value)
         self._start = {
             "position": position,
-            "entry": np.where(position != 0, entry, np.nan) * float(venue.contract.tick_size),
+            "entry": np.where(position != 0, entry, np.nan) * self._tick,
             "collateral": rows["collateral"].copy(),
             "equity": self._equity(rows, mark),
             "liquidation": rows["liquidation_ticks"].copy(),
@@ -117,13 +126,13 @@ class MarketRecorder:
         """One row of the series; counts run from the previous row."""
         counts = self._count(now_ns)
         venue, exchange = self._venue, self._venue.exchange
-        tick = float(venue.contract.tick_size)
+        tick, mark = self._tick, exchange.mark_ticks
         mid, bid, ask = venue.mid_ticks, exchange.best_bid_ticks, exchange.best_ask_ticks
         row = {
             "time_s": now_ns / 1e9,
             "fundamental": venue.index.fundamental_ticks * tick,
             "index": venue.index.index_ticks * tick,
-            "mark": exchange.mark_ticks * tick if exchange.mark_ticks else math.nan,
+            "mark": mark * tick if mark else math.nan,
             "last": exchange.last_ticks * tick if exchange.last_ticks else math.nan,
             "mid": mid * tick,
             "best_bid": bid * tick if bid else math.nan,
@@ -131,19 +140,20 @@ class MarketRecorder:
             "spread_ticks": float(ask - bid) if bid and ask else math.nan,
         }
         centre = mid if not math.isnan(mid) else float(exchange.last_ticks or venue.initial_ticks)
+        per_lot = self._per_lot_tick * centre
         for label, reach in DEPTHS.items():
             low, high = math.ceil(centre * (1 - reach)), math.floor(centre * (1 + reach))
-            per_lot = self._per_lot_tick * centre
-            row[f"bid_depth_{label}"] = exchange.depth_within(Side.BUY, low, high) * per_lot
-            row[f"ask_depth_{label}"] = exchange.depth_within(Side.SELL, low, high) * per_lot
+            row[f"bid_depth_{label}"] = exchange.depth_within(_BUY, low, high) * per_lot
+            row[f"ask_depth_{label}"] = exchange.depth_within(_SELL, low, high) * per_lot
         row["open_interest"] = self.open_interest
         row["funding_rate"] = venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0
         row["insurance_fund"] = self.fund_equity
         row |= counts
         fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
-        row["fund_position"] = fund_lots * self._per_lot_tick * exchange.mark_ticks
+        row["fund_position"] = fund_lots * self._per_lot_tick * mark
+        self._populations.sample(row["time_s"])
         for name, value in row.items():
-            self._series.setdefault(name, []).append(float(value))
+            self._series[name].append(float(value))
 
     def snapshot(self, now_ns: int) -> None:
         """One column of the depth and liquidation maps."""
@@ -167,14 +177,14 @@ class MarketRecorder:
         if self._record.events == "all":
             self._kept.append(events)
         elif self._record.events == "trades":
-            self._kept.append(events[~_IS_QUOTE[kind]])
-        fills = events[kind == EventKind.FILL]
+            self._kept.append(events[_IS_KEPT[kind]])
+        fills = events[kind == _FILL]
         if now_ns > 0:
             self.fills_seen += len(fills)
             self._events_live += len(events)
         notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
         counts["volume"] = float(notional.sum())
-        counts["stop_volume"] = float(notional[fills["cause"] == Cause.STOP].sum())
+        counts["stop_volume"] = float(notional[fills["cause"] == _BY_STOP].sum())
         if now_ns > 0:
             self._note_fees(fills, notional)
         forced = _IS_FORCED[fills["cause"]]
@@ -188,35 +198,36 @@ class MarketRecorder:
         return counts
 
     def _note_fees(self, fills: NDArray[Any], notional: NDArray[np.float64]) -> None:
-        unit = float(self._venue.contract.money_unit)
-        np.add.at(self._fees, fills["account"], fills["money"] * unit)
+        np.add.at(self._fees, fills["account"], fills["money"] * self._unit)
         np.add.at(self._fees, fills["maker_account"], notional * self._venue.config.venue.fees.maker)
 
     def _note_calls(self, events: NDArray[Any], counts: dict[str, float]) -> None:
         kind = events["kind"]
-        calls = events["account"][kind == EventKind.MARGIN_CALL]
-        started = events["account"][kind == EventKind.LIQUIDATION_STARTED]
-        self._called[calls] = True
-        self._liquidated[started] = True
-        self.calls_seen += len(calls)
-        counts["margin_calls"] = float(len(calls))
-        counts["liquidations"] = float(len(started))
-        deposits = events[kind == EventKind.DEPOSIT]
-        np.add.at(self._deposits, deposits["account"], deposits["money"] * float(self._venue.contract.money_unit))
-        insurance = events[kind == EventKind.INSURANCE]
-        self._insurance_paid += self._venue.contract.to_amount(int(insurance["money"].sum()))
-        for name, wanted in (("adl_notional", EventKind.ADL), ("takeover_notional", EventKind.TAKEOVER)):
-            chosen = events[kind == wanted]
-            if len(chosen):
+        seen = np.bincount(kind, minlength=_KINDS).tolist()
+        counts["margin_calls"] = float(seen[_MARGIN_CALL])
+        counts["liquidations"] = float(seen[_STARTED])
+        self.calls_seen += seen[_MARGIN_CALL]
+        if seen[_MARGIN_CALL]:
+            self._called[events["account"][kind == _MARGIN_CALL]] = True
+        if seen[_STARTED]:
+            self._liquidated[events["account"][kind == _STARTED]] = True
+        if seen[_DEPOSIT]:
+            deposits = events[kind == _DEPOSIT]
+            np.add.at(self._deposits, deposits["account"], deposits["money"] * self._unit)
+        if seen[_INSURANCE]:
+            paid = events["money"][kind == _INSURANCE]
+            self._insurance_paid += self._venue.contract.to_amount(int(paid.sum()))
+        for name, wanted in (("adl_notional", _ADL), ("takeover_notional", _TAKEOVER)):
+            if seen[wanted]:
+                chosen = events[kind == wanted]
                 notional = chosen["quantity_lots"] * (chosen["mark_ticks"] * self._per_lot_tick)
                 counts[name] = float(notional.sum())
-                if wanted == EventKind.ADL:
+                if wanted == _ADL:
                     np.add.at(self._adl, chosen["account"], notional)
 
     def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
-        value = self._venue.contract.money_per_tick_lot
-        money = rows["collateral"] + rows["position_lots"] * (mark * value) - rows["cost"]
-        equity: NDArray[np.float64] = money * float(self._venue.contract.money_unit)
+        money = rows["collateral"] + rows["position_lots"] * (mark * self._value) - rows["cost"]
+        equity: NDArray[np.float64] = money * self._unit
         return equity
 
     def events(self) -> NDArray[Any]:
@@ -227,19 +238,21 @@ class MarketRecorder:
         """The series so far, a column each."""
         return {name: np.array(values) for name, values in self._series.items()}
 
+    def populations(self, names: Mapping[int, str]) -> dict[str, Any]:
+        """What each population held at every row of the series, a column each; `names` by owner number."""
+        return self._populations.table(names)
+
     def maps(self) -> dict[str, NDArray[Any]]:
         """Depth and liquidation maps: time by price bin, quote notional."""
-        tick = float(self._venue.contract.tick_size)
         bins = len(self._edges) - 1
         stacked = {name: np.array(columns).reshape(-1, bins) for name, columns in self._maps.items()}
-        return {"time_s": np.array(self._map_times), "price_edges": self._edges * tick, **stacked}
+        return {"time_s": np.array(self._map_times), "price_edges": self._edges * self._tick, **stacked}
 
     def accounts(self, populations: dict[int, str]) -> dict[str, Any]:
         """One row an account: where it started, where it ended, what happened to it."""
         venue = self._venue
         rows = venue.accounts.rows[: venue.accounts.count]
-        tick = float(venue.contract.tick_size)
-        unit = float(venue.contract.money_unit)
+        tick, unit = self._tick, self._unit
         names = ["insurance", "fees", "rounding"] + [populations[int(o)] for o in rows["owner"][SYSTEM_ROWS:]]
         end_price = rows["liquidation_ticks"] * tick
         start_price = self._start["liquidation"] * tick
@@ -314,6 +327,60 @@ class MarketRecorder:
     def digest(self) -> bytes:
         """Hash of every event so far, quotes included."""
         return self._digest.digest()
+
+
+@final
+class PopulationRecorder:
+    """What each population of one market holds, sampled with the series.
+
+    A population owns one contiguous block of account rows, so that a sum over it is one segment of `np.add.reduceat`.
+    """
+
+    LOTS = ("net_lots", "long_lots", "short_lots", "accounts_open")
+    AMOUNTS = ("equity", "long_notional", "spot_lots")
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        owner = venue.accounts.rows["owner"][SYSTEM_ROWS : venue.accounts.count]
+        self._starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        self._owners = owner[self._starts].tolist()
+        self._unit = float(venue.contract.money_unit)
+        self._value = venue.contract.money_per_tick_lot * self._unit
+        self._times: list[float] = []
+        self._lots: list[NDArray[np.int64]] = []
+        self._amounts: list[NDArray[np.float64]] = []
+
+    def sample(self, time_s: float) -> None:
+        """One row a population: lots held, equity at the mark (spot profit included), open accounts."""
+        if not self._owners:
+            return
+        venue, starts = self._venue, self._starts
+        rows = venue.accounts.rows[SYSTEM_ROWS : venue.accounts.count]
+        position = np.ascontiguousarray(rows["position_lots"])
+        net = np.add.reduceat(position, starts)
+        long = np.add.reduceat(np.maximum(position, 0), starts)
+        held = np.add.reduceat(position != 0, starts, dtype=np.int64)
+        # Money of a crowd may exceed int64: each account's is exact, their sum is a float.
+        paid = np.add.reduceat(rows["collateral"] - rows["cost"], starts, dtype=np.float64)
+        spot_lots, cash = venue.spot.totals(SYSTEM_ROWS + starts)
+        per_lot = venue.exchange.mark_ticks * self._value
+        equity = paid * self._unit + net * per_lot + cash + spot_lots * (venue.index.index_ticks * self._value)
+        self._times.append(time_s)
+        self._lots.append(np.array((net, long, long - net, held)))
+        self._amounts.append(np.array((equity, long * per_lot, spot_lots)))
+
+    def table(self, names: Mapping[int, str]) -> dict[str, Any]:
+        """All samples, population within time; money and notional in quote units."""
+        count = len(self._owners)
+        columns: dict[str, Any] = {
+            "market": [self._venue.name] * (count * len(self._times)),
+            "time_s": np.repeat(self._times, count),
+            "population": [names[owner] for owner in self._owners] * len(self._times),
+        }
+        for kept, fields in ((self._lots, self.LOTS), (self._amounts, self.AMOUNTS)):
+            stacked = np.array(kept).reshape(len(self._times), len(fields), count)
+            columns |= {name: stacked[:, k].ravel() for k, name in enumerate(fields)}
+        return columns
 
 
 def drawdown(prices: NDArray[np.float64]) -> float:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +40,7 @@ class RunData:
 
     `events`: EVENT rows by market.  `series`, `accounts`: one 1-D array (or list of strings) a column.
     `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
+    `populations`: what every population held at every row of the series; no file is written while it is empty.
     """
 
     events: Mapping[str, NDArray[Any]]
@@ -47,6 +48,7 @@ class RunData:
     accounts: Mapping[str, Column]
     maps: Mapping[str, NDArray[Any]]
     summary: Mapping[str, Scalar]
+    populations: Mapping[str, Column] = field(default_factory=dict)
 
 
 class ScenarioText(Protocol):
@@ -222,6 +224,8 @@ def _write_tables(data: RunData, folder: Path) -> None:
             _write_parquet(folder / "events" / f"{market}-{part:05d}.parquet", columns)
     _write_parquet(folder / "series.parquet", data.series)
     _write_parquet(folder / "accounts.parquet", data.accounts)
+    if data.populations:
+        _write_parquet(folder / "populations.parquet", data.populations)
     np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
 
 

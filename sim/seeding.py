@@ -28,6 +28,11 @@ class Seed:
     rows: Rows
     positions: SeedPositions
 
+    @property
+    def sizing_ticks(self) -> Rows:
+        """Entry prices that sizes go by."""
+        return self.positions.entry_ticks if self.positions.sizing_ticks is None else self.positions.sizing_ticks
+
 
 @final
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
     takers = [seed for seed in seeds if not seed.positions.takes_other_side]
     factor = 1.0
     deposits = {id(seed): venue.accounts.rows["collateral"][seed.rows].copy() for seed in takers}
-    _book(venue, takers, factor, deposits)
+    _book(venue, takers, factor, deposits, sizing=True)
     target = venue.config.fuel_ratio
     if target is not None and any(seed.positions.scalable for seed in takers):
         for _ in range(ROUNDS):
@@ -78,18 +83,21 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
                 break
             factor *= target / measured
             _clear(venue, takers)
-            _book(venue, takers, factor, deposits)
+            _book(venue, takers, factor, deposits, sizing=True)
         reached = measure_fuel(venue).ratio_5pct(depth_1pct)
         if abs(reached - target) > 0.05 * target:
             LOG.warning(
                 "%s: fuel ratio %.3g asked, %.3g reached: too few accounts near the mark", venue.name, target, reached
             )
+    if any(seed.positions.sizing_ticks is not None for seed in takers):
+        _clear(venue, takers)
+        _book(venue, takers, factor, deposits, sizing=False)
     _book_other_side(venue, seeds)
     venue.net_deposits = venue.exchange.net_deposits()
     return factor
 
 
-def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows]) -> None:
+def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows], *, sizing: bool) -> None:
     table = venue.accounts.rows
     for seed in seeds:
         lots = seed.positions.signed_lots
@@ -100,7 +108,8 @@ def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Ro
         size = np.minimum(np.maximum(1, np.rint(np.abs(lots) * scale)), _largest_lots(venue, seed))
         held &= size >= 1
         rows, scaled = seed.rows[held], (np.sign(lots) * size).astype(np.int64)[held]
-        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(seed.positions.entry_ticks[held]))
+        entry = seed.sizing_ticks if sizing else seed.positions.entry_ticks
+        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(entry[held]))
         _drop(venue, rows[_too_close(venue, rows, seed.positions.minimum_distance)])
 
 
@@ -109,7 +118,7 @@ def _largest_lots(venue: Venue, seed: Seed) -> NDArray[np.float64]:
     own = venue.accounts.rows["initial_margin_ppm"][seed.rows]
     allowed = np.searchsorted(np.array(venue.brackets.initial_ppm), own, side="right")
     caps = np.concatenate(([0], venue.brackets.cap))[allowed]
-    per_lot = np.maximum(seed.positions.entry_ticks, venue.exchange.mark_ticks) * venue.contract.money_per_tick_lot
+    per_lot = np.maximum(seed.sizing_ticks, venue.exchange.mark_ticks) * venue.contract.money_per_tick_lot
     largest: NDArray[np.float64] = np.floor(caps / np.maximum(per_lot, 1))
     return largest
 

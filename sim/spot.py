@@ -46,6 +46,10 @@ class SpotDesk:
         """Spot holdings, in lots of the contract."""
         return self._lots[rows]
 
+    def totals(self, starts: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lots held and cash (quote units), summed over the rows from each start up to the next."""
+        return np.add.reduceat(self._lots, starts), np.add.reduceat(self._cash, starts)
+
     def profit(self, rows: Rows) -> NDArray[np.float64]:
         """Cash plus holdings at the index, quote units: what spot has earned since the start."""
         return self._cash[rows] + self._lots[rows] * self._contract.notional_per_lot(self._index.index_ticks)

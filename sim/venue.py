@@ -195,6 +195,23 @@ class Venue:
         events["mark_ticks"] = self.exchange.mark_ticks
         self.add_events(events)
 
+    def add_margin(self, rows: Rows, money: NDArray[np.int64]) -> None:
+        """Free collateral goes behind isolated positions, no more than there is; nobody's money changes."""
+        table = self.accounts.rows
+        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["stage"][rows] == Stage.OK)
+        held = isolated & (table["position_lots"][rows] != 0)
+        rows, money = rows[held], money[held]
+        free = np.maximum(0, table["collateral"][rows] - table["isolated_margin"][rows])
+        table["isolated_margin"][rows] += np.minimum(money, free)
+        self.exchange.relink(rows)
+
+    def set_leverage(self, rows: Rows, leverage: NDArray[np.float64]) -> None:
+        """Leverage of the next position, cut at the venue's maximum; who has a position or orders keeps the old one."""
+        table = self.accounts.rows
+        free = (table["position_lots"][rows] == 0) & (table["first_order"][rows] == 0)
+        chosen = leverage[free].clip(1e-3, self.brackets.max_leverage)
+        table["initial_margin_ppm"][rows[free]] = np.ceil(PPM / chosen).clip(1, 2**31 - 1).astype(np.int64)
+
     def new_event(self, kind: EventKind, now_ns: int) -> NDArray[Any]:
         """One blank event of this market."""
         event = np.zeros(1, EVENT)

@@ -29,10 +29,11 @@ def contract() -> ContractSpec:
 
 
 class FakeSpot:
-    """Spot that fills everything and moves nothing."""
+    """Spot that fills everything and moves nothing; what it earns is what a test says."""
 
     def __init__(self, capacity: int) -> None:
         self.lots = np.zeros(capacity)
+        self.earned = np.zeros(capacity)
         self.trades: list[tuple[Rows, NDArray[np.float64]]] = []
 
     def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
@@ -41,6 +42,9 @@ class FakeSpot:
 
     def position_lots(self, rows: Rows) -> NDArray[np.float64]:
         return self.lots[rows]
+
+    def profit(self, rows: Rows) -> NDArray[np.float64]:
+        return self.earned[rows]
 
 
 class FakeDepth:

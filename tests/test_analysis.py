@@ -51,6 +51,7 @@ def fills_of(time_s: list[float], price: list[float], side: int = -1, cause: Cau
     return Fills(
         time_s=np.array(time_s), price=np.array(price), notional=np.full(count, 10.0), side=np.full(count, side),
         cause=np.full(count, int(cause)), account=np.arange(count), maker_account=np.zeros(count, np.int64),
+        order_id=np.arange(count),
     )  # fmt: skip
 
 

@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agents import AGENT_TYPES
 from agents.market_maker import MarketMaker, avellaneda_stoikov_quotes, glft_offsets, glft_terms, withdrawal
 from agents.quote_ladders import strength
+from sim.api import release
+from sim.model import MarketModel
 from sim.records import OrderKind, Side
+from sim.scenario import load_scenario
 from tests.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
 
+RUN_OVER = Path(__file__).parent / "scenarios" / "run_over.yaml"
 VECTORS = Path(__file__).parent / "vectors" / "venue_vectors.json"
 
 
@@ -160,3 +165,79 @@ def test_a_one_sided_book_does_not_drag_fair_value_away() -> None:
     commands = all_requote(booth, steps=100, bid=0, ask=0)
     asks = quotes(commands, Side.SELL)["price_ticks"]
     assert abs(asks.min() / PRICE - 1) < 2e-4
+
+
+def maker_of(booth: Booth) -> MarketMaker:
+    assert isinstance(booth.participant, MarketMaker)
+    return booth.participant
+
+
+def pulled(booth: Booth) -> list[bool]:
+    return [bool(until > (booth.step - 1) * STEP_NS) for until in maker_of(booth).pulled_until_ns]
+
+
+def test_by_default_neither_inventory_nor_losses_make_a_maker_pull() -> None:
+    booth = seat_of("market_maker", accounts=2)
+    booth.give(0, round(0.43 * DEPTH_1PCT / 100), entry_ticks=2 * PRICE)
+    all_requote(booth, steps=30)
+    assert pulled(booth) == [False, False]
+
+
+def test_a_maker_that_holds_too_much_pulls_within_a_second() -> None:
+    booth = seat_of("market_maker", accounts=3, pull_inventory=0.8)
+    booth.give(0, round(0.34 * DEPTH_1PCT / 100))
+    booth.give(1, -round(0.36 * DEPTH_1PCT / 100))
+    all_requote(booth, steps=11)
+    assert pulled(booth) == [False, True, False]
+
+
+def test_a_maker_that_has_lost_too_much_pulls_and_starts_with_a_clean_slate() -> None:
+    """Long 0.4 D1: 1 % down is a loss of 0.004 D1, twice what is allowed."""
+    booth = seat_of("market_maker", accounts=2, pull_loss_d1=0.002, pull_time=("1s", "1s"))
+    booth.give(0, round(0.4 * DEPTH_1PCT / 100))
+    all_requote(booth, steps=20)
+    assert pulled(booth) == [False, False]
+    all_requote(booth, steps=11, mark_ticks=PRICE - 1000)
+    assert maker_of(booth).pulled_until_ns[0] > 0
+    assert maker_of(booth).pulled_until_ns[1] < 0
+    first = int(maker_of(booth).pulled_until_ns[0])
+    all_requote(booth, steps=200, mark_ticks=PRICE - 1000)
+    assert maker_of(booth).pulled_until_ns[0] == first, "what is lost is lost"
+    all_requote(booth, steps=11, mark_ticks=PRICE - 1600)
+    assert maker_of(booth).pulled_until_ns[0] > first
+
+
+def test_what_the_spot_hedge_earns_counts() -> None:
+    booth = seat_of("market_maker", accounts=1, pull_loss_d1=0.002)
+    booth.give(0, round(0.4 * DEPTH_1PCT / 100))
+    all_requote(booth, steps=11)
+    booth.spot.earned[booth.participant.rows[0]] = 0.004 * DEPTH_1PCT
+    all_requote(booth, steps=30, mark_ticks=PRICE - 1000)
+    assert pulled(booth) == [False]
+
+
+@pytest.mark.model
+def test_a_maker_who_is_run_over_loses_pulls_and_comes_back_with_its_half_life() -> None:
+    """Arbitrageurs sell into stale bids while the index falls 3 % in 2 s; the maker's losses make it pull."""
+    scenario = load_scenario(RUN_OVER, AGENT_TYPES, ["populations.maker.pull_loss_d1=0.0005"])
+    model = MarketModel(scenario, AGENT_TYPES)
+    try:
+        maker = next(agent for agent in model.agents if isinstance(agent, MarketMaker))
+        venue = model.rooms[0].venue
+        worth, offered, pulled_until_s = [], [], []
+        for _ in range(model.steps_total):
+            model.step()
+            if model.now_ns % 1_000_000_000 == 0 and model.now_ns >= 0:
+                equity = float(maker.accounts.equity(venue.exchange.mark_ticks)[0]) * 1e-6
+                worth.append(equity + float(venue.spot.profit(maker.rows)[0]))
+                offered.append(int(venue.accounts.rows["open_sell_lots"][maker.rows[0]]))
+                pulled_until_s.append(float(maker.pulled_until_ns[0]) * 1e-9)
+        assert pulled_until_s[4] < 0
+        assert worth[4] - worth[8] > 0.0005 * 1e6
+        back_s = pulled_until_s[-1]
+        assert 5 < back_s < 50, "it does come back: what is lost is lost"
+        usual = np.mean(offered[:5])
+        assert offered[int(back_s) - 1] / usual == pytest.approx(0.4, abs=0.05)
+        assert offered[round(back_s) + 15] / usual == pytest.approx(0.7, abs=0.06)
+    finally:
+        release(model)

@@ -50,6 +50,12 @@ def some_run(calls: int = 3) -> RunData:
         accounts={"market": ["main"], "row": np.array([3]), "isolated": np.array([True])},
         maps={"markets": np.array(["main"]), "main/time_s": np.array([0.0, 10.0])},
         summary={"margin_calls": np.int64(calls), "fuel_ratio_within_1pct": math.nan, "scenario": "demo"},  # type: ignore[dict-item]
+        populations={
+            "market": ["main"],
+            "time_s": np.array([0.0]),
+            "population": ["retail"],
+            "net_lots": np.array([3]),
+        },
     )
 
 
@@ -72,6 +78,7 @@ def test_a_run_directory_holds_what_design_says(tmp_path: Path) -> None:
         "figures",
         "liquidation_map.npz",
         "manifest.json",
+        "populations.parquet",
         "scenario.resolved.yaml",
         "scenario.yaml",
         "series.parquet",

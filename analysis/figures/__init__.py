@@ -4,7 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from analysis.figures import book_heatmap, leverage, liquidation_map, liquidity, losses, price, returns
+from analysis.figures import (
+    book_heatmap,
+    crowd,
+    leverage,
+    liquidation_map,
+    liquidity,
+    losses,
+    price,
+    returns,
+    round_prices,
+)
 from analysis.load import MarketFrames
 
 if TYPE_CHECKING:
@@ -14,12 +24,16 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True)
 class Picture:
-    """One entry: how to draw it, what a reader should look for, its height (inches) and its theme."""
+    """One entry: how to draw it, what a reader should look for, its height (inches) and its theme.
+
+    `wanted`: False for runs that it says nothing about; they get it only when it is asked for by name.
+    """
 
     draw: "Callable[[MarketFrames, Figure], None]"
     caption: str
     height_inches: float = 6.6
     dark: bool = False
+    wanted: Callable[[MarketFrames], bool] = lambda market: True
 
 
 FIGURES: dict[str, Picture] = {
@@ -61,6 +75,19 @@ FIGURES: dict[str, Picture] = {
         "Fat tails (points above the dashed curve) and memory in the size of returns but not in their sign are what "
         "real markets show.",
         6.4,
+    ),
+    "crowd": Picture(
+        crowd.draw,
+        "Who holds the longs and how levered they are. In calm the crowd comes back and levers up; a fall takes the "
+        "most levered away.",
+        7.6,
+        wanted=crowd.tells,
+    ),
+    "round_prices": Picture(
+        round_prices.draw,
+        "Stops lie just beyond round prices, take-profits at them: prices run on after crossing one, or turn there.",
+        7.2,
+        wanted=round_prices.tells,
     ),
 }
 """All figures of a run, in the order of the report."""

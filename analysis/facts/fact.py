@@ -1,0 +1,106 @@
+"""What a fact of the scoreboard is: a number estimated from one run, how runs are put together, and its band."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from analysis.facts.observed import Observed
+
+Floats = NDArray[np.float64]
+TARGETS_FILE = Path(__file__).resolve().parents[1] / "targets.json"
+
+
+class Unmeasurable(ValueError):
+    """A run cannot answer: it is too short, sampled too coarsely, or what is asked for did not happen in it."""
+
+
+class MissingExtra(ImportError):
+    """The estimators of the scoreboard are not installed."""
+
+
+@final
+@dataclass(frozen=True)
+class Target:
+    """A published band: where it comes from and how far to trust it (grades: docs/model.md)."""
+
+    lo: float
+    hi: float
+    grade: str
+    source: str
+
+
+@final
+@dataclass(frozen=True)
+class Measurement:
+    """One fact of one run; cheap to pickle.
+
+    `value` is NaN where the run cannot answer, and `reason` says why.  `standard_error`: of the fit, where there is
+    one.  `pool`: what the estimate over several runs together is made of; None where runs are not pooled.
+    """
+
+    value: float
+    reason: str = ""
+    standard_error: float = math.nan
+    pool: Floats | None = None
+
+
+Pool = Sequence[Floats]
+"""The `pool` of every run."""
+
+
+def total(pool: Pool) -> Floats:
+    """The sum of tables of one shape."""
+    return np.asarray(np.sum(np.stack(list(pool)), axis=0), np.float64)
+
+
+@final
+@dataclass(frozen=True)
+class Fact:
+    """One line of the scoreboard.
+
+    `over_runs`: what stands for several runs.  "mean"; "median" where single runs scatter with heavy tails; "pooled"
+    where one estimate over all runs together is better than an average of estimates, `pooled` making it from the
+    runs' pools.  `target`: id in targets.json; None = shown without a band.  `magnitude`: the band is for the absolute
+    value.  `money`: the unit is quote currency, shown as 1.2M.
+    """
+
+    id: str
+    label: str
+    estimate: "Callable[[Observed], float | Measurement]"
+    unit: str = ""
+    over_runs: Literal["mean", "median", "pooled"] = "mean"
+    target: str | None = None
+    pooled: Callable[[Pool], float] | None = None
+    magnitude: bool = False
+    money: bool = False
+
+    def measure(self, observed: "Observed") -> Measurement:
+        """The fact in one run; a run that cannot answer gives NaN and the reason."""
+        try:
+            found = self.estimate(observed)
+        except Unmeasurable as why:
+            return Measurement(math.nan, str(why))
+        return found if isinstance(found, Measurement) else Measurement(float(found))
+
+
+def measured(estimate: Callable[[Floats], float], pool: Floats) -> Measurement:
+    """`estimate` of one run's pool.  A pool too small by itself still counts when runs are put together."""
+    try:
+        return Measurement(estimate(pool), pool=pool)
+    except Unmeasurable as why:
+        return Measurement(math.nan, str(why), pool=pool)
+
+
+@cache
+def targets() -> Mapping[str, Target]:
+    """The bands of analysis/targets.json by id."""
+    rows = json.loads(TARGETS_FILE.read_text(encoding="utf-8"))
+    return {row["id"]: Target(float(row["lo"]), float(row["hi"]), row["grade"], row["source"]) for row in rows}

@@ -1,0 +1,222 @@
+"""What facts are estimated from: one market of one run after its warm-up, each derived quantity made once."""
+
+import math
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.facts import impact, memory, swings
+from analysis.facts.fact import Unmeasurable
+from analysis.load import Fills, MarketFrames, RunFrames
+from analysis.market_quality import sample
+from sim.records import Cause, EventKind
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MINUTE_S, FIVE_MINUTES_S, DAY_S = 60.0, 300.0, 86_400.0
+SIGN_LAGS = 1000
+LEAST_RETURNS = 50
+"""Fewest returns that a correlation is estimated from."""
+WHALE, HFT = "whale", "hft"
+"""Types of population, as scenarios name them."""
+
+
+@final
+class Observed:
+    """One market of a run.  Every quantity that a run does not hold raises `Unmeasurable` with the reason.
+
+    `metaorder_gap_s`: a pause of one account that ends its metaorder, seconds.
+    """
+
+    def __init__(self, frames: RunFrames, market: MarketFrames, metaorder_gap_s: float) -> None:
+        self.market = market
+        self.series = market.run
+        self.metaorder_gap_s = metaorder_gap_s
+        self._types = {
+            str(name): str(block.get("type", "")) for name, block in (frames.scenario.get("populations") or {}).items()
+        }
+        self._returns: dict[float, Floats] = {}
+
+    @cached_property
+    def time_s(self) -> Floats:
+        """Times of the series' rows."""
+        time_s = self.series["time_s"]
+        if len(time_s) < 3 or time_s[-1] < 0:
+            raise Unmeasurable("the run ends before its first three samples")
+        return time_s
+
+    @cached_property
+    def every_s(self) -> float:
+        """Sampling of the series, seconds."""
+        return float(np.median(np.diff(self.time_s)))
+
+    @cached_property
+    def duration_s(self) -> float:
+        """Length of the series."""
+        return float(self.time_s[-1] - self.time_s[0])
+
+    def need_duration(self, least_s: float, what: str) -> None:
+        """Refuse a run shorter than `least_s`."""
+        if self.duration_s < least_s - 1e-6:
+            raise Unmeasurable(f"{what} needs {_time(least_s)}, the run has {_time(self.duration_s)}")
+
+    def column(self, name: str) -> Floats:
+        """A column of the series."""
+        if name not in self.series:
+            raise Unmeasurable(f"series.parquet has no column {name}")
+        return self.series[name]
+
+    def grid(self, step_s: float) -> Floats:
+        """Times `step_s` apart.  Refuses a series that is sampled too coarsely for it."""
+        ratio = step_s / self.every_s
+        if ratio < 1.0 - 1e-6 or (ratio < 10.0 and abs(ratio - round(ratio)) > 1e-6):
+            raise Unmeasurable(f"sampled every {self.every_s:g} s: too coarse for steps of {_time(step_s)}")
+        return np.arange(self.time_s[0], self.time_s[-1] + 1e-6, step_s)
+
+    def returns(self, step_s: float) -> Floats:
+        """Log returns of mid; NaN where there was no price yet."""
+        if step_s not in self._returns:
+            grid, mid = self.grid(step_s), self.mid
+            at = np.searchsorted(self.time_s, grid + 1e-6, side="right") - 1
+            self._returns[step_s] = np.diff(np.log(mid[at]))
+        return self._returns[step_s]
+
+    def known_returns(self, step_s: float, least: int = LEAST_RETURNS) -> Floats:
+        """Log returns of mid where there was a price; at least so many, or refuse."""
+        returns = self.returns(step_s)
+        known = returns[np.isfinite(returns)]
+        if len(known) < least:
+            raise Unmeasurable(f"{len(known)} returns over {_time(step_s)}: fewer than {least}")
+        return known
+
+    @cached_property
+    def mid(self) -> Floats:
+        """Mid at every row; the last one known while a side of the book is empty."""
+        mid = self.column("mid")
+        known = np.flatnonzero(np.isfinite(mid))
+        if len(known) == 0:
+            raise Unmeasurable("the book was never two-sided")
+        place = np.searchsorted(known, np.arange(len(mid)), side="right") - 1
+        return np.where(place >= 0, mid[known[np.maximum(place, 0)]], np.nan)
+
+    def volume(self, step_s: float) -> Floats:
+        """Quote notional traded in each step of the grid."""
+        traded = np.cumsum(self.column("volume"))
+        return np.diff(sample(self.time_s, traded, step_s))
+
+    @cached_property
+    def daily_volume(self) -> float:
+        """Quote notional traded per day."""
+        traded = float(self.column("volume")[1:].sum())
+        if traded <= 0.0:
+            raise Unmeasurable("nothing was traded")
+        return traded / self.duration_s * DAY_S
+
+    @cached_property
+    def daily_volatility(self) -> float:
+        """Root mean square of 1-min returns, scaled to a day."""
+        returns = self.known_returns(MINUTE_S, 30)
+        return float(np.sqrt(np.mean(returns**2) * DAY_S / MINUTE_S))
+
+    @cached_property
+    def depth_1pct(self) -> Floats:
+        """Resting notional within 1 % of mid, mean of both sides."""
+        return 0.5 * (self.column("bid_depth_1pct") + self.column("ask_depth_1pct"))
+
+    @cached_property
+    def fills(self) -> Fills:
+        """All fills, warm-up included."""
+        fills = self.market.fills
+        if len(fills) == 0:
+            raise Unmeasurable("no fills were recorded (record.events: none?)")
+        return fills
+
+    @cached_property
+    def takers(self) -> impact.TakerOrders:
+        """All aggressive orders, warm-up included."""
+        return impact.taker_orders(self.fills)
+
+    @cached_property
+    def sign_sums(self) -> Floats:
+        """Lagged sums (`memory.lagged_sums`) of the signs of taker orders after the warm-up, less their mean."""
+        signs = self.takers.side[self.takers.time_s >= 0].astype(np.float64)
+        if len(signs) < 2 * memory.BINS_PER_DECADE:
+            raise Unmeasurable(f"{len(signs)} taker orders")
+        return memory.lagged_sums(signs - signs.mean(), SIGN_LAGS)
+
+    @cached_property
+    def impact_table(self) -> Floats:
+        """Impact of the whales' metaorders by octave of size: daily volatilities against shares of daily volume."""
+        metaorders = impact.metaorders(self.takers, self.rows_of(WHALE), self.metaorder_gap_s)
+        late = metaorders.start_s >= 0
+        return impact.impact_table(
+            metaorders.notional[late] / self.daily_volume, metaorders.move[late] / self.daily_volatility
+        )
+
+    def populations_of(self, kind: str) -> list[str]:
+        """Names of the populations of a type in this market."""
+        here = set(np.unique(self.market.accounts.get("population", np.zeros(0, str))).tolist())
+        names = [name for name, found in self._types.items() if found == kind and name in here]
+        if not names:
+            raise Unmeasurable(f"no population of type {kind}")
+        return names
+
+    def rows_of(self, kind: str) -> Bools:
+        """By account row: does it belong to a population of this type?"""
+        accounts = self.market.accounts
+        belongs = np.zeros(int(accounts["row"].max()) + 1, np.bool_)
+        belongs[accounts["row"]] = np.isin(accounts["population"], self.populations_of(kind))
+        return belongs
+
+    def inventory(self, kind: str) -> Floats:
+        """Net lots of all populations of a type, sampled like the series."""
+        names, held = self.populations_of(kind), self.market.populations
+        if any(name not in held for name in names):
+            raise Unmeasurable("the run has no populations.parquet (made by an older version)")
+        after = held[names[0]]["time_s"] >= 0
+        net = np.sum([held[name]["net_lots"] for name in names], axis=0)
+        return np.asarray(net[after], np.float64)
+
+    @cached_property
+    def falls(self) -> list[swings.Swing]:
+        """Falls of 1 % or more within 15 minutes."""
+        return swings.falls(self._gapless, self.every_s)
+
+    @cached_property
+    def rises(self) -> list[swings.Swing]:
+        """Rises of 1 % or more within 15 minutes."""
+        return swings.falls(1.0 / self._gapless, self.every_s)
+
+    @cached_property
+    def _gapless(self) -> Floats:
+        mid = self.mid
+        if self.every_s > swings.WINDOW_S / 5.0:
+            raise Unmeasurable(f"sampled every {self.every_s:g} s: too coarse for moves within 15 min")
+        return np.where(np.isfinite(mid), mid, mid[np.isfinite(mid)][0])
+
+    @cached_property
+    def liquidated(self) -> tuple[Floats, Floats]:
+        """Time of each liquidation after the warm-up, and its notional: of longs +, of shorts -.
+
+        Liquidation orders as filled, and positions that the insurance fund took over.
+        """
+        events = self.market.events
+        filled = (events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
+        taken = events["kind"] == EventKind.TAKEOVER
+        chosen = (filled | taken) & (events["time_s"] >= 0)
+        notional = events["quantity_lots"][chosen] * (
+            events["price_ticks"][chosen] * self.market.contract.notional_per_lot(1.0)
+        )
+        sign = np.where(taken[chosen], 1.0, -1.0) * events["side"][chosen]
+        return events["time_s"][chosen], notional * sign
+
+
+def _time(seconds: float) -> str:
+    """90 -> '90 s', 5400 -> '1.5 h'."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size or math.isclose(seconds, size):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

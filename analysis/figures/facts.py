@@ -1,0 +1,111 @@
+"""Memory and tails of returns over several runs: the plots behind two numbers of the scoreboard."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import style
+from analysis.facts import memory, tails
+from analysis.facts.fact import Measurement, Pool, Unmeasurable, targets
+from analysis.figures import canvas
+from analysis.load import Floats
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HEIGHT_INCHES = 5.4
+SHARE_OF_RETURNS = 4
+"""Lags reach to a quarter of a run."""
+
+
+def draw(measurements: Sequence[Mapping[str, Measurement]], figure: "Figure") -> None:
+    """Hill's index against the share of the sample that counts as tail, left; autocorrelation, right.
+
+    Thin lines are runs, thick ones all runs together.
+    """
+    ((left, right),) = canvas.panels(figure, (1.0,), widths=(1.0, 1.0), column_gap_inches=0.9)
+    runs = len(measurements)
+    canvas.heading(
+        figure,
+        "Tails and memory of returns",
+        f"{runs} {'run' if runs == 1 else 'runs'}: thin lines are runs, thick ones all of them together.  "
+        "Real markets: a plateau between 2 and 4, no memory of sign, slow decay of size.",
+    )
+    _tails(left, measurements)
+    _memory(right, measurements)
+
+
+def _pools(measurements: Sequence[Mapping[str, Measurement]], name: str) -> Pool:
+    return [pool for run in measurements if (pool := run[name].pool) is not None]
+
+
+def _tails(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> None:
+    share = tails.PLOT_FRACTIONS
+    band = targets()["SF1"]
+    axis.axhspan(band.lo, band.hi, color=style.GRID, linewidth=0)
+    drawn, highest = False, 6.0
+    for name, colour, label in (("SF1", style.BID, "1 min"), ("SF1_5min", style.ASK, "5 min")):
+        pools = _pools(measurements, name)
+        if not pools:
+            continue
+        for returns in pools if len(pools) > 1 else ():
+            axis.plot(100 * share, tails.hill_curve(returns, share), color=colour, linewidth=0.6, alpha=0.4)
+        together = tails.hill_curve(np.concatenate(list(pools)), share)
+        axis.plot(100 * share, together, color=colour, linewidth=2.2, label=label)
+        if np.isfinite(together).any():
+            drawn, highest = True, max(highest, float(np.nanmax(together)) + 1.0)
+    if not drawn:
+        canvas.nothing(axis, "too few returns")
+        return
+    _log_x(axis, 100 * float(share[0]), 100 * float(share[-1]))
+    axis.set_ylim(0, min(highest, 10.0))
+    canvas.x_label(axis, "largest |returns| that count as tail, % of the sample")
+    canvas.panel_label(axis, "Hill's tail index (grey: band of the scoreboard)")
+    axis.legend(loc="upper right")
+
+
+def _memory(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> None:
+    drawn = False
+    for name, colour, label in (("ACF_ABS_1", style.ASK, "size, |r|"), ("SF2_1min", style.BID, "return, r")):
+        pools = _pools(measurements, name)
+        if not pools:
+            continue
+        pools = [table[: 2 + int(table[0, 0]) // SHARE_OF_RETURNS] for table in pools]
+        try:
+            for table in pools if len(pools) > 1 else ():
+                _curve(axis, memory.autocorrelation_of(table), color=colour, linewidth=0.6, alpha=0.35)
+            table = memory.added(pools)
+            whole = memory.autocorrelation_of(table)
+        except Unmeasurable:
+            continue
+        noise = 1.96 / np.sqrt(table[1:, 0])
+        if not drawn:
+            axis.fill_between(np.arange(1, len(whole) + 1), -noise, noise, color=style.GRID, linewidth=0)
+        _curve(axis, whole, color=colour, linewidth=2.2, label=label)
+        drawn = True
+    if not drawn:
+        canvas.nothing(axis, "too few returns")
+        return
+    axis.axhline(0, color=style.MUTED, linewidth=0.6)
+    _log_x(axis, 1.0, 100.0)
+    axis.set_ylim(-0.25, 0.6)
+    canvas.x_label(axis, "lag, min (means over bands of lags)")
+    canvas.panel_label(axis, "Autocorrelation of 1-min returns (grey: 95 % band, no memory)")
+    axis.legend(loc="upper right")
+
+
+def _curve(axis: "Axes", acf: Floats, **look: object) -> None:
+    """Single lags at first, then means over bands of lags of equal width on the logarithmic axis."""
+    bands = np.unique(np.round(np.geomspace(1, len(acf) + 1, 26)).astype(np.int64))
+    means = np.add.reduceat(acf, bands[:-1] - 1) / np.diff(bands)
+    axis.plot(np.sqrt(bands[:-1] * (bands[1:] - 1.0)), means, **look)  # type: ignore[arg-type]
+
+
+def _log_x(axis: "Axes", low: float, high: float) -> None:
+    axis.set_xscale("log")
+    axis.set_xlim(low, high)
+    axis.set_xticks([tick for tick in (1, 2, 5, 10, 20, 50, 100) if low <= tick <= high])
+    axis.minorticks_off()
+    axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
