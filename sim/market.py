@@ -16,6 +16,9 @@ Ticks = NDArray[np.int64] | int
 Lots = NDArray[np.int64] | int
 Sides = NDArray[np.int8] | NDArray[np.int64] | int
 
+PRICELESS = frozenset({OrderKind.CANCEL, OrderKind.CANCEL_ALL})
+CONDITIONAL = frozenset({OrderKind.STOP, OrderKind.TAKE_PROFIT})
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,8 @@ class OrderEntry:
         self, accounts: AccountTable, owned: Rows, spot: SpotMarket, ids: "OrderIds", cause: Cause = Cause.VOLUNTARY
     ) -> None:
         self._accounts = accounts
-        self._first, self._last = (int(owned[0]), int(owned[-1])) if len(owned) else (0, -1)
+        self._first, self._last = (int(owned[0]), int(owned[-1])) if len(owned) else (1 << 62, -1)
+        self._span = np.uint64(max(0, self._last - self._first))
         self._ids = ids
         self._cause = cause
         self._pending: list[NDArray[Any]] = []
@@ -242,19 +246,30 @@ class OrderEntry:
         ids = self._ids.take(count) if order_ids is None else order_ids
         batch["order_id"] = ids
         batch["account"] = rows
-        batch["kind"] = int(kind)
         batch["side"] = side
-        batch["price_ticks"] = price_ticks
-        batch["trigger_ticks"] = trigger_ticks
-        batch["quantity_lots"] = lots
-        batch["flags"] = int(flags)
-        batch["cause"] = int(self._cause if cause is None else cause)
+        # Writing a field costs a microsecond: zeros are there already.
+        if kind:
+            batch["kind"] = int(kind)
+        if kind not in PRICELESS:
+            batch["price_ticks"] = price_ticks
+            batch["quantity_lots"] = lots
+        if kind in CONDITIONAL:
+            batch["trigger_ticks"] = trigger_ticks
+        if flags:
+            batch["flags"] = int(flags)
+        cause = self._cause if cause is None else cause
+        if cause:
+            batch["cause"] = int(cause)
         self._pending.append(batch)
         return ids
 
     def _check_owned(self, rows: Rows) -> None:
-        low, high = (rows[0], rows[0]) if len(rows) == 1 else (rows.min(), rows.max())
-        if low < self._first or high > self._last:
+        if len(rows) == 1:
+            good = self._first <= int(rows[0]) <= self._last
+        else:
+            # As unsigned numbers, rows below the first are beyond any last.
+            good = not (np.subtract(rows, self._first).view(np.uint64) > self._span).any()
+        if not good:
             raise PermissionError("an order names an account that this participant does not own")
 
 

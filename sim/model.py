@@ -87,6 +87,22 @@ class MarketRoom:
         self.depth_samples: list[float] = []
         self.history = 1 + max((d.delay_steps for d in desks), default=0)
         self.last_events: NDArray[Any] = np.empty(0, EVENT)
+        """What happened in the last step."""
+        self._accounts_of_events = self._makers_of_events = np.empty(0, np.int64)
+
+    def hear(self, events: NDArray[Any]) -> None:
+        """The events of the step that has just ended."""
+        self.last_events = events
+        self._accounts_of_events = events["account"].astype(np.int64)
+        self._makers_of_events = events["maker_account"].astype(np.int64)
+
+    def touching(self, first: int, last: int) -> NDArray[Any]:
+        """Events of the last step with one of these rows on either side."""
+        # As unsigned numbers, rows below the first are beyond any last: one comparison does for both ends.
+        span = np.uint64(last - first)
+        mine = (self._accounts_of_events - first).view(np.uint64) <= span
+        mine |= (self._makers_of_events - first).view(np.uint64) <= span
+        return self.last_events[mine]
 
 
 @final
@@ -191,7 +207,7 @@ class MarketModel(mesa.Model):
         if self.now_ns == 0:
             self._begin()
         for room in self.rooms:
-            room.last_events = room.venue.take_events()
+            room.hear(room.venue.take_events())
             room.recorder.observe(room.last_events)
             if self.now_ns % record.series_every == 0:
                 room.recorder.sample(self.now_ns)
@@ -352,7 +368,7 @@ class MarketModel(mesa.Model):
             seen = room.views[max(0, len(room.views) - 1 - desk.delay_steps)]
             seen = _at_time(seen, now)
         if desk.listens and len(room.last_events):
-            mine = _touching(room.last_events, desk.first_row, desk.last_row)
+            mine = room.touching(desk.first_row, desk.last_row)
             if len(mine):
                 desk.participant.on_events(mine, seen, desk.orders)
         if self.step_index % desk.every_steps == 0:
@@ -408,13 +424,6 @@ def _overrides(classes: tuple[type, ...], method: str) -> bool:
     """True if the most derived definition of `method` is not that of the abstract participant."""
     owner = next(cls for cls in classes if method in vars(cls))
     return owner.__name__ != "Participant"
-
-
-def _touching(events: NDArray[Any], first: int, last: int) -> NDArray[Any]:
-    """Events with one of these rows on either side."""
-    account, maker = events["account"], events["maker_account"]
-    mine = ((account >= first) & (account <= last)) | ((maker >= first) & (maker <= last))
-    return events[mine]
 
 
 def _at_time(seen: MarketView, now: MarketView) -> MarketView:

@@ -337,7 +337,7 @@ class PopulationRecorder:
     """
 
     LOTS = ("net_lots", "long_lots", "short_lots", "accounts_open")
-    AMOUNTS = ("equity", "long_notional", "spot_lots")
+    AMOUNTS = ("equity", "long_notional", "short_notional", "spot_lots")
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
@@ -366,8 +366,9 @@ class PopulationRecorder:
         per_lot = venue.exchange.mark_ticks * self._value
         equity = paid * self._unit + net * per_lot + cash + spot_lots * (venue.index.index_ticks * self._value)
         self._times.append(time_s)
-        self._lots.append(np.array((net, long, long - net, held)))
-        self._amounts.append(np.array((equity, long * per_lot, spot_lots)))
+        short = long - net
+        self._lots.append(np.array((net, long, short, held)))
+        self._amounts.append(np.array((equity, long * per_lot, short * per_lot, spot_lots)))
 
     def table(self, names: Mapping[int, str]) -> dict[str, Any]:
         """All samples, population within time; money and notional in quote units."""

@@ -67,7 +67,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     result = marginquake("--help")
     assert result.exit_code == 0
-    for command in ("run", "validate", "schema", "list", "show", "plot", "report", "replay", "clean"):
+    for command in ("run", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean"):
         assert f"  {command} " in result.stdout
         assert marginquake(command, "--help").exit_code == 0
 

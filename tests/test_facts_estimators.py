@@ -198,7 +198,7 @@ def test_the_half_life_of_an_autoregression_does_not_depend_on_the_sampling(ever
 
 
 def test_a_half_life_that_the_sampling_cannot_see_is_refused() -> None:
-    inventory = autoregression(100_000, 1.0)
+    inventory = autoregression(100_000, 0.8)
     with pytest.raises(Unmeasurable, match="too coarse"):
         memory.half_life(inventory, 60.0)
     with pytest.raises(Unmeasurable, match="does not revert to half within 100 s"):

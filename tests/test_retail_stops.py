@@ -108,7 +108,7 @@ def test_when_one_goes_off_the_other_is_cancelled(first: int) -> None:
     pair = both_of(booth, said)
     row = int(booth.participant.rows[0])
     fired = {"kind": EventKind.TRIGGERED, "account": row, "order_id": pair[first]["order_id"]}
-    answer = booth.tell(fired, booth.give(0, -5))
+    answer = booth.tell(fired)
     assert [(c["kind"], c["order_id"]) for c in answer] == [(OrderKind.CANCEL, pair[1 - first]["order_id"])]
 
 

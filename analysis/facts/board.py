@@ -15,7 +15,7 @@ from analysis import style
 from analysis.facts.fact import Fact, Measurement, Unmeasurable, targets
 
 Floats = NDArray[np.float64]
-RESAMPLES, POOLED_RESAMPLES = 4000, 300
+RESAMPLES = 4000
 SEED = 20_260
 """Of the bootstrap: the same measurements always give the same interval."""
 UNBOUNDED = 1e8
@@ -67,6 +67,8 @@ def _row(fact: Fact, runs: Sequence[Measurement]) -> FactRow:
     pooled, why = _pooled(fact, pools)
     low = high = math.nan
     statistic: Literal["mean", "median", "pooled", "one run"] = fact.over_runs if len(runs) > 1 else "one run"
+    if len(runs) > 1 and len(known) == 0 and math.isfinite(pooled):
+        statistic = "pooled"  # no run can answer by itself, all of them together can
     rng = np.random.default_rng(SEED)
     if statistic == "pooled":
         estimate = pooled
@@ -110,10 +112,10 @@ def _pooled(fact: Fact, pools: Sequence[Floats]) -> tuple[float, str]:
 
 def _pooled_interval(fact: Fact, pools: Sequence[Floats], rng: np.random.Generator) -> tuple[float, float]:
     """Whole runs are drawn again with replacement, and put together anew."""
-    draws = rng.integers(len(pools), size=(POOLED_RESAMPLES, len(pools)))
+    draws = rng.integers(len(pools), size=(fact.resamples, len(pools)))
     found = np.array([_pooled(fact, [pools[run] for run in draw])[0] for draw in draws])
     found = found[np.isfinite(found)]
-    if len(found) < POOLED_RESAMPLES // 2:
+    if len(found) < fact.resamples // 2:
         return math.nan, math.nan
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)

@@ -69,7 +69,7 @@ class Fact:
     `over_runs`: what stands for several runs.  "mean"; "median" where single runs scatter with heavy tails; "pooled"
     where one estimate over all runs together is better than an average of estimates, `pooled` making it from the
     runs' pools.  `target`: id in targets.json; None = shown without a band.  `magnitude`: the band is for the absolute
-    value.  `money`: the unit is quote currency, shown as 1.2M.
+    value.  `money`: the unit is quote currency, shown as 1.2M.  `resamples`: of the bootstrap of `pooled`.
     """
 
     id: str
@@ -81,6 +81,7 @@ class Fact:
     pooled: Callable[[Pool], float] | None = None
     magnitude: bool = False
     money: bool = False
+    resamples: int = 300
 
     def measure(self, observed: "Observed") -> Measurement:
         """The fact in one run; a run that cannot answer gives NaN and the reason."""

@@ -18,8 +18,8 @@ Bools = NDArray[np.bool_]
 
 MINUTE_S, FIVE_MINUTES_S, DAY_S = 60.0, 300.0, 86_400.0
 SIGN_LAGS = 1000
-LEAST_RETURNS = 50
-"""Fewest returns that a correlation is estimated from."""
+LEAST_RETURNS = 30
+"""Fewest returns that anything is estimated from: noisy in one run, less so in the mean of twenty."""
 WHALE, HFT = "whale", "hft"
 """Types of population, as scenarios name them."""
 
@@ -84,12 +84,12 @@ class Observed:
             self._returns[step_s] = np.diff(np.log(mid[at]))
         return self._returns[step_s]
 
-    def known_returns(self, step_s: float, least: int = LEAST_RETURNS) -> Floats:
-        """Log returns of mid where there was a price; at least so many, or refuse."""
+    def known_returns(self, step_s: float) -> Floats:
+        """Log returns of mid where there was a price; refuses too few."""
         returns = self.returns(step_s)
         known = returns[np.isfinite(returns)]
-        if len(known) < least:
-            raise Unmeasurable(f"{len(known)} returns over {_time(step_s)}: fewer than {least}")
+        if len(known) < LEAST_RETURNS:
+            raise Unmeasurable(f"{len(known)} returns over {_time(step_s)}: fewer than {LEAST_RETURNS}")
         return known
 
     @cached_property
@@ -118,7 +118,7 @@ class Observed:
     @cached_property
     def daily_volatility(self) -> float:
         """Root mean square of 1-min returns, scaled to a day."""
-        returns = self.known_returns(MINUTE_S, 30)
+        returns = self.known_returns(MINUTE_S)
         return float(np.sqrt(np.mean(returns**2) * DAY_S / MINUTE_S))
 
     @cached_property

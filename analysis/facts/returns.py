@@ -24,7 +24,7 @@ LIKELIHOOD_RATIO_5PCT = 5.99
 
 def volatility(observed: Observed) -> float:
     """Root mean square of 1-min log returns of mid, per year of 365 days."""
-    returns = observed.known_returns(MINUTE_S, 30)
+    returns = observed.known_returns(MINUTE_S)
     return float(np.sqrt(np.mean(returns**2) * YEAR_S / MINUTE_S))
 
 
@@ -241,5 +241,6 @@ FACTS = (
         over_runs="median",
         target="SF8",
         pooled=lambda pool: persistence(together(pool)),
+        resamples=40,
     ),
 )

@@ -75,7 +75,10 @@ def _share(part: float, normal: float) -> float:
 
 
 def extreme_spread(observed: Observed) -> Floats:
-    """Of each 1-min return beyond 5 standard deviations: the widest spread of that minute over the run's median."""
+    """Of each event with 1-min returns beyond 5 standard deviations: its widest spread over the run's median.
+
+    Such minutes closer than five minutes are one event.
+    """
     returns = observed.returns(MINUTE_S)
     sigma = float(np.sqrt(np.mean(observed.known_returns(MINUTE_S) ** 2)))
     extreme = np.flatnonzero(np.abs(returns) > EXTREME_SIGMAS * sigma)
@@ -84,10 +87,15 @@ def extreme_spread(observed: Observed) -> Floats:
     spread = spread_bps(observed.column("best_bid"), observed.column("best_ask"))
     normal = float(np.nanmedian(spread))
     edges = observed.grid(MINUTE_S)
-    first = np.searchsorted(observed.time_s, edges[extreme] + 1e-6, side="right")
-    last = np.searchsorted(observed.time_s, edges[extreme + 1] + 1e-6, side="right")
-    widest = [spread[a:b] for a, b in zip(first, last, strict=True)]
-    return np.array([float(np.nanmax(part)) / normal for part in widest if np.isfinite(part).any()])
+    apart = np.flatnonzero(np.diff(extreme) > FIVE_MINUTES_S / MINUTE_S)
+    begin, end = extreme[np.append(0, apart + 1)], extreme[np.append(apart, len(extreme) - 1)]
+    first = np.searchsorted(observed.time_s, edges[begin] + 1e-6, side="right")
+    last = np.searchsorted(observed.time_s, edges[end + 1] + 1e-6, side="right")
+    events = [spread[a:b] for a, b in zip(first, last, strict=True)]
+    widest = np.array([float(np.nanmax(part)) / normal for part in events if np.isfinite(part).any()])
+    if len(widest) == 0:
+        raise Unmeasurable("the book was one-sided in every such minute")
+    return widest
 
 
 def rebound(observed: Observed) -> Floats:
