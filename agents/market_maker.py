@@ -90,6 +90,9 @@ class MarketMakerConfig(ParticipantConfig):
     volatility: Fraction = Field(0.6, gt=0, description="Per year; where the local volatility starts")
     volatility_time: Duration = Field(4 * 3600 * SECOND, gt=0, description="Memory of local volatility")
     spread_response: float = Field(0.3, ge=0, description="Spread x (1 + this * (sqrt(30-s vol / local) - 1))")
+    crosses_stale: bool = Field(
+        True, description="New quotes may trade with stale ones; otherwise they stay behind the best price last seen"
+    )
     withdrawal: float = Field(0.064, ge=0, description="k of W(z) = exp(-k |z|); 0 = never")
     pull_sigmas: float = Field(7.0, gt=0, description="Move of a second at which the most timid maker pulls")
     pull_spread: float = Field(0.25, ge=0, description="Maker m pulls at pull_sigmas * (1 + this * m)")
@@ -151,8 +154,8 @@ class MarketMaker(Participant):
         self._started = False
         self._first_row = int(self.rows[0])
         self._awake = np.zeros(makers, np.int64)
-        self._terms = np.zeros(8)
-        self._terms[6:] = config.pull_residual, config.return_half_life
+        self._terms = np.zeros(9)
+        self._terms[6:] = config.pull_residual, config.return_half_life, float(config.crosses_stale)
         self._out = tuple(np.zeros(makers * 2 * config.levels, np.int64) for _ in range(4))
         self._ladder_for = -1.0
         # Every maker spaces its outer levels in its own way, so that eight makers do not build the same walls.
