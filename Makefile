@@ -61,6 +61,7 @@ test-312:
 	$(MAKE) test PYTHON=$(PYTHON312) VENV=.venv312
 
 validate: $(STAMP_RUN)
+	@$(PIP_INSTALL) --editable '.[facts]'
 	$(PY) -m benchmarks.validate
 
 bench: $(STAMP_RUN)

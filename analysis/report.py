@@ -67,6 +67,8 @@ def _figures(frames: RunFrames, market: MarketFrames, position: int) -> list[dic
     for name, picture in FIGURES.items():
         path = figure_path(frames, market, name, position)
         if not path.is_file():
+            if not picture.wanted(market):
+                continue
             draw_figure(market, name, path, label(frames, market))
         data = base64.b64encode(path.read_bytes()).decode("ascii")
         width, height = style.WIDTH_INCHES * style.DPI, picture.height_inches * style.DPI

@@ -11,6 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.studies.ablations import ABLATION
+from benchmarks.studies.dispersion import DISPERSION
+from benchmarks.studies.everyday import EVERYDAY
 from benchmarks.studies.runs import ROOT, Scale, Section, Study, run_study
 from benchmarks.studies.shipped import CALM, CRASH, SQUEEZE
 
@@ -18,6 +21,9 @@ STUDIES: Mapping[str, Study] = {
     "calm": CALM,
     "squeeze": SQUEEZE,
     "crash": CRASH,
+    "dispersion": DISPERSION,
+    "everyday": EVERYDAY,
+    "ablations": ABLATION,
 }
 
 HEAD = """# Validation

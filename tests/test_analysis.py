@@ -29,6 +29,9 @@ from sim.records import Cause
 from sim.run_directory import RunDirectoryError
 from tests.synthetic_run import write_synthetic_run
 
+ALWAYS = [name for name in FIGURES if name not in ("crowd", "round_prices")]
+"""Figures that every run gets; the others want days, or stops at round prices."""
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -305,14 +308,14 @@ def test_a_run_without_events_maps_or_trades_still_draws(copy: Path):
         name: np.full(len(series), np.nan) if name in dead else series.column(name) for name in series.column_names
     }
     pq.write_table(pa.table(columns), copy / "series.parquet")
-    assert len(plot_run(copy)) == len(FIGURES)
+    assert len(plot_run(copy)) == len(ALWAYS)
     assert "No position was closed by force" in write_report(copy).read_text()
 
 
 def test_a_single_row_of_series_still_draws(copy: Path):
     series = pq.read_table(copy / "series.parquet")
     pq.write_table(series.slice(len(series) - 1), copy / "series.parquet")
-    assert len(plot_run(copy)) == len(FIGURES)
+    assert len(plot_run(copy)) == len(ALWAYS)
 
 
 def test_every_market_gets_its_figures(copy: Path):
@@ -360,7 +363,7 @@ def test_report_holds_everything_and_asks_nobody(run: Path):
     reader = Reader()
     reader.feed(text)
     assert reader.stack == []
-    assert len(reader.sources) == len(FIGURES)
+    assert len(reader.sources) == len(ALWAYS)
     assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
     without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
     assert not re.search(r"url\(|@import|<script|https?://", without_pictures)

@@ -19,7 +19,7 @@ SPACING_FRACTION = 0.01
 OTHER_OFFSETS = (0.23, 0.37, 0.63, 0.77)
 """Grids shifted by these shares of the spacing: no round price is on them."""
 
-CLUSTERED = 2.0
+CLUSTERED = 3.0
 """Stop volume near round prices, over what an even spread would put there, from which on the figure says something."""
 
 

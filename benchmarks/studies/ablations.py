@@ -14,7 +14,7 @@ from benchmarks.studies.runs import OFF, Job, Kept, Scale, Section, Study
 from benchmarks.studies.tables import shown, table
 
 SCENARIO = "everyday_market.yaml"
-CALM = ("duration=8h",)
+CALM = ("duration=6h",)
 SHOCK = (
     "duration=25min",
     "warmup=3min",
@@ -84,19 +84,19 @@ ABLATIONS = (
 )
 
 CALM_FACTS = (
-    ("volatility", "vol, %/yr", 100.0, ".0f"),
-    ("acf_return_1min", "ACF(r) 1 min", 1.0, ".3f"),
-    ("acf_abs_1min", "ACF abs r 1 min", 1.0, ".2f"),
-    ("acf_abs_10min", "10 min", 1.0, ".2f"),
-    ("acf_abs_50min", "50 min", 1.0, ".2f"),
-    ("hill_1min", "Hill 1 min", 1.0, ".2f"),
-    ("kurtosis_1min", "kurtosis 1 min", 1.0, ".1f"),
-    ("sign_acf_1", "sign C(1)", 1.0, ".3f"),
-    ("sign_exponent", "sign exponent", 1.0, ".2f"),
-    ("impact_exponent", "impact exponent", 1.0, ".2f"),
-    ("impact_prefactor", "Y", 1.0, ".2f"),
-    ("spread_bps", "spread, bp", 1.0, ".2f"),
-    ("tracking_bps", "basis, bp", 1.0, ".2f"),
+    ("VOL", "volatility, %/yr", 100.0, ".0f"),
+    ("SF2_1min", "ACF(r) 1 min", 1.0, ".3f"),
+    ("ACF_ABS_1", "ACF abs r 1 min", 1.0, ".2f"),
+    ("ACF_ABS_10", "10 min", 1.0, ".2f"),
+    ("ACF_ABS_50", "50 min", 1.0, ".2f"),
+    ("SF1", "Hill 1 min", 1.0, ".2f"),
+    ("SF4_1min", "kurtosis 1 min", 1.0, ".1f"),
+    ("OB1", "sign exponent", 1.0, ".2f"),
+    ("OB2", "impact exponent", 1.0, ".2f"),
+    ("OB2Y", "impact Y", 1.0, ".2f"),
+    ("OB3", "taker response, bp", 1.0, ".2f"),
+    ("SPREAD_BP", "spread, bp", 1.0, ".2f"),
+    ("TRACK_MEDIAN", "basis, bp", 1.0, ".2f"),
 )
 """Facts by id, their column, unit factor and format."""
 
@@ -126,7 +126,7 @@ def calm_table(runs: Mapping[Job, Kept], seeds: Sequence[int]) -> str:
 
     def values(overrides: Sequence[str], fact: str, factor: float) -> np.ndarray:
         found = [runs[calm_job(overrides, seed)]["facts"].get(fact) for seed in seeds]
-        return factor * np.array([math.nan if m is None else m.estimate for m in found])
+        return factor * np.array([math.nan if m is None else m.value for m in found])
 
     base = ["**everything** (level)"]
     base += [shown(values((), fact, factor), form) for fact, _, factor, form in CALM_FACTS]

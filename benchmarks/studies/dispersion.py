@@ -15,7 +15,7 @@ from benchmarks.studies.tables import bootstrap, shown, table
 
 CLUSTERED, DISPERSED = "long_squeeze.yaml", "dispersed_control.yaml"
 SHOCKS_PERCENT = (0.4, 0.7, 1.0, 1.3, 2.0, 3.0)
-FUEL_RATIOS = (1.5, 0.8)
+FUEL_RATIOS = (1.5,)
 COMMON = ("duration=8min", "step=200ms")
 
 
