@@ -16,12 +16,14 @@ from benchmarks.studies.dispersion import DISPERSION
 from benchmarks.studies.everyday import EVERYDAY
 from benchmarks.studies.runs import ROOT, Scale, Section, Study, run_study
 from benchmarks.studies.shipped import CALM, CRASH, SQUEEZE
+from benchmarks.studies.stress import STRESS
 
 STUDIES: Mapping[str, Study] = {
     "calm": CALM,
     "squeeze": SQUEEZE,
     "crash": CRASH,
     "dispersion": DISPERSION,
+    "stress": STRESS,
     "everyday": EVERYDAY,
     "ablations": ABLATION,
 }
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(STUDIES), default=list(STUDIES), metavar="NAME")
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--few-seeds", type=int, default=5, help="for studies of long runs or many cells")
+    parser.add_argument("--few-seeds", type=int, default=4, help="for studies of long runs or many cells")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "validation.md")
     given = parser.parse_args(arguments)

@@ -3,11 +3,13 @@
 import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agents import AGENT_TYPES
 from benchmarks.studies.runs import OFF, Job, Kept, simulate
 from benchmarks.studies.shipped import LEVERAGE_ONE
+from benchmarks.studies.stress import innocents_lost, largest_move
 from sim.scenario import load_scenario
 
 SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("*.yaml"))
@@ -82,3 +84,42 @@ def test_calm_market_is_calm() -> None:
 def test_the_crash_starts_with_the_depth_of_its_data() -> None:
     summary = simulate(Job("crash_2024_08_05.yaml", ("duration=10s",), 1))
     assert summary["depth_1pct"] == pytest.approx(111e6, rel=0.15)
+
+
+@pytest.mark.slow
+def test_dispersed_control_has_the_same_lots_and_deposits_at_other_levels() -> None:
+    """The same accounts hold the same positions as in long_squeeze; only liquidation prices differ."""
+    clustered, dispersed = (
+        simulate(Job(name, ("duration=1s", "warmup=30s", "step=500ms"), 1, keep="populations"))["accounts"]
+        for name in ("long_squeeze.yaml", "dispersed_control.yaml")
+    )
+    for column in ("position_start", "deposit", "leverage"):
+        assert (np.asarray(clustered[column]) == np.asarray(dispersed[column])).all()
+    held = np.asarray(clustered["position_start"]) != 0
+    crowd = held & (np.asarray(clustered["population"]).astype(str) == "longs")
+    before, after = (np.asarray(table["liquidation_price_start"])[crowd] for table in (clustered, dispersed))
+    assert (before != after).mean() > 0.95
+    assert len(np.unique(np.round(after, -1))) > 2 * len(np.unique(np.round(before, -1)))
+
+
+@pytest.mark.slow
+def test_adl_stress_reaches_adl_and_nobody_without_a_position_loses() -> None:
+    kept = simulate(Job("adl_stress.yaml", ("duration=4min",), 2, keep="populations"))
+    assert kept["adl_notional"] > 0
+    assert innocents_lost(kept) == 0.0
+
+
+@pytest.mark.slow
+def test_short_squeeze_rises_further_than_without_forced_orders() -> None:
+    on, off = (simulate(Job("short_squeeze.yaml", ("duration=7min", *over), 1, "populations")) for over in ((), (OFF,)))
+    assert on["liquidations"] >= 100
+    assert largest_move(on, 1) > 1.1 * largest_move(off, 1)
+
+
+@pytest.mark.slow
+def test_everyday_market_is_calm_and_liquid() -> None:
+    kept = simulate(Job("everyday_market.yaml", ("duration=20min",), 3))
+    assert 1 <= kept["median_spread_ticks"] <= 10
+    assert kept["median_basis_bps"] < 10
+    assert kept["max_drawdown_fraction"] < 0.03
+    assert kept["forced_fill_fraction_of_open_interest"] < 0.01
