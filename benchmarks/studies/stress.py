@@ -104,8 +104,8 @@ def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
             turn.append(found.turned / found.approaches - sum(v.turned for v in others) / approaches)
     return (
         f"Round prices are multiples of 1,000; compared with the same grid shifted by {len(OTHER_OFFSETS)} offsets. "
-        f"{crossings} crossings on {len(scale.few_seeds)} seeds; each counts once until the price has left the level by "
-        "a tenth of the grid. Osler predicts both above 0.\n\n"
+        f"{crossings} crossings on {len(scale.few_seeds)} seeds; each counts once until the price has left the "
+        "level by a tenth of the grid. Osler predicts both above 0.\n\n"
         "* Move in the minute after a crossing, in its direction, round less other prices: "
         f"{shown(speed, '+.1f')} bp.\n"
         "* Share of approaches that turn back, round less other prices: "
