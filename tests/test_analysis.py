@@ -358,8 +358,8 @@ class Reader(HTMLParser):
         assert self.stack.pop() == tag
 
 
-def test_report_holds_everything_and_asks_nobody(run: Path):
-    text = write_report(run).read_text()
+def test_report_holds_everything_and_asks_nobody(copy: Path):
+    text = write_report(copy).read_text()
     reader = Reader()
     reader.feed(text)
     assert reader.stack == []
@@ -367,7 +367,7 @@ def test_report_holds_everything_and_asks_nobody(run: Path):
     assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
     without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
     assert not re.search(r"url\(|@import|<script|https?://", without_pictures)
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = json.loads((copy / "manifest.json").read_text())
     for expected in ("Fuel ratio Λ, 5 %", "Index feedback", "who pays for it?", manifest["event_digest"]):
         assert expected in without_pictures
     assert without_pictures.index("Fuel ratio") < without_pictures.index("<figure")

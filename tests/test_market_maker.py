@@ -86,12 +86,19 @@ def test_quoted_depth_within_one_percent_is_as_configured() -> None:
         assert len(np.unique(near["price_ticks"])) > 50
 
 
-def test_quotes_never_cross_the_best_opposite_price() -> None:
-    booth = seat_of("market_maker")
+def test_a_shy_makers_quotes_never_cross_the_best_opposite_price() -> None:
+    booth = seat_of("market_maker", crosses_stale=False)
     for index_ticks in (PRICE, PRICE + 300, PRICE - 300):
         commands = all_requote(booth, index_ticks=float(index_ticks))
         assert (quotes(commands, Side.BUY)["price_ticks"] < PRICE + 2).all()
         assert (quotes(commands, Side.SELL)["price_ticks"] > PRICE - 2).all()
+
+
+def test_new_quotes_follow_the_index_past_stale_ones() -> None:
+    booth = seat_of("market_maker")
+    for index_ticks, side, sign in ((PRICE + 300, Side.BUY, 1), (PRICE - 300, Side.SELL, -1)):
+        own = quotes(booth.decide(index_ticks=float(index_ticks)), side)
+        assert abs(int((sign * own["price_ticks"]).max()) * sign - index_ticks) < 20
 
 
 def test_own_bids_stay_below_own_asks_in_an_empty_book() -> None:
