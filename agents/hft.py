@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from agents.base import Participant, ParticipantConfig
-from agents.gauges import VolatilityGauge, weight
+from agents.gauges import VolatilityGauge, reference_ticks, weight
 from agents.quote_ladders import draw_awake
 from sim.distributions import Trait, Uniform
 from sim.market import MarketView, OrderEntry, Seat
@@ -122,9 +122,9 @@ class Hft(Participant):
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Follow the move, and let inventory go: first passively, across the spread where it must."""
+        signal = self._signal(market)
         if not market.two_sided:
             return
-        signal = self._signal(market)
         keen = np.abs(signal) > self._threshold
         if abs(self._volatility.second_sigmas) >= self._least_pull:
             self._pull(market)
@@ -143,7 +143,8 @@ class Hft(Participant):
 
     def _signal(self, market: MarketView) -> Floats:
         """Move of the mid over each horizon in its standard deviations, plus the weighted imbalance of the touch."""
-        mid = market.mid_ticks
+        # While a side is empty the gauges go on with a price that exists: a gap would look like a jump.
+        mid = reference_ticks(market)
         self._volatility.update(mid)
         mids, slot = self._mids, self._seen % self._ring
         if self._seen == 0:

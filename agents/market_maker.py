@@ -251,7 +251,7 @@ class MarketMaker(Participant):
         self._level_lots = steps / np.where(within > 0.0, within, steps.sum(axis=1, keepdims=True)) * self._side_lots
 
     def _requote(self, awake: Ints, fair: float, market: MarketView, orders: OrderEntry) -> None:
-        """Cancel everything of these makers and quote afresh around their fair value, never crossing the book."""
+        """Cancel everything of these makers and quote afresh around their fair value."""
         if len(awake) == 0:
             return
         config = self.config

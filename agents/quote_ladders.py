@@ -52,8 +52,8 @@ def quote_ladders(  # type: ignore[no-untyped-def]
     residual size while pulled, half-life of the return (ns), above 0 = may cross stale quotes.
     `offsets_bps`, `level_lots`: by maker and level; innermost offsets are equal.
     Prices round outwards.  Unless it may cross stale quotes, a ladder that would come closer to the opposite best than
-    its innermost offset (at least a tick) is shifted away whole.  Sizes round at random, so that means are kept; the side that would pass the inventory limit
-    shrinks.
+    its innermost offset (at least a tick) is shifted away whole.  Sizes round at random, so that means are kept; the
+    side that would pass the inventory limit shrinks.
     """
     fair, skew_bps, noise_bps, widen, size, limit = terms[0], terms[1], terms[2], terms[3], terms[4], terms[5]
     levels = offsets_bps.shape[1]
@@ -75,11 +75,10 @@ def quote_ladders(  # type: ignore[no-untyped-def]
             share = quoted * min(1.0, room)
             inner = fair * 1e-4 * offsets_bps[0, 0] * widen
             back_off = 0
-            if terms[8] > 0.0:
-                pass
-            elif sign > 0 and best_ask > 0:
+            shy = terms[8] <= 0.0
+            if shy and sign > 0 and best_ask > 0:
                 back_off = max(0, math.floor(centre - inner) - (best_ask - gap))
-            elif sign < 0 and best_bid > 0:
+            elif shy and sign < 0 and best_bid > 0:
                 back_off = max(0, best_bid + gap - math.ceil(centre + inner))
             for level in range(levels):
                 distance = fair * 1e-4 * offsets_bps[maker, level] * widen

@@ -188,9 +188,13 @@ class Retail(Participant):
             if self._targets is not None:
                 self._targets.humble(index, market.now_ns)
         changed = (kinds == EventKind.FILL) | (kinds == EventKind.ADL) | (kinds == EventKind.TAKEOVER)
-        if not changed.any():
+        # Auto-deleveraging names the winner as the account and the bankrupt, whose position it closes, as the maker.
+        makers = events["maker_account"]
+        closed_by_adl = (events["kind"] == EventKind.ADL) & (makers >= first) & (makers <= last)
+        if not changed.any() and not closed_by_adl.any():
             return
-        index = np.unique(own["account"][changed] - first).astype(np.int64)
+        touched = np.concatenate([own["account"][changed], makers[closed_by_adl]])
+        index = np.unique(touched - first).astype(np.int64)
         position = self.accounts.position_lots[index]
         closed, held = index[position == 0], index[position != 0]
         self._protection.withdraw(closed, orders)

@@ -196,7 +196,8 @@ class Whale(Participant):
         due = np.minimum(poisson_counts(units[rings], mean_children), self.children_left[ringing])
         names = self._name[ringing]
         noise = 1.0 + self._noise * (2.0 * self._child_sizes.uniform_at(market.step, names) - 1.0)
-        wanted = due * self._child_lots[ringing] * noise + self._rounding.uniform_at(market.step, names)
+        child = np.maximum(self._child_lots[ringing] * noise, 1.0)
+        wanted = due * child + self._rounding.uniform_at(market.step, names)
         side = self.side[ringing]
         most = np.where(side > 0, *(self._most_lots(resting, market) for resting in (Side.SELL, Side.BUY)))
         room = self._limit_lots - side * self.accounts.position_lots[ringing]
@@ -206,7 +207,8 @@ class Whale(Participant):
         if not go.any():
             return
         sending, side, lots = ringing[go], side[go], lots[go]
-        self.children_left[sending] -= due[go]
+        # Children that the depth has no room for wait for the next ring.
+        self.children_left[sending] -= np.clip(np.ceil(lots / child[go]).astype(np.int64), 1, due[go])
         self._end(sending[self.children_left[sending] == 0], market.now_ns)
         reference = reference_ticks(market)
         bound = np.rint(reference * (1.0 + side * self.config.market_bound)).astype(np.int64)

@@ -1,10 +1,12 @@
 """`make validate`: seeded studies in full; writes docs/validation.md.
 
 Each claim of the README about what a scenario does is a row there: what was run, on which seeds, what came out.
-`--only NAME` runs some of the studies and replaces their sections only.
+`--only NAME` runs some of the studies and replaces their sections only; `--again` writes them from the runs that an
+earlier call has kept.
 """
 
 import argparse
+import pickle
 import re
 import subprocess
 import time
@@ -40,7 +42,7 @@ MARKER = re.compile(r"^<!-- study: (?P<name>\w+) -->$", re.MULTILINE)
 def sections_of(text: str) -> dict[str, str]:
     """The sections of a validation document by the name of their study."""
     marks = list(MARKER.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
     return {mark["name"]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
 
 
@@ -73,15 +75,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--few-seeds", type=int, default=4, help="for studies of long runs or many cells")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--again", action="store_true", help="write the sections from runs kept by an earlier call")
+    parser.add_argument("--kept", type=Path, default=ROOT / "runs" / "validation", help="folder of kept runs")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "validation.md")
     given = parser.parse_args(arguments)
     scale = Scale(tuple(range(1, given.seeds + 1)), tuple(range(1, given.few_seeds + 1)))
     good = True
     for name in given.only:
-        started = time.perf_counter()
-        runs = run_study(STUDIES[name], scale, given.workers)
-        seconds = time.perf_counter() - started
-        origin = f"{len(runs)} runs, {seconds:.0f} s on {given.workers} workers, at {commit()}"
+        kept = given.kept / f"{name}.pickle"
+        if given.again:
+            runs, scale, origin = pickle.loads(kept.read_bytes())
+        else:
+            started = time.perf_counter()
+            runs = run_study(STUDIES[name], scale, given.workers)
+            seconds = time.perf_counter() - started
+            origin = f"{len(runs)} runs, {seconds:.0f} s on {given.workers} workers, at {commit()}"
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(pickle.dumps((runs, scale, origin)))
         section = STUDIES[name].report(runs, scale)
         write(name, section, given.output, origin)
         print(f"## {STUDIES[name].title}\n\n{section.text}\n{origin}; wrote {given.output}", flush=True)

@@ -45,7 +45,7 @@ MISSING: Mapping[str, str] = {
 }
 """What is believed to be missing where a fact is out of band; the report shows those that are."""
 
-HOURS = 8
+HOURS = 6
 
 
 def jobs(scale: Scale) -> list[Job]:
