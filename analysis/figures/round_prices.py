@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SPACING_FRACTION = 0.01
-"""Round prices are multiples of this share of the starting price."""
+SPACING_FRACTION = 0.005
+"""Round prices are multiples of about this share of the starting price: of 1, 2 or 5 times a power of ten."""
 OTHER_OFFSETS = (0.23, 0.37, 0.63, 0.77)
 """Grids shifted by these shares of the spacing: no round price is on them."""
 
@@ -36,8 +36,10 @@ def tells(market: MarketFrames) -> bool:
 
 
 def _spacing(price: canvas.Floats) -> float:
-    """The power of ten nearest to `SPACING_FRACTION` of the first price."""
-    return float(10.0 ** round(np.log10(float(price[0]) * SPACING_FRACTION)))
+    """The 1, 2 or 5 times a power of ten nearest to `SPACING_FRACTION` of the first price."""
+    wanted = float(price[0]) * SPACING_FRACTION
+    power = 10.0 ** np.floor(np.log10(wanted))
+    return float(min((power * step for step in (1, 2, 5, 10)), key=lambda level: abs(np.log(level / wanted))))
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:

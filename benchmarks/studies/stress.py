@@ -8,6 +8,8 @@ import numpy as np
 from benchmarks.studies.runs import OFF, Job, Kept, Scale, Section, Study
 from benchmarks.studies.tables import bootstrap, shown, table, verdict
 
+ROUND = 500.0
+"""What `round_grid` of stop_hunt_levels is, quote units."""
 CYCLE_SEEDS = 2
 """Days at 1-s steps take minutes a run."""
 
@@ -93,8 +95,8 @@ def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
         series = runs[Job("stop_hunt_levels.yaml", (), seed, keep="populations")]["series"]
         time_s, price = np.asarray(series["time_s"]), np.asarray(series["last"])
         live = time_s > 0
-        found = visits(time_s[live], price[live], 1000.0, 0.0)
-        others = [visits(time_s[live], price[live], 1000.0, 1000.0 * share) for share in OTHER_OFFSETS]
+        found = visits(time_s[live], price[live], ROUND, 0.0)
+        others = [visits(time_s[live], price[live], ROUND, ROUND * share) for share in OTHER_OFFSETS]
         away = np.concatenate([v.run_on_bps for v in others])
         crossings += len(found.run_on_bps)
         if len(found.run_on_bps) and len(away):
@@ -103,7 +105,7 @@ def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
         if found.approaches and approaches:
             turn.append(found.turned / found.approaches - sum(v.turned for v in others) / approaches)
     return (
-        f"Round prices are multiples of 1,000; compared with the same grid shifted by {len(OTHER_OFFSETS)} offsets. "
+        f"Round prices are multiples of {ROUND:g}, compared with that grid shifted by {len(OTHER_OFFSETS)} offsets. "
         f"{crossings} crossings on {len(scale.few_seeds)} seeds; each counts once until the price has left the "
         "level by a tenth of the grid. Osler predicts both above 0.\n\n"
         "* Move in the minute after a crossing, in its direction, round less other prices: "
