@@ -47,7 +47,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     run = market.run
     time_s, price = run["time_s"], run["last"]
     spacing = _spacing(price[np.isfinite(price)])
-    (top,), (digits,), (speed,) = canvas.panels(figure, (2.6, 1.5, 1.3), gap_inches=0.46)
+    (top,), (digits,), (speed,) = canvas.panels(figure, (2.6, 1.5, 1.3), gap_inches=0.66)
     top.plot(time_s, price, color=style.LAST, linewidth=0.8)
     low, high = np.nanmin(price), np.nanmax(price)
     for level in np.arange(np.floor(low / spacing), np.ceil(high / spacing) + 1) * spacing:

@@ -14,7 +14,7 @@ from benchmarks.studies.runs import OFF, Job, Kept, Scale, Section, Study
 from benchmarks.studies.tables import shown, table
 
 SCENARIO = "everyday_market.yaml"
-CALM = ("duration=4h",)
+CALM = ("duration=210min",)
 SHOCK = (
     "duration=25min",
     "warmup=3min",
