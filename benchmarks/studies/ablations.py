@@ -33,6 +33,8 @@ class Ablation:
     name: str
     overrides: tuple[str, ...]
     expected: str
+    shocked: bool = True
+    """Whether it is also measured in the shock; what matters in calm only is not."""
 
 
 ABLATIONS = (
@@ -41,6 +43,7 @@ ABLATIONS = (
         ("populations.whales=null",),
         "order-sign memory goes (first lags fall to what background and arbitrage leave); volatility a little lower; "
         "no metaorders, so no impact law; shocked falls unchanged",
+        shocked=False,
     ),
     Ablation(
         "withdrawal",
@@ -70,6 +73,7 @@ ABLATIONS = (
         ("index.fundamental.stochastic_volatility=null",),
         "memory of |r| beyond the longest activity average (1 h) goes, tail index rises above 4: memory is imported "
         "with the news, not made by the agents (prototype: ACF|r| .05/-.01/0/0, Hill 5.2)",
+        shocked=False,
     ),
     Ablation(
         "index feedback",
@@ -115,7 +119,7 @@ def jobs(scale: Scale) -> list[Job]:
     """Everything once with all mechanisms and once without each; the shock also without forced orders."""
     cells: list[tuple[str, ...]] = [(), *(a.overrides for a in ABLATIONS)]
     wanted = [calm_job(cell, seed) for cell in cells for seed in scale.few_seeds]
-    for cell in cells:
+    for cell in [(), *(a.overrides for a in ABLATIONS if a.shocked)]:
         for twin in ((), (OFF,)):
             wanted += [shock_job((*cell, *twin), seed) for seed in scale.few_seeds]
     return wanted
@@ -189,7 +193,7 @@ def shock_table(runs: Mapping[Job, Kept], seeds: Sequence[int]) -> str:
 
     base = values(())
     rows = [["**everything** (level)", *(shown([b[key] for b in base], form) for key, _, form in SHOCK_FACTS)]]
-    for ablation in ABLATIONS:
+    for ablation in (a for a in ABLATIONS if a.shocked):
         without = values(ablation.overrides)
         row = [f"without {ablation.name}"]
         for key, _, form in SHOCK_FACTS:
