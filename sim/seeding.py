@@ -74,7 +74,7 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
     takers = [seed for seed in seeds if not seed.positions.takes_other_side]
     factor = 1.0
     deposits = {id(seed): venue.accounts.rows["collateral"][seed.rows].copy() for seed in takers}
-    _book(venue, takers, factor, deposits, sizing=True)
+    _book(venue, takers, factor, deposits)
     target = venue.config.fuel_ratio
     if target is not None and any(seed.positions.scalable for seed in takers):
         for _ in range(ROUNDS):
@@ -83,21 +83,31 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
                 break
             factor *= target / measured
             _clear(venue, takers)
-            _book(venue, takers, factor, deposits, sizing=True)
+            _book(venue, takers, factor, deposits)
         reached = measure_fuel(venue).ratio_5pct(depth_1pct)
         if abs(reached - target) > 0.05 * target:
             LOG.warning(
                 "%s: fuel ratio %.3g asked, %.3g reached: too few accounts near the mark", venue.name, target, reached
             )
     if any(seed.positions.sizing_ticks is not None for seed in takers):
-        _clear(venue, takers)
-        _book(venue, takers, factor, deposits, sizing=False)
+        _move_entries(venue, takers)
     _book_other_side(venue, seeds)
     venue.net_deposits = venue.exchange.net_deposits()
     return factor
 
 
-def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows], *, sizing: bool) -> None:
+def _move_entries(venue: Venue, seeds: list[Seed]) -> None:
+    """Positions that have been sized move from their sizing to their entry prices: the same accounts and lots."""
+    table = venue.accounts.rows
+    for seed in seeds:
+        lots = table["position_lots"][seed.rows].copy()
+        held = lots != 0
+        _drop(venue, seed.rows)
+        entry = np.ascontiguousarray(seed.positions.entry_ticks[held])
+        venue.exchange.seed_positions(seed.rows[held], lots[held], entry)
+
+
+def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows]) -> None:
     table = venue.accounts.rows
     for seed in seeds:
         lots = seed.positions.signed_lots
@@ -108,8 +118,7 @@ def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Ro
         size = np.minimum(np.maximum(1, np.rint(np.abs(lots) * scale)), _largest_lots(venue, seed))
         held &= size >= 1
         rows, scaled = seed.rows[held], (np.sign(lots) * size).astype(np.int64)[held]
-        entry = seed.sizing_ticks if sizing else seed.positions.entry_ticks
-        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(entry[held]))
+        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(seed.sizing_ticks[held]))
         _drop(venue, rows[_too_close(venue, rows, seed.positions.minimum_distance)])
 
 

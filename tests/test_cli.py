@@ -374,9 +374,12 @@ def test_many_runs_in_one_process_keep_no_model_alive(tmp_path: Path) -> None:
 
     from sim import load_scenario, run
 
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(thing, mesa.Model) for thing in gc.get_objects())
+
     scenario = load_scenario(TINY, ["duration=1s", "warmup=1s", "record.events=none"])
+    others = alive()  # models that other tests built by hand
     for seed in range(30):
         run(scenario, seed=seed, out=tmp_path, name="again", figures=False)
-    gc.collect()
-    alive = [thing for thing in gc.get_objects() if isinstance(thing, mesa.Model)]
-    assert alive == []
+    assert alive() <= others
