@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FAST_S, SLOW_S = 1.0, 60.0
+FASTEST_S, SLOW_S = 1.0, 60.0
 LEAST_RETURNS = 20
 
 
@@ -21,7 +21,10 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     """Returns over time above; distribution and autocorrelation below."""
     run = market.run
     time_s, price = run["time_s"], run["mid"]
-    fast, slow = log_returns(time_s, price, FAST_S), log_returns(time_s, price, SLOW_S)
+    # Never finer than the series: between its rows the price would stand still.
+    fast_s = max(FASTEST_S, float(np.median(np.diff(time_s)))) if len(time_s) > 1 else FASTEST_S
+    short = style.duration(fast_s)
+    fast, slow = log_returns(time_s, price, fast_s), log_returns(time_s, price, SLOW_S)
     ((path,),) = canvas.panels(figure, (1.0,))
     box = path.get_position()
     path.set_position((box.x0, box.y0 + 0.62 * box.height, box.width, 0.38 * box.height))
@@ -29,30 +32,30 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     spread = figure.add_axes((box.x0, lower[0], 0.465 * box.width, lower[1]))
     memory = figure.add_axes((box.x0 + 0.545 * box.width, lower[0], 0.455 * box.width, lower[1]))
 
-    grid_s = float(time_s[0]) + FAST_S * np.arange(1, len(fast) + 1)
+    grid_s = float(time_s[0]) + fast_s * np.arange(1, len(fast) + 1)
     path.plot(grid_s, fast * 1e4, color=style.BID, linewidth=0.6)
     path.axhline(0, color=style.MUTED, linewidth=0.6)
-    canvas.panel_label(path, "Returns of mid over 1 s, basis points")
+    canvas.panel_label(path, f"Returns of mid over {short}, basis points")
     canvas.time_axis((path,), float(time_s[0]), float(time_s[-1]))
     path.set_xlabel("")
-    _distribution(spread, fast, slow)
-    _memory(memory, fast)
-    one, sixty = realised_volatility(time_s, price, FAST_S), realised_volatility(time_s, price, SLOW_S)
+    _distribution(spread, fast, slow, short)
+    _memory(memory, fast, fast_s)
+    one, sixty = realised_volatility(time_s, price, fast_s), realised_volatility(time_s, price, SLOW_S)
     canvas.heading(
         figure,
         "Returns",
-        f"Volatility per year {style.percent(one, 0)} from 1-s returns, {style.percent(sixty, 0)} from 1-min returns.  "
-        f"Excess kurtosis {excess_kurtosis(fast):.1f} at 1 s, {excess_kurtosis(slow):.1f} at 1 min (normal: 0).",
+        f"Volatility per year {style.percent(one, 0)} from returns over {short}, {style.percent(sixty, 0)} over 1 min.  "
+        f"Excess kurtosis {excess_kurtosis(fast):.1f} at {short}, {excess_kurtosis(slow):.1f} at 1 min (normal: 0).",
     )
 
 
-def _distribution(axis: "Axes", fast: Floats, slow: Floats) -> None:
+def _distribution(axis: "Axes", fast: Floats, slow: Floats, short: str) -> None:
     x = np.linspace(-8, 8, 400)
     axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=style.MUTED, linewidth=1.1, linestyle=(0, (4, 2)),
               label="normal")  # fmt: skip
     floor = 1e-3
     for returns, colour, marker, label in (
-        (fast, style.BID, "o", "1 s"),
+        (fast, style.BID, "o", short),
         (slow, style.ASK, "s", "1 min"),
     ):
         deviation = float(returns.std()) if len(returns) else 0.0
@@ -75,14 +78,14 @@ def _distribution(axis: "Axes", fast: Floats, slow: Floats) -> None:
     axis.legend(loc="upper right")
 
 
-def _memory(axis: "Axes", returns: Floats) -> None:
+def _memory(axis: "Axes", returns: Floats, every_s: float) -> None:
     lags = min(300, len(returns) // 4)
     if lags < 2:
         canvas.nothing(axis, "too few returns")
         return
     # Single lags at first, then means over bands of lags of equal width on the logarithmic axis.
     bands = np.unique(np.round(np.geomspace(1, lags + 1, 40)).astype(np.int64))
-    x = np.sqrt(bands[:-1] * (bands[1:] - 1.0))
+    x = every_s * np.sqrt(bands[:-1] * (bands[1:] - 1.0))
     band = 1.96 / np.sqrt(len(returns))
     axis.axhspan(-band, band, color=style.GRID, linewidth=0)
     axis.axhline(0, color=style.MUTED, linewidth=0.6)
@@ -91,9 +94,9 @@ def _memory(axis: "Axes", returns: Floats) -> None:
         means = np.add.reduceat(memory, bands[:-1] - 1) / np.diff(bands)
         axis.plot(x, means, color=colour, linewidth=1.4, marker="o", markersize=3, label=label)
     axis.set_xscale("log")
-    axis.set_xlim(1, lags)
+    axis.set_xlim(every_s, every_s * lags)
     axis.minorticks_off()
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     canvas.x_label(axis, "lag, s (means over bands of lags)")
-    canvas.panel_label(axis, "Autocorrelation of 1-s returns (grey: 95 % band, no memory)")
+    canvas.panel_label(axis, f"Autocorrelation of returns over {style.duration(every_s)} (grey: 95 % band, no memory)")
     axis.legend(loc="upper right")
