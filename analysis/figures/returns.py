@@ -44,7 +44,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     canvas.heading(
         figure,
         "Returns",
-        f"Volatility per year {style.percent(one, 0)} from returns over {short}, {style.percent(sixty, 0)} over 1 min.  "
+        f"Volatility per year {style.percent(one, 0)} by returns over {short}, {style.percent(sixty, 0)} by 1 min.  "
         f"Excess kurtosis {excess_kurtosis(fast):.1f} at {short}, {excess_kurtosis(slow):.1f} at 1 min (normal: 0).",
     )
 
