@@ -294,6 +294,8 @@ def _errors(verbose: bool) -> Iterator[None]:
     except typer.Exit:
         raise
     except KeyboardInterrupt:
+        # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
+        sys.unraisablehook = lambda _: None
         print("interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
     except BrokenPipeError:
