@@ -16,7 +16,7 @@ help:
 	@echo "make demo      run scenarios/long_squeeze.yaml and write its report"
 	@echo "make test      format, lint, types, import rules, tests (what CI runs)"
 	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
-	@echo "make validate  20 seeds a scenario; writes docs/validation.md"
+	@echo "make validate  seeded studies; writes docs/validation.md"
 	@echo "make bench     speed of the order book"
 	@echo "make lint      format and lint only;  make format  mend formatting"
 	@echo "make clean     remove environments and caches (runs/ stays)"
