@@ -100,7 +100,6 @@ class OrderEntry:
         self._deposits: list[tuple[Rows, NDArray[np.int64]]] = []
         self._margins: list[tuple[Rows, NDArray[np.int64]]] = []
         self._leverages: list[tuple[Rows, NDArray[np.float64]]] = []
-        self._now_ns = 0
         self.spot = spot
 
     def limit(

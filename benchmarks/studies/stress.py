@@ -140,13 +140,14 @@ def cycle_report(runs: Mapping[Job, Kept], scale: Scale) -> tuple[str, bool]:
         for number, at_h in enumerate((14, 32), start=1):
             before, least, later = leverage_around(kept, at_h * 3600.0)
             rebuilt = (later - least) / (before - least) if before > least else math.nan
-            good &= least < before and later > least
+            good &= before - least > 0.05 * before and later - least > 0.5 * (before - least)
             rows.append([str(seed), f"{number} (at {at_h} h)", f"{before:.2f}", f"{least:.2f}", f"{later:.2f}",
                          f"{100 * rebuilt:.0f} %", f"{kept['liquidations']:,}"])  # fmt: skip
     header = ["seed", "fall", "crowd's leverage before", "least within 4 h", "16 h later", "rebuilt",
               "liquidations, 2 days"]  # fmt: skip
     note = "Leverage of the crowd: positions of population `retail` over the equity of all its accounts."
-    return f"{note}\n\n{table(header, rows)}\n\nCut by each fall and rising again between them: {verdict(good)}.", good
+    claim = "Cut by each fall by a twentieth or more, and at least half of that rebuilt 16 h later"
+    return f"{note}\n\n{table(header, rows)}\n\n{claim}: {verdict(good)}.", good
 
 
 def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
