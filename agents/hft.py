@@ -8,7 +8,7 @@ across the spread) are ours.
 """
 
 import math
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import mesa
 import numpy as np
@@ -20,7 +20,7 @@ from agents.gauges import VolatilityGauge, reference_ticks, weight
 from agents.quote_ladders import draw_awake
 from sim.distributions import Trait, Uniform
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import OrderKind
+from sim.records import Flag, OrderKind
 from sim.units import Amount, Duration, Fraction
 
 Floats = NDArray[np.float64]
@@ -66,6 +66,15 @@ class HftConfig(ParticipantConfig):
         return self
 
 
+class Crossing(NamedTuple):
+    """Orders across the spread: whose, which way, how much, and whether they only leave."""
+
+    account: Ints
+    side: Ints
+    lots: Ints
+    leaves: Bools
+
+
 @final
 class Hft(Participant):
     """Each account has its horizon, threshold and latency; all see the same moves and compete for the same touch.
@@ -104,12 +113,12 @@ class Hft(Participant):
         self._exits = self.stream.child("exits")
         self._clock = self.stream.child("clock")
         self._pulls = self.stream.child("pulls")
-        # An exit is an order of the usual size; their rate makes the hazard of one lot.
-        self._exit_chance = math.log(2.0) * self.interval_s / (config.half_life * 1e-9 * self._size_lots)
+        self._due_share = weight(self.interval_s, config.half_life * 1e-9 / math.log(2.0))
         self._look_chance = weight(self.interval_s, 1.0 / config.requote_rate)
         self._awake = np.zeros(count, np.int64)
         self._position = np.zeros(count, np.int64)
         self._held = np.zeros(count, np.int64)
+        self._chunk = np.full(count, self._size_lots, np.int64)
         self._hazard: Floats = np.zeros(count)
         self._crowded = np.zeros(count, np.bool_)
         self._any_held = self._any_crowded = self._any_leaving = False
@@ -179,7 +188,10 @@ class Hft(Participant):
         self._set_leaving(np.clip(leaving, np.minimum(position, 0), np.maximum(position, 0)))
         self._position = position
         self._held = np.abs(position)
-        self._hazard = np.multiply(self._exit_chance, self._held, dtype=np.float64)
+        # Lots leave by the order, or all that is due at once where a decision is so long that it is more than that.
+        due: Floats = np.multiply(self._due_share, self._held, dtype=np.float64)
+        self._chunk = np.maximum(self._size_lots, np.ceil(due).astype(np.int64))
+        self._hazard = due / self._chunk
         self._crowded = self._held > self._crowded_lots
         self._any_held, self._any_crowded = bool(position.any()), bool(self._crowded.any())
 
@@ -193,11 +205,11 @@ class Hft(Participant):
         if not rings.any():
             return
         self._leaving_since_ns[rings & (self._leaving == 0)] = market.now_ns
-        more = np.minimum(np.abs(self._leaving) + self._size_lots, self._held) * np.sign(self._position)
+        more = np.minimum(np.abs(self._leaving) + self._chunk, self._held) * np.sign(self._position)
         self._set_leaving(np.where(rings, more, self._leaving))
 
-    def _cross(self, signal: Floats, keen: Bools, market: MarketView) -> tuple[Ints, Ints, Ints] | None:
-        """Accounts, sides and lots of orders across the spread: exits that cannot wait, else momentum."""
+    def _cross(self, signal: Floats, keen: Bools, market: MarketView) -> Crossing | None:
+        """Exits that cannot wait, else momentum."""
         position, held, crowded = self._position, self._held, self._crowded
         keen &= self._ready_ns <= market.now_ns
         late = (self._leaving != 0) & (self._leaving_since_ns + self.config.patience <= market.now_ns)
@@ -225,31 +237,38 @@ class Hft(Participant):
         go = lots > 0
         momentum = acting[go & ~leaves]
         self._ready_ns[momentum] = market.now_ns + self.config.pause
-        return acting[go], side[go], lots[go]
+        return Crossing(acting[go], side[go], lots[go], leaves[go])
 
-    def _say(
-        self, crossing: tuple[Ints, Ints, Ints] | None, looking: Ints, market: MarketView, orders: OrderEntry
-    ) -> None:
+    def _say(self, crossing: Crossing | None, looking: Ints, market: MarketView, orders: OrderEntry) -> None:
         """Take back resting exits of all who act, cross, and rest what may still wait at the touch."""
         bid, ask = market.best_bid_ticks, market.best_ask_ticks
         acting = np.zeros(len(self.rows), np.bool_)
         if crossing is not None:
-            acting[crossing[0]] = True
+            acting[crossing.account] = True
             looking = looking[~acting[looking]]
         acting[looking] = True
         acting &= self._resting
         if acting.any():
             orders.cancel_all(self.rows[acting])
             self._resting[acting] = False
-        if crossing is not None and len(crossing[0]):
-            account, side, lots = crossing
+        if crossing is not None and len(crossing.account):
+            account, side, lots, leaves = crossing
             reach = self.config.reach_bps * BPS
             highest, lowest = math.floor(ask * (1.0 + reach)), math.ceil(bid * (1.0 - reach))
             price = np.where(side > 0, min(highest, self.contract.max_price_ticks - 1), max(1, lowest))
-            orders.limit(self.rows[account], side, price, lots, kind=OrderKind.IOC)
+            for chosen, flags in ((leaves, Flag.REDUCE_ONLY), (~leaves, Flag.NONE)):
+                rows = self.rows[account[chosen]]
+                orders.limit(rows, side[chosen], price[chosen], lots[chosen], kind=OrderKind.IOC, flags=flags)
         rests = looking[self._leaving[looking] != 0]
         if len(rests):
             leaving = self._leaving[rests]
             price = np.where(leaving > 0, ask, bid)
-            orders.limit(self.rows[rests], -np.sign(leaving), price, np.abs(leaving), kind=OrderKind.POST_ONLY)
+            orders.limit(
+                self.rows[rests],
+                -np.sign(leaving),
+                price,
+                np.abs(leaving),
+                kind=OrderKind.POST_ONLY,
+                flags=Flag.REDUCE_ONLY,
+            )
             self._resting[rests] = True

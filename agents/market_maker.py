@@ -150,7 +150,8 @@ class MarketMaker(Participant):
         self._quotes = self.stream.child("quotes")
         self._pulls = self.stream.child("pulls")
         self._wake_chance = weight(self.interval_s, 1.0 / config.requote_rate)
-        self._hedge_share = weight(1.0 / config.requote_rate, 1.0 / config.hedge_rate) if config.hedge_rate > 0 else 0.0
+        due = weight(self.interval_s, 1.0 / config.hedge_rate) if config.hedge_rate > 0 else 0.0
+        self._hedge_share = min(1.0, due / self._wake_chance)
         self._started = False
         self._first_row = int(self.rows[0])
         self._awake = np.zeros(makers, np.int64)

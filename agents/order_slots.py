@@ -24,6 +24,7 @@ class OrderSlots:
         latency = seat.table.latency_ns[seat.rows]
         self._round_trip_ns = int(latency.max()) if len(latency) else 0
         self._waiting: deque[tuple[int, Ints]] = deque()
+        self._ordering: Ints = np.zeros(0, np.int64)
         self._recalled = np.zeros(len(seat.rows), np.bool_)
         self._live = np.zeros(len(seat.rows), np.bool_)
         self._expires_ns = np.full(len(seat.rows), NEVER_NS, np.int64)
@@ -45,12 +46,16 @@ class OrderSlots:
         self._waiting.append((now_ns + self._round_trip_ns, index))
 
     def settled(self, now_ns: int) -> Ints | None:
-        """Accounts recalled at an earlier decision that may order now; None = nobody."""
+        """Accounts recalled at an earlier decision that may order now; None = nobody.
+
+        Called once a decision: until the next call nobody recalls what these are about to order.
+        """
+        self._recalled[self._ordering] = False
+        self._ordering = self._ordering[:0]
         if not self._waiting or self._waiting[0][0] > now_ns:
             return None
-        index = self._waiting.popleft()[1]
-        self._recalled[index] = False
-        return index
+        self._ordering = self._waiting.popleft()[1]
+        return self._ordering
 
     def rest(self, index: Ints, expires_ns: Ints | int) -> None:
         """These accounts now have an order resting, until then."""

@@ -187,7 +187,12 @@ class Retail(Participant):
             self._money.liquidated(index)
             if self._targets is not None:
                 self._targets.humble(index, market.now_ns)
+        over = kinds == EventKind.LIQUIDATION_ENDED
+        if over.any():
+            self._money.released((own["account"][over] - first).astype(np.int64))
         changed = (kinds == EventKind.FILL) | (kinds == EventKind.ADL) | (kinds == EventKind.TAKEOVER)
+        # A stop that found nobody to trade with, and a position that a liquidation has left, need protection anew.
+        changed |= (kinds == EventKind.EXPIRED) | over
         # Auto-deleveraging names the winner as the account and the bankrupt, whose position it closes, as the maker.
         makers = events["maker_account"]
         closed_by_adl = (events["kind"] == EventKind.ADL) & (makers >= first) & (makers <= last)

@@ -49,9 +49,12 @@ class OutsideMoney:
         self.opened(np.flatnonzero(self._accounts.position_lots), orders)
 
     def liquidated(self, index: Ints) -> None:
-        """The buffer has gone the way of the margin."""
-        self._pool[index] = 0
+        """Who loses enough by this may start afresh."""
         self._ruined[index] = self._starts_afresh[index]
+
+    def released(self, index: Ints) -> None:
+        """Where the position is gone, the buffer has gone the way of the margin; otherwise it still stands behind."""
+        self._pool[index[self._accounts.position_lots[index] == 0]] = 0
 
     def closed(self, index: Ints) -> None:
         """The next position is a new one."""

@@ -109,6 +109,16 @@ def test_nobody_ever_holds_more_than_its_capital_whatever_fills() -> None:
         assert (np.abs(shares(booth)) <= 1.0).all()
 
 
+def test_at_long_decisions_no_order_is_taken_back_in_the_decision_that_sends_it() -> None:
+    booth = seat_of("contrarian", **QUICK | {"decision_interval": "5s", "wake_rate": 1.0, "passive_share": 1.0})
+    for step in range(80):
+        booth.step = 50 * step
+        said = booth.decide(**at(PRICE * (1.0 if step < 5 else 0.975)))
+        resting = set(said["account"][said["kind"] == OrderKind.LIMIT].tolist())
+        assert not resting & set(said["account"][said["kind"] == OrderKind.CANCEL_ALL].tolist())
+    assert any((said["kind"] == OrderKind.LIMIT).any() for said in booth.said)
+
+
 def test_part_rests_below_the_market_and_part_trades_at_once_bounded() -> None:
     booth = seat_of("contrarian", **QUICK | {"passive_share": 0.75, "passive_offset": "10bps", "market_bound": "20bps"})
     fill(booth, 5, PRICE)

@@ -12,7 +12,7 @@ from agents import AGENT_TYPES
 from agents.hft import Hft
 from sim.api import release
 from sim.model import MarketModel
-from sim.records import EventKind, OrderKind, Reject, Side
+from sim.records import EventKind, Flag, OrderKind, Reject, Side
 from sim.scenario import load_scenario
 from tests.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
 
@@ -138,6 +138,28 @@ def test_inventory_decays_with_the_configured_half_life() -> None:
         elapsed = round(half_lives * 60 / STEP_S) - 1
         expected = 10_000 * 0.5**half_lives
         assert total[elapsed] == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.parametrize("decision_s", [0.1, 5.0, 60.0])
+def test_the_half_life_does_not_depend_on_the_decision_interval(decision_s: float) -> None:
+    settings = {"accounts": 400, "threshold": 1e9, "half_life": "60s", "patience": 0, "touch_share": 1.0}
+    booth = seat_of("hft", **settings, decision_interval=f"{decision_s}s")
+    for index in range(400):
+        booth.give(index, 100)
+    for step in range(round(60.0 / decision_s)):
+        booth.step = round(step * decision_s * 10)
+        fill(booth, crossing(booth.decide(**DEEP)))
+    assert held(booth).mean() == pytest.approx(50, abs=5)
+
+
+def test_whoever_leaves_says_so_to_the_venue() -> None:
+    booth = seat_of("hft", threshold=1e9, half_life="1s", requote_rate=20.0)
+    for index in range(10):
+        booth.give(index, 60)
+    said = np.concatenate([booth.decide(**DEEP) for _ in range(300)])
+    said = said[said["kind"] != OrderKind.CANCEL_ALL]
+    assert {OrderKind.IOC, OrderKind.POST_ONLY} == set(said["kind"].tolist())
+    assert (said["flags"] & Flag.REDUCE_ONLY).all()
 
 
 def test_exits_rest_at_the_touch_first_and_cross_when_patience_ends() -> None:

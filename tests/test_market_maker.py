@@ -135,6 +135,18 @@ def test_inventory_is_hedged_on_spot_fractions_and_all() -> None:
     assert booth.spot.lots.sum() == pytest.approx(-3.0, abs=0.05)
 
 
+@pytest.mark.parametrize("decision_s", [0.1, 1.0, 4.0])
+def test_the_hedge_has_its_rate_whatever_the_decision_interval(decision_s: float) -> None:
+    booth = seat_of("market_maker", accounts=64, decision_interval=f"{decision_s}s")
+    for index in range(64):
+        booth.give(index, 50)
+    booth.decide()
+    for _ in range(round(8.0 / decision_s)):
+        booth.decide()
+    left = 1.0 + booth.spot.lots.sum() / (64 * 50)
+    assert left == pytest.approx(np.exp(-0.2 * 8.0), abs=0.05)
+
+
 def test_a_move_of_a_second_makes_the_timid_pull_first_and_never_to_nothing() -> None:
     """A jump of 9 local standard deviations passes the thresholds of two makers of eight (7 and 8.75)."""
     booth = seat_of("market_maker")

@@ -67,9 +67,22 @@ def test_a_liquidation_takes_the_buffer() -> None:
     row = int(booth.participant.rows[0])
     booth.tell(booth.give(0, 50))
     deposits(booth)
-    booth.tell({"kind": EventKind.LIQUIDATION_STARTED, "account": row}, booth.give(0, -50))
+    ended = {"kind": EventKind.LIQUIDATION_ENDED, "account": row}
+    booth.tell({"kind": EventKind.LIQUIDATION_STARTED, "account": row}, booth.give(0, -50), ended)
     booth.tell(booth.give(0, 50))
     assert deposits(booth) == {0: pytest.approx(0.35 * 500)}
+
+
+def test_a_position_that_survives_its_liquidation_keeps_its_buffer() -> None:
+    booth = seat_of("retail", **BUFFERED)
+    row = int(booth.participant.rows[0])
+    booth.tell(booth.give(0, 50))
+    deposits(booth)
+    booth.tell({"kind": EventKind.LIQUIDATION_STARTED, "account": row}, booth.give(0, -20))
+    booth.tell({"kind": EventKind.LIQUIDATION_ENDED, "account": row})
+    booth.tell(booth.give(0, -30))
+    booth.tell(booth.give(0, 50))
+    assert deposits(booth) == {}, "what the first position left is enough for the second"
 
 
 def test_positions_from_the_start_get_their_buffer_at_the_first_decision() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sim.records import EventKind, Flag, OrderKind, Side
+from sim.records import EventKind, Flag, OrderKind, Side, Stage
 from tests.harness import PRICE, Booth, seat_of
 
 COUNT = 400
@@ -127,6 +127,31 @@ def test_what_a_stop_leaves_open_is_protected_anew() -> None:
     stops, targets = split(answer)
     assert len(answer) == 3
     assert stops["quantity_lots"].tolist() == targets["quantity_lots"].tolist() == [2]
+
+
+def test_a_stop_that_found_nobody_to_trade_with_is_placed_anew() -> None:
+    booth, said = crowd(stop_share=1)
+    row = int(booth.participant.rows[0])
+    stop = said[said["account"] == row][0]
+    fired, expired = (
+        {"kind": kind, "account": row, "order_id": stop["order_id"]}
+        for kind in (EventKind.TRIGGERED, EventKind.EXPIRED)
+    )
+    answer = booth.tell(fired, expired)
+    assert [(order["kind"], order["account"], order["quantity_lots"]) for order in answer] == [(OrderKind.STOP, row, 5)]
+
+
+def test_a_position_that_survives_its_liquidation_is_protected_anew() -> None:
+    booth, said = crowd(stop_share=1)
+    row = int(booth.participant.rows[0])
+    stop = said[said["account"] == row][0]
+    booth.table.rows["stage"][row] = Stage.LIQUIDATING
+    cancelled = {"kind": EventKind.CANCELLED, "account": row, "order_id": stop["order_id"]}
+    assert len(booth.tell({"kind": EventKind.LIQUIDATION_STARTED, "account": row}, cancelled, booth.give(0, -2))) == 0
+    booth.table.rows["stage"][row] = Stage.OK
+    booth.table.rows["liquidation_ticks"][row] = round(PRICE * 0.8)
+    answer = booth.tell({"kind": EventKind.LIQUIDATION_ENDED, "account": row})
+    assert [(order["kind"], order["quantity_lots"]) for order in answer] == [(OrderKind.STOP, 3)]
 
 
 def test_a_cancelled_stop_takes_no_take_profit_with_it() -> None:
