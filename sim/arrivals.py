@@ -36,13 +36,14 @@ class Arrivals:
         batch = join(self._waiting, COMMAND)
         arrival = batch["arrival_ns"]
         early = arrival <= until_ns
-        if early.all():
+        waits = np.flatnonzero(~early)
+        if len(waits) == 0:
             self._waiting = []
         else:
-            self._waiting = [batch[~early]]
-            batch = batch[early]
-            arrival = arrival[early]
+            self._waiting = [batch.take(waits)]
+            batch = batch.take(np.flatnonzero(early))
+            arrival = batch["arrival_ns"]
         if len(batch) < 2:
             return batch
         ties = self._stream.uniform_at(until_ns, self._tie_key[batch["account"]])
-        return batch[np.lexsort((ties, arrival))]
+        return batch.take(np.lexsort((ties, arrival)))

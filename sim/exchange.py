@@ -11,7 +11,7 @@ from sim.accounts import INSURANCE_ROW, AccountTable, Rows
 from sim.kernels import JIT, ledger
 from sim.kernels import exchange as kernel
 from sim.kernels.state import BRACKET, RULES, Market, grow_events, grow_orders, make_market
-from sim.records import Flag, Side
+from sim.records import Flag, Side, raw_copy
 
 Events = NDArray[Any]
 
@@ -223,7 +223,7 @@ class Exchange:
 
     def _take_events(self) -> Events:
         state = self._market.state
-        events = self._market.events[: int(state["events"][0])].copy()
+        events = raw_copy(self._market.events[: int(state["events"][0])])
         state["events"] = 0
         return events
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.accounts import Rows
 from sim.distributions import sample
+from sim.kernels.events import touching
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
 from sim.recorder import MarketRecorder
@@ -88,21 +89,18 @@ class MarketRoom:
         self.history = 1 + max((d.delay_steps for d in desks), default=0)
         self.last_events: NDArray[Any] = np.empty(0, EVENT)
         """What happened in the last step."""
-        self._accounts_of_events = self._makers_of_events = np.empty(0, np.int64)
+        self._places = np.empty(0, np.int64)
 
     def hear(self, events: NDArray[Any]) -> None:
         """The events of the step that has just ended."""
         self.last_events = events
-        self._accounts_of_events = events["account"].astype(np.int64)
-        self._makers_of_events = events["maker_account"].astype(np.int64)
+        if len(events) > len(self._places):
+            self._places = np.empty(2 * len(events), np.int64)
 
     def touching(self, first: int, last: int) -> NDArray[Any]:
         """Events of the last step with one of these rows on either side."""
-        # As unsigned numbers, rows below the first are beyond any last: one comparison does for both ends.
-        span = np.uint64(last - first)
-        mine = (self._accounts_of_events - first).view(np.uint64) <= span
-        mine |= (self._makers_of_events - first).view(np.uint64) <= span
-        return self.last_events[mine]
+        count = touching(self.last_events, first, last, self._places)
+        return self.last_events.take(self._places[:count])
 
 
 @final

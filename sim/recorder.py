@@ -177,8 +177,8 @@ class MarketRecorder:
         if self._record.events == "all":
             self._kept.append(events)
         elif self._record.events == "trades":
-            self._kept.append(events[_IS_KEPT[kind]])
-        fills = events[kind == _FILL]
+            self._kept.append(events.take(np.flatnonzero(_IS_KEPT[kind])))
+        fills = events.take(np.flatnonzero(kind == _FILL))
         if now_ns > 0:
             self.fills_seen += len(fills)
             self._events_live += len(events)

@@ -31,11 +31,11 @@ class SpotDesk:
         if len(rows) == 0:
             return
         before = self._index.index_ticks
-        net_lots = float(np.sum(signed_lots))
+        net_lots = float(signed_lots.sum())
         self._index.push(net_lots * self._contract.notional_per_lot(before))
         price_ticks = 0.5 * (before + self._index.index_ticks)
         np.add.at(self._lots, rows, signed_lots)
-        np.add.at(self._cash, rows, -np.asarray(signed_lots) * self._contract.notional_per_lot(price_ticks))
+        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(price_ticks))
 
     def seed(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
         """Book holdings that were there before the clock started, bought at the index; nothing is pushed."""

@@ -45,7 +45,7 @@ MISSING: Mapping[str, str] = {
 }
 """What is believed to be missing where a fact is out of band; the report shows those that are."""
 
-HOURS = 6
+HOURS = 24
 
 
 def jobs(scale: Scale) -> list[Job]:
@@ -79,4 +79,4 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     return Section("\n".join(lines) + "\n", good)
 
 
-EVERYDAY = Study("everyday_market: the scoreboard, hours at 1-s steps", jobs, report)
+EVERYDAY = Study("everyday_market: the scoreboard, a day at 1-s steps", jobs, report)

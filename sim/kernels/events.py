@@ -1,6 +1,6 @@
 """Appending facts to the event buffer; the callers have made room."""
 
-from sim.kernels import helper
+from sim.kernels import helper, kernel
 
 
 @helper
@@ -23,3 +23,16 @@ def emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):
     event["mark_ticks"] = x.state[0]["mark"]
     x.state[0]["events"] = n + 1
     return n
+
+
+@kernel
+def touching(events, first, last, places):  # type: ignore[no-untyped-def]
+    """Places of the events with a row of [first, last] on either side; returns how many."""
+    count = 0
+    for n in range(events.shape[0]):
+        account = events[n]["account"]
+        maker = events[n]["maker_account"]
+        if first <= account <= last or first <= maker <= last:
+            places[count] = n
+            count += 1
+    return count
