@@ -149,6 +149,11 @@ def test_buckets_come_in_proportion_to_their_weights() -> None:
     assert trait.mean() == pytest.approx((5 + 60) / 4)
     assert trait.support() == (1, 125)
     assert Buckets(values=(1, 2)).mean() == 1.5
+    scaled = Buckets(values=(1, 2), weights=(1, 3), mean=7)
+    assert (scaled.mean(), scaled.support()) == (7, (4, 8))
+    assert scaled.quantile(np.array([0.1, 0.9])).tolist() == [4, 8]
+    with pytest.raises(ValueError, match="cannot be scaled"):
+        Buckets(values=(-1, 1), mean=7)
     assert Buckets(values=(1, 2)).quantile(np.array([1 - 2**-53])).tolist() == [2.0]
 
 

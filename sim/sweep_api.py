@@ -1,0 +1,126 @@
+"""Sweeps from end to end: read the file, check every point, run what is missing, make the table.
+
+Part of the composition root, as `sim.api` is.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from sim import api, run_directory
+from sim.problems import Problem, ScenarioError
+from sim.run_directory import RunDirectoryError
+from sim.sweep import SweepProgress, Task, run_tasks
+from sim.sweep_directory import Failure, SweepDirectory, pack
+from sim.sweep_file import Sweep
+from sim.version import MODEL_VERSION
+
+LEAN = "record.events=none"
+"""A sweep keeps no events unless its file says so: they are a hundred times the rest of a run."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point."""
+
+    sweep: Sweep
+    runs: Mapping[tuple[int, int], str]
+    texts: Mapping[int, str]
+
+    def missing(self, directory: SweepDirectory) -> list[tuple[int, int]]:
+        """Points and seeds whose run is not finished, in order."""
+        return [key for key, run in self.runs.items() if not directory.holds(run)]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """Where a sweep lies, and how it went.  `left`: runs that are still missing and did not fail."""
+
+    path: Path
+    made: int
+    failures: tuple[Failure, ...]
+    left: int
+
+
+def plan_sweep(sweep: Sweep) -> SweepPlan:
+    """Resolve and check the scenario of every point; raises ScenarioError naming the first point that is wrong."""
+    runs: dict[tuple[int, int], str] = {}
+    texts: dict[int, str] = {}
+    for point in sweep.points:
+        overrides = point.overrides
+        if not any(override.strip().startswith("record.events") for override in overrides):
+            overrides = (LEAN, *overrides)
+        try:
+            scenario = api.load_scenario(point.scenario, overrides)
+        except ScenarioError as error:
+            where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
+            raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
+                                         p.suggestion) for p in error.problems]) from None  # fmt: skip
+        digest = scenario.digest(MODEL_VERSION)
+        texts[point.number] = scenario.resolved_yaml()
+        for seed in sweep.seeds:
+            runs[point.number, seed] = run_directory.run_name(scenario.name, digest, seed)
+    return SweepPlan(sweep, runs, texts)
+
+
+def run_sweep(
+    plan: SweepPlan,
+    out: Path,
+    workers: int = 2,
+    scheduler: str | None = None,
+    resume: bool = False,
+    limit: int | None = None,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> SweepResult:
+    """Run what is missing and write the table; what has finished is never lost, however this ends.
+
+    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not said.
+    """
+    directory = SweepDirectory(sweep_path(out, plan.sweep.name))
+    todo = plan.missing(directory)
+    finished = len(plan.runs) - len(todo)
+    if finished and not resume:
+        raise RunDirectoryError(
+            f"{directory.path}: {finished} of {len(plan.runs)} runs are finished; --resume goes on from there, "
+            "another --out or name starts afresh"
+        )
+    directory.begin(plan.sweep, MODEL_VERSION, plan.runs)
+    seen: set[str] = set()
+    tasks = []
+    for point, seed in todo if limit is None else todo[:limit]:
+        run = plan.runs[point, seed]
+        if run not in seen:  # two points may come to the same scenario
+            seen.add(run)
+            tasks.append(Task(point, seed, run, plan.texts[point]))
+    failures: list[Failure] = []
+    try:
+        failures = run_tasks(tasks, directory, run_point, workers, scheduler, progress)
+        directory.note_failures(failures)
+    finally:
+        directory.write_table()
+    left = len(plan.missing(directory)) - len(failures)
+    return SweepResult(directory.path, len(tasks) - len(failures), tuple(failures), left)
+
+
+def run_point(text: str, run: str, seed: int) -> bytes:
+    """On a worker: simulate one resolved scenario and pack its run directory."""
+    with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
+        file = Path(folder) / "scenario.yaml"
+        file.write_text(text, encoding="utf-8")
+        scenario = api.load_scenario(file)
+        expected = run_directory.run_name(scenario.name, scenario.digest(MODEL_VERSION), seed)
+        if expected != run:
+            raise RuntimeError(
+                f"this worker would make {expected}, not {run}: it has another version of marginquake, or of a file "
+                "that the scenario names"
+            )
+        return pack(api.run(scenario, seed, out=Path(folder) / "runs", name=run, figures=False).path)
+
+
+def sweep_path(out: Path, name: str) -> Path:
+    """Where a sweep of this name lies below `out`."""
+    return out / "sweeps" / name
