@@ -5,25 +5,36 @@ Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of
 """
 
 import contextlib
-import logging
-import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sim import cli_sweeps
+from sim.cli_common import (
+    RUNS,
+    SCENARIOS,
+    RunArgument,
+    RunOrSweep,
+    RunsFolder,
+    UserError,
+    Verbose,
+    check_output,
+    check_scenario_file,
+    clock,
+    logging_to,
+    one_message,
+    open_console,
+    short,
+)
+from sim.cli_sweeps import draw_sweep, report_sweep
 from sim.version import __version__
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from analysis.facts import FactRow
     from sim.api import RunProgress
-    from sim.sweep import SweepProgress
-    from sim.sweep_api import SweepPlan
 
 app = typer.Typer(
     name="marginquake",
@@ -34,12 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
-RUNS = Path("runs")
-SCENARIOS = Path("scenarios")
 
 
 def main() -> None:
@@ -87,8 +93,8 @@ def run(
     log_file: Annotated[Path | None, typer.Option(metavar="F", help="Write the log to a file as well.")] = None,
 ) -> None:
     """Run one scenario; the last line of stdout is the run directory."""
-    with _errors(verbose), _logging(verbose, log_file):
-        _check_scenario_file(scenario)
+    with one_message(verbose), logging_to(verbose, log_file):
+        check_scenario_file(scenario)
         from sim import api
 
         loaded = api.load_scenario(scenario, overrides or ())
@@ -102,51 +108,19 @@ def run(
 
 
 @app.command()
-def sweep(
-    file: Annotated[
-        Path, typer.Argument(metavar="SWEEP", help="A YAML file, e.g. scenarios/sweeps/leverage_depth.yaml")
-    ],
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = os.cpu_count() or 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier call has stopped.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point; run nothing.")] = False,
-    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many runs in this call.")] = None,
-    out: RunsFolder = RUNS,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the sweep's directory.")] = False,
-    verbose: Verbose = False,
-) -> None:
-    """Run every point of a sweep on every seed; the last line of stdout is the sweep's directory.
-
-    What has finished is never lost: after Ctrl-C or a crash, --resume runs what is missing. Exit 1 if any run failed.
-    """
-    with _errors(verbose), _logging(verbose, None):
-        _check_scenario_file(file)
-        from sim import sweep_api
-        from sim.sweep_file import load_sweep
-
-        plan = sweep_api.plan_sweep(load_sweep(file))
-        if dry_run:
-            _print_plan(plan, out)
-            return
-        _run_sweep(plan, out, workers, scheduler, resume, limit, quiet)
-
-
-@app.command()
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.")],
     verbose: Verbose = False,
 ) -> None:
     """Check scenario files; every problem of every file is shown."""
-    with _errors(verbose):
+    with one_message(verbose):
         from sim import api
         from sim.problems import ScenarioError
 
         problems = 0
         for file in files:
             try:
-                _check_scenario_file(file)
+                check_scenario_file(file)
                 api.load_scenario(file)
             except (ScenarioError, UserError) as error:
                 problems += 1
@@ -163,7 +137,7 @@ def schema(
     verbose: Verbose = False,
 ) -> None:
     """Print the JSON schema of scenario files, for completion in editors."""
-    with _errors(verbose):
+    with one_message(verbose):
         import json
 
         from agents import AGENT_TYPES
@@ -187,7 +161,7 @@ def list_command(
     verbose: Verbose = False,
 ) -> None:
     """List the scenarios at hand and the runs made, newest last."""
-    with _errors(verbose):
+    with one_message(verbose):
         if what not in ("all", "scenarios", "runs"):
             raise UserError(f"list {what}: say 'scenarios' or 'runs'")
         if what in ("all", "scenarios"):
@@ -199,7 +173,7 @@ def list_command(
 @app.command()
 def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
     """Print the scorecard and provenance of a run."""
-    with _errors(verbose):
+    with one_message(verbose):
         from sim.run_directory import find_run, read_manifest
 
         path = find_run(run, out)
@@ -213,19 +187,31 @@ def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> 
 
 @app.command()
 def plot(
-    run: RunArgument,
+    run: RunOrSweep,
     figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure; default all.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="M", help="Of a sweep: a number of summary.json; default the largest fall.")
+    ] = None,
     against: Annotated[
         str | None, typer.Option(metavar="RUN", help="Its twin without forced orders: draw what they added.")
     ] = None,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """Draw the figures of a run again, or (--against) the run over its twin; prints their paths."""
-    with _errors(verbose):
+    """Draw the figures of a run or sweep again, or (--against) the run over its twin; prints their paths."""
+    with one_message(verbose):
         from analysis.plots import plot_run, plot_twin
         from sim.run_directory import find_run
+        from sim.sweep_directory import find_sweep
 
+        sweep_found = find_sweep(run, out)
+        if sweep_found is not None:
+            if against is not None:
+                raise UserError(f"--against {against}: belongs to runs, and {sweep_found} is a sweep")
+            draw_sweep(sweep_found, figure, metric)
+            return
+        if metric is not None:
+            raise UserError(f"--metric {metric}: belongs to sweeps, and {run} is none")
         path = find_run(run, out)
         if against is not None:
             print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
@@ -235,13 +221,15 @@ def plot(
 
 
 @app.command()
-def report(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
-    """Write the report of a run again; prints its path."""
-    with _errors(verbose):
+def report(run: RunOrSweep, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
+    """Write the report of a run, sweep or comparison again; prints its path."""
+    with one_message(verbose):
         from analysis.report import write_report
         from sim.run_directory import find_run
+        from sim.sweep_directory import find_sweep
 
-        print(write_report(find_run(run, out)))
+        sweep_found = find_sweep(run, out)
+        print(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
 
 
 @app.command()
@@ -258,7 +246,7 @@ def facts(
     verbose: Verbose = False,
 ) -> None:
     """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict."""
-    with _errors(verbose):
+    with one_message(verbose):
         from analysis.facts import MissingExtra, measure, need_extra, scoreboard, to_csv
         from analysis.load import load_run
         from sim.run_directory import find_run
@@ -267,8 +255,8 @@ def facts(
             need_extra()
         except MissingExtra as error:
             raise UserError(str(error)) from None
-        _check_output("--csv", csv, "")
-        _check_output("--figure", figure, ".png")
+        check_output("--csv", csv, "")
+        check_output("--figure", figure, ".png")
         if not metaorder_gap > 0:
             raise UserError(f"--metaorder-gap {metaorder_gap:g}: must be positive")
         paths = [find_run(run, out) for run in runs]
@@ -287,7 +275,7 @@ def facts(
 @app.command()
 def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbose: Verbose = False) -> None:
     """Run a run again and compare the event digests; exit 1 if they differ."""
-    with _errors(verbose):
+    with one_message(verbose):
         from sim import api
         from sim.run_directory import find_run
 
@@ -309,155 +297,11 @@ def clean(
     verbose: Verbose = False,
 ) -> None:
     """Delete all but the newest runs, and what killed runs left behind."""
-    with _errors(verbose):
+    with one_message(verbose):
         from sim.run_directory import clean_runs
 
         for path in clean_runs(out, keep):
             print(f"deleted {path}")
-
-
-class UserError(Exception):
-    """A mistake in what was asked for; the message says which and what to do."""
-
-
-@contextlib.contextmanager
-def _errors(verbose: bool) -> Iterator[None]:
-    """Turn every way of failing into one message on stderr and the right exit code."""
-    try:
-        yield
-    except typer.Exit:
-        raise
-    except KeyboardInterrupt:
-        # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
-        sys.unraisablehook = lambda _: None
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except BrokenPipeError:
-        raise
-    except Exception as error:  # every failure ends here, as one message
-        users = _is_users(error)
-        if users:
-            print(error, file=sys.stderr)
-        elif verbose:
-            traceback.print_exc()
-        else:
-            print(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
-        logging.getLogger("marginquake").debug("failed", exc_info=error)
-        raise typer.Exit(2 if users else 1) from None
-
-
-def _is_users(error: Exception) -> bool:
-    """True for a mistake of the user's, False for a failing simulation."""
-    from sim.problems import ScenarioError
-    from sim.run_directory import RunDirectoryError
-
-    if isinstance(error, UserError | RunDirectoryError | ScenarioError):
-        return True
-    from sim.sweep import ClusterUnreachable
-
-    return isinstance(error, ClusterUnreachable)
-
-
-def _check_scenario_file(path: Path) -> None:
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder, not a scenario file")
-    if not path.is_file():
-        near = sorted(SCENARIOS.glob(f"{path.stem}*.yaml")) if SCENARIOS.is_dir() else []
-        hint = f"; did you mean {near[0]}?" if near else "; `marginquake list scenarios` shows what is there"
-        raise UserError(f"{path}: no such file{hint}")
-
-
-@contextlib.contextmanager
-def _logging(verbose: bool, log_file: Path | None) -> Iterator[None]:
-    logger = logging.getLogger("marginquake")
-    handlers: list[logging.Handler] = []
-    if verbose:
-        handlers.append(logging.StreamHandler(sys.stderr))
-        handlers[0].setLevel(logging.INFO)
-    if log_file is not None:
-        try:
-            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-        except OSError as error:
-            raise UserError(f"--log-file {log_file}: {error.strerror}") from error
-    for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logger.addHandler(handler)
-    if handlers:
-        logger.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        for handler in handlers:
-            logger.removeHandler(handler)
-            handler.close()
-
-
-def _run_sweep(
-    plan: "SweepPlan",
-    out: Path,
-    workers: int,
-    scheduler: str | None,
-    resume: bool,
-    limit: int | None,
-    quiet: bool,
-) -> None:
-    """Run what is missing, with a bar; exit 1 if anything failed."""
-    from sim import sweep_api
-
-    with _sweep_bar(plan.sweep.name, shown=not quiet) as progress:
-        result = sweep_api.run_sweep(plan, out, workers, scheduler, resume, limit, progress)
-    if not quiet:
-        print(
-            f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there"
-        )
-        if result.left:
-            print(f"{result.left} are left: --resume goes on")
-    for failure in result.failures:
-        print(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
-    print(result.path, flush=True)
-    if result.failures:
-        raise typer.Exit(1)
-
-
-def _print_plan(plan: "SweepPlan", out: Path) -> None:
-    """What a sweep would do."""
-    from rich.table import Table
-
-    from sim.sweep_api import sweep_path
-    from sim.sweep_directory import SweepDirectory
-
-    path = sweep_path(out, plan.sweep.name)
-    directory = SweepDirectory(path)
-    table = Table(title=path.name, title_justify="left", box=None, pad_edge=False)
-    for heading in ("point", *(str(axis["name"]) for axis in plan.sweep.axes), "finished"):
-        table.add_column(heading, justify="right")
-    for point in plan.sweep.points:
-        done = sum(directory.holds(plan.runs[point.number, seed]) for seed in plan.sweep.seeds)
-        table.add_row(str(point.number), *(f"{value}" for value in point.values.values()),
-                      f"{done}/{len(plan.sweep.seeds)}")  # fmt: skip
-    _console(stderr=False).print(table)
-    missing = len(plan.missing(directory))
-    print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")
-
-
-@contextlib.contextmanager
-def _sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], None] | None"]:
-    """A bar on stderr: runs done, failures, time left."""
-    if not shown:
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[facts]}"))
-    with Progress(*columns, console=_console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, facts="starting workers")
-
-        def update(seen: "SweepProgress") -> None:
-            left = "" if seen.left_s is None else f", {_clock(seen.left_s)} left"
-            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed{left}"
-            bar.update(task, total=seen.total, completed=seen.done, facts=facts)
-
-        yield update
 
 
 @contextlib.contextmanager
@@ -477,7 +321,7 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
         TextColumn("{task.fields[facts]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=_console(stderr=True)) as bar:
+    with Progress(*columns, console=open_console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, facts="compiling and building the market")
         started: list[float] = []
 
@@ -487,7 +331,7 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
             elapsed = now - started[0]
             rate = seen.events / elapsed if elapsed > 0 else 0.0
             facts = (
-                f"{_clock(seen.simulated_s)}  {_short(rate)} events/s  OI {_short(seen.open_interest)}"
+                f"{clock(seen.simulated_s)}  {short(rate)} events/s  OI {short(seen.open_interest)}"
                 f"  {seen.margin_calls:,} calls"
             )
             bar.update(task, total=seen.steps_total, completed=seen.step, facts=facts)
@@ -495,12 +339,6 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
         yield update
         if not started:  # nothing was simulated
             bar.update(task, visible=False)
-
-
-def _console(stderr: bool) -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False)
 
 
 def _print_scorecard(path: Path) -> None:
@@ -512,23 +350,9 @@ def _print_scorecard(path: Path) -> None:
     table = Table(title=path.name, title_justify="left", show_header=False, box=None, pad_edge=False)
     for row in scorecard_rows(read_summary(path)):
         table.add_row(*(str(cell) for cell in row))
-    _console(stderr=False).print(table)
+    open_console(stderr=False).print(table)
     if (path / "report.html").is_file():
         print(f"Open the report: {path / 'report.html'}")
-
-
-def _check_output(option: str, path: Path | None, suffix: str) -> None:
-    """Refuse, before anything is measured, a file that could not be written."""
-    if path is None:
-        return
-    if suffix and path.suffix.lower() != suffix:
-        raise UserError(f"{option} {path}: the name must end in {suffix}")
-    if path.is_dir():
-        raise UserError(f"{option} {path}: is a folder")
-    if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UserError(f"{option} {path}: not writable")
 
 
 def _check_runs_differ(paths: list[Path]) -> None:
@@ -559,7 +383,7 @@ def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
         table.add_column(heading)
     for row in rows:
         table.add_row(*(escape(cell) for cell in board.cells_of(row)), style=VERDICT_STYLES[row.verdict])
-    console = _console(stderr=False)
+    console = open_console(stderr=False)
     if not console.is_terminal:
         console = Console(width=200, highlight=False)
     console.print(table)
@@ -595,19 +419,7 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {facts}")
 
 
-def _clock(seconds: float) -> str:
-    """-0:05:00 is five minutes before the end of warm-up."""
-    whole = abs(int(seconds))
-    return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def _short(value: float) -> str:
-    """1234567 as 1.2M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.1f}{unit}"
-    return f"{value:.0f}"
-
+app.registered_commands += cli_sweeps.app.registered_commands
 
 if __name__ == "__main__":
     main()

@@ -54,39 +54,40 @@ Execute = Callable[[str, str, int], bytes]
 def run_tasks(
     tasks: Sequence[Task],
     directory: SweepDirectory,
-    execute: Execute,
-    workers: int,
-    scheduler: str | None = None,
+    farm: "Farm",
     progress: Callable[[SweepProgress], None] | None = None,
 ) -> list[Failure]:
     """Run all tasks; whatever finishes is kept at once.  Returns those that failed; a failure stops nothing else."""
-    if not tasks:
-        return []
     failures: list[Failure] = []
-    with _client(min(workers, len(tasks)), scheduler) as client:
-        farm = _Farm(client, execute)
-        started = time.perf_counter()
-        for done, (task, packed) in enumerate(farm.run(tasks), start=1):
-            if isinstance(packed, bytes):
-                directory.accept(task.run, packed)
-            else:
-                failures.append(Failure(task.point, task.seed, packed))
-                LOG.info("failed: %s: %s", task.run, packed)
-            if progress is not None:
-                left = (len(tasks) - done) * (time.perf_counter() - started) / done
-                progress(SweepProgress(done, len(failures), len(tasks), left))
+    started = time.perf_counter()
+    for done, (task, packed) in enumerate(farm.results(tasks), start=1):
+        if isinstance(packed, bytes):
+            directory.accept(task.run, packed)
+        else:
+            failures.append(Failure(task.point, task.seed, packed))
+            LOG.info("failed: %s: %s", task.run, packed)
+        if progress is not None:
+            left = (len(tasks) - done) * (time.perf_counter() - started) / done
+            progress(SweepProgress(done, len(failures), len(tasks), left))
     return failures
 
 
+@contextlib.contextmanager
+def open_farm(execute: Execute, workers: int, scheduler: str | None = None) -> Iterator["Farm"]:
+    """Workers that stay until the block ends: own processes, or those of the scheduler at this address."""
+    with _client(workers, scheduler) as client:
+        yield Farm(client, execute)
+
+
 @final
-class _Farm:
+class Farm:
     """Keeps every worker busy, and no more waiting than each needs."""
 
     def __init__(self, client: Any, execute: Execute) -> None:
         self._client = client
         self._execute = execute
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, bytes | str]]:
+    def results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, bytes | str]]:
         """Every task with its result, as they finish: the packed run, or what went wrong."""
         from distributed import as_completed
 

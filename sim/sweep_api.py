@@ -4,7 +4,7 @@ Part of the composition root, as `sim.api` is.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -12,7 +12,7 @@ from typing import final
 from sim import api, run_directory
 from sim.problems import Problem, ScenarioError
 from sim.run_directory import RunDirectoryError
-from sim.sweep import SweepProgress, Task, run_tasks
+from sim.sweep import Farm, SweepProgress, Task, open_farm, run_tasks
 from sim.sweep_directory import Failure, SweepDirectory, pack
 from sim.sweep_file import Sweep
 from sim.version import MODEL_VERSION
@@ -29,6 +29,11 @@ class SweepPlan:
     sweep: Sweep
     runs: Mapping[tuple[int, int], str]
     texts: Mapping[int, str]
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return self.sweep.name
 
     def missing(self, directory: SweepDirectory) -> list[tuple[int, int]]:
         """Points and seeds whose run is not finished, in order."""
@@ -80,6 +85,17 @@ def run_sweep(
 
     `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not said.
     """
+    check_sweep(plan, out, resume)
+    todo = plan.missing(SweepDirectory(sweep_path(out, plan.name)))
+    todo = todo if limit is None else todo[:limit]
+    if not todo:
+        return make(plan, out, [], None, progress)
+    with open_farm(run_point, min(workers, len(todo)), scheduler) as farm:
+        return make(plan, out, todo, farm, progress)
+
+
+def check_sweep(plan: SweepPlan, out: Path, resume: bool) -> None:
+    """Refuse to go on with runs of an earlier call unless that is meant."""
     directory = SweepDirectory(sweep_path(out, plan.sweep.name))
     todo = plan.missing(directory)
     finished = len(plan.runs) - len(todo)
@@ -88,17 +104,29 @@ def run_sweep(
             f"{directory.path}: {finished} of {len(plan.runs)} runs are finished; --resume goes on from there, "
             "another --out or name starts afresh"
         )
+
+
+def make(
+    plan: SweepPlan,
+    out: Path,
+    wanted: Sequence[tuple[int, int]],
+    farm: Farm | None,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> SweepResult:
+    """Run these points and seeds with an open farm (None: there are none) and write plan and table."""
+    directory = SweepDirectory(sweep_path(out, plan.name))
     directory.begin(plan.sweep, MODEL_VERSION, plan.runs)
     seen: set[str] = set()
     tasks = []
-    for point, seed in todo if limit is None else todo[:limit]:
+    for point, seed in wanted:
         run = plan.runs[point, seed]
         if run not in seen:  # two points may come to the same scenario
             seen.add(run)
             tasks.append(Task(point, seed, run, plan.texts[point]))
     failures: list[Failure] = []
     try:
-        failures = run_tasks(tasks, directory, run_point, workers, scheduler, progress)
+        if farm is not None:
+            failures = run_tasks(tasks, directory, farm, progress)
         directory.note_failures(failures)
     finally:
         directory.write_table()

@@ -232,6 +232,7 @@ class Sweep:
         return {
             "name": self.name,
             "question": self.question,
+            "scenario": ", ".join(dict.fromkeys(point.scenario.stem for point in self.points)),
             "design": self.design,
             "axes": [dict(axis) for axis in self.axes],
             "points": [

@@ -13,7 +13,7 @@ import pytest
 
 from sim import sweep_api
 from sim.run_directory import RunDirectoryError
-from sim.sweep import ClusterUnreachable, Execute, SweepProgress, Task, run_tasks
+from sim.sweep import ClusterUnreachable, Execute, SweepProgress, Task, open_farm, run_tasks
 from sim.sweep_directory import Failure, SweepDirectory, is_sweep, read_plan
 from sim.sweep_file import load_sweep
 from tests import sweep_jobs
@@ -27,7 +27,8 @@ def run(tmp_path: Path, execute: Execute, seeds: int, text: str = "") -> tuple[S
     directory.points.mkdir(parents=True)
     tasks = [Task(0, seed, f"fake-{seed}", text) for seed in range(1, seeds + 1)]
     seen: list[SweepProgress] = []
-    failures = run_tasks(tasks, directory, execute, workers=2, progress=seen.append)
+    with open_farm(execute, workers=2) as farm:
+        failures = run_tasks(tasks, directory, farm, seen.append)
     assert [each.done for each in seen] == list(range(1, seeds + 1))
     assert seen[-1].left_s == 0
     return directory, failures
@@ -57,10 +58,12 @@ def test_a_killed_worker_costs_only_its_point_which_is_run_again(tmp_path: Path)
     assert held(directory, 6) == [1, 2, 3, 4, 5, 6]
 
 
-def test_nobody_at_the_address_is_the_users_mistake(tmp_path: Path) -> None:
-    tasks = [Task(0, 1, "fake-1", "")]
-    with pytest.raises(ClusterUnreachable, match="no scheduler answers there"):
-        run_tasks(tasks, SweepDirectory(tmp_path), sweep_jobs.finished, 1, scheduler="tcp://127.0.0.1:9")
+def test_nobody_at_the_address_is_the_users_mistake() -> None:
+    with (
+        pytest.raises(ClusterUnreachable, match="no scheduler answers there"),
+        open_farm(sweep_jobs.finished, 1, scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass
 
 
 def test_every_point_is_checked_before_any_is_run(tmp_path: Path) -> None:

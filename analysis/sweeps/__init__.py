@@ -1,0 +1,31 @@
+"""Analysis of sweeps: phase diagrams, fan charts, tornados, Sobol indices and the report of a sweep directory.
+
+    plot_sweep("runs/leverage_and_depth-1a2b3c4d")
+    write_sweep_report("runs/leverage_and_depth-1a2b3c4d")
+
+Reads what `marginquake sweep` wrote, and nothing else.
+"""
+
+from analysis.sweeps.intervals import Interval, bootstrap, paired_differences, wilson
+from analysis.sweeps.load import SweepData, by_point, load_sweep
+from analysis.sweeps.plots import SWEEP_FIGURES, plot_sweep
+from analysis.sweeps.report import write_sweep_report
+from analysis.sweeps.sensitivity import SobolIndices, sobol_indices
+from analysis.sweeps.tornado import Swing, swings
+
+__all__ = [
+    "SWEEP_FIGURES",
+    "Interval",
+    "SobolIndices",
+    "SweepData",
+    "Swing",
+    "bootstrap",
+    "by_point",
+    "load_sweep",
+    "paired_differences",
+    "plot_sweep",
+    "sobol_indices",
+    "swings",
+    "wilson",
+    "write_sweep_report",
+]

@@ -1,0 +1,135 @@
+"""What every command of `marginquake` shares: options, one message for every failure, the console."""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
+RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
+RUNS = Path("runs")
+SCENARIOS = Path("scenarios")
+
+
+class UserError(Exception):
+    """A mistake in what was asked for; the message says which and what to do."""
+
+
+@contextlib.contextmanager
+def one_message(verbose: bool) -> Iterator[None]:
+    """Turn every way of failing into one message on stderr and the right exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
+        sys.unraisablehook = lambda _: None
+        print("interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # every failure ends here, as one message
+        users = is_users(error)
+        if users:
+            print(error, file=sys.stderr)
+        elif verbose:
+            traceback.print_exc()
+        else:
+            print(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
+        logging.getLogger("marginquake").debug("failed", exc_info=error)
+        raise typer.Exit(2 if users else 1) from None
+
+
+def is_users(error: Exception) -> bool:
+    """True for a mistake of the user's, False for a failing simulation."""
+    from sim.problems import ScenarioError
+    from sim.run_directory import RunDirectoryError
+
+    if isinstance(error, UserError | RunDirectoryError | ScenarioError):
+        return True
+    from sim.sweep import ClusterUnreachable
+
+    return isinstance(error, ClusterUnreachable)
+
+
+def check_scenario_file(path: Path) -> None:
+    """Refuse a file that is not there, with a guess at which was meant."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a scenario file")
+    if not path.is_file():
+        near = sorted(SCENARIOS.glob(f"{path.stem}*.yaml")) if SCENARIOS.is_dir() else []
+        hint = f"; did you mean {near[0]}?" if near else "; `marginquake list scenarios` shows what is there"
+        raise UserError(f"{path}: no such file{hint}")
+
+
+@contextlib.contextmanager
+def logging_to(verbose: bool, log_file: Path | None) -> Iterator[None]:
+    """The log on stderr (--verbose) and in a file (--log-file), until the block ends."""
+    logger = logging.getLogger("marginquake")
+    handlers: list[logging.Handler] = []
+    if verbose:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[0].setLevel(logging.INFO)
+    if log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"--log-file {log_file}: {error.strerror}") from error
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    if handlers:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def open_console(stderr: bool) -> "Console":
+    """A rich console that colours nothing by itself."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def check_output(option: str, path: Path | None, suffix: str) -> None:
+    """Refuse, before anything is measured, a file that could not be written."""
+    if path is None:
+        return
+    if suffix and path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: the name must end in {suffix}")
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: not writable")
+
+
+def clock(seconds: float) -> str:
+    """-0:05:00 is five minutes before the end of warm-up."""
+    whole = abs(int(seconds))
+    return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def short(value: float) -> str:
+    """1234567 as 1.2M."""
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.1f}{unit}"
+    return f"{value:.0f}"
