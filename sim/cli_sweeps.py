@@ -1,6 +1,7 @@
-"""The commands over many runs: `sweep`, and what it shares with `compare`, `tipping` and `sensitivity`."""
+"""The commands over many runs: `sweep`, `compare`, `tipping`, `sensitivity`."""
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -23,9 +24,14 @@ from sim.cli_common import (
 
 if TYPE_CHECKING:
     from sim.sweep import SweepProgress
-    from sim.sweep_api import SweepPlan
+    from sim.sweep_api import SweepPlan, SweepResult
 
 app = typer.Typer()
+CORES = os.cpu_count() or 1
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
+]
 
 
 @app.command()
@@ -33,10 +39,8 @@ def sweep(
     file: Annotated[
         Path, typer.Argument(metavar="SWEEP", help="A YAML file, e.g. scenarios/sweeps/leverage_depth.yaml")
     ],
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = os.cpu_count() or 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
-    ] = None,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier call has stopped.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point; run nothing.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many runs in this call.")] = None,
@@ -60,6 +64,179 @@ def sweep(
         run_sweep(plan, out, workers, scheduler, resume, limit, quiet)
 
 
+@app.command()
+def compare(
+    alternatives: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A [B...]",
+            help="One comparison file (scenarios/policies/...), or a scenario and what to compare it with: other "
+            "scenarios, or overrides K=V (several joined by ' ; ').",
+        ),
+    ],
+    seeds: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Seeds 1 to N; default the file's, or 20.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override of all alternatives; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the report's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare rules on the same seeds: paired differences, intervals, a verdict in words; the first is the baseline.
+
+    Runs that are finished already are not made again. The last line of stdout is the report.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        from dataclasses import replace
+
+        from sim import sweep_api
+        from sim.sweep_file import compare_arguments, is_comparison, load_comparison
+
+        for argument in alternatives:
+            if Path(argument).suffix in (".yaml", ".yml") or argument is alternatives[0]:
+                check_scenario_file(Path(argument))
+            elif "=" not in argument:
+                raise UserError(f"{argument}: neither a .yaml file nor an override path.to.field=value")
+        if len(alternatives) == 1:
+            file = Path(alternatives[0])
+            if not is_comparison(file):
+                raise UserError(f"{file}: compare it with what? Name another scenario, or an override K=V")
+            wanted = load_comparison(file, seeds)
+            more = tuple(overrides or ())
+            points = tuple(replace(point, overrides=(*point.overrides, *more)) for point in wanted.points)
+            wanted = replace(wanted, points=points, name=name or wanted.name)
+        else:
+            wanted = compare_arguments(alternatives, overrides or (), seeds or 20, name)
+        plan = sweep_api.plan_sweep(wanted)
+        with sweep_bar(wanted.name, shown=not quiet) as progress:
+            result = sweep_api.run_sweep(plan, out, workers, scheduler, True, None, progress)
+        tell_failures(result)
+        report = report_sweep(result.path)
+        if not quiet:
+            from analysis.comparison import compare as pairs_of
+            from analysis.comparison import load_comparison as read
+
+            for pair in pairs_of(read(result.path)):
+                print(pair.sentence)
+        print(report, flush=True)
+        if result.failures:
+            raise typer.Exit(1)
+
+
+@app.command()
+def tipping(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    parameter: Annotated[str, typer.Option(metavar="PATH", help="A field, e.g. populations.longs.leverage.mean")],
+    between: Annotated[tuple[float, float], typer.Option(metavar="A B", help="Where to look.")],
+    log_scale: Annotated[bool, typer.Option("--log", help="Bisect on a log scale.")] = False,
+    metric: Annotated[str, typer.Option(metavar="M", help="A number of summary.json...")] = "",
+    above: Annotated[float | None, typer.Option(metavar="X", help="...above which a run is a cascade.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.001, max=0.5, metavar="W", help="Width of the interval, share of the range.")
+    ] = 0.1,
+    seeds: Annotated[int, typer.Option(min=2, metavar="N", help="At most so many; taken 8 at a time.")] = 40,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the directory.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find the value of a parameter at which half of all seeds have a cascade, with its interval.
+
+    Every seed's own threshold is bisected; more seeds come in until the interval is narrow enough. Beside it stands the
+    value at which R = 1, the feedback number before the event. Runs that are finished already are not made again.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        check_scenario_file(scenario)
+        from sim.sweep_file import EventConfig
+        from sim.tipping import TippingQuestion, find_tipping_point
+
+        low, high = between
+        if not low < high or (log_scale and low <= 0):
+            raise UserError(f"--between {low:g} {high:g}: must rise{' from above 0' if log_scale else ''}")
+        usual = EventConfig()
+        event = EventConfig(metric=metric or usual.metric, above=usual.above if above is None else above)
+        label = name or f"{scenario.stem}-tipping-{parameter.replace('.', '_')}"
+        question = TippingQuestion(
+            label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
+        )
+        with sweep_bar(label, shown=not quiet) as progress:
+            found = find_tipping_point(question, out, workers, scheduler, progress)
+        if not quiet:
+            print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.estimate:.4g} "
+                  f"[{found.point.low:.4g}, {found.point.high:.4g}] ({found.runs} runs)")  # fmt: skip
+            if not found.narrow:
+                print(f"the interval is wider than asked (--tolerance {tolerance:g}); more --seeds narrow it")
+            if found.contrary:
+                print(f"{found.contrary} seeds cascade at the calm end and not at the other; they are left out")
+            print(
+                f"R = 1 at {found.predicted:.4g}" if math.isfinite(found.predicted) else "R crosses 1 nowhere between"
+            )
+        print(found.path, flush=True)
+
+
+@app.command()
+def sensitivity(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="A sweep file of design saltelli.")],
+    metric: Annotated[
+        str, typer.Option(metavar="M", help="A number of summary.json, or event.")
+    ] = "max_drawdown_fraction",
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the figure's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Sobol indices with intervals: which parameters drive an outcome, alone and with their interactions.
+
+    Runs what is missing of the sweep. Needs the extra `sensitivity` (SALib).
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        check_scenario_file(file)
+        from analysis.facts import MissingExtra
+        from analysis.sweeps import load_sweep as read
+        from analysis.sweeps import plot_sweep, sobol_indices
+        from analysis.sweeps.sensitivity import need_extra
+        from sim import sweep_api
+        from sim.sweep_file import load_sweep
+
+        try:
+            need_extra()
+        except MissingExtra as error:
+            raise UserError(str(error)) from None
+        wanted = load_sweep(file)
+        if wanted.design != "saltelli":
+            raise UserError(f"{file}: design {wanted.design}; Sobol indices need 'design: saltelli'")
+        with sweep_bar(wanted.name, shown=not quiet) as progress:
+            result = sweep_api.run_sweep(sweep_api.plan_sweep(wanted), out, workers, scheduler, True, None, progress)
+        tell_failures(result)
+        if result.failures:
+            raise typer.Exit(1)
+        found = sobol_indices(read(result.path), metric)
+        if not quiet:
+            print(f"{'axis':24}{'first order':>20}{'total':>20}")
+            for row in zip(found.axes, found.first, found.first_half, found.total, found.total_half, strict=True):
+                axis, first, first_half, total, total_half = row
+                print(f"{axis:24}{f'{first:.2f} +- {first_half:.2f}':>20}{f'{total:.2f} +- {total_half:.2f}':>20}")
+        for drawn in plot_sweep(result.path, "sensitivity", metric):
+            print(drawn, flush=True)
+
+
+def tell_failures(result: "SweepResult") -> None:
+    """Every run that failed, on stderr."""
+    for failure in result.failures:
+        print(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+
+
 def run_sweep(
     plan: "SweepPlan",
     out: Path,
@@ -80,8 +257,7 @@ def run_sweep(
         )
         if result.left:
             print(f"{result.left} are left: --resume goes on")
-    for failure in result.failures:
-        print(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+    tell_failures(result)
     print(result.path, flush=True)
     if result.failures:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ Every point is a list of overrides of one scenario; the same seeds run at every 
 parameters alone.
 """
 
+import hashlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -279,6 +280,27 @@ def comparison(
     """Alternatives on the same seeds; the first point is the baseline."""
     axis = {"name": "policy", "label": "policy", "scale": "linear", "low": None, "high": None}
     return Sweep(name, question, PAIRWISE_DESIGN, (axis,), tuple(points), tuple(seeds), event or EventConfig(), text)
+
+
+def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds: int, name: str | None = None) -> Sweep:
+    """A comparison said on the command line: a scenario file, then other files, or overrides of the first.
+
+    An override is `path.to.field=value`; several of one alternative are joined by ` ; `.
+    """
+    first = Path(arguments[0])
+    points = []
+    for number, argument in enumerate(arguments):
+        if Path(argument).suffix in (".yaml", ".yml"):
+            point = Point(number, {"policy": Path(argument).stem}, Path(argument), tuple(overrides))
+        else:
+            said = tuple(part.strip() for part in argument.split(" ; "))
+            point = Point(number, {"policy": argument}, first, (*overrides, *said))
+        points.append(point)
+    alternatives = [{"name": p.values["policy"], "scenario": str(p.scenario), "set": list(p.overrides)} for p in points]
+    text = yaml_source.dump({"alternatives": alternatives, "seeds": seeds})
+    question = f"{points[0].values['policy']} against {', '.join(str(p.values['policy']) for p in points[1:])}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return comparison(name or f"{first.stem}-{digest}", question, points, range(1, seeds + 1), text)
 
 
 def is_comparison(path: Path) -> bool:
