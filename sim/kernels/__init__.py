@@ -23,8 +23,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def source_digest() -> str:
-    """Hash of every source that may hold kernels: numba's own cache does not notice a change in another file."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    """Hash of every source that may hold kernels: numba's own cache does not notice a change in another file.
+
+    It does keep apart what was compiled from different places, so the place counts too.
+    """
+    digest = hashlib.sha256(f"{numba.__version__} {ROOT}".encode())
     for folder in ("sim/kernels", "agents"):
         for path in sorted((ROOT / folder).glob("*.py")):
             source = path.read_bytes()
