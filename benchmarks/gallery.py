@@ -1,7 +1,7 @@
 """The pictures of docs/gallery.md, made anew: every scenario once (seed 1), and what `make validate` has kept.
 
 `python -m benchmarks.gallery [NAME...]` runs the scenarios named (default all; days at 1-s steps take minutes) and
-writes docs/images/.  The figures over many seeds come from runs/validation/, where an earlier `make validate` left its runs.
+writes docs/images/.  The figures over many seeds come from runs/validation/, where `make validate` leaves its runs.
 """
 
 import argparse
