@@ -9,7 +9,8 @@ MISSING: Mapping[str, str] = {
     "VOL": "none: the level is the scenario's choice of fundamental volatility",
     "SF2_1min": "order flow has memory (whales, trend followers) and nobody anticipates it: makers quote round the "
     "index and do not lean against predictable flow, as real ones must for prices to be a martingale",
-    "SF2": "as for 1 min: predictable flow is not anticipated",
+    "SF2": "order flow has memory (whales, trend followers) and nobody anticipates it: makers quote round the index "
+    "and do not lean against predictable flow, as real ones must for prices to be a martingale",
     "SF3": "volatility memory comes from one Ornstein-Uhlenbeck time scale of the fundamental; a power law needs many "
     "(a cascade of news volatilities, or agents with horizons from seconds to weeks)",
     "ACF_ABS_1": "see the decay exponent",
