@@ -160,6 +160,9 @@ def draw_tipping(
             axis.axvline(reference, color=style.FORCED_BUY, linestyle="--", label=f"R = 1 at {reference:.4g}")
         if log_scale:
             axis.set_xscale("log")
+        shown = [value for value in (*inside, *point, reference) if math.isfinite(value)]
+        margin = 0.04 * (max(shown) - min(shown))
+        axis.set_xlim(min(shown) - (0.0 if log_scale else margin), max(shown) + margin)
         axis.set_ylim(-0.02, 1.02)
         canvas.panel_label(axis, "share of seeds with a cascade")
         canvas.x_label(axis, label)
