@@ -22,16 +22,17 @@ def write_report(run: str | Path | RunFrames) -> Path:
     """
     frames = run if isinstance(run, RunFrames) else load_run(run)
     path = frames.path / "report.html"
-    path.write_text(_template().render(**_content(frames)), encoding="utf-8")
+    path.write_text(template("report.html.j2").render(**_content(frames)), encoding="utf-8")
     return path
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A page of analysis/templates; texts are escaped."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _content(frames: RunFrames) -> dict[str, Any]:

@@ -322,8 +322,7 @@ def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], No
         task = bar.add_task(title, total=None, facts="starting workers")
 
         def update(seen: "SweepProgress") -> None:
-            left = "" if seen.left_s is None else f", {clock(seen.left_s)} left"
-            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed{left}"
+            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed, {clock(seen.left_s)} left"
             bar.update(task, total=seen.total, completed=seen.done, facts=facts)
 
         yield update

@@ -39,12 +39,12 @@ class Task:
 @final
 @dataclass(frozen=True, slots=True)
 class SweepProgress:
-    """Where a sweep stands.  `left_s`: seconds to go at the present pace, None before anything has finished."""
+    """Where a sweep stands.  `left_s`: seconds to go at the present pace."""
 
     done: int
     failed: int
     total: int
-    left_s: float | None
+    left_s: float
 
 
 Execute = Callable[[str, str, int], bytes]
@@ -65,6 +65,7 @@ def run_tasks(
             directory.accept(task.run, packed)
         else:
             failures.append(Failure(task.point, task.seed, packed))
+            directory.note_failure(failures[-1])
             LOG.info("failed: %s: %s", task.run, packed)
         if progress is not None:
             left = (len(tasks) - done) * (time.perf_counter() - started) / done

@@ -12,11 +12,14 @@ from typing import final
 from sim import api, run_directory
 from sim.problems import Problem, ScenarioError
 from sim.run_directory import RunDirectoryError
+from sim.scenario import Scenario
 from sim.sweep import Farm, SweepProgress, Task, open_farm, run_tasks
 from sim.sweep_directory import Failure, SweepDirectory, pack
-from sim.sweep_file import Sweep
+from sim.sweep_file import Point, Sweep
 from sim.version import MODEL_VERSION
 
+Known = dict[tuple[Path, tuple[str, ...]], tuple[str, str, str]]
+"""Name, digest and resolved text of scenarios by file and overrides."""
 LEAN = "record.events=none"
 """A sweep keeps no events unless its file says so: they are a hundred times the rest of a run."""
 
@@ -51,25 +54,35 @@ class SweepResult:
     left: int
 
 
-def plan_sweep(sweep: Sweep) -> SweepPlan:
-    """Resolve and check the scenario of every point; raises ScenarioError naming the first point that is wrong."""
+def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
+    """Resolve and check the scenario of every point; raises ScenarioError naming the first point that is wrong.
+
+    `known`: what earlier plans of a growing sweep have resolved, filled here.
+    """
+    known = {} if known is None else known
     runs: dict[tuple[int, int], str] = {}
     texts: dict[int, str] = {}
     for point in sweep.points:
-        overrides = point.overrides
-        if not any(override.strip().startswith("record.events") for override in overrides):
-            overrides = (LEAN, *overrides)
-        try:
-            scenario = api.load_scenario(point.scenario, overrides)
-        except ScenarioError as error:
-            where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
-            raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
-                                         p.suggestion) for p in error.problems]) from None  # fmt: skip
-        digest = scenario.digest(MODEL_VERSION)
-        texts[point.number] = scenario.resolved_yaml()
+        key = point.scenario, point.overrides
+        if key not in known:
+            scenario = _resolve(point)
+            known[key] = scenario.name, scenario.digest(MODEL_VERSION), scenario.resolved_yaml()
+        name, digest, texts[point.number] = known[key]
         for seed in sweep.seeds:
-            runs[point.number, seed] = run_directory.run_name(scenario.name, digest, seed)
+            runs[point.number, seed] = run_directory.run_name(name, digest, seed)
     return SweepPlan(sweep, runs, texts)
+
+
+def _resolve(point: Point) -> Scenario:
+    overrides = point.overrides
+    if not any(override.strip().startswith("record.events") for override in overrides):
+        overrides = (LEAN, *overrides)
+    try:
+        return api.load_scenario(point.scenario, overrides)
+    except ScenarioError as error:
+        where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
+        raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
+                                         p.suggestion) for p in error.problems]) from None  # fmt: skip
 
 
 def run_sweep(
@@ -96,7 +109,7 @@ def run_sweep(
 
 def check_sweep(plan: SweepPlan, out: Path, resume: bool) -> None:
     """Refuse to go on with runs of an earlier call unless that is meant."""
-    directory = SweepDirectory(sweep_path(out, plan.sweep.name))
+    directory = SweepDirectory(sweep_path(out, plan.name))
     todo = plan.missing(directory)
     finished = len(plan.runs) - len(todo)
     if finished and not resume:
@@ -123,11 +136,9 @@ def make(
         if run not in seen:  # two points may come to the same scenario
             seen.add(run)
             tasks.append(Task(point, seed, run, plan.texts[point]))
-    failures: list[Failure] = []
+    directory.forget_failures(wanted)
     try:
-        if farm is not None:
-            failures = run_tasks(tasks, directory, farm, progress)
-        directory.note_failures(failures)
+        failures = [] if farm is None else run_tasks(tasks, directory, farm, progress)
     finally:
         directory.write_table()
     left = len(plan.missing(directory)) - len(failures)

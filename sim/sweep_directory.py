@@ -49,6 +49,7 @@ class SweepDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.points = path / "points"
+        self._event: Mapping[str, Any] | None = None
 
     def begin(self, sweep: Sweep, model_version: str, runs: Mapping[tuple[int, int], str]) -> None:
         """Write the plan.  `runs`: names of the run directories by point and seed."""
@@ -62,6 +63,7 @@ class SweepDirectory:
         text = json.dumps({"schema_version": PLAN_VERSION, "model_version": model_version, **plan}, indent=2)
         _write(self.path / "sweep.json", text + "\n")
         run_directory.sweep_leftovers(self.points)
+        self._event = plan["event"]
 
     def holds(self, run: str) -> bool:
         """True if this run is finished."""
@@ -81,15 +83,28 @@ class SweepDirectory:
         except BaseException:
             shutil.rmtree(hidden, ignore_errors=True)
             raise
+        if self._event is not None:  # a metric that no run has is told at the first run, not after the last
+            is_event(run_directory.read_summary(target), self._event)
 
-    def note_failures(self, failures: Sequence[Failure]) -> None:
-        """Keep what failed; an empty list removes what was there."""
+    def note_failure(self, failure: Failure) -> None:
+        """Keep what failed, in place of what is known of that point and seed."""
+        self.forget_failures([(failure.point, failure.seed)])
+        entry = {"point": failure.point, "seed": failure.seed, "error": failure.error}
+        _write(self.path / "failures.json", json.dumps([*self.failures(), entry], indent=2) + "\n")
+
+    def forget_failures(self, keys: Sequence[tuple[int, int]]) -> None:
+        """What is tried anew, by point and seed, has not failed yet."""
         path = self.path / "failures.json"
-        if not failures:
+        left = [entry for entry in self.failures() if (entry["point"], entry["seed"]) not in set(keys)]
+        if left:
+            _write(path, json.dumps(left, indent=2) + "\n")
+        else:
             path.unlink(missing_ok=True)
-            return
-        entries = [{"point": f.point, "seed": f.seed, "error": f.error} for f in failures]
-        _write(path, json.dumps(entries, indent=2) + "\n")
+
+    def failures(self) -> list[dict[str, Any]]:
+        """What failed the last time it was tried."""
+        path = self.path / "failures.json"
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
     def write_table(self) -> Path:
         """Make results.parquet from the plan and the finished runs."""

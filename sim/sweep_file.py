@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from sim import yaml_source
 from sim.config import NAME, Block
@@ -76,8 +76,10 @@ class Axis(Block):
 
     @model_validator(mode="after")
     def _values_or_range(self) -> "Axis":
-        if (self.values is None) == (self.between is None):
-            raise ValueError("needs either 'values' or 'between'")
+        if self.values is not None and self.between is not None:
+            raise ValueError("needs either 'values' or 'between', not both")
+        if self.between is None and (self.count is not None or self.integer):
+            raise ValueError("'count' and 'integer' belong to a range: they go with 'between'")
         if self.between is not None:
             if not self.between[0] < self.between[1]:
                 raise ValueError("between: the lowest value must be below the highest")
@@ -123,6 +125,15 @@ def _seeds(value: Any) -> Any:
     return value
 
 
+def _differ(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds) or min(seeds, default=0) < 0:
+        raise ValueError("seeds must differ and be at least 0")
+    return seeds
+
+
+Seeds = Annotated[tuple[int, ...], BeforeValidator(_seeds), AfterValidator(_differ)]
+
+
 class SweepConfig(Block):
     """The content of a sweep file."""
 
@@ -134,30 +145,27 @@ class SweepConfig(Block):
     points: tuple[Mapping[str, Value], ...] | None = Field(None, min_length=1, description="Of the design 'list'")
     samples: int | None = Field(None, ge=2, le=1_000_000, description="Points drawn (of saltelli: base samples N)")
     design_seed: int = Field(0, ge=0, description="Of the points that are drawn")
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
+    seeds: Seeds = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
     set: tuple[str, ...] = Field((), description="Overrides of every point: path.to.field=value")
     event: EventConfig = EventConfig()
 
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_differ(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
-            raise ValueError("seeds must differ and be at least 0")
-        return seeds
-
     @model_validator(mode="after")
     def _design_fits(self) -> "SweepConfig":
-        lists = {name: axis for name, axis in self.axes.items() if axis.values is not None}
         if self.design in DRAWN:
-            if lists:
-                raise ValueError(
-                    f"design {self.design} draws from ranges: give axis {min(lists)} 'between', not 'values'"
-                )
+            for name, axis in self.axes.items():
+                if axis.between is None or axis.count is not None:
+                    raise ValueError(
+                        f"design {self.design} draws from ranges: give axis {name} 'between', and neither 'values' "
+                        "nor 'count'"
+                    )
             if self.samples is None:
                 raise ValueError(f"design {self.design} needs 'samples'")
         elif self.design == "list":
             if self.points is None:
                 raise ValueError("design list needs 'points': a list of {axis: value} mappings")
+            for name, axis in self.axes.items():
+                if axis.values is not None or axis.between is not None:
+                    raise ValueError(f"design list takes its values from 'points': axis {name} has only a path")
             for number, point in enumerate(self.points):
                 if point.keys() != self.axes.keys():
                     raise ValueError(f"points.{number} must give a value to each axis: {', '.join(self.axes)}")
@@ -190,7 +198,7 @@ class CompareConfig(Block):
     name: str | None = Field(None, pattern=NAME)
     question: str = ""
     scenario: str
-    seeds: Annotated[tuple[int, ...], BeforeValidator(_seeds)] = Field(tuple(range(1, 21)), min_length=2)
+    seeds: Seeds = Field(tuple(range(1, 21)), min_length=2)
     set: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = Field(min_length=2)
     event: EventConfig = EventConfig()
@@ -250,7 +258,13 @@ def load_sweep(path: Path) -> Sweep:
     scenario = _scenario_file(path, config.scenario, root.child("scenario") or root)
     names = list(config.axes)
     points = []
-    for number, values in enumerate(DESIGNS[config.design](config)):
+    try:
+        drawn = DESIGNS[config.design](config)
+    except ImportError:
+        node = root.child("design") or root
+        message = "needs SALib: pip install 'marginquake[sensitivity]'"
+        raise ScenarioError([Problem(node.place, "design", message, repr(config.design))]) from None
+    for number, values in enumerate(drawn):
         moves = [f"{field}={_written(values[name])}" for name in names for field in config.axes[name].paths]
         shown = {name: _number(value) for name, value in values.items()}
         points.append(Point(number, shown, scenario, (*config.set, *moves)))
@@ -353,10 +367,8 @@ def _sobol(config: SweepConfig) -> list[dict[str, Value]]:
 
 def _saltelli(config: SweepConfig) -> list[dict[str, Value]]:
     """Saltelli 2010, for Sobol indices: N (D + 2) points in the order that SALib's analysis expects."""
-    try:
-        from SALib.sample import sobol
-    except ImportError:
-        raise ValueError("design saltelli needs SALib: pip install 'marginquake[sensitivity]'") from None
+    from SALib.sample import sobol
+
     count = len(config.axes)
     problem = {"num_vars": count, "names": list(config.axes), "bounds": [[0.0, 1.0]] * count}
     units = sobol.sample(problem, config.samples, calc_second_order=False, seed=config.design_seed)

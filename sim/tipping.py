@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from analysis.feedback_number import crossing, feedback_number
-from analysis.sweeps.intervals import Interval, wilson
+from analysis.sweeps.intervals import Interval
 from analysis.tipping import Bisection, Tipping, draw_tipping
 from sim import run_directory, sweep_api
 from sim.run_directory import RunDirectoryError
@@ -60,8 +60,6 @@ class TippingPoint:
     contrary: int
     runs: int
     narrow: bool
-    near: Interval
-    far: Interval
     predicted: float
 
 
@@ -77,7 +75,6 @@ def find_tipping_point(
         seeds = list(range(1, min(SEEDS_AT_A_TIME, question.most_seeds) + 1))
         search.learn([(seed, end) for seed in seeds for end in (0.0, 1.0)], farm, progress)
         near, far = search.bisection.settle_ends(seeds)
-        ends = wilson(near, len(seeds)), wilson(far, len(seeds))
         if 2 * min(near, far) > len(seeds) or 2 * max(near, far) < len(seeds):
             raise RunDirectoryError(
                 f"{question.parameter} does not tip between {question.low:g} and {question.high:g}: "
@@ -89,7 +86,7 @@ def find_tipping_point(
             found = search.bisection.result(seeds)
             narrow = found.point.high - found.point.low <= question.tolerance
             if narrow or len(seeds) >= question.most_seeds:
-                return search.conclude(found, narrow, ends, seeds)
+                return search.conclude(found, narrow, seeds)
             seeds += range(len(seeds) + 1, min(len(seeds) + SEEDS_AT_A_TIME, question.most_seeds) + 1)
 
 
@@ -101,6 +98,7 @@ class _Search:
         self.bisection = Bisection(question.tolerance / 4.0)
         self._question = question
         self._out = out
+        self._known: sweep_api.Known = {}
         self._places: list[float] = []
         self._tried: dict[tuple[int, float], str] = {}
         self._path = sweep_api.sweep_path(out, question.name)
@@ -109,7 +107,7 @@ class _Search:
         """Run these seeds at these places, unless they are there already, and take note of what came out."""
         self._places += [p for p in dict.fromkeys(place for _, place in wanted) if p not in self._places]
         seeds = tuple(sorted({seed for seed, _ in [*wanted, *self._tried]}))
-        plan = sweep_api.plan_sweep(self._sweep(seeds))
+        plan = sweep_api.plan_sweep(self._sweep(seeds), self._known)
         numbers = {place: number for number, place in enumerate(self._places)}
         keys = [(numbers[place], seed) for seed, place in wanted]
         directory = SweepDirectory(self._path)
@@ -142,7 +140,7 @@ class _Search:
         words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
         return Sweep(question.name, words, "list", (axis,), tuple(points), seeds, question.event, text)
 
-    def conclude(self, found: Tipping, narrow: bool, ends: tuple[Interval, Interval], seeds: list[int]) -> TippingPoint:
+    def conclude(self, found: Tipping, narrow: bool, seeds: list[int]) -> TippingPoint:
         """Write tipping.json and the figure."""
         question = self._question
 
@@ -179,7 +177,7 @@ class _Search:
             self._path / "figures" / "tipping.png",
             predicted,
         )
-        return TippingPoint(self._path, point, found.seeds, found.contrary, len(self._tried), narrow, *ends, predicted)
+        return TippingPoint(self._path, point, found.seeds, found.contrary, len(self._tried), narrow, predicted)
 
     def _thresholds(self, seeds: list[int]) -> Mapping[int, float]:
         """Every seed's threshold in units of the parameter; infinite beyond the range, contrary seeds left out."""

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.sweeps.intervals import bootstrap
 from benchmarks import validate
 from benchmarks.studies import ablations, dispersion, stress
 from benchmarks.studies.runs import Section
-from benchmarks.studies.tables import bootstrap, shown
+from benchmarks.studies.tables import shown
 
 
 def test_one_studys_section_is_replaced_and_the_others_stay(tmp_path: Path) -> None:
@@ -47,13 +48,13 @@ def test_every_ablation_can_be_loaded_and_changes_something() -> None:
 
 def test_bootstrap_interval_holds_the_mean_and_narrows_with_seeds() -> None:
     draws = np.random.default_rng(5).normal(2.0, 1.0, 400)
-    estimate, low, high = bootstrap(draws.tolist())
+    estimate, low, high = bootstrap(draws.tolist(), "mean")
     assert low < estimate < high
     assert estimate == pytest.approx(draws.mean())
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.2)
-    few = bootstrap(draws[:25].tolist())
+    few = bootstrap(draws[:25], "mean")
     assert few[2] - few[1] > 2 * (high - low)
-    assert math.isnan(bootstrap([1.0, 2.0])[1])
+    assert math.isnan(bootstrap([1.0, 2.0], "mean")[1])
     assert shown([math.nan]) == "n.a."
 
 

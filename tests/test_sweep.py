@@ -1,6 +1,5 @@
 """Facts about the sweep engine: nothing finished is lost, nothing is done twice, failures stop nothing else."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,11 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sim import sweep_api
-from sim.run_directory import RunDirectoryError
+from sim import api, sweep_api
+from sim.run_directory import RunDirectoryError, run_name
 from sim.sweep import ClusterUnreachable, Execute, SweepProgress, Task, open_farm, run_tasks
 from sim.sweep_directory import Failure, SweepDirectory, is_sweep, read_plan
 from sim.sweep_file import load_sweep
+from sim.version import MODEL_VERSION
 from tests import sweep_jobs
 
 TINY_SWEEP = Path(__file__).parent / "scenarios" / "tiny_sweep.yaml"
@@ -44,9 +44,10 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(tmp_path: Path) -> None
     assert held(directory, 6) == [2, 4, 6]
     assert sorted(failure.seed for failure in failures) == [1, 3, 5]
     assert "ZeroDivisionError: seed" in failures[0].error
-    directory.note_failures(failures)
-    assert len(json.loads((directory.path / "failures.json").read_text())) == 3
-    directory.note_failures([])
+    assert [(kept["seed"], kept["point"]) for kept in directory.failures()] == [(f.seed, 0) for f in failures]
+    directory.forget_failures([(0, 1), (0, 3)])
+    assert [kept["seed"] for kept in directory.failures()] == [5]
+    directory.forget_failures([(0, 5)])
     assert not (directory.path / "failures.json").exists()
 
 
@@ -93,10 +94,6 @@ def test_names_of_runs_do_not_depend_on_the_machine_that_resolved_them(tmp_path:
         one = sweep_api.plan_sweep(load_sweep(file))
         text = tmp_path / "resolved.yaml"
         text.write_text(one.texts[0])
-        from sim import api
-        from sim.run_directory import run_name
-        from sim.version import MODEL_VERSION
-
         again = api.load_scenario(text)
         assert run_name(again.name, again.digest(MODEL_VERSION), 1) == one.runs[0, 1]
 

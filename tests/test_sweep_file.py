@@ -40,7 +40,8 @@ def test_a_zip_moves_all_axes_together(tmp_path: Path) -> None:
 
 def test_a_list_is_as_written(tmp_path: Path) -> None:
     points = [{"a": 3, "b": "2M"}, {"a": 5, "b": "1M"}]
-    found = sweep(tmp_path, design="list", axes={"a": LEVERAGE, "b": DEPTH}, points=points)
+    axes = {"a": {"path": LEVERAGE["path"]}, "b": {"path": "depth_1pct"}}
+    found = sweep(tmp_path, design="list", axes=axes, points=points)
     assert values(found) == [(3, 2e6), (5, 1e6)]
     assert found.points[0].overrides[1] == "depth_1pct=2M"
 
@@ -85,7 +86,10 @@ def test_durations_are_listed_and_shown_in_seconds(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ({"axes": {"a": LEVERAGE}, "sceanrio": "x"}, "mine.yaml.*sceanrio: unknown field; known are"),
-        ({"axes": {"a": {"path": "x"}}}, "axes.a.*either 'values' or 'between'"),
+        ({"axes": {"a": LEVERAGE | {"between": [1, 2]}}}, "axes.a.*either 'values' or 'between'"),
+        ({"axes": {"a": LEVERAGE | {"count": 3}}}, "'count' and 'integer' belong to a range"),
+        ({"axes": {"a": {"path": "x"}}}, "axis a needs 'values', or 'count'"),
+        ({"design": "list", "axes": {"a": LEVERAGE}, "points": [{"a": 1}]}, "axis a has only a path"),
         ({"axes": {"a": {"path": "x", "between": [2, 1], "count": 2}}}, "must be below the highest"),
         ({"axes": {"a": {"path": "x", "between": [0, 1], "count": 2, "scale": "log"}}}, "needs values above 0"),
         ({"axes": {"a": {"path": "x", "between": [0, 1]}}}, "axis a needs 'values', or 'count'"),
@@ -93,7 +97,7 @@ def test_durations_are_listed_and_shown_in_seconds(tmp_path: Path) -> None:
         ({"design": "zip", "axes": {"a": LEVERAGE, "b": {"path": "x", "values": [1]}}}, "a 3, b 1"),
         ({"design": "sobol", "axes": {"a": LEVERAGE}, "samples": 4}, "give axis a 'between'"),
         ({"design": "sobol", "axes": {"a": {"path": "x", "between": [0, 1]}}}, "needs 'samples'"),
-        ({"design": "list", "axes": {"a": LEVERAGE}, "points": [{"b": 1}]}, "points.0 must give a value to each"),
+        ({"design": "list", "axes": {"a": {"path": "x"}}, "points": [{"b": 1}]}, "points.0 must give a value to each"),
         ({"axes": {"a": LEVERAGE}, "samples": 4}, "'samples' belongs to"),
         ({"axes": {"a": LEVERAGE}, "seeds": [1, 1]}, "seeds must differ"),
         ({"axes": {"a": LEVERAGE}, "seeds": 0}, "at least 1"),
@@ -119,4 +123,7 @@ def test_a_comparison_is_a_sweep_over_policies(tmp_path: Path) -> None:
     assert load_comparison(file, seeds=5).seeds == (1, 2, 3, 4, 5)
     file.write_text(f"scenario: {TINY}\nalternatives:\n  - {{name: a}}\n  - {{name: a}}\n")
     with pytest.raises(ScenarioError, match="different names"):
+        load_comparison(file)
+    file.write_text(f"scenario: {TINY}\nseeds: [1, 1]\nalternatives:\n  - {{name: a}}\n  - {{name: b}}\n")
+    with pytest.raises(ScenarioError, match="seeds must differ"):
         load_comparison(file)

@@ -10,6 +10,7 @@ from analysis.comparison.figure import FALL, draw_falls, draw_forest, forest_hei
 from analysis.comparison.load import Comparison, load_comparison
 from analysis.comparison.verdict import LEVEL, Effect, Finding, Pair, compare, effect_size, p_value
 from analysis.plots import render
+from analysis.report import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,9 @@ def write_comparison(path: str | Path) -> Path:
             _figure(comparison, "falls", FALLS_CAPTION, FALLS_HEIGHT_INCHES, lambda f: draw_falls(comparison, f))
         )
     page = comparison.path / "report.html"
-    page.write_text(_template().render(**_content(comparison, pairs), figures=figures), encoding="utf-8")
+    page.write_text(
+        template("comparison.html.j2").render(**_content(comparison, pairs), figures=figures), encoding="utf-8"
+    )
     return page
 
 
@@ -128,14 +131,6 @@ def _figure(
         "width": round(style.WIDTH_INCHES * style.DPI),
         "height": round(height_inches * style.DPI),
     }
-
-
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("comparison.html.j2")
 
 
 def _seeds(comparison: Comparison) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import style
+from analysis.report import template
 from analysis.sweeps.intervals import Interval, bootstrap, wilson
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import DEFAULT_METRIC, Outcome, SweepData, by_point, load_sweep
@@ -35,16 +36,8 @@ def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None)
     """Draw the figures anew and write `report.html` into a sweep directory; returns its path."""
     data = sweep if isinstance(sweep, SweepData) else load_sweep(sweep)
     path = data.path / "report.html"
-    path.write_text(_template().render(**_content(data, metric or DEFAULT_METRIC)), encoding="utf-8")
+    path.write_text(template("sweep.html.j2").render(**_content(data, metric or DEFAULT_METRIC)), encoding="utf-8")
     return path
-
-
-def _template() -> Any:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parents[1] / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("sweep.html.j2")
 
 
 def _content(sweep: SweepData, metric: str) -> dict[str, Any]:

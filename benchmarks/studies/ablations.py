@@ -166,9 +166,9 @@ def calm_table(runs: Mapping[Job, Kept], seeds: Sequence[int]) -> str:
 
 def marked(difference: np.ndarray, form: str) -> str:
     """A paired difference with its interval, bold where the interval leaves out 0."""
-    from benchmarks.studies.tables import bootstrap
+    from analysis.sweeps.intervals import bootstrap
 
-    estimate, low, high = bootstrap(difference.tolist())
+    estimate, low, high = bootstrap(difference.tolist(), "mean")
     if math.isnan(estimate):
         return "n.a."
     text = shown(difference.tolist(), form)

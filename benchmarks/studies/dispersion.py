@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.sweeps.intervals import bootstrap
 from benchmarks.studies.runs import Job, Kept, Scale, Section, Study
-from benchmarks.studies.tables import bootstrap, shown, table
+from benchmarks.studies.tables import shown, table
 
 CLUSTERED, DISPERSED = "long_squeeze.yaml", "dispersed_control.yaml"
 SHOCKS_PERCENT = (0.4, 0.7, 1.0, 1.4, 2.2)
@@ -102,7 +103,7 @@ def sign_of(difference: np.ndarray) -> str:
     finite = difference[np.isfinite(difference)]
     if len(finite) == 0:
         return "no fuel in reach"
-    _, low, high = bootstrap(finite.tolist())
+    _, low, high = bootstrap(finite.tolist(), "mean")
     who = "clustered deeper" if low > 0 else "dispersed deeper" if high < 0 else "undecided"
     few = "" if len(finite) == len(difference) else f" ({len(finite)} seeds)"
     return f"{shown(finite.tolist(), '+.2f')} {who}{few}"
@@ -121,8 +122,8 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
                 shown(cell["equal_fuel"].tolist()),
                 sign_of(cell["clustered"] - cell["equal_oi"]),
                 sign_of(cell["clustered"] - cell["equal_fuel"]),
-                shown(np.minimum(cell["fuel_share"], 1e3).tolist(), ".2f", np.median),
-                shown(cell["size_factor"].tolist(), ".2f", np.median),
+                shown(np.minimum(cell["fuel_share"], 1e3).tolist(), ".2f", "median"),
+                shown(cell["size_factor"].tolist(), ".2f", "median"),
             ]
             for shock, cell in outcome.items()
         ]
@@ -162,12 +163,12 @@ def draw(outcomes: Mapping[float, Mapping[float, Mapping[str, np.ndarray]]]) -> 
         shocks = np.array(list(outcome))
         top, bottom = axes[:, column]
         for name, colour in colours.items():
-            estimates = np.array([bootstrap(cell[name].tolist()) for cell in outcome.values()])
+            estimates = np.array([bootstrap(cell[name].tolist(), "mean") for cell in outcome.values()])
             errors = np.abs(estimates[:, 1:] - estimates[:, :1]).T
             top.errorbar(shocks, estimates[:, 0], errors, color=colour, marker="o", ms=4, capsize=3, label=labels[name])
             if name == "clustered":
                 continue
-            gap = np.array([bootstrap((cell["clustered"] - cell[name]).tolist()) for cell in outcome.values()])
+            gap = np.array([bootstrap(cell["clustered"] - cell[name], "mean") for cell in outcome.values()])
             bottom.errorbar(
                 shocks, gap[:, 0], np.abs(gap[:, 1:] - gap[:, :1]).T, color=colour, marker="o", ms=4, capsize=3
             )

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from analysis.sweeps.intervals import bootstrap
 from benchmarks.studies.runs import OFF, Job, Kept, Scale, Section, Study
-from benchmarks.studies.tables import bootstrap, shown, table, verdict
+from benchmarks.studies.tables import shown, table, verdict
 
 ROUND = 500.0
 """What `round_grid` of stop_hunt_levels is, quote units."""
@@ -48,7 +49,7 @@ def twins_report(runs: Mapping[Job, Kept], scale: Scale) -> tuple[str, bool]:
              shown([k["forced_notional"] / k["depth_1pct"] for k in on])]
         )  # fmt: skip
         if scenario == "short_squeeze.yaml":
-            good &= bootstrap(ratio)[0] > 1.0
+            good &= bootstrap(ratio, "mean")[0] > 1.0
     header = ["scenario", "", "largest, %", "twin's, %", "ratio", "liquidations", "forced / D1"]
     return table(header, rows), good
 

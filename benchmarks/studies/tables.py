@@ -2,11 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Literal
 
-import numpy as np
-
-RESAMPLES = 4000
+from analysis.sweeps.intervals import bootstrap
 
 
 def interval(values: Sequence[float]) -> str:
@@ -19,23 +18,7 @@ def verdict(good: bool) -> str:
     return "**met**" if good else "**not met**"
 
 
-def bootstrap(values: Sequence[float], statistic: Callable[..., np.ndarray] = np.mean) -> tuple[float, float, float]:
-    """Estimate and 95 % percentile interval over seeds (Efron and Tibshirani 1993, chapter 13); NaNs are left out.
-
-    With fewer than three values there is no interval: (estimate, nan, nan).
-    """
-    clean = np.array([v for v in values if math.isfinite(v)])
-    if len(clean) == 0:
-        return math.nan, math.nan, math.nan
-    estimate = float(statistic(clean))
-    if len(clean) < 3:
-        return estimate, math.nan, math.nan
-    picks = np.random.default_rng(1).integers(0, len(clean), (RESAMPLES, len(clean)))
-    low, high = np.quantile(statistic(clean[picks], axis=1), (0.025, 0.975))
-    return estimate, float(low), float(high)
-
-
-def shown(values: Sequence[float], form: str = ".2f", statistic: Callable[..., np.ndarray] = np.mean) -> str:
+def shown(values: Sequence[float], form: str = ".2f", statistic: Literal["mean", "median"] = "mean") -> str:
     """Estimate [95 % interval] of seeds' values."""
     estimate, low, high = bootstrap(values, statistic)
     if math.isnan(estimate):
