@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.config import RecordConfig
 from sim.margin import backing_equity
+from sim.population_record import PopulationRecorder
 from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
 from sim.seeding import Fuel
 from sim.venue import Venue
@@ -87,9 +88,8 @@ class MarketRecorder:
 
     @property
     def open_interest(self) -> float:
-        """Quote notional of all long positions at the mark."""
-        longs = int(np.maximum(self._venue.accounts.rows["position_lots"], 0).sum())
-        return longs * self._per_lot_tick * self._venue.exchange.mark_ticks
+        """Quote notional of all long positions at the mark, positions as of the last row of the series."""
+        return self._populations.long_lots * self._per_lot_tick * self._venue.exchange.mark_ticks
 
     @property
     def fund_equity(self) -> float:
@@ -101,6 +101,7 @@ class MarketRecorder:
     def start(self) -> None:
         """The clock stands at 0 and positions are seeded: what everything is measured against."""
         venue = self._venue
+        self._populations.recount()
         rows = venue.accounts.rows[: venue.accounts.count]
         mark = venue.exchange.mark_ticks
         position = rows["position_lots"].copy()
@@ -172,6 +173,7 @@ class MarketRecorder:
         self._recent = []
         rows = events.view(np.uint8).reshape(len(events), EVENT.itemsize)
         self._digest.update(rows[:, :EVENT_BYTES].tobytes())
+        self._populations.follow(events)
         kind = events["kind"]
         self.events_seen += len(events)
         if self._record.events == "all":
@@ -327,61 +329,6 @@ class MarketRecorder:
     def digest(self) -> bytes:
         """Hash of every event so far, quotes included."""
         return self._digest.digest()
-
-
-@final
-class PopulationRecorder:
-    """What each population of one market holds, sampled with the series.
-
-    A population owns one contiguous block of account rows, so that a sum over it is one segment of `np.add.reduceat`.
-    """
-
-    LOTS = ("net_lots", "long_lots", "short_lots", "accounts_open")
-    AMOUNTS = ("equity", "long_notional", "short_notional", "spot_lots")
-
-    def __init__(self, venue: Venue) -> None:
-        self._venue = venue
-        owner = venue.accounts.rows["owner"][SYSTEM_ROWS : venue.accounts.count]
-        self._starts = np.flatnonzero(np.diff(owner, prepend=-1))
-        self._owners = owner[self._starts].tolist()
-        self._unit = float(venue.contract.money_unit)
-        self._value = venue.contract.money_per_tick_lot * self._unit
-        self._times: list[float] = []
-        self._lots: list[NDArray[np.int64]] = []
-        self._amounts: list[NDArray[np.float64]] = []
-
-    def sample(self, time_s: float) -> None:
-        """One row a population: lots held, equity at the mark (spot profit included), open accounts."""
-        if not self._owners:
-            return
-        venue, starts = self._venue, self._starts
-        rows = venue.accounts.rows[SYSTEM_ROWS : venue.accounts.count]
-        position = np.ascontiguousarray(rows["position_lots"])
-        net = np.add.reduceat(position, starts)
-        long = np.add.reduceat(np.maximum(position, 0), starts)
-        held = np.add.reduceat(position != 0, starts, dtype=np.int64)
-        # Money of a crowd may exceed int64: each account's is exact, their sum is a float.
-        paid = np.add.reduceat(rows["collateral"] - rows["cost"], starts, dtype=np.float64)
-        spot_lots, cash = venue.spot.totals(SYSTEM_ROWS + starts)
-        per_lot = venue.exchange.mark_ticks * self._value
-        equity = paid * self._unit + net * per_lot + cash + spot_lots * (venue.index.index_ticks * self._value)
-        self._times.append(time_s)
-        short = long - net
-        self._lots.append(np.array((net, long, short, held)))
-        self._amounts.append(np.array((equity, long * per_lot, short * per_lot, spot_lots)))
-
-    def table(self, names: Mapping[int, str]) -> dict[str, Any]:
-        """All samples, population within time; money and notional in quote units."""
-        count = len(self._owners)
-        columns: dict[str, Any] = {
-            "market": [self._venue.name] * (count * len(self._times)),
-            "time_s": np.repeat(self._times, count),
-            "population": [names[owner] for owner in self._owners] * len(self._times),
-        }
-        for kept, fields in ((self._lots, self.LOTS), (self._amounts, self.AMOUNTS)):
-            stacked = np.array(kept).reshape(len(self._times), len(fields), count)
-            columns |= {name: stacked[:, k].ravel() for k, name in enumerate(fields)}
-        return columns
 
 
 def drawdown(prices: NDArray[np.float64]) -> float:

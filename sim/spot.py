@@ -25,6 +25,8 @@ class SpotDesk:
         self._contract = contract
         self._lots = np.zeros(capacity)
         self._cash = np.zeros(capacity)
+        self._has_traded = np.zeros(capacity, np.bool_)
+        self._traders: Rows = np.empty(0, np.int64)
 
     def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
         """Buy (+) or sell (-) at the index plus half of this call's own impact; push the index by the net flow."""
@@ -34,13 +36,11 @@ class SpotDesk:
         net_lots = float(signed_lots.sum())
         self._index.push(net_lots * self._contract.notional_per_lot(before))
         price_ticks = 0.5 * (before + self._index.index_ticks)
-        np.add.at(self._lots, rows, signed_lots)
-        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(price_ticks))
+        self._book(rows, signed_lots, price_ticks)
 
     def seed(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
         """Book holdings that were there before the clock started, bought at the index; nothing is pushed."""
-        np.add.at(self._lots, rows, signed_lots)
-        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(self._index.index_ticks))
+        self._book(rows, signed_lots, self._index.index_ticks)
 
     def position_lots(self, rows: Rows) -> NDArray[np.float64]:
         """Spot holdings, in lots of the contract."""
@@ -48,8 +48,20 @@ class SpotDesk:
 
     def totals(self, starts: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lots held and cash (quote units), summed over the rows from each start up to the next."""
-        return np.add.reduceat(self._lots, starts), np.add.reduceat(self._cash, starts)
+        if len(self._traders) == 0:
+            return np.zeros(len(starts)), np.zeros(len(starts))
+        place = np.searchsorted(starts, self._traders, side="right") - 1
+        lots = np.bincount(place, self._lots[self._traders], len(starts))
+        return lots, np.bincount(place, self._cash[self._traders], len(starts))
 
     def profit(self, rows: Rows) -> NDArray[np.float64]:
         """Cash plus holdings at the index, quote units: what spot has earned since the start."""
         return self._cash[rows] + self._lots[rows] * self._contract.notional_per_lot(self._index.index_ticks)
+
+    def _book(self, rows: Rows, signed_lots: NDArray[np.float64], price_ticks: float) -> None:
+        np.add.at(self._lots, rows, signed_lots)
+        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(price_ticks))
+        new = ~self._has_traded[rows]
+        if np.count_nonzero(new):
+            self._has_traded[rows] = True
+            self._traders = np.flatnonzero(self._has_traded)
