@@ -97,14 +97,14 @@ class VenueDesk:
     def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
         """Equity minus maintenance margin at the mark, money."""
         venue = self._venue
-        chosen = self._table[rows]
+        chosen = self._table.take(rows)
         value = venue.contract.money_per_tick_lot
         equity = backing_equity(chosen, self.mark_ticks, value)
         return equity - maintenance_money(chosen, self.mark_ticks, value, venue.brackets)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Last tick at which each account's equity is not negative."""
-        return bankruptcy_ticks(self._table[rows], self._venue.contract.money_per_tick_lot)
+        return bankruptcy_ticks(self._table.take(rows), self._venue.contract.money_per_tick_lot)
 
     def start(self, rows: Rows) -> None:
         """Liquidation begins: the accounts may no longer trade."""
@@ -126,19 +126,18 @@ class VenueDesk:
 
     def take_over(self, rows: Rows) -> None:
         """The waterfall: the fund takes each position at its bankruptcy price, or ADL closes it."""
-        equity = backing_equity(self._table[rows], self.mark_ticks, self._venue.contract.money_per_tick_lot)
+        equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
         self._venue.bad_debt -= self._venue.contract.to_amount(int(np.minimum(equity, 0).sum()))
-        for row in rows.tolist():
-            self._table["stage"][row] = Stage.TAKEN_OVER
-            outcome = self._venue.waterfall.take_over(row, self._now_ns)
-            self._venue.add_events(outcome.events)
-            self._venue.exchange.relink(outcome.rows)
+        self._table["stage"][rows] = Stage.TAKEN_OVER
+        outcome = self._venue.waterfall.take_over(rows, self._now_ns)
+        self._venue.add_events(outcome.events)
+        self._venue.exchange.relink(outcome.rows)
         self.release(rows)
 
     def _say(self, kind: EventKind, rows: Rows) -> None:
         if len(rows) == 0:
             return
-        chosen = self._table[rows]
+        chosen = self._table.take(rows)
         events = np.zeros(len(rows), EVENT)
         events["time_ns"] = self._now_ns
         events["kind"] = kind

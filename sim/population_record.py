@@ -86,5 +86,3 @@ class PopulationRecorder:
             stacked = np.array(kept).reshape(len(self._times), len(fields), count)
             columns |= {name: stacked[:, k].ravel() for k, name in enumerate(fields)}
         return columns
-
-

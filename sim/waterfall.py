@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.kernels import takeover
 from sim.margin import AccountRows, BracketSchedule, backing_equity, backing_money, maintenance_money
-from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage
+from sim.records import EVENT, Cause, EventKind, MarginMode, Stage
 
 PPM = 1_000_000
 Floats = NDArray[np.float64]
@@ -151,28 +152,31 @@ class Waterfall:
         self._mark_ticks = mark_ticks
         self._ranked.clear()
 
-    def take_over(self, row: int, time_ns: int) -> Outcome:
-        """Close an account at its bankruptcy price: the fund takes it over if it can bear it, else ADL (eq. 19).
+    def take_over(self, rows: Rows, time_ns: int) -> Outcome:
+        """Close accounts at their bankruptcy prices, in order: the fund takes each over if it can bear it, else ADL.
 
-        The fund can bear it while its equity at the mark stays at or above zero.  The account's backing becomes
-        exactly 0; an isolated account keeps the rest of its collateral.  A TAKEOVER event, or ADL and INSURANCE events.
+        Eq. 19.  The fund can bear one while its equity at the mark stays at or above zero.  The account's backing
+        becomes exactly 0; an isolated account keeps the rest of its collateral.  A TAKEOVER event, or ADL and
+        INSURANCE events.
         """
-        position = int(self._rows["position_lots"][row])
-        if row < SYSTEM_ROWS or position == 0:
+        rows = rows[(rows >= SYSTEM_ROWS) & (self._rows["position_lots"][rows] != 0)]
+        first = 0
+        events: list[NDArray[Any]] = []
+        changed: list[Rows] = []
+        buffer = np.zeros(takeover.EVENTS_PER_ROW * len(rows), EVENT)
+        while first < len(rows):
+            written = np.zeros(1, np.int64)
+            done = takeover.absorb(self._rows, self._value, self._mark_ticks, rows, first, time_ns, buffer, written)
+            events.append(buffer[: written[0]].copy())
+            changed.append(rows[first:done])
+            if done < len(rows):
+                outcome = self._deleverage(int(rows[done]), time_ns)
+                events.append(outcome.events)
+                changed.append(outcome.rows)
+            first = done + 1
+        if not events:
             return Outcome(np.zeros(0, EVENT), np.zeros(0, np.int64))
-        equity = self._equity(row)
-        if self.fund_equity + equity < 0:
-            return self._deleverage(row, time_ns)
-        cost = int(self._rows["cost"][row]) - self._backing(row)
-        self._transfer(row, -position, -cost)
-        self._transfer(INSURANCE_ROW, position, cost)
-        event = self._event(EventKind.TAKEOVER, Cause.TAKEOVER, time_ns, row, INSURANCE_ROW)
-        event["side"] = Side.BUY if position > 0 else Side.SELL
-        event["quantity_lots"] = abs(position)
-        event["price_ticks"] = self._nearest_ticks(position, cost)
-        event["money"] = equity
-        events = [event, *self._cover_deficit(row, Cause.TAKEOVER, time_ns)]
-        return Outcome(np.concatenate(events), np.array([row]))
+        return Outcome(np.concatenate(events), np.concatenate(changed))
 
     def deleverage_fund(self, time_ns: int) -> Outcome:
         """ADL of all that the fund holds, at its own bankruptcy price, when its equity at the mark is below zero."""

@@ -16,6 +16,7 @@ from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, backing_equity, backing_money
 from sim.records import Cause, EventKind, MarginMode, Side, Stage
 from sim.waterfall import ADL_RANKINGS, Outcome, RankingInputs, Waterfall, allocate_adl, binance_adl_score
+from tests.oracles.takeover import NaiveTakeover
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
 VALUE = CONTRACT.money_per_tick_lot
@@ -86,7 +87,7 @@ def market(traders: list[Trader], mark: int = ENTRY, fund: float = 0.0, fund_lot
 
 def test_a_bankrupt_account_passes_to_the_fund_at_its_bankruptcy_price() -> None:
     book = market([Trader(1000, 3000.0), Trader(-1000)], mark=56_000, fund=5000.0)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 7)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 7)
     book.check()
     assert (book.lots(0), book.collateral(0)) == (0, 0)
     assert book.rows["position_lots"][INSURANCE_ROW] == 1000
@@ -102,14 +103,14 @@ def test_a_bankrupt_account_passes_to_the_fund_at_its_bankruptcy_price() -> None
 
 def test_an_isolated_account_loses_its_isolated_margin_and_no_more() -> None:
     book = market([Trader(1000, 9000.0, isolated=3000.0), Trader(-1000)], mark=56_000, fund=5000.0)
-    book.waterfall.take_over(SYSTEM_ROWS, 0)
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert book.collateral(0) == CONTRACT.to_money(6000)
 
 
 def test_a_short_is_taken_over_above_the_mark() -> None:
     book = market([Trader(-1000, 3000.0), Trader(1000)], mark=64_000, fund=5000.0)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert (outcome.events["price_ticks"][0], outcome.events["side"][0]) == (63_000, Side.SELL)
     assert book.waterfall.fund_equity == CONTRACT.to_money(4000)
@@ -117,7 +118,7 @@ def test_a_short_is_taken_over_above_the_mark() -> None:
 
 def test_the_fund_nets_what_it_takes_over_with_what_it_holds() -> None:
     book = market([Trader(-600, 600.0), Trader(-400)], mark=60_500, fund=5000.0, fund_lots=1000)
-    book.waterfall.take_over(SYSTEM_ROWS, 0)
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert book.rows["position_lots"][INSURANCE_ROW] == 400
     assert book.rows["cost"][INSURANCE_ROW] == 400 * ENTRY * VALUE
@@ -127,7 +128,7 @@ def test_the_fund_nets_what_it_takes_over_with_what_it_holds() -> None:
 def test_a_fund_that_cannot_bear_it_deleverages_the_best_winner() -> None:
     shorts = [Trader(-1000, 50_000.0), Trader(-1000, 5000.0), Trader(-1000, 20_000.0, entry=55_000)]
     book = market([Trader(1000, 3000.0), Trader(2000, 1e6), *shorts], mark=56_000, fund=999.0)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 3)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 3)
     book.check()
     assert [book.lots(place) for place in range(5)] == [0, 2000, -1000, 0, -1000]
     assert book.collateral(0) == 0
@@ -144,7 +145,7 @@ def test_a_fund_that_cannot_bear_it_deleverages_the_best_winner() -> None:
 def test_losers_are_deleveraged_only_after_all_winners() -> None:
     shorts = [Trader(-500, 90_000.0, entry=50_000), Trader(-500, 1e6), Trader(-500, 90_000.0, entry=55_000)]
     book = market([Trader(1100, 3300.0), Trader(400, 1e6), *shorts], mark=56_000)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert outcome.events["account"].tolist() == [SYSTEM_ROWS + 3, SYSTEM_ROWS + 4, SYSTEM_ROWS + 2]
     assert outcome.events["quantity_lots"].tolist() == [500, 500, 100]
@@ -153,7 +154,7 @@ def test_losers_are_deleveraged_only_after_all_winners() -> None:
 def test_the_split_of_an_odd_amount_leaves_its_residue_to_the_rounding_account() -> None:
     shorts = [Trader(-1, 1000.0), Trader(-1, 1000.0), Trader(-1, 1000.0)]
     book = market([Trader(3, 9.0, extra_cost=1), *shorts], mark=50_000)
-    book.waterfall.take_over(SYSTEM_ROWS, 0)
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert [book.lots(place) for place in range(4)] == [0, 0, 0, 0]
     assert book.rows["collateral"][ROUNDING_ROW] == -1
@@ -163,9 +164,9 @@ def test_the_split_of_an_odd_amount_leaves_its_residue_to_the_rounding_account()
 def test_deleveraging_follows_what_ranked_accounts_still_hold() -> None:
     longs = [Trader(500, 1500.0), Trader(500, 1500.0), Trader(500, 1e6)]
     book = market([*longs, Trader(-700, 5000.0), Trader(-800, 50_000.0)], mark=56_000)
-    book.waterfall.take_over(SYSTEM_ROWS, 0)
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     assert (book.lots(3), book.lots(4)) == (-200, -800)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS + 1, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS + 1]), 0)
     book.check()
     assert (book.lots(3), book.lots(4)) == (0, -500)
     assert outcome.events["quantity_lots"].tolist() == [200, 300]
@@ -174,7 +175,7 @@ def test_deleveraging_follows_what_ranked_accounts_still_hold() -> None:
 def test_a_closed_counterparty_below_zero_is_lifted_by_the_fund() -> None:
     poor = Trader(-1000, 300.0, entry=56_000)
     book = market([Trader(1000, 3000.0), poor], mark=56_000, fund=400.0)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert outcome.events["kind"].tolist() == [EventKind.ADL, EventKind.INSURANCE]
     assert outcome.events["money"].tolist() == [CONTRACT.to_money(-1000), CONTRACT.to_money(400)]
@@ -185,7 +186,7 @@ def test_a_closed_counterparty_below_zero_is_lifted_by_the_fund() -> None:
 def test_deleveraging_an_isolated_winner_releases_its_margin_in_proportion() -> None:
     winner = Trader(-2000, 9000.0, isolated=4001.0)
     book = market([Trader(1000, 3000.0), Trader(1000, 1e6), winner], mark=56_000)
-    book.waterfall.take_over(SYSTEM_ROWS, 0)
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     row = book.rows[SYSTEM_ROWS + 2]
     assert (row["position_lots"], row["isolated_margin"]) == (-1000, CONTRACT.to_money(2000.5))
@@ -194,7 +195,7 @@ def test_deleveraging_an_isolated_winner_releases_its_margin_in_proportion() -> 
 
 def test_within_a_price_band_nobody_is_closed_far_from_the_mark() -> None:
     book = market([Trader(1000, 600.0), Trader(-1000, 50_000.0)], mark=54_000, band=50_000)
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert outcome.events["price_ticks"][0] == 56_700
     assert outcome.events["kind"].tolist() == [EventKind.ADL, EventKind.INSURANCE]
@@ -222,7 +223,7 @@ def test_a_solvent_or_flat_fund_is_left_alone() -> None:
 
 def test_a_flat_account_is_not_taken_over() -> None:
     book = market([Trader(0), Trader(0)])
-    outcome = book.waterfall.take_over(SYSTEM_ROWS, 0)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     assert len(outcome.events) == 0
     assert len(outcome.rows) == 0
 
@@ -270,7 +271,7 @@ def test_lots_and_money_are_conserved_whatever_goes_bankrupt(
 
 def take_over_or_fund(book: Market, row: int) -> Outcome:
     if row < book.table.count:
-        return book.waterfall.take_over(row, 0)
+        return book.waterfall.take_over(np.array([row]), 0)
     return book.waterfall.deleverage_fund(0)
 
 
@@ -307,3 +308,52 @@ def test_the_ranking_is_the_venues_score_for_winners() -> None:
     assert equity.tolist() == [9000.0, 4000.0]
     assert scores[0] == pytest.approx(binance_adl_score(6000.0, 3000.0, maintenance / 9000.0))
     assert scores[1] == pytest.approx(-0.5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    traders=st.lists(TRADER, min_size=2, max_size=9),
+    mark=st.integers(45_000, 75_000),
+    fund=st.integers(-2000, 40_000),
+    fund_lots=st.integers(-800, 800),
+    calls=st.lists(st.integers(0, 9), max_size=12),
+)
+def test_many_at_once_is_one_after_the_other(
+    traders: list[Trader], mark: int, fund: int, fund_lots: int, calls: list[int]
+) -> None:
+    for trader in traders:
+        if trader.lots == 0:
+            trader.isolated = None if trader.isolated is None else 0.0
+    rest = -sum(trader.lots for trader in traders) - fund_lots
+    together, apart = (market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, 0) for _ in range(2))
+    rows = np.array([SYSTEM_ROWS + call % (len(traders) + 1) for call in calls], np.int64)
+    at_once = together.waterfall.take_over(rows, 0)
+    single = [apart.waterfall.take_over(rows[n : n + 1], 0).events for n in range(len(rows))]
+    assert together.rows.tolist() == apart.rows.tolist()
+    assert at_once.events.tolist() == [event for events in single for event in events.tolist()]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    trader=TRADER.filter(lambda trader: trader.lots != 0),
+    mark=st.integers(45_000, 75_000),
+    fund_lots=st.integers(-8000, 8000),
+    fund_entry=st.integers(50_000, 70_000),
+)
+def test_a_takeover_is_what_the_naive_twin_says(trader: Trader, mark: int, fund_lots: int, fund_entry: int) -> None:
+    book = market([trader, Trader(-trader.lots - fund_lots, 50_000.0)], mark, 1e7, fund_lots, 0)
+    fund_cost = fund_lots * fund_entry * VALUE
+    book.rows["cost"][SYSTEM_ROWS + 1] += book.rows["cost"][INSURANCE_ROW] - fund_cost
+    book.rows["cost"][INSURANCE_ROW] = fund_cost
+    twin = NaiveTakeover(book.rows[[INSURANCE_ROW, SYSTEM_ROWS]], VALUE, mark)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
+    assert twin.fund == {name: int(book.rows[name][INSURANCE_ROW]) for name in twin.fund}
+    assert twin.bankrupt == {name: int(book.rows[name][SYSTEM_ROWS]) for name in twin.bankrupt}
+    taken = outcome.events[0]
+    assert (taken["money"], taken["quantity_lots"], taken["side"]) == (
+        twin.equity,
+        abs(trader.lots),
+        np.sign(trader.lots),
+    )
+    assert abs(taken["price_ticks"] - twin.price_ticks) <= 0.5
+    assert outcome.events["money"][1:].tolist() == ([twin.paid] if twin.paid else [])

@@ -8,7 +8,9 @@ from sim.records import EventKind
 SEEN = np.dtype([("position_lots", "i8"), ("paid", "i8")])
 """What an account had when it was last looked at.  `paid`: collateral less cost, money."""
 
-TOTAL = np.dtype([("net_lots", "i8"), ("long_lots", "i8"), ("accounts_open", "i8"), ("paid_high", "i8"), ("paid", "i8")])
+TOTAL = np.dtype(
+    [("net_lots", "i8"), ("long_lots", "i8"), ("accounts_open", "i8"), ("paid_high", "i8"), ("paid", "i8")]
+)
 """Sums over one owner's accounts; money is `paid_high * PAID_UNIT + paid`, for a crowd's may exceed 64 bits."""
 
 PAID_UNIT = 1 << 40
