@@ -73,8 +73,8 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
     """Book all seeds, scaling the scalable ones so that the fuel ratio is met.  Returns the factor (1 = as given)."""
     takers = [seed for seed in seeds if not seed.positions.takes_other_side]
     factor = 1.0
-    deposits = {id(seed): venue.accounts.rows["collateral"][seed.rows].copy() for seed in takers}
-    _book(venue, takers, factor, deposits)
+    sizes = [_Sizes(venue, seed) for seed in takers]
+    _book(venue, sizes, factor)
     target = venue.config.fuel_ratio
     if target is not None and any(seed.positions.scalable for seed in takers):
         for _ in range(ROUNDS):
@@ -82,8 +82,9 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
             if measured <= 0.0:
                 break
             factor *= target / measured
-            _clear(venue, takers)
-            _book(venue, takers, factor, deposits)
+            for seed in takers:
+                _drop(venue, seed.rows)
+            _book(venue, sizes, factor)
         reached = measure_fuel(venue).ratio_5pct(depth_1pct)
         if abs(reached - target) > 0.05 * target:
             LOG.warning(
@@ -100,31 +101,50 @@ def _move_entries(venue: Venue, seeds: list[Seed]) -> None:
     """Positions that have been sized move from their sizing to their entry prices: the same accounts and lots."""
     table = venue.accounts.rows
     for seed in seeds:
-        lots = table["position_lots"][seed.rows].copy()
+        lots = table["position_lots"][_block(seed.rows)].copy()
         held = lots != 0
         _drop(venue, seed.rows)
         entry = np.ascontiguousarray(seed.positions.entry_ticks[held])
         venue.exchange.seed_positions(seed.rows[held], lots[held], entry)
 
 
-def _book(venue: Venue, seeds: list[Seed], factor: float, deposits: dict[int, Rows]) -> None:
+@final
+class _Sizes:
+    """What stays the same of one population while sizes are solved for."""
+
+    def __init__(self, venue: Venue, seed: Seed) -> None:
+        self.positions = seed.positions
+        self.block = _block(seed.rows)
+        self.deposits = venue.accounts.rows["collateral"][self.block].copy()
+        self.held = np.flatnonzero(seed.positions.signed_lots)
+        lots = seed.positions.signed_lots[self.held]
+        self.lots, self.side = np.abs(lots), np.sign(lots)
+        self.largest = _largest_lots(venue, seed)[self.held]
+        self.rows = seed.rows[self.held]
+        self.sizing_ticks = seed.sizing_ticks[self.held]
+
+
+def _book(venue: Venue, sizes: list[_Sizes], factor: float) -> None:
     table = venue.accounts.rows
-    for seed in seeds:
-        lots = seed.positions.signed_lots
-        held = lots != 0
-        scale = factor if seed.positions.scalable else 1.0
+    for of in sizes:
+        scale = factor if of.positions.scalable else 1.0
         # an account without a position keeps its deposit in proportion: its leverage is what the scenario says
-        table["collateral"][seed.rows] = np.rint(deposits[id(seed)] * scale).astype(np.int64)
-        size = np.minimum(np.maximum(1, np.rint(np.abs(lots) * scale)), _largest_lots(venue, seed))
-        held &= size >= 1
-        rows, scaled = seed.rows[held], (np.sign(lots) * size).astype(np.int64)[held]
-        venue.exchange.seed_positions(rows, scaled, np.ascontiguousarray(seed.sizing_ticks[held]))
-        _drop(venue, rows[_too_close(venue, rows, seed.positions.minimum_distance)])
+        table["collateral"][of.block] = np.rint(of.deposits * scale).astype(np.int64)
+        size = np.minimum(np.maximum(1, np.rint(of.lots * scale)), of.largest)
+        allowed = size >= 1
+        rows, scaled = of.rows[allowed], (of.side * size).astype(np.int64)[allowed]
+        venue.exchange.seed_positions(rows, scaled, of.sizing_ticks[allowed])
+        _drop(venue, rows[_too_close(venue, rows, of.positions.minimum_distance)])
+
+
+def _block(rows: Rows) -> slice:
+    """A population's rows are one block."""
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 def _largest_lots(venue: Venue, seed: Seed) -> NDArray[np.float64]:
     """What the venue lets each account hold at its leverage and entry: the cap of the last bracket that allows it."""
-    own = venue.accounts.rows["initial_margin_ppm"][seed.rows]
+    own = venue.accounts.rows["initial_margin_ppm"][_block(seed.rows)]
     allowed = np.searchsorted(np.array(venue.brackets.initial_ppm), own, side="right")
     caps = np.concatenate(([0], venue.brackets.cap))[allowed]
     per_lot = np.maximum(seed.sizing_ticks, venue.exchange.mark_ticks) * venue.contract.money_per_tick_lot
@@ -141,17 +161,14 @@ def _too_close(venue: Venue, rows: Rows, minimum_distance: float) -> NDArray[np.
     return close
 
 
-def _clear(venue: Venue, seeds: list[Seed]) -> None:
-    for seed in seeds:
-        _drop(venue, seed.rows)
-
-
 def _drop(venue: Venue, rows: Rows) -> None:
     """These accounts hold nothing."""
+    if len(rows) == 0:
+        return
     table = venue.accounts.rows
-    table["position_lots"][rows] = 0
-    table["cost"][rows] = 0
-    table["isolated_margin"][rows] = 0
+    whole = len(rows) == int(rows[-1]) - int(rows[0]) + 1
+    for name in ("position_lots", "cost", "isolated_margin"):
+        table[name][_block(rows) if whole else rows] = 0
     venue.exchange.relink(rows)
 
 
