@@ -32,20 +32,24 @@ class OutsideMoney:
         self._tops_up = seat.stream.child("character").uniform(1, count) < config.top_up_share
         self.any_top_ups = bool(self._tops_up.any())
         self._topped_up = np.zeros(count, np.bool_)
-        self._top_up_from_ns = np.full(count, np.iinfo(np.int64).min)
+        # Columns that nobody uses stay unwritten, and so weigh nothing.
+        self._top_up_from_ns = np.zeros(count, np.int64)
+        if self.any_top_ups:
+            self._top_up_from_ns[:] = np.iinfo(np.int64).min
         draws = seat.stream.child("outside")
         self._buffers = config.buffer != 0
-        self._buffer = quantile(config.buffer, draws.uniform(0, count))
+        self._buffer = quantile(config.buffer, draws.uniform(0, count)) if self._buffers else np.zeros(count)
         self._pool = np.zeros(count, np.int64)
         """Buffer money already in the account: never staked, put behind the next position again."""
         self._buffered = np.zeros(count, np.bool_)
         self._starts_afresh = draws.uniform(1, count) < config.redeposit_share
         self._ruined = np.zeros(count, np.bool_)
-        self._first_deposit = accounts.collateral.copy()
+        self._first_deposit = np.zeros(count, np.int64)
 
     def begin(self, orders: OrderEntry) -> None:
         """The first decision: what is there now is the first deposit; positions that are open get their buffer."""
-        self._first_deposit = self._accounts.collateral.copy()
+        if self._starts_afresh.any():
+            self._first_deposit[:] = self._accounts.collateral
         self.opened(np.flatnonzero(self._accounts.position_lots), orders)
 
     def liquidated(self, index: Ints) -> None:

@@ -62,7 +62,10 @@ class ProtectiveOrders:
         targets = seat.stream.child("targets")
         self._uses_target = targets.uniform(0, count) < config.take_profit_share
         self._any_targets = bool(self._uses_target.any())
-        self._target_offset = quantile(config.take_profit_offset, targets.uniform(1, count))
+        # Columns that nobody uses stay unwritten, and so weigh nothing.
+        self._target_offset = (
+            quantile(config.take_profit_offset, targets.uniform(1, count)) if self._any_targets else np.zeros(count)
+        )
         self._stop_id = np.zeros(count, np.int64)
         self._target_id = np.zeros(count, np.int64)
 

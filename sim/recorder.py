@@ -113,7 +113,7 @@ class MarketRecorder:
             "collateral": rows["collateral"].copy(),
             "equity": self._equity(rows, mark),
             "liquidation": rows["liquidation_ticks"].copy(),
-            "spot": venue.spot.profit(np.arange(len(rows))),
+            "spot": venue.spot.profits()[: len(rows)],
         }
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
@@ -278,7 +278,7 @@ class MarketRecorder:
             "liquidation_price_start": np.where(start_price > 0, start_price, np.nan),
             "liquidation_price_end": np.where(end_price > 0, end_price, np.nan),
             "deposits_added": self._deposits,
-            "spot_pnl": venue.spot.profit(np.arange(len(rows))) - self._start["spot"],
+            "spot_pnl": venue.spot.profits()[: len(rows)] - self._start["spot"],
         }
 
     def summary(self) -> dict[str, int | float | str | bool]:

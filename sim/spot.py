@@ -54,6 +54,12 @@ class SpotDesk:
         lots = np.bincount(place, self._lots[self._traders], len(starts))
         return lots, np.bincount(place, self._cash[self._traders], len(starts))
 
+    def profits(self) -> NDArray[np.float64]:
+        """`profit` of every row there is."""
+        profits = np.zeros(len(self._lots))
+        profits[self._traders] = self.profit(self._traders)
+        return profits
+
     def profit(self, rows: Rows) -> NDArray[np.float64]:
         """Cash plus holdings at the index, quote units: what spot has earned since the start."""
         return self._cash[rows] + self._lots[rows] * self._contract.notional_per_lot(self._index.index_ticks)
