@@ -51,8 +51,9 @@ class SpotDesk:
         if len(self._traders) == 0:
             return np.zeros(len(starts)), np.zeros(len(starts))
         place = np.searchsorted(starts, self._traders, side="right") - 1
-        lots = np.bincount(place, self._lots[self._traders], len(starts))
-        return lots, np.bincount(place, self._cash[self._traders], len(starts))
+        lots: NDArray[np.float64] = np.bincount(place, self._lots[self._traders], len(starts)).astype(np.float64)
+        cash: NDArray[np.float64] = np.bincount(place, self._cash[self._traders], len(starts)).astype(np.float64)
+        return lots, cash
 
     def profits(self) -> NDArray[np.float64]:
         """`profit` of every row there is."""
