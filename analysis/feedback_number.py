@@ -40,6 +40,24 @@ def feedback_number(distance: Floats, notional: Floats, depth_1pct: float) -> fl
     return float(density.max() / (depth_1pct / 0.01))
 
 
+def stopping_distance(
+    distance: Floats, notional: Floats, depth_1pct: float, fall: float, multiple: float = 1.0
+) -> float:
+    """Where a fall stops, in log-distance: the first u beyond `fall` whose forced notional the book between absorbs.
+
+    u* = inf{u >= fall: multiple * D' * (u - fall) >= L(u)} (mechanisms 1.2), where `fall` is that of the outside price.
+    `multiple`: depth in effect over the depth that stands, for what is bought while the fall lasts.  Infinite where
+    the fuel within reach is never absorbed within reach.
+    """
+    good = np.isfinite(distance) & (distance >= 0)
+    order = np.argsort(distance[good])
+    reached = np.linspace(fall, fall + 2 * REACH, 2001)
+    released = np.append(0.0, np.cumsum(notional[good][order]))[np.searchsorted(distance[good][order], reached)]
+    absorbed = multiple * depth_1pct / 0.01 * (reached - fall)
+    stops = np.flatnonzero(absorbed >= released)
+    return float(reached[stops[0]]) if len(stops) else math.inf
+
+
 def crossing(values: Floats, numbers: Floats, level: float = 1.0) -> float:
     """The parameter at which R first crosses `level`, linear between the values tried; NaN if it never does."""
     order = np.argsort(values)

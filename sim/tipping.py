@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from analysis.feedback_number import crossing, feedback_number
+from analysis.starting_fuel import starting_fuel
 from analysis.sweeps.intervals import Interval
 from analysis.tipping import Bisection, Tipping, draw_tipping
 from sim import run_directory, sweep_api
@@ -195,26 +196,8 @@ class _Search:
         """Where R = 1 by the positions and the book before the event, from the runs that were made."""
         numbers: dict[float, list[float]] = {}
         for (_, place), run in self._tried.items():
-            numbers.setdefault(self._question.value(place), []).append(_feedback_number(self._path / "points" / run))
+            numbers.setdefault(self._question.value(place), []).append(
+                feedback_number(*starting_fuel(self._path / "points" / run))
+            )
         values = np.array(list(numbers))
         return crossing(values, np.array([float(np.median(each)) for each in numbers.values()]))
-
-
-def _feedback_number(run: Path) -> float:
-    """R of a run as it starts."""
-    import pyarrow.parquet as pq
-
-    columns = ("position_start", "liquidation_price_start")
-    table = pq.read_table(run / "accounts.parquet", columns=list(columns))
-    lots, liquidation = (table.column(name).to_numpy(zero_copy_only=False) for name in columns)
-    series = pq.read_table(run / "series.parquet", columns=["time_s", "mark"])
-    start = int(np.argmin(np.abs(series.column("time_s").to_numpy())))
-    mark = float(series.column("mark").to_numpy()[start])
-    summary = run_directory.read_summary(run)
-    longs = (lots > 0) & np.isfinite(liquidation)
-    depth, open_interest = summary["depth_1pct"], summary["open_interest_start"]
-    assert isinstance(depth, int | float)
-    assert isinstance(open_interest, int | float)
-    notional = np.abs(lots) * (float(open_interest) / max(1.0, float(lots[lots > 0].sum())))
-    distance = np.log(mark / np.where(longs, liquidation, np.nan))
-    return feedback_number(distance[longs], notional[longs], float(depth))

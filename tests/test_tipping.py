@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.feedback_number import crossing, feedback_number, fuel_density
+from analysis.feedback_number import crossing, feedback_number, fuel_density, stopping_distance
 from analysis.tipping import Bisection, median_ranks
 
 TINY = Path(__file__).parent / "scenarios" / "tiny.yaml"
@@ -144,3 +144,21 @@ def test_a_range_must_rise(tmp_path: Path) -> None:
     done = tipping(tmp_path, "--parameter", "x", "--between", "5", "3")
     assert done.returncode == 2
     assert "--between 5 3: must rise" in done.stderr
+
+
+def test_a_fall_stops_where_the_book_has_absorbed_what_it_released() -> None:
+    even = np.linspace(0.0, 0.2, 20_001)
+    per_level = np.full(len(even), 50.0)
+    # uniform fuel of 2.5e7 per unit against uniform depth of 1e8: V0 / (1 - R) with R = 1/4 (mechanisms 1.2, MF-1)
+    stop = stopping_distance(even, per_level * 0.25e8 / (50.0 * 100_000), 1e6, 0.012)
+    assert stop == pytest.approx(0.012 / 0.75, rel=1e-2)
+    twice = stopping_distance(even, per_level * 0.25e8 / (50.0 * 100_000), 1e6, 0.012, multiple=2.0)
+    assert twice == pytest.approx(0.012 / 0.875, rel=1e-2)
+
+
+def test_fuel_beyond_the_fall_is_not_released() -> None:
+    assert stopping_distance(np.array([0.03]), np.array([1e9]), 1e6, 0.02) == pytest.approx(0.02, abs=1e-4)
+
+
+def test_a_fall_that_nothing_absorbs_does_not_stop() -> None:
+    assert stopping_distance(np.array([0.005]), np.array([1e9]), 1e6, 0.01) == np.inf
