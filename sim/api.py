@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import mesa
 
 from agents import AGENT_TYPES
 from sim import run_directory, scenario
+from sim.event_log import MemoryLog, NoLog, OpenLog, ParquetLog
 from sim.model import MarketModel
 from sim.run_directory import RunData, Scalar
 from sim.scenario import Scenario
@@ -87,25 +89,30 @@ def run(
         LOG.info("reusing %s", parent / name)
         return RunResult(parent / name, run_directory.read_summary(parent / name), reused=True)
 
-    started = time.perf_counter()
-    data = simulate(loaded, seed, check_invariants, progress)
-    wall = time.perf_counter() - started
-    steps = data.summary["steps"]
-    assert isinstance(steps, int)
-    data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": steps / wall})
-    manifest = {**provenance(), **_identity(loaded, digest, seed), "wall_seconds": wall}
-    manifest["event_digest"] = data.summary["event_digest"]
-    path = run_directory.write_run(data, loaded, manifest, parent, name, _draw if figures else None)
+    with run_directory.new_run(parent, name) as folder:
+        started = time.perf_counter()
+        data = simulate(loaded, seed, check_invariants, progress, partial(ParquetLog, folder / "events"))
+        wall = time.perf_counter() - started
+        steps = data.summary["steps"]
+        assert isinstance(steps, int)
+        data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": steps / wall})
+        manifest = {**provenance(), **_identity(loaded, digest, seed), "wall_seconds": wall}
+        manifest["event_digest"] = data.summary["event_digest"]
+        path = run_directory.write_run(folder, data, loaded, manifest, name, _draw if figures else None)
     LOG.info("wrote %s", path)
     return RunResult(path, run_directory.read_summary(path))
 
 
 def simulate(
-    loaded: Scenario, seed: int, check_invariants: bool = False, progress: ProgressCallback | None = None
+    loaded: Scenario,
+    seed: int,
+    check_invariants: bool = False,
+    progress: ProgressCallback | None = None,
+    open_log: OpenLog = MemoryLog,
 ) -> RunData:
-    """Run the model to its end in memory; nothing is written."""
+    """Run the model to its end; nothing is written but by the logs of events."""
     LOG.info("building %s, seed %d", loaded.name, seed)
-    model = MarketModel(loaded, AGENT_TYPES, seed=seed, check_invariants=check_invariants)
+    model = MarketModel(loaded, AGENT_TYPES, seed, check_invariants, open_log)
     LOG.info("simulating %d steps", model.steps_total)
     try:
         due = time.perf_counter()
@@ -124,7 +131,8 @@ def simulate(
 def replay(path: Path, progress: ProgressCallback | None = None) -> tuple[str, str]:
     """Run a run again from its resolved scenario; returns the recorded event digest and the new one."""
     manifest = run_directory.read_manifest(path)
-    again = simulate(load_scenario(path / "scenario.resolved.yaml"), int(manifest["seed"]), progress=progress)
+    loaded = load_scenario(path / "scenario.resolved.yaml")
+    again = simulate(loaded, int(manifest["seed"]), progress=progress, open_log=NoLog)
     return str(manifest["event_digest"]), str(again.summary["event_digest"])
 
 

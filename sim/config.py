@@ -5,7 +5,7 @@ Every duration is int nanoseconds after loading; a fraction is a float; an amoun
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from sim.units import Amount, DataFile, Duration, Fraction
 
@@ -199,11 +199,21 @@ class IndexConfig(Block):
 class RecordConfig(Block):
     """What a run directory keeps."""
 
-    events: Literal["all", "trades", "none"] = Field("trades", description="trades: all but quotes and cancels")
+    events: Literal["none", "liquidations", "fills", "all"] = Field(
+        "fills",
+        description="fills: all but quotes and cancels; liquidations: of these, all but voluntary fills",
+    )
     series_every: Duration = Field(1 * SECOND, gt=0)
     map_every: Duration = Field(10 * SECOND, gt=0, description="Depth and liquidation maps")
     map_range: Fraction = Field(0.15, gt=0, lt=1, description="Maps reach this far around the start price")
     map_bins: int = Field(600, gt=10)
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _refuse_the_old_name(cls, value: Any) -> Any:
+        if value == "trades":
+            raise ValueError("'trades' is called 'fills' now")
+        return value
 
 
 class MarketConfig(Block):

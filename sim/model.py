@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sim.accounts import Rows
 from sim.distributions import sample
+from sim.event_log import MemoryLog, OpenLog
 from sim.kernels.events import touching
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
@@ -125,10 +126,16 @@ class MarketModel(mesa.Model):
     """Participants, venues and the clock.  `now_ns` runs from -warmup to duration; positions are seeded at 0.
 
     `registry`: participant types by name (handed in, so that the simulator knows nobody's strategy).
+    `open_log`: where each market's events go; in memory, unless said otherwise.
     """
 
     def __init__(
-        self, scenario: Scenario, registry: Mapping[str, Any], seed: int | None = None, check_invariants: bool = False
+        self,
+        scenario: Scenario,
+        registry: Mapping[str, Any],
+        seed: int | None = None,
+        check_invariants: bool = False,
+        open_log: OpenLog = MemoryLog,
     ) -> None:
         self.seed_used = scenario.seed if seed is None else seed
         super().__init__(rng=self.seed_used)
@@ -140,7 +147,7 @@ class MarketModel(mesa.Model):
         self._check = check_invariants
         self._streams = Streams(self.seed_used)
         self._registry = registry
-        self.rooms = [self._open_room(i) for i in range(len(scenario.markets))]
+        self.rooms = [self._open_room(i, open_log) for i in range(len(scenario.markets))]
         self.recorder = RunRecorder(self.rooms)
         if scenario.warmup == 0:
             self._begin()
@@ -206,7 +213,7 @@ class MarketModel(mesa.Model):
             self._begin()
         for room in self.rooms:
             room.hear(room.venue.take_events())
-            room.recorder.observe(room.last_events)
+            room.recorder.observe(room.last_events, self.now_ns)
             if self.now_ns % record.series_every == 0:
                 room.recorder.sample(self.now_ns)
             if self.now_ns % record.map_every == 0 and self.now_ns >= 0:
@@ -217,8 +224,13 @@ class MarketModel(mesa.Model):
                 room.venue.check_invariants()
                 room.liquidation_desk.check_invariants()
 
+    @property
+    def steps_done(self) -> int:
+        """Steps taken so far, of `steps_total`."""
+        return self.step_index + self.setup.warmup_steps
+
     def finish(self) -> RunData:
-        """Everything the run leaves behind."""
+        """Everything the run leaves behind; events only if they were kept in memory."""
         digest = hashlib.blake2b(digest_size=16)
         summary: dict[str, int | float | str | bool] = {
             "scenario": self.setup.name,
@@ -246,10 +258,11 @@ class MarketModel(mesa.Model):
             _append(populations, room.recorder.populations(names))
             maps |= {f"{room.venue.name}/{key}": values for key, values in room.recorder.maps().items()}
         summary["event_digest"] = digest.hexdigest()
-        events = {room.venue.name: room.recorder.events() for room in self.rooms}
+        logs = {room.venue.name: room.recorder.log.finish() for room in self.rooms}
+        events = {market: rows for market, rows in logs.items() if rows is not None}
         return RunData(events, series, accounts, maps, summary, populations)
 
-    def _open_room(self, number: int) -> MarketRoom:
+    def _open_room(self, number: int, open_log: OpenLog) -> MarketRoom:
         """Build one market and seat its populations."""
         scenario = self.setup
         config = scenario.markets[number]
@@ -261,7 +274,7 @@ class MarketModel(mesa.Model):
         desks = [self._seat(venue, member) for member in members]
         venue.net_deposits = venue.exchange.net_deposits()
         engine, desk = self._seat_engine(venue)
-        return MarketRoom(venue, MarketRecorder(venue, scenario.record), desks, engine, desk)
+        return MarketRoom(venue, MarketRecorder(venue, scenario.record, open_log(config.name)), desks, engine, desk)
 
     @property
     def _seated(self) -> list[Any]:

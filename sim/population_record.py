@@ -1,5 +1,6 @@
 """What each population of one market holds, sampled with the series."""
 
+from array import array
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -34,9 +35,9 @@ class PopulationRecorder:
         self._value = venue.contract.money_per_tick_lot * self._unit
         self._seen = np.zeros(venue.accounts.count, tally.SEEN)
         self._totals = np.zeros(max(self._owners, default=-1) + 1, tally.TOTAL)
-        self._times: list[float] = []
-        self._lots: list[NDArray[np.int64]] = []
-        self._amounts: list[NDArray[np.float64]] = []
+        self._times = array("d")
+        self._lots = array("q")
+        self._amounts = array("d")
         self.recount()
 
     @property
@@ -71,15 +72,15 @@ class PopulationRecorder:
         equity = paid * self._unit + net * per_lot + cash + spot_lots * (venue.index.index_ticks * self._value)
         self._times.append(time_s)
         short = long - net
-        self._lots.append(np.array((net, long, short, totals["accounts_open"])))
-        self._amounts.append(np.array((equity, long * per_lot, short * per_lot, spot_lots)))
+        self._lots.frombytes(np.array((net, long, short, totals["accounts_open"]), np.int64).tobytes())
+        self._amounts.frombytes(np.array((equity, long * per_lot, short * per_lot, spot_lots), np.float64).tobytes())
 
     def table(self, names: Mapping[int, str]) -> dict[str, Any]:
         """All samples, population within time; money and notional in quote units."""
         count = len(self._owners)
         columns: dict[str, Any] = {
             "market": [self._venue.name] * (count * len(self._times)),
-            "time_s": np.repeat(self._times, count),
+            "time_s": np.repeat(np.array(self._times), count),
             "population": [names[owner] for owner in self._owners] * len(self._times),
         }
         for kept, fields in ((self._lots, self.LOTS), (self._amounts, self.AMOUNTS)):

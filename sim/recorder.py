@@ -3,9 +3,7 @@
 Everything is derived from events and from reading the market; nothing here changes it.
 """
 
-import hashlib
 import math
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -13,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from sim.columns import GrowingTable
 from sim.config import RecordConfig
+from sim.event_digest import EventDigest
+from sim.event_log import EventLog
+from sim.map_record import MapRecorder
 from sim.margin import backing_equity
 from sim.population_record import PopulationRecorder
 from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
@@ -40,33 +42,32 @@ COUNTED = (
     "takeover_notional",
 )
 
-EVENT_BYTES = sum(EVENT[name].itemsize for name in EVENT.names or ())
-"""Bytes of an event that mean something: the digest leaves out the padding at its end, which holds anything."""
+TAKEN_AT_ONCE = 262_144
+"""Events that may wait to be counted: so many at least are taken together, however rarely the series is sampled."""
 
 
 @final
 class MarketRecorder:
-    """Collects one market's record.  `observe` after each step, `sample` and `snapshot` on their own periods."""
+    """Collects one market's record.  `observe` after each step, `sample` and `snapshot` on their own periods.
 
-    def __init__(self, venue: Venue, record: RecordConfig) -> None:
+    What it holds grows with rows of the series and columns of the maps, not with events: those go to `log`.
+    """
+
+    def __init__(self, venue: Venue, record: RecordConfig, log: EventLog) -> None:
         self._venue = venue
         self._record = record
         self._per_lot_tick = venue.contract.notional_per_lot(1.0)
         self._value = venue.contract.money_per_tick_lot
         self._unit = float(venue.contract.money_unit)
         self._tick = float(venue.contract.tick_size)
+        self.log = log
         self._recent: list[NDArray[Any]] = []
-        self._kept: list[NDArray[Any]] = []
-        self._digest = hashlib.blake2b(digest_size=16)
-        self._series: defaultdict[str, list[float]] = defaultdict(list)
+        self._waiting = 0
+        self._counts = dict.fromkeys(COUNTED, 0.0)
+        self._digest = EventDigest()
+        self._series = GrowingTable()
         self._populations = PopulationRecorder(venue)
-        self._maps: dict[str, list[NDArray[np.float64]]] = {
-            name: [] for name in ("long_notional", "short_notional", "bid_depth", "ask_depth")
-        }
-        self._map_times: list[float] = []
-        initial = venue.initial_ticks
-        edges = np.linspace(1 - record.map_range, 1 + record.map_range, record.map_bins + 1) * initial
-        self._edges = np.unique(np.rint(edges).astype(np.int64))
+        self._maps = MapRecorder(venue, record)
         count = venue.accounts.count
         self._forced = np.zeros(count)
         self._adl = np.zeros(count)
@@ -118,14 +119,18 @@ class MarketRecorder:
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
 
-    def observe(self, events: NDArray[Any]) -> None:
+    def observe(self, events: NDArray[Any], now_ns: int) -> None:
         """Take one step's events."""
         if len(events):
             self._recent.append(events)
+            self._waiting += len(events)
+            if self._waiting >= TAKEN_AT_ONCE:
+                self._take_in(now_ns)
 
     def sample(self, now_ns: int) -> None:
         """One row of the series; counts run from the previous row."""
-        counts = self._count(now_ns)
+        self._take_in(now_ns)
+        counts, self._counts = self._counts, dict.fromkeys(COUNTED, 0.0)
         venue, exchange = self._venue, self._venue.exchange
         tick, mark = self._tick, exchange.mark_ticks
         mid, bid, ask = venue.mid_ticks, exchange.best_bid_ticks, exchange.best_ask_ticks
@@ -153,33 +158,24 @@ class MarketRecorder:
         fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
         row["fund_position"] = fund_lots * self._per_lot_tick * mark
         self._populations.sample(row["time_s"])
-        for name, value in row.items():
-            self._series[name].append(float(value))
+        self._series.append(row)
 
     def snapshot(self, now_ns: int) -> None:
         """One column of the depth and liquidation maps."""
-        bids, asks, longs, shorts = self._venue.exchange.profile(self._edges)
-        centres = 0.5 * (self._edges[1:] + self._edges[:-1]) * self._per_lot_tick
-        self._map_times.append(now_ns / 1e9)
-        for name, lots in zip(self._maps, (longs, shorts, bids, asks), strict=True):
-            self._maps[name].append(lots * centres)
+        self._maps.snapshot(now_ns)
 
-    def _count(self, now_ns: int) -> dict[str, float]:
-        """Digest, keep and count what happened since the last row."""
-        counts = dict.fromkeys(COUNTED, 0.0)
+    def _take_in(self, now_ns: int) -> None:
+        """Digest, keep and count what happened since the last time."""
         if not self._recent:
-            return counts
+            return
         events = join(self._recent, EVENT)
-        self._recent = []
-        rows = events.view(np.uint8).reshape(len(events), EVENT.itemsize)
-        self._digest.update(rows[:, :EVENT_BYTES].tobytes())
+        self._recent, self._waiting = [], 0
+        self._digest.update(events)
         self._populations.follow(events)
+        self._keep(events)
         kind = events["kind"]
         self.events_seen += len(events)
-        if self._record.events == "all":
-            self._kept.append(events)
-        elif self._record.events == "trades":
-            self._kept.append(events.take(np.flatnonzero(_IS_KEPT[kind])))
+        counts = dict.fromkeys(COUNTED, 0.0)
         fills = events.take(np.flatnonzero(kind == _FILL))
         if now_ns > 0:
             self.fills_seen += len(fills)
@@ -197,7 +193,19 @@ class MarketRecorder:
             self._note_calls(events, counts)
             for name, value in counts.items():
                 self._totals[name] += value
-        return counts
+        for name, value in counts.items():
+            self._counts[name] += value
+
+    def _keep(self, events: NDArray[Any]) -> None:
+        """Log what `record.events` asks for."""
+        level = self._record.events
+        if level == "all":
+            self.log.append(events)
+        elif level != "none":
+            kept = _IS_KEPT[events["kind"]]
+            if level == "liquidations":
+                kept &= (events["kind"] != _FILL) | _IS_FORCED[events["cause"]]
+            self.log.append(events.take(np.flatnonzero(kept)))
 
     def _note_fees(self, fills: NDArray[Any], notional: NDArray[np.float64]) -> None:
         np.add.at(self._fees, fills["account"], fills["money"] * self._unit)
@@ -232,13 +240,9 @@ class MarketRecorder:
         equity: NDArray[np.float64] = money * self._unit
         return equity
 
-    def events(self) -> NDArray[Any]:
-        """All kept events, in order."""
-        return np.concatenate(self._kept) if self._kept else np.empty(0, EVENT)
-
     def series(self) -> dict[str, NDArray[np.float64]]:
         """The series so far, a column each."""
-        return {name: np.array(values) for name, values in self._series.items()}
+        return self._series.arrays()
 
     def populations(self, names: Mapping[int, str]) -> dict[str, Any]:
         """What each population held at every row of the series, a column each; `names` by owner number."""
@@ -246,9 +250,7 @@ class MarketRecorder:
 
     def maps(self) -> dict[str, NDArray[Any]]:
         """Depth and liquidation maps: time by price bin, quote notional."""
-        bins = len(self._edges) - 1
-        stacked = {name: np.array(columns).reshape(-1, bins) for name, columns in self._maps.items()}
-        return {"time_s": np.array(self._map_times), "price_edges": self._edges * self._tick, **stacked}
+        return self._maps.arrays()
 
     def accounts(self, populations: dict[int, str]) -> dict[str, Any]:
         """One row an account: where it started, where it ended, what happened to it."""

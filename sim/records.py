@@ -160,7 +160,10 @@ def join(parts: list[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.concatenate([part.view(raw) for part in parts]).view(dtype)
 
 
+PACKED_BYTES = sum(EVENT[name].itemsize for name in EVENT.names or ())
+"""Bytes of an event that mean something; the padding at its end holds anything."""
+
+
 def packed(events: NDArray[Any]) -> bytes:
     """The bytes of EVENT rows without the padding at their end: what a digest is taken of."""
-    used = 1 + max(offset for _, offset in EVENT.fields.values())  # type: ignore[union-attr,misc]
-    return np.ascontiguousarray(events).view(np.uint8).reshape(-1, EVENT.itemsize)[:, :used].tobytes()
+    return np.ascontiguousarray(events).view(np.uint8).reshape(-1, EVENT.itemsize)[:, :PACKED_BYTES].tobytes()

@@ -5,12 +5,13 @@ name is renamed away first (`.old-<name>-<pid>`), so that after a crash at any i
 next run in the same folder puts it back, or sweeps what is no longer needed.
 """
 
+import contextlib
 import json
 import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,13 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.event_log import ParquetLog
+from sim.parquet import Column, write_parquet
 from sim.version import SCHEMA_VERSION
 
-Column = NDArray[Any] | Sequence[str]
 Scalar = int | float | str | bool | None
-
-EVENTS_PER_PART = 5_000_000
-"""Rows of one `events/<market>-NNNNN.parquet`."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
@@ -38,7 +37,8 @@ class RunDirectoryError(ValueError):
 class RunData:
     """Everything that a finished model hands over.
 
-    `events`: EVENT rows by market.  `series`, `accounts`: one 1-D array (or list of strings) a column.
+    `events`: EVENT rows by market, of runs whose events were kept in memory.
+    `series`, `accounts`: one 1-D array (or list of strings) a column.
     `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
     `populations`: what every population held at every row of the series; no file is written while it is empty.
     """
@@ -87,36 +87,54 @@ def check_target(parent: Path, name: str) -> None:
         raise RunDirectoryError(f"{target} exists and is not a run directory; move it away or choose another --name")
 
 
-def write_run(
-    data: RunData,
-    scenario: ScenarioText,
-    manifest: Mapping[str, Any],
-    parent: Path,
-    name: str,
-    finish: Callable[[Path], None] | None = None,
-) -> Path:
-    """Write one run as `parent/name`, atomically, and return its path.
+@contextlib.contextmanager
+def new_run(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder for the run `parent/name`, gone at the end of the block unless `write_run` has given it its name.
 
-    `finish` may add files (figures, the report): it receives the still hidden directory, already complete otherwise.
+    Event logs may write below its `events/` while the run goes on.
     """
     check_target(parent, name)
+    is_new = not parent.exists()
     parent.mkdir(parents=True, exist_ok=True)
     hidden = parent / f".tmp-{name}-{os.getpid()}"
     shutil.rmtree(hidden, ignore_errors=True)
-    hidden.mkdir()
+    prepare(hidden)
     try:
-        _write_tables(data, hidden)
-        _write_text(hidden / "scenario.yaml", scenario.source_text)
-        _write_text(hidden / "scenario.resolved.yaml", scenario.resolved_yaml())
-        _write_json(hidden / "summary.json", data.summary)
-        _write_json(hidden / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
-        if finish is not None:
-            finish(hidden)
-        _swap_in(hidden, parent / name)
-    except BaseException:
+        yield hidden
+    finally:
         shutil.rmtree(hidden, ignore_errors=True)
-        raise
-    return parent / name
+        if is_new:
+            with contextlib.suppress(OSError):  # there are runs in it by now
+                parent.rmdir()
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder of a run that begins."""
+    (folder / "events").mkdir(parents=True)
+    (folder / "figures").mkdir()
+
+
+def write_run(
+    folder: Path,
+    data: RunData,
+    scenario: ScenarioText,
+    manifest: Mapping[str, Any],
+    name: str,
+    finish: Callable[[Path], None] | None = None,
+) -> Path:
+    """Complete the run in `folder` and give it its name, atomically; returns its path.
+
+    `finish` may add files (figures, the report): it receives `folder`, already complete otherwise.
+    """
+    _write_tables(data, folder)
+    _write_text(folder / "scenario.yaml", scenario.source_text)
+    _write_text(folder / "scenario.resolved.yaml", scenario.resolved_yaml())
+    _write_json(folder / "summary.json", data.summary)
+    _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
+    if finish is not None:
+        finish(folder)
+    _swap_in(folder, folder.with_name(name))
+    return folder.with_name(name)
 
 
 def sweep_leftovers(parent: Path) -> None:
@@ -214,36 +232,15 @@ def _alive(pid: int) -> bool:
 
 
 def _write_tables(data: RunData, folder: Path) -> None:
-    (folder / "events").mkdir()
-    (folder / "figures").mkdir()
     for market, events in data.events.items():
-        names = events.dtype.names or ()
-        for part in range(max(1, math.ceil(len(events) / EVENTS_PER_PART))):
-            rows = events[part * EVENTS_PER_PART : (part + 1) * EVENTS_PER_PART]
-            columns = {name: np.ascontiguousarray(rows[name]) for name in names}
-            _write_parquet(folder / "events" / f"{market}-{part:05d}.parquet", columns)
-    _write_parquet(folder / "series.parquet", data.series)
-    _write_parquet(folder / "accounts.parquet", data.accounts)
+        log = ParquetLog(folder / "events", market)
+        log.append(events)
+        log.finish()
+    write_parquet(folder / "series.parquet", data.series)
+    write_parquet(folder / "accounts.parquet", data.accounts)
     if data.populations:
-        _write_parquet(folder / "populations.parquet", data.populations)
+        write_parquet(folder / "populations.parquet", data.populations)
     np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
-
-
-def _write_parquet(path: Path, columns: Mapping[str, Column]) -> None:
-    """Integers of 4 and 8 bytes as differences, which is half the size and time; small codes by dictionary."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    wide = [field.name for field in table.schema if pa.types.is_integer(field.type) and field.type.bit_width >= 32]
-    pq.write_table(
-        table,
-        path,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=[name for name in table.column_names if name not in wide],
-        column_encoding=dict.fromkeys(wide, "DELTA_BINARY_PACKED"),
-    )
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -59,8 +59,9 @@ def some_run(calls: int = 3) -> RunData:
     )
 
 
-def write(parent: Path, calls: int = 3, **options: Any) -> Path:
-    return run_directory.write_run(some_run(calls), Text(), MANIFEST, parent, NAME, **options)
+def write(parent: Path, calls: int = 3, name: str = NAME, **options: Any) -> Path:
+    with run_directory.new_run(parent, name) as folder:
+        return run_directory.write_run(folder, some_run(calls), Text(), MANIFEST, name, **options)
 
 
 def hidden(parent: Path) -> list[str]:
@@ -97,13 +98,6 @@ def test_summary_is_flat_strict_json(tmp_path: Path) -> None:
     summary = json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
     assert summary == {"margin_calls": 3, "fuel_ratio_within_1pct": None, "scenario": "demo"}
     assert run_directory.read_summary(path) == summary
-
-
-def test_many_events_are_split_into_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_directory, "EVENTS_PER_PART", 400)
-    path = write(tmp_path)
-    parts = sorted(file.name for file in (path / "events").glob("main-*"))
-    assert parts == ["main-00000.parquet", "main-00001.parquet", "main-00002.parquet"]
 
 
 def test_a_new_run_replaces_the_old_one(tmp_path: Path) -> None:
@@ -168,7 +162,7 @@ def test_a_folder_that_is_not_a_run_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "draft.tex").write_text("years of work")
     with pytest.raises(RunDirectoryError, match="not a run directory"):
-        run_directory.write_run(some_run(), Text(), MANIFEST, tmp_path, "thesis")
+        write(tmp_path, name="thesis")
     assert (tmp_path / "thesis" / "draft.tex").exists()
 
 
@@ -180,7 +174,7 @@ def test_out_must_be_a_folder(tmp_path: Path) -> None:
 
 def test_runs_are_found_by_path_name_and_beginning(tmp_path: Path) -> None:
     path = write(tmp_path)
-    other = run_directory.write_run(some_run(), Text(), MANIFEST, tmp_path, "demo-other")
+    other = write(tmp_path, name="demo-other")
     assert run_directory.find_run(str(path), tmp_path) == path
     assert run_directory.find_run(NAME, tmp_path) == path
     assert run_directory.find_run("demo-o", tmp_path) == other
@@ -194,7 +188,7 @@ def test_runs_are_found_by_path_name_and_beginning(tmp_path: Path) -> None:
 
 def test_clean_keeps_the_newest(tmp_path: Path) -> None:
     for number in range(4):
-        path = run_directory.write_run(some_run(), Text(), MANIFEST, tmp_path, f"run{number}")
+        path = write(tmp_path, name=f"run{number}")
         os.utime(path / "manifest.json", (number, number))
     (tmp_path / "not-a-run").mkdir()
     deleted = run_directory.clean_runs(tmp_path, keep=1)
