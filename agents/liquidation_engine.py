@@ -51,9 +51,19 @@ def slice_of_position(lots: Lots, notional: Floats, rules: LiquidationConfig) ->
     return np.where(notional > rules.slice_min_notional, np.clip(part, 1, lots), lots)
 
 
+def no_wait(rules: LiquidationConfig) -> int:
+    """The next order may follow at once."""
+    return 0
+
+
+def slice_cooldown(rules: LiquidationConfig) -> int:
+    """As the scenario says."""
+    return rules.slice_cooldown
+
+
 PROCEDURES: Final[dict[str, Procedure]] = {
-    "full": Procedure(whole_position, one_order=True, cooldown_ns=lambda rules: 0),
-    "sliced": Procedure(slice_of_position, one_order=False, cooldown_ns=lambda rules: rules.slice_cooldown),
+    "full": Procedure(whole_position, one_order=True, cooldown_ns=no_wait),
+    "sliced": Procedure(slice_of_position, one_order=False, cooldown_ns=slice_cooldown),
 }
 """By the name in `liquidation.procedure`; a new one is one entry."""
 

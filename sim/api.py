@@ -2,26 +2,26 @@
 
 import gc
 import logging
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import mesa
 
 from agents import AGENT_TYPES
-from sim import run_directory, scenario
+from sim import interrupted, run_directory, scenario
+from sim.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from sim.event_log import MemoryLog, NoLog, OpenLog, ParquetLog
 from sim.model import MarketModel
-from sim.run_directory import RunData, Scalar
+from sim.provenance import provenance
+from sim.run_directory import RunData, RunDirectoryError, Scalar
 from sim.scenario import Scenario
-from sim.version import MODEL_VERSION, __version__
+from sim.units import format_duration, parse_duration
+from sim.version import MODEL_VERSION
 
 LOG = logging.getLogger("marginquake")
 
@@ -71,36 +71,75 @@ def run(
     check_invariants: bool = False,
     progress: ProgressCallback | None = None,
     figures: bool = True,
+    checkpoint_every: int | str | None = None,
 ) -> RunResult:
     """Simulate one scenario and write its run directory, complete or not at all.
 
     `seed`: instead of the scenario's.  `name`: the directory's name; default `<scenario>-<hash8>-s<seed>`.
     `reuse`: return a complete run of the same scenario, model and seed if it is there.  `check_invariants`: check
     conservation and the book after every step (slow).  `figures`: draw the pictures and the report.
+    `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
+    `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
     """
     loaded = scenario_or_path if isinstance(scenario_or_path, Scenario) else load_scenario(scenario_or_path)
     seed = loaded.seed if seed is None else seed
     digest = loaded.digest(MODEL_VERSION)
     parent = Path(out)
     name = run_directory.run_name(loaded.name, digest, seed) if name is None else name
+    every_ns = _checkpoint_period(checkpoint_every, loaded)
     run_directory.check_target(parent, name)
     run_directory.sweep_leftovers(parent)
     if reuse and _holds(parent / name, digest, seed):
         LOG.info("reusing %s", parent / name)
         return RunResult(parent / name, run_directory.read_summary(parent / name), reused=True)
 
+    job = Job(
+        name=name,
+        scenario_digest=digest,
+        seed=seed,
+        every_ns=every_ns,
+        check_invariants=check_invariants,
+        figures=figures,
+        python_path=tuple(map(str, scenario_folders(loaded))),
+        command=tuple(sys.argv),
+        now_ns=-loaded.warmup,
+        duration_ns=loaded.duration,
+    )
+    if every_ns:
+        return _run_with_checkpoints(job, loaded, parent, progress)
     with run_directory.new_run(parent, name) as folder:
-        started = time.perf_counter()
-        data = simulate(loaded, seed, check_invariants, progress, partial(ParquetLog, folder / "events"))
-        wall = time.perf_counter() - started
-        steps = data.summary["steps"]
-        assert isinstance(steps, int)
-        data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": steps / wall})
-        manifest = {**provenance(), **_identity(loaded, digest, seed), "wall_seconds": wall}
-        manifest["event_digest"] = data.summary["event_digest"]
-        path = run_directory.write_run(folder, data, loaded, manifest, name, _draw if figures else None)
-    LOG.info("wrote %s", path)
-    return RunResult(path, run_directory.read_summary(path))
+        return _carry_out(job, _build(job, loaded, folder), folder, progress)
+
+
+def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None) -> RunResult:
+    """Go on with a run that was started with `checkpoint_every` and cut off; it ends as if it had not been.
+
+    `run`: its path or name, with `.partial` or without.  A run that has been completed since is returned as it is.
+    The checkpoint is a pickle: go on with runs of your own only.
+    """
+    try:
+        folder = interrupted.find_interrupted(run, Path(out))
+    except RunDirectoryError:
+        for path in (Path(run), Path(out) / run):
+            if run_directory.is_complete(path):
+                return RunResult(path, run_directory.read_summary(path), reused=True)
+        raise
+    with interrupted.held(folder):
+        if not (folder / FILE).exists() and run_directory.has_everything(folder):
+            interrupted.strip(folder)
+            path = run_directory.give_name(folder, folder.name.removesuffix(run_directory.PARTIAL))
+            return RunResult(path, run_directory.read_summary(path), reused=True)
+        job, model = read_checkpoint(folder)
+        if model.setup.digest(MODEL_VERSION) != job.scenario_digest:
+            raise RunDirectoryError(
+                f"{folder}: a class of yours or a data file has changed since its checkpoint; run the scenario again "
+                "from the start"
+            )
+        run_directory.check_target(folder.parent, job.name)
+        model.recorder.move_logs(folder / "events")
+        job = replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
+        LOG.info("going on with %s, %s", folder, interrupted.position(job))
+        return _keep_on(job, model, folder, progress)
 
 
 def simulate(
@@ -113,19 +152,100 @@ def simulate(
     """Run the model to its end; nothing is written but by the logs of events."""
     LOG.info("building %s, seed %d", loaded.name, seed)
     model = MarketModel(loaded, AGENT_TYPES, seed, check_invariants, open_log)
-    LOG.info("simulating %d steps", model.steps_total)
     try:
-        due = time.perf_counter()
-        for done in range(1, model.steps_total + 1):
-            model.step()
-            now = time.perf_counter()
-            if progress is not None and (now >= due or done == model.steps_total):
-                due = now + PROGRESS_EVERY_S
-                progress(_progress(model, done))
-        LOG.info("simulated to the end")
-        return model.finish()
+        return _advance(model, progress)
     finally:
         release(model)
+
+
+def scenario_folders(loaded: Scenario) -> list[Path]:
+    """Where classes of the user may have been found."""
+    return [loaded.path.resolve().parent, *map(Path, loaded.python_path), Path.cwd()]
+
+
+def _build(job: Job, loaded: Scenario, folder: Path) -> MarketModel:
+    LOG.info("building %s, seed %d", loaded.name, job.seed)
+    open_log = partial(ParquetLog, folder / "events")
+    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, open_log)
+
+
+def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
+    """Simulated ns between checkpoints, a whole number of steps; 0 for none."""
+    if every is None:
+        return 0
+    try:
+        period = parse_duration(every) if isinstance(every, str) else every
+    except ValueError as error:
+        raise RunDirectoryError(f"--checkpoint-every {every}: {error}") from None
+    if period <= 0 or period % loaded.step:
+        step = format_duration(loaded.step)
+        raise RunDirectoryError(f"--checkpoint-every {every}: must be a multiple of the scenario's step, {step}")
+    return period
+
+
+def _run_with_checkpoints(job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None) -> RunResult:
+    interrupted.check_free(parent, job.name)
+    model = _build(job, loaded, interrupted.partial_path(parent, job.name))
+    folder = interrupted.begin(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model))
+    with interrupted.held(folder):
+        return _keep_on(job, model, folder, progress)
+
+
+def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
+    """Carry out a checkpointed job; whoever interrupts it is told how to go on."""
+    try:
+        return _carry_out(job, model, folder, progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
+
+
+def _carry_out(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
+    """Simulate to the end in `folder`, complete the run and give it its name."""
+    loaded = model.setup
+    started = time.perf_counter() - job.wall_seconds
+
+    def keep(now_ns: int) -> None:
+        if job.every_ns and now_ns % job.every_ns == 0:
+            model.recorder.settle()
+            stand = replace(job, now_ns=now_ns, wall_seconds=time.perf_counter() - started)
+            write_checkpoint(folder, stand, model)
+            LOG.info("checkpoint, %s", interrupted.position(stand))
+
+    def complete(path: Path) -> None:
+        if job.figures:
+            _draw(path)
+        interrupted.strip(path)
+
+    try:
+        data = _advance(model, progress, keep)
+    finally:
+        release(model)
+    wall = time.perf_counter() - started
+    rate = model.steps_total / wall
+    data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": rate})
+    manifest = {**provenance(), **_identity(loaded, job), "wall_seconds": wall}
+    manifest["event_digest"] = data.summary["event_digest"]
+    path = run_directory.write_run(folder, data, loaded, manifest, job.name, complete)
+    LOG.info("wrote %s", path)
+    return RunResult(path, run_directory.read_summary(path))
+
+
+def _advance(
+    model: MarketModel, progress: ProgressCallback | None, after_step: Callable[[int], None] | None = None
+) -> RunData:
+    """Take the steps that are left."""
+    LOG.info("simulating %d steps", model.steps_total - model.steps_done)
+    due = time.perf_counter()
+    while model.steps_done < model.steps_total:
+        model.step()
+        if after_step is not None:
+            after_step(model.now_ns)
+        now = time.perf_counter()
+        if progress is not None and (now >= due or model.steps_done == model.steps_total):
+            due = now + PROGRESS_EVERY_S
+            progress(_progress(model, model.steps_done))
+    LOG.info("simulated to the end")
+    return model.finish()
 
 
 def replay(path: Path, progress: ProgressCallback | None = None) -> tuple[str, str]:
@@ -145,30 +265,18 @@ def release(model: mesa.Model) -> None:
     gc.collect()
 
 
-def provenance() -> dict[str, Any]:
-    """What would be needed to make the same run again: program, packages, platform, commit, command."""
-    packages = ("numpy", "numba", "mesa", "pyarrow", "pydantic")
-    return {
-        "software": "marginquake",
-        "software_version": __version__,
-        "model_version": MODEL_VERSION,
-        "python_version": platform.python_version(),
-        "packages": {package: metadata.version(package) for package in packages},
-        "platform": platform.platform(),
-        "git_commit": _git_commit(),
-        "command": sys.argv,
-        "created_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-
-
-def _identity(loaded: Scenario, digest: str, seed: int) -> dict[str, Any]:
-    return {
+def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
+    identity: dict[str, Any] = {
         "scenario": loaded.name,
-        "scenario_digest": digest,
-        "seed": seed,
+        "scenario_digest": job.scenario_digest,
+        "seed": job.seed,
         "overrides": list(loaded.overrides),
         "markets": [market.name for market in loaded.markets],
+        "command": list(job.command),
     }
+    if job.every_ns:
+        identity |= {"checkpoint_every": format_duration(job.every_ns), "resumed_at_s": list(job.resumed_at_s)}
+    return identity
 
 
 def _holds(path: Path, digest: str, seed: int) -> bool:
@@ -198,19 +306,3 @@ def _progress(model: MarketModel, done: int) -> RunProgress:
         open_interest=seen.open_interest,
         margin_calls=seen.margin_calls,
     )
-
-
-def _git_commit() -> str | None:
-    """Commit of the checkout that holds this file; `+` if it has changes; None outside of git."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / ".git").exists():
-        return None
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -76,7 +76,9 @@ def common(
 
 @app.command()
 def run(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    scenario: Annotated[
+        Path | None, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Instead of the scenario's seed.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
@@ -87,6 +89,12 @@ def run(
     check_invariants: Annotated[
         bool, typer.Option("--check-invariants", help="Check conservation and the book after every step (slow).")
     ] = False,
+    checkpoint_every: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Store the whole run every so much simulated time, e.g. 30min.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Go on with a checkpointed run that was cut off.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the run directory.")] = False,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures and report.")] = False,
     verbose: Verbose = False,
@@ -94,15 +102,23 @@ def run(
 ) -> None:
     """Run one scenario; the last line of stdout is the run directory."""
     with one_message(verbose), logging_to(verbose, log_file):
-        check_scenario_file(scenario)
+        options = seed, overrides or None, name, checkpoint_every, reuse or None, check_invariants or None
+        said = no_figures or any(value is not None for value in (scenario, *options))
+        _check_what_to_run(scenario, resume, said)
         from sim import api
 
-        loaded = api.load_scenario(scenario, overrides or ())
-        with _progress_bar(loaded.name, shown=not quiet) as progress:
-            result = api.run(loaded, seed, out, name, reuse, check_invariants, progress, figures=not no_figures)
+        if scenario is None:
+            with _progress_bar(str(resume), shown=not quiet) as progress:
+                result = api.resume(str(resume), out, progress)
+        else:
+            loaded = api.load_scenario(scenario, overrides or ())
+            with _progress_bar(loaded.name, shown=not quiet) as progress:
+                result = api.run(
+                    loaded, seed, out, name, reuse, check_invariants, progress, not no_figures, checkpoint_every
+                )
         if not quiet:
             if result.reused:
-                print("this run was there already; nothing was simulated (--reuse)", file=sys.stderr)
+                print("this run was there already; nothing was simulated", file=sys.stderr)
             _print_scorecard(result.path)
         print(result.path, flush=True)
 
@@ -298,10 +314,20 @@ def clean(
 ) -> None:
     """Delete all but the newest runs, and what killed runs left behind."""
     with one_message(verbose):
-        from sim.run_directory import clean_runs
+        from sim.interrupted import clean_runs
 
         for path in clean_runs(out, keep):
             print(f"deleted {path}")
+
+
+def _check_what_to_run(scenario: Path | None, resume: str | None, is_described: bool) -> None:
+    """A scenario, or a run to go on with: one of them."""
+    if resume is not None and is_described:
+        raise UserError(f"--resume {resume}: goes on with what was asked for then; leave out the scenario and options")
+    if resume is None:
+        if scenario is None:
+            raise UserError("run: name a scenario file, or --resume a checkpointed run")
+        check_scenario_file(scenario)
 
 
 @contextlib.contextmanager
@@ -323,13 +349,13 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
     )
     with Progress(*columns, console=open_console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, facts="compiling and building the market")
-        started: list[float] = []
+        started: list[tuple[float, int]] = []
 
         def update(seen: "RunProgress") -> None:
             now = time.perf_counter()
-            started[:] = started or [now]
-            elapsed = now - started[0]
-            rate = seen.events / elapsed if elapsed > 0 else 0.0
+            started[:] = started or [(now, seen.events)]
+            (since, events_then) = started[0]
+            rate = (seen.events - events_then) / (now - since) if now > since else 0.0
             facts = (
                 f"{clock(seen.simulated_s)}  {short(rate)} events/s  OI {short(seen.open_interest)}"
                 f"  {seen.margin_calls:,} calls"
@@ -406,10 +432,12 @@ def _list_scenarios() -> None:
 
 
 def _list_runs(out: Path) -> None:
+    from sim.checkpoint import read_job
+    from sim.interrupted import list_interrupted, position
     from sim.run_directory import list_runs, read_summary
 
-    runs = list_runs(out)
-    if not runs:
+    runs, waiting = list_runs(out), list_interrupted(out)
+    if not runs and not waiting:
         print(f"no runs under {out}", file=sys.stderr)
     for path in runs:
         summary: dict[str, Any] = read_summary(path)
@@ -417,6 +445,8 @@ def _list_runs(out: Path) -> None:
         facts = f"{calls:,} margin calls" if isinstance(calls, int) else ""
         facts += f", largest fall {fall:.1%}" if isinstance(fall, float) else ""
         print(f"{path}  {facts}")
+    for path in waiting:
+        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
 app.registered_commands += cli_sweeps.app.registered_commands

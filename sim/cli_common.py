@@ -33,10 +33,10 @@ def one_message(verbose: bool) -> Iterator[None]:
         yield
     except typer.Exit:
         raise
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
         sys.unraisablehook = lambda _: None
-        print("interrupted", file=sys.stderr)
+        print(interrupt if interrupt.args else "interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
     except BrokenPipeError:
         raise

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, final
 
 import mesa
@@ -110,6 +111,16 @@ class RunRecorder:
 
     def __init__(self, rooms: list[MarketRoom]) -> None:
         self._rooms = rooms
+
+    def settle(self) -> None:
+        """Bring the logs of events to a state that survives the process."""
+        for room in self._rooms:
+            room.recorder.log.settle()
+
+    def move_logs(self, folder: Path) -> None:
+        """Logs go on in this folder as of the last `settle`."""
+        for room in self._rooms:
+            room.recorder.log.move(folder)
 
     def progress(self) -> Progress:
         """Totals so far."""

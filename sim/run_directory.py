@@ -25,6 +25,9 @@ from sim.version import SCHEMA_VERSION
 
 Scalar = int | float | str | bool | None
 
+PARTIAL = ".partial"
+"""Folders with this ending hold runs that are not complete: see sim/interrupted.py."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
 
@@ -75,6 +78,8 @@ def check_target(parent: Path, name: str) -> None:
         raise RunDirectoryError(
             f"--name {name!r}: a run name starts with a letter or digit and holds only letters, digits, '.', '_', '-'"
         )
+    if name.endswith(PARTIAL):
+        raise RunDirectoryError(f"--name {name!r}: the ending {PARTIAL} is kept for runs that are not complete")
     existing = parent
     while not existing.exists():
         existing = existing.parent
@@ -133,6 +138,11 @@ def write_run(
     _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
     if finish is not None:
         finish(folder)
+    return give_name(folder, name)
+
+
+def give_name(folder: Path, name: str) -> Path:
+    """Rename a complete run, in place of an older one of that name; returns its new path."""
     _swap_in(folder, folder.with_name(name))
     return folder.with_name(name)
 
@@ -153,7 +163,12 @@ def sweep_leftovers(parent: Path) -> None:
 
 
 def is_complete(path: Path) -> bool:
-    """True for a finished run directory."""
+    """True for a finished run directory under its final name."""
+    return not path.name.endswith(PARTIAL) and has_everything(path)
+
+
+def has_everything(path: Path) -> bool:
+    """True if all files of a run are there, whatever the folder is called; figures may be missing."""
     try:
         return bool(_read_json(path / "manifest.json").get("status") == "complete")
     except RunDirectoryError:
@@ -182,18 +197,6 @@ def find_run(run: str, parent: Path = Path("runs")) -> Path:
     if Path(run).exists():
         raise RunDirectoryError(f"{run}: not a run directory (no manifest.json of a complete run)")
     raise RunDirectoryError(f"{run}: no such run, neither as a path nor under {parent}; see `marginquake list runs`")
-
-
-def clean_runs(parent: Path, keep: int) -> list[Path]:
-    """Delete all complete runs below `parent` but the `keep` newest, and leftovers; returns what was deleted."""
-    sweep_leftovers(parent)
-    runs = list_runs(parent)
-    doomed = runs[: max(0, len(runs) - keep)]
-    for path in doomed:
-        away = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-        path.rename(away)
-        shutil.rmtree(away)
-    return doomed
 
 
 def read_summary(path: Path) -> dict[str, Scalar]:

@@ -1,0 +1,128 @@
+"""A run's checkpoint: one file with the whole model, and what the run was started with.
+
+The file is a line that says what it is, a line of JSON that can be read without trusting the rest, and a pickle of
+the model.  Unpickling runs code: only checkpoints from the user's own runs folder are ever loaded.
+"""
+
+import json
+import os
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, final
+
+from sim.array_pickle import ArrayPickler
+from sim.imports import search_in
+from sim.provenance import made_with
+from sim.run_directory import RunDirectoryError
+
+FILE = "checkpoint"
+MAGIC = b"marginquake checkpoint 1\n"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A checkpointed run: what was asked for, and how far it had come.
+
+    `scenario_digest`: as in the run's name, unshortened.  `every_ns`: simulated time between checkpoints.
+    `python_path`: folders that classes of the user were found in.  `command`: the command line of its first process.
+    `now_ns` of `duration_ns`: simulated time.  `wall_seconds`: spent up to here.  `resumed_at_s`: simulated times at
+    which another process went on.
+    """
+
+    name: str
+    scenario_digest: str
+    seed: int
+    every_ns: int
+    check_invariants: bool
+    figures: bool
+    python_path: tuple[str, ...]
+    command: tuple[str, ...]
+    now_ns: int
+    duration_ns: int
+    wall_seconds: float = 0.0
+    resumed_at_s: tuple[float, ...] = ()
+
+
+def write_checkpoint(folder: Path, job: Job, model: Any) -> None:
+    """Replace the checkpoint in `folder`, atomically: whenever the process ends, the old or the new one is there."""
+    fresh = folder / f"{FILE}.new"
+    header = {"made_with": made_with(), "job": asdict(job)}
+    with fresh.open("wb") as file:
+        file.write(MAGIC)
+        file.write(json.dumps(header).encode() + b"\n")
+        try:
+            ArrayPickler(file, protocol=5).dump(model)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise RunDirectoryError(
+                f"this run cannot be checkpointed: a participant holds what cannot be stored ({error}); keep functions "
+                "of functions, files and generators out of its attributes, or leave out --checkpoint-every"
+            ) from error
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(folder / FILE)
+    _sync(folder)
+
+
+def read_job(folder: Path) -> Job:
+    """What the run in `folder` was started with and how far it had come; nothing is unpickled."""
+    with _open(folder) as file:
+        return _job(_header(folder, file))
+
+
+def read_checkpoint(folder: Path) -> tuple[Job, Any]:
+    """The job and the model.  Refuses a checkpoint that was made with anything else than what runs here."""
+    with _open(folder) as file:
+        header = _header(folder, file)
+        job = _job(header)
+        here = made_with()
+        other = [
+            f"{what} {there} (here {here.get(what, 'none')})"
+            for what, there in header["made_with"].items()
+            if here.get(what) != there
+        ]
+        if other:
+            raise RunDirectoryError(
+                f"{folder}: its checkpoint was made with {', '.join(other)}; go on with the same, or run the scenario "
+                "again from the start"
+            )
+        search_in([Path(place) for place in job.python_path])
+        try:
+            model = pickle.load(file)
+        except Exception as error:  # whatever a spoilt pickle or a lost module of the user raises
+            raise RunDirectoryError(
+                f"{folder}: its checkpoint cannot be read ({type(error).__name__}: {error}); run the scenario again "
+                "from the start"
+            ) from error
+    return job, model
+
+
+def _open(folder: Path) -> IO[bytes]:
+    try:
+        return (folder / FILE).open("rb")
+    except OSError as error:
+        raise RunDirectoryError(f"{folder}: holds no checkpoint ({error.strerror})") from error
+
+
+def _header(folder: Path, file: IO[bytes]) -> dict[str, Any]:
+    if file.readline() != MAGIC:
+        raise RunDirectoryError(f"{folder / FILE}: not a checkpoint that this version can read")
+    header: dict[str, Any] = json.loads(file.readline())
+    return header
+
+
+def _job(header: dict[str, Any]) -> Job:
+    plain: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in header["job"].items()
+    }
+    return Job(**plain)
+
+
+def _sync(folder: Path) -> None:
+    """Make the folder's names last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
