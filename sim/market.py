@@ -1,7 +1,7 @@
 """What agents may know (MarketView) and what they may say (OrderEntry)."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ EMPTY = np.zeros(1, f"V{COMMAND.itemsize}")[0]
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class MarketView:
+class MarketView(NamedTuple):
     """The market as one participant sees it at a decision: a snapshot taken `data latency` ago.
 
     Prices are ticks. `bid_lots`, `ask_lots`: size at the touch. `best_*_ticks` is 0 while that side is empty.

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -450,4 +450,4 @@ def _overrides(classes: tuple[type, ...], method: str) -> bool:
 
 def _at_time(seen: MarketView, now: MarketView) -> MarketView:
     """An old picture with today's clock: the viewer knows what time it is."""
-    return replace(seen, step=now.step, now_ns=now.now_ns)
+    return seen._replace(step=now.step, now_ns=now.now_ns)

@@ -15,8 +15,8 @@ from sim.columns import GrowingTable
 from sim.config import RecordConfig
 from sim.event_digest import EventDigest
 from sim.event_log import EventLog
+from sim.kernels.counting import COUNT, OUTCOME, count
 from sim.map_record import MapRecorder
-from sim.margin import backing_equity
 from sim.population_record import PopulationRecorder
 from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
 from sim.seeding import Fuel
@@ -32,15 +32,8 @@ _DEPOSIT, _INSURANCE, _ADL = int(EventKind.DEPOSIT), int(EventKind.INSURANCE), i
 _TAKEOVER, _KINDS, _BY_STOP = int(EventKind.TAKEOVER), len(EventKind), int(Cause.STOP)
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
-COUNTED = (
-    "volume",
-    "forced_volume",
-    "stop_volume",
-    "margin_calls",
-    "liquidations",
-    "adl_notional",
-    "takeover_notional",
-)
+COUNTED = (COUNT.names or ())[:-2]
+"""Columns of the series that count since the row before."""
 
 TAKEN_AT_ONCE = 262_144
 """Events that may wait to be counted: so many at least are taken together, however rarely the series is sampled."""
@@ -63,20 +56,14 @@ class MarketRecorder:
         self.log = log
         self._recent: list[NDArray[Any]] = []
         self._waiting = 0
-        self._counts = dict.fromkeys(COUNTED, 0.0)
+        self._counts = [0.0] * len(COUNTED)
         self._digest = EventDigest()
         self._series = GrowingTable()
         self._populations = PopulationRecorder(venue)
         self._maps = MapRecorder(venue, record)
-        count = venue.accounts.count
-        self._forced = np.zeros(count)
-        self._adl = np.zeros(count)
-        self._fees = np.zeros(count)
-        self._deposits = np.zeros(count)
-        self._called = np.zeros(count, bool)
-        self._liquidated = np.zeros(count, bool)
+        self._outcomes = np.zeros(venue.accounts.count, OUTCOME)
         self._start: dict[str, NDArray[Any]] = {}
-        self._totals = dict.fromkeys(COUNTED, 0.0)
+        self._totals = [0.0] * len(COUNTED)
         self._start_open_interest = 0.0
         self._fund_start = 0.0
         self._insurance_paid = 0.0
@@ -85,7 +72,11 @@ class MarketRecorder:
         self.events_seen = 0
         self.fills_seen = 0
         self._events_live = 0
-        self.calls_seen = 0
+
+    @property
+    def calls_seen(self) -> int:
+        """Margin calls since t = 0."""
+        return int(self._totals[COUNTED.index("margin_calls")])
 
     @property
     def open_interest(self) -> float:
@@ -95,9 +86,9 @@ class MarketRecorder:
     @property
     def fund_equity(self) -> float:
         """Insurance fund at the mark, quote units."""
-        fund = self._venue.accounts.rows[INSURANCE_ROW : INSURANCE_ROW + 1]
-        equity = backing_equity(fund, self._venue.exchange.mark_ticks, self._value)
-        return float(equity[0]) * self._unit
+        fund = self._venue.accounts.rows[INSURANCE_ROW]
+        unrealised = int(fund["position_lots"]) * self._venue.exchange.mark_ticks * self._value - int(fund["cost"])
+        return (int(fund["collateral"]) + unrealised) * self._unit
 
     def start(self) -> None:
         """The clock stands at 0 and positions are seeded: what everything is measured against."""
@@ -130,7 +121,7 @@ class MarketRecorder:
     def sample(self, now_ns: int) -> None:
         """One row of the series; counts run from the previous row."""
         self._take_in(now_ns)
-        counts, self._counts = self._counts, dict.fromkeys(COUNTED, 0.0)
+        counts, self._counts = self._counts, [0.0] * len(COUNTED)
         venue, exchange = self._venue, self._venue.exchange
         tick, mark = self._tick, exchange.mark_ticks
         mid, bid, ask = venue.mid_ticks, exchange.best_bid_ticks, exchange.best_ask_ticks
@@ -154,7 +145,7 @@ class MarketRecorder:
         row["open_interest"] = self.open_interest
         row["funding_rate"] = venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0
         row["insurance_fund"] = self.fund_equity
-        row |= counts
+        row |= zip(COUNTED, counts, strict=True)
         fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
         row["fund_position"] = fund_lots * self._per_lot_tick * mark
         self._populations.sample(row["time_s"])
@@ -173,28 +164,19 @@ class MarketRecorder:
         self._digest.update(events)
         self._populations.follow(events)
         self._keep(events)
-        kind = events["kind"]
         self.events_seen += len(events)
-        counts = dict.fromkeys(COUNTED, 0.0)
-        fills = events.take(np.flatnonzero(kind == _FILL))
-        if now_ns > 0:
-            self.fills_seen += len(fills)
+        live = now_ns > 0
+        if live:
             self._events_live += len(events)
-        notional = fills["quantity_lots"] * (fills["price_ticks"] * self._per_lot_tick)
-        counts["volume"] = float(notional.sum())
-        counts["stop_volume"] = float(notional[fills["cause"] == _BY_STOP].sum())
-        if now_ns > 0:
-            self._note_fees(fills, notional)
-        forced = _IS_FORCED[fills["cause"]]
-        if forced.any():
-            counts["forced_volume"] = float(notional[forced].sum())
-            np.add.at(self._forced, fills["account"][forced], notional[forced])
-        if now_ns > 0:
-            self._note_calls(events, counts)
-            for name, value in counts.items():
-                self._totals[name] += value
-        for name, value in counts.items():
-            self._counts[name] += value
+        counts = np.zeros(1, COUNT)
+        maker_fee = self._venue.config.venue.fees.maker
+        count(events, live, self._per_lot_tick, self._unit, maker_fee, self._outcomes, counts)
+        *values, fills, insurance_paid = counts[0].item()
+        self.fills_seen += fills
+        self._insurance_paid += self._venue.contract.to_amount(insurance_paid)
+        self._counts = [before + new for before, new in zip(self._counts, values, strict=True)]
+        if live:
+            self._totals = [before + new for before, new in zip(self._totals, values, strict=True)]
 
     def _keep(self, events: NDArray[Any]) -> None:
         """Log what `record.events` asks for."""
@@ -206,34 +188,6 @@ class MarketRecorder:
             if level == "liquidations":
                 kept &= (events["kind"] != _FILL) | _IS_FORCED[events["cause"]]
             self.log.append(events.take(np.flatnonzero(kept)))
-
-    def _note_fees(self, fills: NDArray[Any], notional: NDArray[np.float64]) -> None:
-        np.add.at(self._fees, fills["account"], fills["money"] * self._unit)
-        np.add.at(self._fees, fills["maker_account"], notional * self._venue.config.venue.fees.maker)
-
-    def _note_calls(self, events: NDArray[Any], counts: dict[str, float]) -> None:
-        kind = events["kind"]
-        seen = np.bincount(kind, minlength=_KINDS).tolist()
-        counts["margin_calls"] = float(seen[_MARGIN_CALL])
-        counts["liquidations"] = float(seen[_STARTED])
-        self.calls_seen += seen[_MARGIN_CALL]
-        if seen[_MARGIN_CALL]:
-            self._called[events["account"][kind == _MARGIN_CALL]] = True
-        if seen[_STARTED]:
-            self._liquidated[events["account"][kind == _STARTED]] = True
-        if seen[_DEPOSIT]:
-            deposits = events[kind == _DEPOSIT]
-            np.add.at(self._deposits, deposits["account"], deposits["money"] * self._unit)
-        if seen[_INSURANCE]:
-            paid = events["money"][kind == _INSURANCE]
-            self._insurance_paid += self._venue.contract.to_amount(int(paid.sum()))
-        for name, wanted in (("adl_notional", _ADL), ("takeover_notional", _TAKEOVER)):
-            if seen[wanted]:
-                chosen = events[kind == wanted]
-                notional = chosen["quantity_lots"] * (chosen["mark_ticks"] * self._per_lot_tick)
-                counts[name] = float(notional.sum())
-                if wanted == _ADL:
-                    np.add.at(self._adl, chosen["account"], notional)
 
     def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
         money = rows["collateral"] + rows["position_lots"] * (mark * self._value) - rows["cost"]
@@ -272,14 +226,14 @@ class MarketRecorder:
             "position_end": rows["position_lots"].copy(),
             "equity_start": self._start["equity"],
             "equity_end": self._equity(rows, venue.exchange.mark_ticks),
-            "margin_called": self._called,
-            "liquidated": self._liquidated,
-            "forced_notional": self._forced,
-            "adl_notional": self._adl,
-            "fees_paid": self._fees,
+            "margin_called": self._outcomes["called"],
+            "liquidated": self._outcomes["liquidated"],
+            "forced_notional": self._outcomes["forced"],
+            "adl_notional": self._outcomes["adl"],
+            "fees_paid": self._outcomes["fees"],
             "liquidation_price_start": np.where(start_price > 0, start_price, np.nan),
             "liquidation_price_end": np.where(end_price > 0, end_price, np.nan),
-            "deposits_added": self._deposits,
+            "deposits_added": self._outcomes["deposits"],
             "spot_pnl": venue.spot.profits()[: len(rows)] - self._start["spot"],
         }
 
@@ -293,28 +247,29 @@ class MarketRecorder:
         unpaid = -self._venue.contract.to_amount(int(flat_debt.sum()))
         fuel = self.fuel or Fuel(0.0, 0.0, 0.0, 0.0)
         open_interest = self._start_open_interest
-        forced = self._totals["forced_volume"]
+        totals = dict(zip(COUNTED, self._totals, strict=True))
+        forced = totals["forced_volume"]
         mid = series["mid"][live]
         basis = (series["mid"] / series["index"] - 1.0)[live] * 1e4
         return {
             "events": self._events_live,
             "fills": self.fills_seen,
-            "volume": self._totals["volume"],
-            "margin_calls": int(self._totals["margin_calls"]),
-            "liquidations": int(self._totals["liquidations"]),
-            "accounts_called": int(self._called.sum()),
-            "accounts_called_fraction": float(self._called.sum() / max(len(rows), 1)),
+            "volume": totals["volume"],
+            "margin_calls": int(totals["margin_calls"]),
+            "liquidations": int(totals["liquidations"]),
+            "accounts_called": int(self._outcomes["called"].sum()),
+            "accounts_called_fraction": float(self._outcomes["called"].sum() / max(len(rows), 1)),
             "forced_notional": forced,
             "forced_fill_fraction_of_open_interest": forced / open_interest if open_interest > 0 else 0.0,
-            "stop_notional": self._totals["stop_volume"],
+            "stop_notional": totals["stop_volume"],
             "max_drawdown_fraction": drawdown(series["last"][live]),
             "fundamental_drawdown_fraction": drawdown(series["fundamental"][live]),
             "index_drawdown_fraction": drawdown(series["index"][live]),
             "bad_debt": self._venue.bad_debt + self._insurance_paid + unpaid,
             "insurance_fund_start": self._fund_start,
             "insurance_fund_end": self.fund_equity,
-            "takeover_notional": self._totals["takeover_notional"],
-            "adl_notional": self._totals["adl_notional"],
+            "takeover_notional": totals["takeover_notional"],
+            "adl_notional": totals["adl_notional"],
             "open_interest_start": open_interest,
             "open_interest_end": self.open_interest,
             "fuel_ratio_within_1pct": fuel.ratio_1pct(self.depth_1pct),

@@ -1,0 +1,80 @@
+"""Totals of a stretch of events, and what they did to each account."""
+
+import numpy as np
+
+from sim.kernels import kernel
+from sim.records import Cause, EventKind
+
+OUTCOME = np.dtype(
+    [("forced", "f8"), ("adl", "f8"), ("fees", "f8"), ("deposits", "f8"), ("called", "?"), ("liquidated", "?")],
+    align=True,
+)
+"""What became of one account: notional and amounts in quote units."""
+
+COUNT = np.dtype(
+    [
+        ("volume", "f8"),
+        ("forced_volume", "f8"),
+        ("stop_volume", "f8"),
+        ("margin_calls", "f8"),
+        ("liquidations", "f8"),
+        ("adl_notional", "f8"),
+        ("takeover_notional", "f8"),
+        ("fills", "i8"),
+        ("insurance_paid", "i8"),
+    ]
+)
+"""Totals: notional in quote units, numbers of events, `insurance_paid` in money."""
+
+_FILL, _MARGIN_CALL = np.int64(EventKind.FILL), np.int64(EventKind.MARGIN_CALL)
+_STARTED, _DEPOSIT = np.int64(EventKind.LIQUIDATION_STARTED), np.int64(EventKind.DEPOSIT)
+_INSURANCE, _ADL, _TAKEOVER = np.int64(EventKind.INSURANCE), np.int64(EventKind.ADL), np.int64(EventKind.TAKEOVER)
+_BY_STOP, _BY_LIQUIDATION = np.int64(Cause.STOP), np.int64(Cause.LIQUIDATION)
+_BY_TAKEOVER = np.int64(Cause.TAKEOVER)
+
+
+@kernel
+def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts):  # type: ignore[no-untyped-def]
+    """Add these events to `counts` and `outcomes`.
+
+    `live`: the clock is past 0; before, only volumes and forced notional are counted.  `per_lot_tick`: quote units of
+    a lot at one tick; `unit`: of one money.
+    """
+    total = counts[0]
+    for n in range(events.shape[0]):
+        event = events[n]
+        kind = event["kind"]
+        account = event["account"]
+        if kind == _FILL:
+            notional = event["quantity_lots"] * (event["price_ticks"] * per_lot_tick)
+            cause = event["cause"]
+            total["volume"] += notional
+            if cause == _BY_STOP:
+                total["stop_volume"] += notional
+            elif cause == _BY_LIQUIDATION or cause == _BY_TAKEOVER:
+                total["forced_volume"] += notional
+                outcomes[account]["forced"] += notional
+            if live:
+                total["fills"] += 1
+                outcomes[account]["fees"] += event["money"] * unit
+                outcomes[event["maker_account"]]["fees"] += notional * maker_fee
+        elif kind < _MARGIN_CALL or not live:
+            continue
+        elif kind == _MARGIN_CALL:
+            total["margin_calls"] += 1
+            outcomes[account]["called"] = True
+        elif kind == _STARTED:
+            total["liquidations"] += 1
+            outcomes[account]["liquidated"] = True
+        elif kind == _DEPOSIT:
+            outcomes[account]["deposits"] += event["money"] * unit
+        elif kind == _INSURANCE:
+            total["insurance_paid"] += event["money"]
+        elif kind == _ADL or kind == _TAKEOVER:
+            notional = event["quantity_lots"] * (event["mark_ticks"] * per_lot_tick)
+            if kind == _ADL:
+                total["adl_notional"] += notional
+                outcomes[account]["adl"] += notional
+            else:
+                total["takeover_notional"] += notional
+    return 0
