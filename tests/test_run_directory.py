@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sim import run_directory
+from sim import interrupted, run_directory
 from sim.records import EVENT, EventKind
 from sim.run_directory import RunData, RunDirectoryError
 
@@ -191,7 +191,7 @@ def test_clean_keeps_the_newest(tmp_path: Path) -> None:
         path = write(tmp_path, name=f"run{number}")
         os.utime(path / "manifest.json", (number, number))
     (tmp_path / "not-a-run").mkdir()
-    deleted = run_directory.clean_runs(tmp_path, keep=1)
+    deleted = interrupted.clean_runs(tmp_path, keep=1)
     assert [path.name for path in deleted] == ["run0", "run1", "run2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["not-a-run", "run3"]
 
