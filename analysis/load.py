@@ -33,6 +33,9 @@ EVENT_COLUMNS = (
 DRAWN_KINDS = (EventKind.FILL, EventKind.MARGIN_CALL, EventKind.ADL, EventKind.TAKEOVER, EventKind.DEPOSIT)
 """Kinds of event that analysis uses; quotes and cancels stay on disk."""
 
+EVENT_LEVELS = ("none", "liquidations", "fills", "all")
+"""Values of `record.events`; each keeps what the ones before it keep, and more."""
+
 SECOND_NS = 1_000_000_000
 
 
@@ -122,6 +125,8 @@ class MarketFrames:
     """Clock of the events at the end of the warm-up."""
     read_populations: Callable[[], Columns] = dict
     """One row a population and time, of this market; no columns where a run did not record it."""
+    events_kept: str = "all"
+    """`record.events` of the run, one of `EVENT_LEVELS`."""
 
     @cached_property
     def run(self) -> Columns:
@@ -136,9 +141,25 @@ class MarketFrames:
         events["time_s"] = (events["time_ns"] - self.start_ns) / SECOND_NS
         return events
 
+    def not_recorded(self, level: str) -> str:
+        """Says that events of this level were not kept and how to have them; empty if they were."""
+        if EVENT_LEVELS.index(self.events_kept) >= EVENT_LEVELS.index(level):
+            return ""
+        return f"not recorded (record.events: {self.events_kept}); run with record.events: {level}"
+
     @cached_property
     def fills(self) -> Fills:
-        """All fills, the warm-up included."""
+        """All fills, the warm-up included; none where the run did not keep them (`not_recorded`)."""
+        known = self._known_fills
+        return known.select(np.full(len(known), not self.not_recorded("fills")))
+
+    @cached_property
+    def forced_fills(self) -> Fills:
+        """Fills of liquidation orders and of the fund unwinding, the warm-up included; none if they were not kept."""
+        return self._known_fills.select(self._known_fills.forced)
+
+    @cached_property
+    def _known_fills(self) -> Fills:
         rows = self._of_kind(EventKind.FILL)
         return Fills(
             time_s=rows["time_s"],
@@ -254,6 +275,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_events=partial(_drawn, data.events[market]),
             start_ns=0,
             read_populations=partial(dict, populations.get(market, {})),
+            events_kept=_events_kept(resolved),
         )
         for market, columns in series.items()
     }
@@ -292,6 +314,7 @@ def _load(directory: Path) -> RunFrames:
             read_events=partial(_read_events, tuple(sorted((directory / "events").glob(f"{name}-*.parquet")))),
             start_ns=start_ns,
             read_populations=partial(_read_populations, held, name) if held.is_file() else dict,
+            events_kept=_events_kept(scenario),
         )
         for name, columns in series.items()
     }
@@ -305,6 +328,12 @@ def _load(directory: Path) -> RunFrames:
         scenario_text=verbatim.read_text(encoding="utf-8") if verbatim.is_file() else "",
         markets=markets,
     )
+
+
+def _events_kept(resolved: Mapping[str, Any]) -> str:
+    """Level of `record.events`; runs of before the level `liquidations` call fills `trades`."""
+    kept = str(resolved.get("record", {}).get("events", "all"))
+    return {"trades": "fills"}.get(kept, kept)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def _content(frames: RunFrames) -> dict[str, Any]:
             "rows": scorecard_rows(frames.summary, market.name),
             "figures": _figures(frames, market, position),
             "episodes": _episodes(market),
+            "no_episodes": market.not_recorded("liquidations"),
         }
         for position, market in enumerate(frames.markets.values())
     ]
@@ -88,7 +89,7 @@ def _figures(frames: RunFrames, market: MarketFrames, position: int) -> list[dic
 
 def _episodes(market: MarketFrames) -> list[dict[str, str]]:
     """The largest episodes of forced flow, in order of time."""
-    largest = [episode for episode in episodes(market.fills) if episode.start_s >= 0][:EPISODES_SHOWN]
+    largest = [episode for episode in episodes(market.forced_fills) if episode.start_s >= 0][:EPISODES_SHOWN]
     return [
         {
             "start": style.clock(episode.start_s),

@@ -131,7 +131,7 @@ class Observed:
         """All fills, warm-up included."""
         fills = self.market.fills
         if len(fills) == 0:
-            raise Unmeasurable("no fills were recorded (record.events: none?)")
+            raise Unmeasurable(f"fills: {self.market.not_recorded('fills') or 'there were none'}")
         return fills
 
     @cached_property
@@ -203,6 +203,8 @@ class Observed:
 
         Liquidation orders as filled, and positions that the insurance fund took over.
         """
+        if missing := self.market.not_recorded("liquidations"):
+            raise Unmeasurable(f"liquidations: {missing}")
         events = self.market.events
         filled = (events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
         taken = events["kind"] == EventKind.TAKEOVER

@@ -142,8 +142,6 @@ def long_liquidations(observed: Observed) -> float:
     interest = float(np.mean(observed.column("open_interest")))
     if interest <= 0.0:
         raise Unmeasurable("nobody held a position")
-    if not len(observed.market.events["kind"]):
-        raise Unmeasurable("no events were recorded (record.events: none?)")
     signed = observed.liquidated[1]
     return float(signed[signed > 0].sum()) / interest / observed.duration_s * DAY_S
 

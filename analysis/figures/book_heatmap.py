@@ -94,5 +94,7 @@ def _volume(market: MarketFrames, axis: "Axes", first_s: float, last_s: float) -
     fills = market.fills
     edges = canvas.time_bins(first_s, last_s, 200)
     canvas.signed_flow(axis, edges, fills.time_s, fills.notional, fills.side, NIGHT_BUY, NIGHT_SELL)
+    if missing := market.not_recorded("fills"):
+        canvas.nothing(axis, f"trades: {missing}")
     axis.grid(False)
     canvas.panel_label(axis, f"Market buys (up) and sells (down) per {style.duration(edges[1] - edges[0])}, quote")

@@ -71,8 +71,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
 
 
 def _executed(market: MarketFrames, axis: "Axes", window: tuple[float, float], span_s: float) -> None:
-    fills = market.fills
-    forced = fills.select(fills.forced & (fills.time_s >= 0))
+    forced = market.forced_fills
+    forced = forced.select(forced.time_s >= 0)
     cells = {
         side: canvas.gather(
             forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],

@@ -48,8 +48,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
 
 def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     low, high = axis.get_ylim()
-    fills = market.fills
-    forced = fills.select(fills.forced & (fills.time_s >= 0))
+    forced = market.forced_fills
+    forced = forced.select(forced.time_s >= 0)
     cell = span_s / 160, (high - low) / 50
     pieces = {
         side: canvas.gather(
@@ -86,15 +86,14 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
 
 
 def _flow(market: MarketFrames, axis: "Axes", edges: canvas.Floats) -> None:
-    fills = market.fills
-    forced = fills.select(fills.forced)
+    forced = market.forced_fills
     canvas.signed_flow(
         axis, edges, forced.time_s, forced.notional, forced.side, style.FORCED_BUY, style.FORCED_SELL
     )  # fmt: skip
     if not len(forced):
         axis.set_ylim(-1, 1)
         axis.set_yticks([])
-        canvas.nothing(axis, "no forced fills")
+        canvas.nothing(axis, _or("no forced fills", market))
     canvas.panel_label(axis, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
 
 
@@ -108,5 +107,10 @@ def _calls(market: MarketFrames, axis: "Axes", edges: canvas.Floats) -> None:
     if not longs.any() and not shorts.any():
         axis.set_ylim(0, 1)
         axis.set_yticks([])
-        canvas.nothing(axis, "no margin calls")
+        canvas.nothing(axis, _or("no margin calls", market))
     canvas.panel_label(axis, f"Margin calls per {style.duration(edges[1] - edges[0])}")
+
+
+def _or(nothing: str, market: MarketFrames) -> str:
+    """Nothing happened, or nothing was kept."""
+    return market.not_recorded("liquidations") or nothing

@@ -9,6 +9,7 @@ from analysis.figures import canvas
 from analysis.load import MarketFrames
 from analysis.round_levels import visits
 from sim.records import Cause
+from sim.run_directory import RunDirectoryError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,8 @@ def _spacing(price: canvas.Floats) -> float:
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Price with its round levels and stop volume; stop volume by distance from them; run-on after crossings."""
+    if missing := market.not_recorded("fills"):
+        raise RunDirectoryError(f"round_prices: fills of stops were {missing}")
     run = market.run
     time_s, price = run["time_s"], run["last"]
     spacing = _spacing(price[np.isfinite(price)])

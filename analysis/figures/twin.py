@@ -39,11 +39,12 @@ def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure"
     canvas.panel_label(gap, "Difference, basis points")
 
     edges = canvas.time_bins(first_s, last_s, 160)
-    fills = with_forced.fills
-    forced = fills.select(fills.forced)
+    forced = with_forced.forced_fills
     canvas.signed_flow(
         flow, edges, forced.time_s, forced.notional, forced.side, style.FORCED_BUY, style.FORCED_SELL
     )  # fmt: skip
+    if missing := with_forced.not_recorded("liquidations"):
+        canvas.nothing(flow, missing)
     canvas.panel_label(flow, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
     canvas.time_axis((top, gap, flow), first_s, last_s)
 
