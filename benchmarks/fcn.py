@@ -52,6 +52,8 @@ class FcnTraders(Participant):
         self._reversion = between("reversion", config.mean_reversion_steps)
         self._window = [int(window) for window in between("window", config.window_steps)]
         self._margin = between("margin", config.order_margin)
+        self.sent = 0
+        """Limit orders so far."""
         self._block: int | None = None
         self._who: list[int] = []
         self._gauss: list[float] = []
@@ -81,4 +83,5 @@ class FcnTraders(Participant):
             ids = orders.limit(self._rows[who], Side.BUY, round(expected * (1 - self._margin[who])), 1)
         else:
             ids = orders.limit(self._rows[who], Side.SELL, round(expected * (1 + self._margin[who])), 1)
+        self.sent += 1
         self._expiring[window - 1].append((who, int(ids[0])))

@@ -30,6 +30,7 @@ from sim.cli_common import (
     short,
 )
 from sim.cli_sweeps import draw_sweep, report_sweep
+from sim.later import MESA_IMPORTS, postpone
 from sim.version import __version__
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
 
 def main() -> None:
     """Entry point of the console script."""
+    postpone(*MESA_IMPORTS)
     try:
         app()
     except KeyboardInterrupt:

@@ -1,0 +1,63 @@
+"""A whole simulation beside PAMS: its sample market of 100 traders and one order a step, here and there."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents import AGENT_TYPES
+from benchmarks.peers.environments import PeerMissing, run_driver
+from benchmarks.rows import Row, missing
+from sim.api import release
+from sim.model import MarketModel
+from sim.records import EventKind
+from sim.scenario import load_scenario
+
+SCENARIO = Path(__file__).with_name("fcn.yaml")
+STEPS = 5_000
+SETTLING_STEPS = 300
+
+
+def measure(repeat: int, steps: int = STEPS) -> list[Row]:
+    """Steps a second of both, and the ratio."""
+    ours: list[dict[str, Any]] = []
+    theirs: list[dict[str, Any]] = []
+    try:
+        for seed in range(1, repeat + 1):
+            theirs.append(run_driver("pams", "drive_pams_sample.py", str(steps), str(seed)))
+            ours.append(_ours(steps, seed))
+    except PeerMissing as error:
+        return [missing("PAMS", str(error))]
+    rate = [run["steps"] / run["seconds"] for run in ours]
+    peer = [run["steps"] / run["seconds"] for run in theirs]
+    return [
+        Row("marginquake, fcn.yaml", float(np.median(rate)), "steps/s", note=_traded(ours)),
+        Row(f"PAMS {theirs[0]['version']}, CI2002", float(np.median(peer)), "steps/s", note=_traded(theirs)),
+        Row("marginquake / PAMS", float(np.median([a / b for a, b in zip(rate, peer, strict=True)])), "x", 10, 25),
+    ]
+
+
+def _ours(steps: int, seed: int) -> dict[str, Any]:
+    model = MarketModel(load_scenario(SCENARIO, AGENT_TYPES), AGENT_TYPES, seed=seed)
+    try:
+        for _ in range(SETTLING_STEPS):
+            model.step()
+        traders = model.rooms[0].desks[0].participant
+        sent, volume = traders.sent, 0
+        seconds = 0.0
+        for _ in range(steps):
+            started = time.perf_counter()
+            model.step()
+            seconds += time.perf_counter() - started
+            events = model.rooms[0].last_events
+            fills = events["kind"] == EventKind.FILL
+            volume += int(events["quantity_lots"][fills].sum())
+        return {"steps": steps, "seconds": seconds, "orders": traders.sent - sent, "volume": volume}
+    finally:
+        release(model)
+
+
+def _traded(runs: list[dict[str, Any]]) -> str:
+    orders, volume = (float(np.median([run[key] / run["steps"] for run in runs])) for key in ("orders", "volume"))
+    return f"{orders:.2f} orders and {volume:.2f} lots traded a step"

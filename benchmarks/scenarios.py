@@ -1,0 +1,75 @@
+"""Events a second of each shipped scenario: its first simulated minute after the warm-up, figures and files left out."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from agents import AGENT_TYPES
+from benchmarks.rows import Row, missing
+from sim.api import release
+from sim.model import MarketModel
+from sim.problems import ScenarioError
+from sim.scenario import load_scenario
+
+SCENARIOS = Path("scenarios")
+MOST_WALL_S = 4.0
+"""A run is stopped after so long."""
+SIMULATED_S = 60.0
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """One run: what it took to build, then events and simulated seconds in so many seconds."""
+
+    build_s: float
+    events: int
+    steps: int
+    simulated_s: float
+    wall_s: float
+
+
+def measure(repeat: int, simulated_s: float = SIMULATED_S) -> list[Row]:
+    """One row a scenario."""
+    rows = []
+    for path in sorted(SCENARIOS.glob("*.yaml")):
+        try:
+            paces = [_run(path, simulated_s) for _ in range(repeat)]
+        except ScenarioError as error:
+            rows.append(missing(path.stem, str(error)))
+            continue
+        rate = float(np.median([pace.events / pace.wall_s for pace in paces]))
+        build, steps, speed = (
+            float(np.median(values))
+            for values in (
+                [pace.build_s for pace in paces],
+                [pace.steps / pace.wall_s for pace in paces],
+                [pace.simulated_s / pace.wall_s for pace in paces],
+            )
+        )
+        note = f"{steps:,.0f} steps/s, {speed:,.0f} times real time; built in {build:.2f} s"
+        rows.append(Row(path.stem, rate, "events/s", note=note))
+    return rows
+
+
+def _run(path: Path, simulated_s: float) -> Pace:
+    """From the first step of the warm-up until `simulated_s` after it, or until `MOST_WALL_S` have passed."""
+    started = time.perf_counter()
+    model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES)
+    built = time.perf_counter()
+    try:
+        start_ns, events, steps = model.now_ns, 0, 0
+        begun = time.perf_counter()
+        while steps < model.steps_total and model.now_ns < simulated_s * 1e9:
+            model.step()
+            steps += 1
+            events += sum(len(room.last_events) for room in model.rooms)
+            if time.perf_counter() - begun > MOST_WALL_S:
+                break
+        wall = time.perf_counter() - begun
+        return Pace(built - started, events, steps, (model.now_ns - start_ns) / 1e9, wall)
+    finally:
+        release(model)
