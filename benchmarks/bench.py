@@ -156,7 +156,11 @@ def figure(value: float) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{round(value, -(math.floor(math.log10(abs(value))) - 2)):,.0f}"
+    return (
+        f"{value:,.{digits}f}"
+        if abs(value) < 1000
+        else f"{round(value, -(math.floor(math.log10(abs(value))) - 2)):,.0f}"
+    )
 
 
 def put_between_markers(page: Path, name: str, text: str) -> None:

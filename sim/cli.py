@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim import cli_sweeps
+from sim import cli_doctor, cli_sweeps
 from sim.cli_common import (
     RUNS,
     SCENARIOS,
@@ -30,7 +30,7 @@ from sim.cli_common import (
     short,
 )
 from sim.cli_sweeps import draw_sweep, report_sweep
-from sim.later import MESA_IMPORTS, postpone
+from sim.later import postpone
 from sim.version import __version__
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
 
 def main() -> None:
     """Entry point of the console script."""
-    postpone(*MESA_IMPORTS)
+    postpone()
     try:
         app()
     except KeyboardInterrupt:
@@ -451,7 +451,7 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
-app.registered_commands += cli_sweeps.app.registered_commands
+app.registered_commands += [*cli_sweeps.app.registered_commands, *cli_doctor.app.registered_commands]
 
 if __name__ == "__main__":
     main()

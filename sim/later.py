@@ -1,8 +1,8 @@
 """Packages that are executed when somebody first asks them for something, not when they are imported.
 
 `import mesa` imports pandas, networkx, scipy.spatial and its own experiments, which take several times as long as Mesa
-itself and of which a run uses nothing.  The command line postpones them; whoever does use one gets it, only later.
-`importlib.util.LazyLoader` does not serve here: it wakes a module at any look, and `inspect.getmodule` looks at all.
+itself; numba's first kernel imports all of scipy.linalg to see that one file of it is there.  A run uses nothing of
+them.  The command line postpones them; whoever does use one gets it, only later.  `importlib.util.LazyLoader` does not serve here: it wakes a module at any look, and `inspect.getmodule` looks at all.
 """
 
 import sys
@@ -13,12 +13,22 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, final
 
-MESA_IMPORTS = ("pandas", "networkx", "mesa.experimental", "tqdm.auto")
+UNUSED = ("pandas", "networkx", "mesa.experimental", "tqdm.auto")
+"""What Mesa imports besides."""
+UNUSED_AROUND_USED = ("scipy.linalg",)
+"""What numba imports for the sake of one submodule."""
 
 
-def postpone(*names: str) -> None:
-    """From now on, modules of these names are executed on first use; those imported already stay as they are."""
-    sys.meta_path.insert(0, _Postponing(frozenset(names)))
+def postpone(names: Sequence[str] = UNUSED, open_names: Sequence[str] = UNUSED_AROUND_USED) -> None:
+    """From now on, modules of these names are executed on first use; those imported already stay as they are.
+
+    Importing a submodule is a use of `names`, but not of `open_names`: those submodules do without their package.
+    """
+    for finder in sys.meta_path:
+        if isinstance(finder, _Postponing):
+            sys.meta_path.remove(finder)
+            break
+    sys.meta_path.insert(0, _Postponing(frozenset(names), frozenset(open_names)))
 
 
 @final
@@ -36,8 +46,9 @@ class _LaterModule(ModuleType):
 class _LaterLoader(Loader):
     """Stands in for a module's own loader until the module is used."""
 
-    def __init__(self, loader: Loader) -> None:
+    def __init__(self, loader: Loader, is_open: bool) -> None:
         self._loader = loader
+        self._is_open = is_open
         self._lock = threading.RLock()
         self._begun = False
 
@@ -46,8 +57,9 @@ class _LaterLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing yet; without `__path__`, so that importing a submodule wakes it."""
-        vars(module).pop("__path__", None)
+        """Nothing yet; without `__path__`, importing a submodule wakes it."""
+        if not self._is_open:
+            vars(module).pop("__path__", None)
         vars(module)["__waiting__"] = self
         module.__class__ = _LaterModule
 
@@ -71,8 +83,9 @@ class _LaterLoader(Loader):
 class _Postponing(MetaPathFinder):
     """Finds the named modules where they are, and gives them a loader that waits."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+    def __init__(self, names: frozenset[str], open_names: frozenset[str]) -> None:
+        self._names = names | open_names
+        self._open = open_names
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -82,5 +95,5 @@ class _Postponing(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _LaterLoader(spec.loader)
+            spec.loader = _LaterLoader(spec.loader, fullname in self._open)
         return spec

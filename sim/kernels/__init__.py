@@ -61,7 +61,10 @@ def _supports_private_options() -> bool:
     return True
 
 
-if not PLAIN and _supports_private_options():
+PRIVATE_OPTIONS = not PLAIN and _supports_private_options()
+"""Whether kernels are compiled with the options that numba does not promise to keep."""
+
+if PRIVATE_OPTIONS:
     _OPTIONS |= {"_nrt": False}
     _HELPER: dict[str, Any] = {"forceinline": True}
 else:

@@ -1,0 +1,195 @@
+"""Is everything in place, what is compiled, and how fast is this machine: what `marginquake doctor` says."""
+
+import importlib
+import os
+import pkgutil
+import platform
+import shutil
+import sys
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, final
+
+from sim import kernels
+from sim.machine_speed import REFERENCE_COMMANDS_PER_S, measure_speed
+from sim.version import MODEL_VERSION, __version__
+
+PACKAGES = ("numpy", "numba", "mesa", "pyarrow", "pydantic", "scipy", "dask")
+LEAST_FREE_BYTES = 1 << 30
+
+Level = Literal["ok", "note", "wrong"]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: what it is, how it stands, and what to do about it where something is to be done."""
+
+    name: str
+    level: Level
+    says: str
+    way_out: str = ""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Checks for people, facts for programs."""
+
+    checks: list[Check] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_well(self) -> bool:
+        """True unless something is wrong."""
+        return all(check.level != "wrong" for check in self.checks)
+
+    def add(self, check: Check, **facts: Any) -> None:
+        """Note a check and what it rests on."""
+        self.checks.append(check)
+        self.facts |= facts
+
+
+def diagnose(runs: Path, modules_with_kernels: tuple[ModuleType, ...], speed: bool) -> Diagnosis:
+    """Look at everything.  `runs`: where runs will be written; `speed`: also measure, which compiles what it needs."""
+    found = Diagnosis()
+    _versions(found)
+    _machine(found)
+    _runs_folder(found, runs)
+    _numba(found)
+    _kernels(found, modules_with_kernels)
+    if speed:
+        _speed(found)
+    return found
+
+
+def compiled_kernels(packages: tuple[ModuleType, ...]) -> dict[str, bool]:
+    """Every kernel below these packages, by `module.name`: is it compiled, for this Python, in the cache folder?"""
+    found = {}
+    tag = f"py{sys.version_info[0]}{sys.version_info[1]}"
+    for package in packages:
+        for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            module = importlib.import_module(info.name)
+            for name, item in vars(module).items():
+                if getattr(item, "__module__", None) != info.name or not hasattr(item, "py_func"):
+                    continue
+                folder = item.stats.cache_path
+                if folder:
+                    stem = f"{info.name.rpartition('.')[2]}.{name}-*.{tag}*.nbi"
+                    found[f"{info.name}.{name}"] = any(Path(folder).glob(stem))
+    return found
+
+
+def other_versions() -> list[Path]:
+    """Cache folders of kernel sources other than the present ones."""
+    present = f"kernels-{kernels.source_digest()}"
+    folders = kernels.cache_directory().parent.glob("kernels-*")
+    return sorted(path for path in folders if path.is_dir() and not path.name.startswith(present))
+
+
+def prune() -> int:
+    """Delete what was compiled from other sources; returns the bytes."""
+    freed = 0
+    for path in other_versions():
+        freed += folder_bytes(path)
+        shutil.rmtree(path, ignore_errors=True)
+    return freed
+
+
+def folder_bytes(path: Path) -> int:
+    """Size of all files below a folder; 0 if it is not there."""
+    return sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
+
+
+def _versions(found: Diagnosis) -> None:
+    packages = {package: metadata.version(package) for package in PACKAGES}
+    listed = ", ".join(f"{name} {version}" for name, version in packages.items())
+    found.add(
+        Check("versions", "ok", f"marginquake {__version__}, model version {MODEL_VERSION}; {listed}"),
+        marginquake=__version__,
+        model_version=MODEL_VERSION,
+        packages=packages,
+    )
+    version = platform.python_version()
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    found.add(
+        Check("python", "ok", f"{version}, {platform.platform()}")
+        if supported
+        else Check("python", "wrong", version, "marginquake needs Python 3.11, 3.12 or 3.13"),
+        python=version,
+        platform=platform.platform(),
+    )
+
+
+def _machine(found: Diagnosis) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    found.add(
+        Check("machine", "ok", f"{cores} cores, {memory / 1e9:.1f} GB of memory, load {load:.1f}"),
+        cores=cores,
+        memory_bytes=memory,
+        load_average=load,
+    )
+
+
+def _runs_folder(found: Diagnosis, runs: Path) -> None:
+    folder = runs.absolute()
+    standing = next(path for path in (folder, *folder.parents) if path.exists())
+    writable = standing.is_dir() and os.access(standing, os.W_OK)
+    free = shutil.disk_usage(standing).free
+    name = f"{runs}: {free / 1e9:.1f} GB free"
+    if not writable:
+        check = Check("runs", "wrong", f"{standing}: cannot be written", "name another folder with --out DIR")
+    elif free < LEAST_FREE_BYTES:
+        check = Check("runs", "wrong", name, "`marginquake clean --keep N` deletes old runs; or --out DIR elsewhere")
+    else:
+        check = Check("runs", "ok", name)
+    found.add(check, runs=str(runs), runs_writable=writable, free_bytes=free)
+
+
+def _numba(found: Diagnosis) -> None:
+    if not kernels.JIT:
+        check = Check("compiler", "wrong", "kernels are interpreted", "unset NUMBA_DISABLE_JIT: a hundred times faster")
+    elif kernels.PLAIN:
+        check = Check(
+            "compiler", "note", "only public numba options", "unset MARGINQUAKE_PLAIN_NJIT: several times faster"
+        )
+    elif not kernels.PRIVATE_OPTIONS:
+        check = Check("compiler", "note", "this numba refuses the options that make kernels fast", "install numba 0.68")
+    else:
+        check = Check("compiler", "ok", "numba compiles, with the private options that make kernels fast")
+    found.add(check, jit=kernels.JIT, private_numba_options=kernels.JIT and kernels.PRIVATE_OPTIONS)
+
+
+def _kernels(found: Diagnosis, packages: tuple[ModuleType, ...]) -> None:
+    folder = kernels.cache_directory()
+    standing = next(path for path in (folder, *folder.parents) if path.exists())
+    compiled = compiled_kernels(packages)
+    done, size = sum(compiled.values()), folder_bytes(folder)
+    others = other_versions()
+    old = sum(folder_bytes(path) for path in others)
+    says = f"{done} of {len(compiled)} compiled, {size / 1e6:.0f} MB in {folder}"
+    if not (standing.is_dir() and os.access(standing, os.W_OK)):
+        check = Check("kernels", "wrong", f"{standing}: cannot be written", "set MARGINQUAKE_CACHE to another folder")
+    elif kernels.JIT and done == 0:
+        check = Check("kernels", "note", says, "the first run compiles them, once")
+    else:
+        check = Check("kernels", "ok", says)
+    found.add(check, cache=str(folder), cache_bytes=size, kernels=compiled)
+    if others:
+        check = Check(
+            "old kernels", "note", f"{len(others)} other versions, {old / 1e6:.0f} MB", "--prune deletes them"
+        )
+        found.add(check, old_caches=len(others), old_cache_bytes=old)
+
+
+def _speed(found: Diagnosis) -> None:
+    rate = measure_speed()
+    ratio = rate / REFERENCE_COMMANDS_PER_S
+    beside = "as fast as" if 0.9 <= ratio <= 1.1 else f"{ratio:.2g} times as fast as"
+    says = f"{rate / 1e6:.2f} M commands a second through book, settlement and margin: {beside} the reference machine"
+    slow = Check("speed", "note", says, "is something else running? a batch of the book should not wait for a core")
+    found.add(slow if ratio < 0.5 else Check("speed", "ok", says), commands_per_s=rate, of_reference=ratio)
