@@ -15,7 +15,6 @@ from agents.base import Participant, ParticipantConfig
 from sim.kernels import kernel
 from sim.kernels.draws import unit
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
 
 LARGE_LOTS = 50
 MARKET_SHARE = 0.15
@@ -43,12 +42,10 @@ def decide_all(key, step, first, period, position_lots, mid, left, recalls, take
     lots; of `rests`: place, side, lots, price in ticks.
     """
     recalled = taken = rested = 0
-    wake = 0
-    for place in range(first, left.shape[0], period):
+    for wake, place in enumerate(range(first, left.shape[0], period)):
         chance = unit(key, step, 3 * wake)
         direction = unit(key, step, 3 * wake + 1)
         reach = unit(key, step, 3 * wake + 2)
-        wake += 1
         if left[place] > 0:
             recalls[0, recalled] = place
             recalls[1, recalled] = left[place]

@@ -49,7 +49,7 @@ class Diagnosis:
     def add(self, check: Check, **facts: Any) -> None:
         """Note a check and what it rests on."""
         self.checks.append(check)
-        self.facts |= facts
+        self.facts.update(facts)
 
 
 def diagnose(runs: Path, modules_with_kernels: tuple[ModuleType, ...], speed: bool) -> Diagnosis:

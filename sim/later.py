@@ -2,7 +2,8 @@
 
 `import mesa` imports pandas, networkx, scipy.spatial and its own experiments, which take several times as long as Mesa
 itself; numba's first kernel imports all of scipy.linalg to see that one file of it is there.  A run uses nothing of
-them.  The command line postpones them; whoever does use one gets it, only later.  `importlib.util.LazyLoader` does not serve here: it wakes a module at any look, and `inspect.getmodule` looks at all.
+them.  The command line postpones them; whoever does use one gets it, only later.  `importlib.util.LazyLoader` does not
+serve here: it wakes a module at any look, and `inspect.getmodule`, which Mesa calls, looks at all.
 """
 
 import sys

@@ -1,9 +1,12 @@
-"""Order books from PyPI on stream A beside our own, each in a virtual environment made for it."""
+"""Order books from PyPI on stream A beside our own bare book, each in a virtual environment made for it.
 
-import json
-import os
-import subprocess
+Every order has an owner of its own here, so that no rule on self-trades applies: all books make the same trades, and
+the row of one that does not says so.  Ours takes the stream in one call, a peer by its own API, one call an operation.
+Times are CPU seconds; every round times ours and each peer in turn.
+"""
+
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +15,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.environments import PeerMissing, python_of
+from benchmarks.book import LADDER, POOL, RESTING, stream_a
+from benchmarks.peers.environments import PeerMissing, run_driver
 from benchmarks.peers.stream import CANCEL, LIMIT, MARKET
-from benchmarks.rows import Row
+from benchmarks.rows import Row, missing
+from sim.matching_book import MatchingBook
 from sim.records import OrderKind
 
-HERE = Path(__file__).parent
+OPERATIONS = 1_000_000
 STREAM = Path("runs/bench/stream_a.bin")
 PATIENCE_S = 10.0
 """A peer is stopped after so long; what it did by then counts."""
@@ -62,6 +67,50 @@ class Replayed:
         return self.operations / self.seconds
 
 
+def measure(repeat: int, operations: int = OPERATIONS) -> list[Row]:
+    """Operations a second of our book and of every peer, and the ratios."""
+    commands = own_accounts(stream_a(operations))
+    write_stream(commands, STREAM)
+    our_book(commands)  # compiles
+    pairs: dict[str, list[tuple[Replayed, Replayed]]] = {peer.label: [] for peer in PEERS}
+    reasons: dict[str, str] = {}
+    for _ in range(repeat):
+        ours = our_book(commands)
+        for peer in PEERS:
+            if peer.label in reasons:
+                continue
+            try:
+                theirs = replay(peer, RESTING, min(operations, peer.operations))
+            except PeerMissing as error:
+                reasons[peer.label] = str(error)
+            else:
+                pairs[peer.label].append((ours, theirs))
+    rows = [Row("our bare book, one call", our_book(commands).rate, "ops/s", note=f"{operations:,} operations")]
+    for peer in PEERS:
+        if peer.label in reasons:
+            rows.append(missing(f"our book / {peer.label}", reasons[peer.label]))
+            continue
+        done = pairs[peer.label][-1][1].operations
+        rows += rows_of(peer, pairs[peer.label], our_book(commands[: RESTING + done]))
+    return rows
+
+
+def own_accounts(commands: NDArray[Any]) -> NDArray[Any]:
+    """The same orders, each of an account of its own."""
+    commands["account"] = commands["order_id"]
+    return commands
+
+
+def our_book(commands: NDArray[Any]) -> Replayed:
+    """One run of the bare book, the whole stream in one call after the resting orders."""
+    book = MatchingBook(LADDER, POOL, log=False)
+    book.process(commands[:RESTING])
+    started = time.process_time()
+    book.run(commands[RESTING:])
+    seconds = time.process_time() - started
+    return Replayed(len(commands) - RESTING, seconds, book.best_bid_ticks, book.best_ask_ticks, book.fills)
+
+
 def write_stream(commands: NDArray[Any], path: Path) -> None:
     """Stream A as peers read it (benchmarks/peers/stream.py)."""
     rows = np.zeros((len(commands), 6), "<i8")
@@ -75,14 +124,8 @@ def write_stream(commands: NDArray[Any], path: Path) -> None:
 
 def replay(peer: Peer, resting: int, operations: int) -> Replayed:
     """One run of a peer in a process of its own."""
-    command = [str(python_of(peer.distribution)), str(HERE / peer.driver)]
-    command += [str(STREAM), str(resting), str(operations), str(PATIENCE_S)]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise PeerMissing(f"its driver failed: {said[-1] if said else f'exit status {done.returncode}'}")
-    said = json.loads(done.stdout)
+    arguments = (str(STREAM), str(resting), str(operations), str(PATIENCE_S))
+    said = run_driver(peer.distribution, peer.driver, *arguments)
     return Replayed(
         said["operations"], said["seconds"], said["best_bid"], said["best_ask"], said["fills"], said["version"]
     )
@@ -109,11 +152,9 @@ def rows_of(peer: Peer, pairs: Sequence[tuple[Replayed, Replayed]], reference: R
 
 def main(argv: Sequence[str]) -> None:
     """Replay one peer on a few operations, for a look: `python -m benchmarks.peers.books NAME [OPERATIONS]`."""
-    from benchmarks.book import RESTING, stream_a
-
     peer = next(peer for peer in PEERS if argv[0] in (peer.label, peer.distribution))
     operations = int(argv[1]) if len(argv) > 1 else peer.operations
-    write_stream(stream_a(operations), STREAM)
+    write_stream(own_accounts(stream_a(operations)), STREAM)
     print(replay(peer, RESTING, operations))
 
 

@@ -1,4 +1,4 @@
-"""limit-order-book (C++ behind ctypes); it must be asked whether an order is there: cancelling one that is gone aborts."""
+"""limit-order-book (C++ behind ctypes); asked whether an order is there: cancelling one that is gone aborts."""
 
 from limit_order_book import LimitOrderBook
 from stream import CANCEL, MARKET, Row, drive

@@ -1,4 +1,4 @@
-"""A stream of operations as a plain file, and what a driver reports; standard library only, so that every peer reads it.
+"""A stream of operations as a plain file, and what a driver reports; standard library only: every peer reads it.
 
 The file holds six little-endian int64 a row: kind, side (+1 buys), order id, account, price in ticks, lots.
 """
@@ -23,8 +23,8 @@ def drive(distribution: str, replay: Replay, left: Callable[[], dict[str, Any]])
     """Replay the file named on the command line and print what came of it as JSON.
 
     Arguments of the command line: the file, the number of resting orders at its head (not timed), the number of timed
-    operations, the seconds after which to stop.  `replay` performs operations; `left` says where the touch stands at the
-    end and what was traded.
+    operations, the CPU seconds after which to stop.  `replay` performs operations; `left` says where the touch
+    stands at the end and what was traded.
     """
     path, resting, operations, patience = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     rows = list(ROW.iter_unpack(Path(path).read_bytes()[: (resting + operations) * ROW.size]))
@@ -32,9 +32,9 @@ def drive(distribution: str, replay: Replay, left: Callable[[], dict[str, Any]])
     seconds, done, chunk = 0.0, resting, max(1, operations // 20)
     while done < len(rows) and seconds < patience:
         part = rows[done : done + chunk]
-        started = time.perf_counter()
+        started = time.process_time()
         replay(part)
-        seconds += time.perf_counter() - started
+        seconds += time.process_time() - started
         done += len(part)
     report = {"version": metadata.version(distribution), "operations": done - resting, "seconds": seconds, **left()}
     print(json.dumps(report))
