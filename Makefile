@@ -17,7 +17,7 @@ help:
 	@echo "make test      format, lint, types, import rules, tests (what CI runs)"
 	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
 	@echo "make validate  seeded studies; writes docs/validation.md"
-	@echo "make bench     speed of the order book"
+	@echo "make bench     every benchmark; writes the tables of docs/performance.md (BENCH='book pams' runs some)"
 	@echo "make lint      format and lint only;  make format  mend formatting"
 	@echo "make clean     remove environments and caches (runs/ stays)"
 
@@ -65,7 +65,7 @@ validate: $(STAMP_RUN)
 	$(PY) -m benchmarks.validate
 
 bench: $(STAMP_RUN)
-	$(PY) -m benchmarks.book
+	@$(PY) -m benchmarks.bench $(BENCH)
 
 clean:
 	rm -rf .venv .venv312 build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
