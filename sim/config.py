@@ -89,7 +89,7 @@ class InsuranceConfig(Block):
 class AdlConfig(Block):
     """Auto-deleveraging, the last step of the waterfall."""
 
-    ranking: str = Field("binance", description="Name in sim.waterfall.ADL_RANKINGS")
+    ranking: str = Field("binance", description="Name in sim.adl_rankings.ADL_RANKINGS")
 
 
 class VenueConfig(Block):

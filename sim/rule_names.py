@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sim.adl_rankings import ADL_RANKINGS
 from sim.prices import FUNDING_RULES, MARK_RULES
-from sim.waterfall import ADL_RANKINGS
 
 FieldPath = tuple[str, ...]
 

@@ -4,7 +4,7 @@ Only settlement and this module write the ledger.  Every amount is an exact inte
 summing to zero and sum(collateral) - sum(cost) does not change.  Equation numbers are those of docs/model.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.adl_rankings import ADL_RANKINGS, RankingInputs
 from sim.kernels import takeover
-from sim.margin import AccountRows, BracketSchedule, backing_equity, backing_money, maintenance_money
+from sim.margin import BracketSchedule, backing_equity, backing_money
 from sim.records import EVENT, Cause, EventKind, MarginMode, Stage
 
 PPM = 1_000_000
@@ -73,36 +74,6 @@ def deleverage_at_bankruptcy(
     side = 1.0 if counterparty_position > 0 else -1.0
     profit = side * quantity * (price - counterparty_entry)
     return Deleveraging(price, profit, collateral + position * (price - entry_price))
-
-
-@final
-@dataclass(frozen=True)
-class RankingInputs:
-    """What an ADL ranking may look at: candidates' rows, the mark, and the units of money."""
-
-    rows: AccountRows
-    mark_ticks: int
-    value: int
-    money_per_quote: float
-    brackets: BracketSchedule
-
-
-Ranking = Callable[[RankingInputs], Floats]
-
-
-def binance_ranking(inputs: RankingInputs) -> Floats:
-    """Score of each candidate (eq. 17); a loser's is its negative return, so every loser ranks below every winner."""
-    wallet = backing_money(inputs.rows) / inputs.money_per_quote
-    equity = backing_equity(inputs.rows, inputs.mark_ticks, inputs.value) / inputs.money_per_quote
-    needed = maintenance_money(inputs.rows, inputs.mark_ticks, inputs.value, inputs.brackets) / inputs.money_per_quote
-    unrealised = equity - wallet
-    gain = unrealised / np.maximum(1.0, wallet)
-    ratio = np.divide(needed, equity, out=np.zeros_like(equity), where=equity > 0.0)
-    return np.where(unrealised > 0.0, gain * ratio, gain)
-
-
-ADL_RANKINGS: dict[str, Ranking] = {"binance": binance_ranking}
-"""ADL rankings by the name that a scenario uses; the highest score is closed first."""
 
 
 @final

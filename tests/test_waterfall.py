@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable
+from sim.adl_rankings import ADL_RANKINGS, RankingInputs
 from sim.config import default_brackets
 from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, backing_equity, backing_money
 from sim.records import Cause, EventKind, MarginMode, Side, Stage
-from sim.waterfall import ADL_RANKINGS, Outcome, RankingInputs, Waterfall, allocate_adl, binance_adl_score
+from sim.waterfall import Outcome, Waterfall, allocate_adl, binance_adl_score
 from tests.oracles.takeover import NaiveTakeover
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
