@@ -61,10 +61,7 @@ def _supports_private_options() -> bool:
     return True
 
 
-PRIVATE_OPTIONS = not PLAIN and _supports_private_options()
-"""Whether kernels are compiled with the options that numba does not promise to keep."""
-
-if PRIVATE_OPTIONS:
+if not PLAIN and _supports_private_options():
     _OPTIONS |= {"_nrt": False}
     _HELPER: dict[str, Any] = {"forceinline": True}
 else:
