@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Literal, final
 
 from sim import kernels
+from sim.kernels import draws
 from sim.machine_speed import REFERENCE_COMMANDS_PER_S, measure_speed
 from sim.version import MODEL_VERSION, __version__
 
@@ -151,17 +152,18 @@ def _runs_folder(found: Diagnosis, runs: Path) -> None:
 
 
 def _numba(found: Diagnosis) -> None:
+    private = kernels.JIT and "_nrt" in getattr(draws.fill_units, "targetoptions", {})
     if not kernels.JIT:
         check = Check("compiler", "wrong", "kernels are interpreted", "unset NUMBA_DISABLE_JIT: a hundred times faster")
     elif kernels.PLAIN:
         check = Check(
             "compiler", "note", "only public numba options", "unset MARGINQUAKE_PLAIN_NJIT: several times faster"
         )
-    elif not kernels.PRIVATE_OPTIONS:
+    elif not private:
         check = Check("compiler", "note", "this numba refuses the options that make kernels fast", "install numba 0.68")
     else:
         check = Check("compiler", "ok", "numba compiles, with the private options that make kernels fast")
-    found.add(check, jit=kernels.JIT, private_numba_options=kernels.JIT and kernels.PRIVATE_OPTIONS)
+    found.add(check, jit=kernels.JIT, private_numba_options=private)
 
 
 def _kernels(found: Diagnosis, packages: tuple[ModuleType, ...]) -> None:
