@@ -192,6 +192,6 @@ def _speed(found: Diagnosis) -> None:
     rate = measure_speed()
     ratio = rate / REFERENCE_COMMANDS_PER_S
     beside = "as fast as" if 0.9 <= ratio <= 1.1 else f"{ratio:.2g} times as fast as"
-    says = f"{rate / 1e6:.2f} M commands a second through book, settlement and margin: {beside} the reference, a 2 GHz Xeon"
+    says = f"{rate / 1e6:.2f} M commands a second through book and settlement: {beside} the reference, a 2 GHz Xeon"
     slow = Check("speed", "note", says, "is something else running? a batch of the book should not wait for a core")
     found.add(slow if ratio < 0.5 else Check("speed", "ok", says), commands_per_s=rate, of_reference=ratio)
