@@ -1,26 +1,48 @@
-"""Operations a second of the matching engine on one stream: `python -m benchmarks.book` (or `make bench`).
+"""Speed of the matching engine on one stream: `python -m benchmarks.book`.
 
 Stream A: 2,000 resting orders, then operations of which 52 % are limit orders (50 near the touch, 2 crossing), 40 %
-cancellations and 8 % market orders, around a latent mid on a random walk.  What is timed is not a bare book: every
-fill settles two accounts with fees and margin, moves their liquidation prices, and every fact is logged as an event.
-Cancellations name orders placed before, some of which are gone by then, as in any real feed; the table says how many.
+cancellations and 8 % market orders, around a latent mid on a random walk.  Cancellations name orders placed before,
+some of which are gone by then, as in any real feed.  Three things are timed, each with the same text of the rules:
+
+* the *bare book* (`sim.matching_book`): matching, and nothing else, beside its twin in C++ (benchmarks/cpp/book.cpp),
+  which must make the same trades or this stops;
+* the bare book with its log of every fact;
+* the *whole event path*: arrivals by latency, stops, matching, settlement of both sides with fees and margin, the
+  liquidation-price index, the event log, and a mark at the end of every step.
+
+Times are CPU seconds of one process, so that neighbours on the machine disturb little; ratios are medians over rounds
+in which everything is timed in turn.
 """
 
 import argparse
+import shutil
+import subprocess
+import tempfile
 import time
-from importlib.util import find_spec
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.rows import Row, missing
 from sim.accounts import SYSTEM_ROWS, AccountTable
+from sim.arrivals import Arrivals
 from sim.exchange import Exchange, ExchangeRules
-from sim.records import COMMAND, EventKind, MarginMode, OrderKind, Reject, Side
+from sim.matching_book import MatchingBook
+from sim.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Side, join
+from sim.streams import Stream
 
 LADDER = 1 << 14
 RESTING = 2_000
 ACCOUNTS = 1_000
+POOL = 1 << 16
+STEP_NS = 100_000_000
+LATENCY_NS = (1_000_000, 150_000_000)
+STOPS_EVERY = 25
+TWIN = Path(__file__).parent / "cpp" / "book.cpp"
+COMPILER = "g++"
 
 
 def stream_a(operations: int, seed: int = 1) -> NDArray[Any]:
@@ -81,38 +103,128 @@ def fresh_exchange() -> Exchange:
         bracket_initial_ppm=(8_000, 10_000, 20_000),
         max_position_lots=1_000_000,
     )
-    return Exchange(rules, accounts, orders=1 << 16)
+    return Exchange(rules, accounts, orders=POOL)
 
 
-def ours(commands: NDArray[Any], batch: int) -> tuple[float, list[NDArray[Any]]]:
-    """Seconds for the operations in batches of `batch`, and the events."""
+def with_latency(commands: NDArray[Any], per_step: int) -> list[NDArray[Any]]:
+    """Stream A as it is said: `per_step` commands a step, each account at its own distance from the venue, and one
+    limit order in 25 a stop beyond the touch instead."""
+    said = commands.copy()
+    limits = RESTING + np.flatnonzero(said["kind"][RESTING:] == OrderKind.LIMIT)
+    stops = limits[::STOPS_EVERY]
+    said["kind"][stops] = int(OrderKind.STOP)
+    said["trigger_ticks"][stops] = said["price_ticks"][stops] + 30 * said["side"][stops]
+    said["price_ticks"][stops] = 0
+    latency = np.random.default_rng(7).integers(*LATENCY_NS, SYSTEM_ROWS + ACCOUNTS)
+    step = np.maximum(0, np.arange(len(said)) - RESTING) // per_step
+    said["arrival_ns"] = step * STEP_NS + latency[said["account"]]
+    return np.split(said, range(RESTING, len(said), per_step))
+
+
+def event_path(steps: list[NDArray[Any]]) -> tuple[float, NDArray[Any]]:
+    """CPU seconds from what is said to the log, after the resting orders; and the log."""
     exchange = fresh_exchange()
     exchange.set_mark(LADDER // 2, 0)
-    exchange.process(commands[:RESTING])
-    started = time.perf_counter()
-    events = [exchange.process(commands[first : first + batch]) for first in range(RESTING, len(commands), batch)]
-    return time.perf_counter() - started, events
+    arrivals = Arrivals(Stream(1, "arrivals"), exchange.accounts.tie_key)
+    arrivals.add(steps[0])
+    exchange.process(arrivals.due(LATENCY_NS[1]))
+    log = []
+    started = time.process_time()
+    for step, said in enumerate(steps[1:], start=1):
+        arrivals.add(said)
+        log.append(exchange.process(arrivals.due(step * STEP_NS)))
+        log.append(exchange.set_mark(exchange.last_ticks or LADDER // 2, step * STEP_NS))
+    return time.process_time() - started, join(log, EVENT)
 
 
-def bourse(commands: NDArray[Any]) -> float:
-    """Seconds for the same operations in the order book of PyPI's bourse (a book only: no accounts)."""
-    from bourse import core
+def bare(commands: NDArray[Any], log: bool) -> tuple[float, NDArray[Any], int]:
+    """CPU seconds of the whole stream in one call, its events (if logged), and the number of fills."""
+    book = MatchingBook(LADDER, POOL, log=log)
+    if log:
+        book.reserve(2 * len(commands))
+        book.book.events.fill(1)  # a log that grows meets fresh pages: that is the operating system's time
+    before = book.process(commands[:RESTING])
+    started = time.process_time()
+    events = book.run(commands[RESTING:])
+    seconds = time.process_time() - started
+    return seconds, np.concatenate((before, events)), book.fills
 
-    book = core.OrderBook(0, True)
-    ids: dict[int, int] = {}
-    rows = commands[["order_id", "quantity_lots", "account", "price_ticks", "kind", "side"]].tolist()
-    started = 0.0
-    for number, (order_id, lots, account, price, kind, side) in enumerate(rows):
-        if number == RESTING:
-            started = time.perf_counter()
-        book.set_time(number)
-        if kind == OrderKind.CANCEL:
-            book.cancel_order(ids[order_id])
-        elif kind == OrderKind.MARKET:
-            book.place_order(side > 0, lots, account)
-        else:
-            ids[order_id] = book.place_order(side > 0, lots, account, price=price)
-    return time.perf_counter() - started
+
+def checksum(events: NDArray[Any]) -> int:
+    """What the C++ twin makes of its trades: sum = sum * multiplier + value, modulo 2**64, over four columns."""
+    fills = events[events["kind"] == EventKind.FILL]
+    columns = [fills[name].astype(object) for name in ("order_id", "maker_order_id", "price_ticks", "quantity_lots")]
+    total = 0
+    for trade in zip(*columns, strict=True):
+        for value in trade:
+            total = (total * 6364136223846793005 + int(value)) % 2**64
+    return total
+
+
+def compile_twin(folder: Path) -> Path | None:
+    """The C++ twin, compiled for this machine; None without a compiler."""
+    if shutil.which(COMPILER) is None:
+        return None
+    program = folder / "book"
+    subprocess.run([COMPILER, "-O3", "-march=native", "-std=c++17", "-o", program, TWIN], check=True)
+    return program
+
+
+def twin(program: Path, stream: Path) -> tuple[float, int, int]:
+    """CPU seconds (median of three runs), number of fills and their checksum by the C++ twin."""
+    command = [program, stream, str(LADDER), str(RESTING), "3"]
+    seconds, fills, total = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return float(seconds), int(fills), int(total)
+
+
+def _median_of(repeat: int, timed: Callable[[], float]) -> float:
+    return float(np.median([timed() for _ in range(repeat)]))
+
+
+def _bare_rows(commands: NDArray[Any], repeat: int) -> list[Row]:
+    operations = len(commands) - RESTING
+    for log in (True, False):
+        bare(commands, log)  # compiles
+    _, events, fills = bare(commands, log=True)
+    timed: list[tuple[float, float, float]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        program = compile_twin(Path(folder))
+        stream = Path(folder) / "stream.bin"
+        commands.tofile(stream)
+        for _ in range(repeat):
+            cpp = np.nan
+            if program is not None:
+                cpp, *trades = twin(program, stream)
+                if trades != [fills, checksum(events)]:
+                    raise AssertionError(f"the C++ twin trades otherwise: {trades} against {[fills, checksum(events)]}")
+            timed.append((cpp, bare(commands, log=False)[0], bare(commands, log=True)[0]))
+    cpp, plain, logged = np.array(timed).T
+    name = "book, batch / C++ twin"
+    against = Row(name, float(np.median(cpp / plain)), "x", 0.65, 0.85, f"the same {fills:,} trades")
+    return [
+        missing(name, f"needs {COMPILER}") if program is None else against,
+        Row("book, full event log / without", float(np.median(plain / logged)), "x", 0.90, 0.95),
+        Row("book, batch", operations / float(np.median(plain)) / 1e6, "M ops/s"),
+        Row("book, batch, with full event log", operations / float(np.median(logged)) / 1e6, "M ops/s"),
+    ]
+
+
+def _path_rows(commands: NDArray[Any], repeat: int) -> list[Row]:
+    rows = []
+    for per_step in (10_000, 1_000, 100):
+        steps = with_latency(commands, per_step)
+        event_path(steps)  # compiles
+        seconds = _median_of(repeat, lambda steps=steps: event_path(steps)[0])  # type: ignore[misc]
+        rate = (len(commands) - RESTING) / seconds / 1e6
+        floor, stretch = (3.0, 6.0) if per_step == 1_000 else (None, None)
+        rows.append(Row(f"whole event path, {per_step:,} commands a step", rate, "M commands/s", floor, stretch))
+    return rows
+
+
+def measure(repeat: int, operations: int = 1_000_000) -> list[Row]:
+    """Medians of `repeat` runs of the bare book, its C++ twin and the whole event path."""
+    commands = stream_a(operations)
+    return _bare_rows(commands, repeat) + _path_rows(commands, repeat)
 
 
 def main() -> None:
@@ -121,24 +233,9 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=5, help="the median of so many runs is shown")
     arguments = parser.parse_args()
-    commands = stream_a(arguments.operations)
-    ours(commands[: RESTING + 1000], 1000)  # compiles
-
-    print(f"stream A, {arguments.operations:,} operations; median of {arguments.repeat}")
-    print(f"{'':34}{'M ops/s':>9}")
-    for label, batch in (("one call", arguments.operations), ("1000 a call", 1000), ("100 a call", 100)):
-        timed = [ours(commands, batch) for _ in range(arguments.repeat)]
-        seconds = float(np.median([wall for wall, _ in timed]))
-        print(f"{'marginquake, ' + label:34}{arguments.operations / seconds / 1e6:9.2f}")
-    if find_spec("bourse") is not None:
-        seconds = float(np.median([bourse(commands) for _ in range(arguments.repeat)]))
-        print(f"{'bourse (book only), one a call':34}{arguments.operations / seconds / 1e6:9.2f}")
-
-    events = np.concatenate(timed[0][1])
-    fills = int((events["kind"] == EventKind.FILL).sum())
-    missed = int(((events["kind"] == EventKind.REJECTED) & (events["reason"] == Reject.UNKNOWN_ORDER)).sum())
-    asked = int((commands["kind"] == OrderKind.CANCEL).sum())
-    print(f"{len(events):,} events, {fills:,} fills; {1 - missed / asked:.0%} of cancellations found their order")
+    print(f"stream A, {arguments.operations:,} operations; medians of {arguments.repeat}")
+    for row in measure(arguments.repeat, arguments.operations):
+        print(f"{row.name:46}{row.value:9.2f} {row.unit:14}{row.note}")
 
 
 if __name__ == "__main__":

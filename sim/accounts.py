@@ -68,9 +68,9 @@ class AccountTable:
             raise ValueError(f"account table is full: {len(self.rows)} rows, {count} more asked")
         self.count = first + count
         rows = np.arange(first, first + count)
-        self.rows["owner"][rows] = owner
+        self.rows["owner"][first : self.count] = owner
         with np.errstate(over="ignore"):
-            self.tie_key[rows] = np.int64(tie_key) ^ (np.arange(count) * np.int64(1_000_003))
+            self.tie_key[first : self.count] = np.int64(tie_key) ^ (np.arange(count) * np.int64(1_000_003))
         return rows
 
     def view(self, rows: Rows) -> "AccountView":

@@ -5,8 +5,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.kernels.arrivals import LEAST_TIE_BITS, pack, unpack
 from sim.records import COMMAND, join
 from sim.streams import Stream
+
+NOTHING = np.empty(0, COMMAND)
 
 
 @final
@@ -32,18 +35,19 @@ class Arrivals:
     def due(self, until_ns: int) -> NDArray[Any]:
         """Take all commands that arrive by `until_ns`, in the order in which the venue processes them."""
         if not self._waiting:
-            return np.empty(0, COMMAND)
+            return NOTHING
         batch = join(self._waiting, COMMAND)
-        arrival = batch["arrival_ns"]
-        early = arrival <= until_ns
-        waits = np.flatnonzero(~early)
-        if len(waits) == 0:
-            self._waiting = []
-        else:
-            self._waiting = [batch.take(waits)]
-            batch = batch.take(np.flatnonzero(early))
-            arrival = batch["arrival_ns"]
-        if len(batch) < 2:
-            return batch
-        ties = self._stream.uniform_at(until_ns, self._tie_key[batch["account"]])
-        return batch.take(np.lexsort((ties, arrival)))
+        ties = np.empty(len(batch))
+        keys, waits = np.empty((2, len(batch)), np.int64)
+        count, place_bits, tie_bits = self._stream.run(
+            pack, until_ns, batch, until_ns, self._tie_key, ties, keys, waits
+        )
+        self._waiting = [batch.take(waits[: len(batch) - count])] if count < len(batch) else []
+        if tie_bits >= LEAST_TIE_BITS:
+            keys = keys[:count]
+            keys.sort()
+            due = np.empty(count, COMMAND)
+            if unpack(batch, ties, keys, place_bits, due):
+                return due
+        early = np.flatnonzero(batch["arrival_ns"] <= until_ns)
+        return batch.take(early[np.lexsort((ties[early], batch["arrival_ns"][early]))])

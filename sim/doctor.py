@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any, Literal, final
 
 from sim import kernels
-from sim.kernels import draws
 from sim.machine_speed import REFERENCE_COMMANDS_PER_S, measure_speed
 from sim.version import MODEL_VERSION, __version__
 
@@ -152,7 +151,7 @@ def _runs_folder(found: Diagnosis, runs: Path) -> None:
 
 
 def _numba(found: Diagnosis) -> None:
-    private = kernels.JIT and "_nrt" in getattr(draws.fill_units, "targetoptions", {})
+    private = kernels.JIT and kernels.PRIVATE_OPTIONS
     if not kernels.JIT:
         check = Check("compiler", "wrong", "kernels are interpreted", "unset NUMBA_DISABLE_JIT: a hundred times faster")
     elif kernels.PLAIN:

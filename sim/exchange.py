@@ -10,10 +10,39 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, AccountTable, Rows
 from sim.kernels import JIT, ledger
 from sim.kernels import exchange as kernel
-from sim.kernels.state import BRACKET, RULES, Market, grow_events, grow_orders, make_market
-from sim.records import Flag, Side, raw_copy
+from sim.kernels.state import (
+    BRACKET,
+    MOST_LOTS,
+    RULES,
+    Market,
+    grow_events,
+    grow_orders,
+    live_slots,
+    make_market,
+)
+from sim.records import COMMAND, EVENT, Flag, Side, raw_copy
 
 Events = NDArray[Any]
+
+LIVE_ORDER = np.dtype(
+    [
+        ("order_id", "i8"),
+        ("quantity_lots", "i8"),
+        ("account", "i4"),
+        ("price_ticks", "i4"),
+        ("trigger_ticks", "i4"),
+        ("side", "i1"),
+        ("flags", "u1"),
+        ("cause", "u1"),
+        ("queue", "i1"),
+    ],
+    align=True,
+)
+"""An order that rests (`queue` -1) or waits for its trigger (0-3)."""
+
+NO_EVENTS = np.empty(0, EVENT)
+NO_COMMANDS = np.empty(0, COMMAND)
+NO_MARK = -1
 
 
 def _quiet() -> AbstractContextManager[Any]:
@@ -41,6 +70,8 @@ class ExchangeRules:
 
     def as_arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The structured arrays kernels read: (rules, brackets)."""
+        if self.max_position_lots > MOST_LOTS:
+            raise ValueError(f"max_position_lots: {self.max_position_lots} is more than an order can hold, {MOST_LOTS}")
         rules = np.zeros(1, RULES)
         rules["value"] = self.money_per_tick_lot
         rules["size"] = self.ladder_size
@@ -77,14 +108,14 @@ class Exchange:
         with _quiet():
             while done < count:
                 self._make_room()
-                done = kernel.process(self._market, commands, done)
+                done = kernel.process(self._market, commands, done, NO_MARK, 0)
         return self._take_events()
 
     def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
         """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts."""
         with _quiet():
             self._make_room()
-            kernel.apply_mark(self._market, mark_ticks, time_ns)
+            kernel.process(self._market, NO_COMMANDS, 0, mark_ticks, time_ns)
             while not ledger.call_crossed(self._market, time_ns):
                 self._market = grow_events(self._market, 1)
         return self._take_events()
@@ -154,13 +185,18 @@ class Exchange:
         return bids, asks, longs, shorts
 
     def orders_of(self, row: int) -> NDArray[Any]:
-        """Live orders of one account, newest first (a copy of their pool rows)."""
+        """Live orders of one account, newest first, as LIVE_ORDER rows."""
         slots = []
         slot = int(self.accounts.rows["first_order"][row])
         while slot:
             slots.append(slot)
-            slot = int(self._market.orders["account_next"][slot])
-        return self._market.orders[np.array(slots, np.int64)].copy()
+            slot = int(self._market.links["account_next"][slot])
+        live = np.zeros(len(slots), LIVE_ORDER)
+        for name in LIVE_ORDER.names or ():
+            pool = self._market.links if name == "trigger_ticks" else self._market.orders
+            live[name] = pool[name][slots]
+        live["trigger_ticks"][live["queue"] < 0] = 0
+        return live
 
     def book_levels(self, side: int, count: int) -> list[tuple[int, int, int]]:
         """Best `count` levels of a side as (price, lots, number of orders)."""
@@ -198,7 +234,7 @@ class Exchange:
         assert rows["position_lots"].sum() == 0, "every long lot has a short lot"
         bid, ask = self.best_bid_ticks, self.best_ask_ticks
         assert not (bid and ask) or bid < ask, f"the book is crossed: {bid} >= {ask}"
-        live = self._market.orders[self._market.ids["slot"][self._market.ids["order_id"] != 0]]
+        live = self._market.orders[live_slots(self._market)]
         resting = live[live["queue"] < 0]
         counted = resting[(resting["flags"] & Flag.REDUCE_ONLY) == 0]
         for side, column in ((Side.BUY, "open_buy_lots"), (Side.SELL, "open_sell_lots")):
@@ -223,9 +259,11 @@ class Exchange:
 
     def _take_events(self) -> Events:
         state = self._market.state
-        events = raw_copy(self._market.events[: int(state["events"][0])])
+        count = int(state["events"][0])
+        if count == 0:
+            return NO_EVENTS
         state["events"] = 0
-        return events
+        return raw_copy(self._market.events[:count])
 
     @property
     def market(self) -> Market:

@@ -2,6 +2,8 @@
 
 One uint64 array: words 0-1 hold the offsets of levels 1 and 2, then the levels themselves.  A cascade empties
 hundreds of price levels at once; finding the next one then costs the same as in calm.
+
+Places are unsigned throughout: numba looks for negative indices in signed ones.
 """
 
 import numpy as np
@@ -22,9 +24,14 @@ else:
         return 64 - int(x).bit_length()
 
 
+_NONE = np.int64(-1)
+_EMPTY = np.uint64(0)
 _ONE = np.uint64(1)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _HEADER = 2
+_FIRST = np.uint64(_HEADER)
+_SHIFT = np.uint64(6)
+_LOW = np.uint64(63)
 
 
 def make_bitmap(size: int) -> NDArray[np.uint64]:
@@ -41,90 +48,111 @@ def make_bitmap(size: int) -> NDArray[np.uint64]:
 @helper
 def add(bits, i):  # type: ignore[no-untyped-def]
     """Put `i` into the set."""
-    w0 = i >> 6
-    w1 = i >> 12
-    w2 = i >> 18
-    bits[2 + w0] |= _ONE << np.uint64(i & 63)
-    bits[np.int64(bits[0]) + w1] |= _ONE << np.uint64(w0 & 63)
-    bits[np.int64(bits[1]) + w2] |= _ONE << np.uint64(w1 & 63)
+    place = np.uint64(i)
+    w0 = place >> _SHIFT
+    word = bits[_FIRST + w0]
+    bits[_FIRST + w0] = word | (_ONE << (place & _LOW))
+    if word == _EMPTY:
+        w1 = w0 >> _SHIFT
+        p1 = bits[0] + w1
+        word = bits[p1]
+        bits[p1] = word | (_ONE << (w0 & _LOW))
+        if word == _EMPTY:
+            p2 = bits[1] + (w1 >> _SHIFT)
+            bits[p2] = bits[p2] | (_ONE << (w1 & _LOW))
 
 
 @helper
 def discard(bits, i):  # type: ignore[no-untyped-def]
     """Take `i` out of the set."""
-    w0 = i >> 6
-    bits[2 + w0] &= ~(_ONE << np.uint64(i & 63))
-    if bits[2 + w0] == np.uint64(0):
-        w1 = i >> 12
-        p1 = np.int64(bits[0]) + w1
-        bits[p1] &= ~(_ONE << np.uint64(w0 & 63))
-        if bits[p1] == np.uint64(0):
-            w2 = i >> 18
-            p2 = np.int64(bits[1]) + w2
-            bits[p2] &= ~(_ONE << np.uint64(w1 & 63))
+    place = np.uint64(i)
+    w0 = place >> _SHIFT
+    word = bits[_FIRST + w0] & ~(_ONE << (place & _LOW))
+    bits[_FIRST + w0] = word
+    if word == _EMPTY:
+        w1 = w0 >> _SHIFT
+        p1 = bits[0] + w1
+        word = bits[p1] & ~(_ONE << (w0 & _LOW))
+        bits[p1] = word
+        if word == _EMPTY:
+            p2 = bits[1] + (w1 >> _SHIFT)
+            bits[p2] = bits[p2] & ~(_ONE << (w1 & _LOW))
+
+
+@helper
+def _lowest(word):  # type: ignore[no-untyped-def]
+    return np.uint64(trailing_zeros(word))
+
+
+@helper
+def _highest(word):  # type: ignore[no-untyped-def]
+    return _LOW - np.uint64(leading_zeros(word))
 
 
 @helper
 def above(bits, i):  # type: ignore[no-untyped-def]
     """Smallest member >= i, or -1."""
-    off1 = np.int64(bits[0])
-    off2 = np.int64(bits[1])
-    w0 = i >> 6
-    if 2 + w0 >= off1:
-        return np.int64(-1)
-    word = bits[2 + w0] & (_ALL << np.uint64(i & 63))
-    if word != np.uint64(0):
-        return (w0 << 6) + np.int64(trailing_zeros(word))
-    j = w0 + 1
-    w1 = j >> 6
-    if off1 + w1 >= off2:
-        return np.int64(-1)
-    word = bits[off1 + w1] & (_ALL << np.uint64(j & 63))
-    if word == np.uint64(0):
-        k = w1 + 1
-        w2 = k >> 6
-        if off2 + w2 >= bits.shape[0]:
-            return np.int64(-1)
-        word = bits[off2 + w2] & (_ALL << np.uint64(k & 63))
-        while word == np.uint64(0):
-            w2 += 1
-            if off2 + w2 >= bits.shape[0]:
-                return np.int64(-1)
-            word = bits[off2 + w2]
-        w1 = (w2 << 6) + np.int64(trailing_zeros(word))
-        word = bits[off1 + w1]
-    w0 = (w1 << 6) + np.int64(trailing_zeros(word))
-    return (w0 << 6) + np.int64(trailing_zeros(bits[2 + w0]))
+    place = np.uint64(i)
+    w0 = place >> _SHIFT
+    off1 = bits[0]
+    if _FIRST + w0 >= off1:
+        return _NONE
+    word = bits[_FIRST + w0] & (_ALL << (place & _LOW))
+    if word == _EMPTY:
+        off2 = bits[1]
+        j = w0 + _ONE
+        w1 = j >> _SHIFT
+        if off1 + w1 >= off2:
+            return _NONE
+        word = bits[off1 + w1] & (_ALL << (j & _LOW))
+        if word == _EMPTY:
+            end = np.uint64(bits.shape[0])
+            k = w1 + _ONE
+            w2 = k >> _SHIFT
+            if off2 + w2 >= end:
+                return _NONE
+            word = bits[off2 + w2] & (_ALL << (k & _LOW))
+            while word == _EMPTY:
+                w2 += _ONE
+                if off2 + w2 >= end:
+                    return _NONE
+                word = bits[off2 + w2]
+            w1 = (w2 << _SHIFT) + _lowest(word)
+            word = bits[off1 + w1]
+        w0 = (w1 << _SHIFT) + _lowest(word)
+        word = bits[_FIRST + w0]
+    return np.int64((w0 << _SHIFT) + _lowest(word))
 
 
 @helper
 def below(bits, i):  # type: ignore[no-untyped-def]
     """Largest member <= i, or -1."""
     if i < 0:
-        return np.int64(-1)
-    off1 = np.int64(bits[0])
-    off2 = np.int64(bits[1])
-    w0 = i >> 6
-    word = bits[2 + w0] & (_ALL >> np.uint64(63 - (i & 63)))
-    if word != np.uint64(0):
-        return (w0 << 6) + 63 - np.int64(leading_zeros(word))
-    if w0 == 0:
-        return np.int64(-1)
-    j = w0 - 1
-    w1 = j >> 6
-    word = bits[off1 + w1] & (_ALL >> np.uint64(63 - (j & 63)))
-    if word == np.uint64(0):
-        if w1 == 0:
-            return np.int64(-1)
-        k = w1 - 1
-        w2 = k >> 6
-        word = bits[off2 + w2] & (_ALL >> np.uint64(63 - (k & 63)))
-        while word == np.uint64(0):
-            if w2 == 0:
-                return np.int64(-1)
-            w2 -= 1
-            word = bits[off2 + w2]
-        w1 = (w2 << 6) + 63 - np.int64(leading_zeros(word))
-        word = bits[off1 + w1]
-    w0 = (w1 << 6) + 63 - np.int64(leading_zeros(word))
-    return (w0 << 6) + 63 - np.int64(leading_zeros(bits[2 + w0]))
+        return _NONE
+    place = np.uint64(i)
+    w0 = place >> _SHIFT
+    word = bits[_FIRST + w0] & (_ALL >> (_LOW - (place & _LOW)))
+    if word == _EMPTY:
+        if w0 == _EMPTY:
+            return _NONE
+        off1 = bits[0]
+        j = w0 - _ONE
+        w1 = j >> _SHIFT
+        word = bits[off1 + w1] & (_ALL >> (_LOW - (j & _LOW)))
+        if word == _EMPTY:
+            if w1 == _EMPTY:
+                return _NONE
+            off2 = bits[1]
+            k = w1 - _ONE
+            w2 = k >> _SHIFT
+            word = bits[off2 + w2] & (_ALL >> (_LOW - (k & _LOW)))
+            while word == _EMPTY:
+                if w2 == _EMPTY:
+                    return _NONE
+                w2 -= _ONE
+                word = bits[off2 + w2]
+            w1 = (w2 << _SHIFT) + _highest(word)
+            word = bits[off1 + w1]
+        w0 = (w1 << _SHIFT) + _highest(word)
+        word = bits[_FIRST + w0]
+    return np.int64((w0 << _SHIFT) + _highest(word))

@@ -2,242 +2,114 @@
 
 import numpy as np
 
-from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.kernels import bitmap, helper, kernel
-from sim.kernels.book import (
-    BOOK,
-    add_order,
-    cancel_order,
-    drop_order,
-    fillable,
-    find,
-    match,
-    reducible,
-    release_open,
-)
-from sim.kernels.events import emit
-from sim.kernels.ledger import bracket_initial_ppm, muldiv, solvent_limit
+from sim.kernels.admission import beyond_limit, in_range, lacks_margin, outside_band, reducible
+from sim.kernels.book import BOOK, find
+from sim.kernels.events import emit, emit_fill
+from sim.kernels.ledger import muldiv
+from sim.kernels.matching import is_forced, matching
 from sim.kernels.state import ABOVE_LAST, ABOVE_MARK, BELOW_LAST, BELOW_MARK
-from sim.records import Cause, EventKind, Flag, OrderKind, Reject, Stage
+from sim.records import EventKind, Flag, OrderKind, Reject, Stage
 
 _BUY = np.int64(1)
 _ZERO = np.int64(0)
 _REDUCE_ONLY = np.int64(Flag.REDUCE_ONLY)
 _ON_MARK = np.int64(Flag.TRIGGER_ON_MARK)
-_LIQUIDATION = np.int64(Cause.LIQUIDATION)
-_TAKEOVER = np.int64(Cause.TAKEOVER)
 _LIQUIDATING = np.int64(Stage.LIQUIDATING)
 
 _ACCEPTED = np.int64(EventKind.ACCEPTED)
 _MODIFIED = np.int64(EventKind.MODIFIED)
 _REJECTED = np.int64(EventKind.REJECTED)
-_EXPIRED = np.int64(EventKind.EXPIRED)
 _TRIGGERED = np.int64(EventKind.TRIGGERED)
 
 _LIMIT = np.int64(OrderKind.LIMIT)
-_POST_ONLY = np.int64(OrderKind.POST_ONLY)
 _MARKET = np.int64(OrderKind.MARKET)
-_FOK = np.int64(OrderKind.FOK)
 _STOP = np.int64(OrderKind.STOP)
 _TAKE_PROFIT = np.int64(OrderKind.TAKE_PROFIT)
 _CANCEL = np.int64(OrderKind.CANCEL)
 _MODIFY = np.int64(OrderKind.MODIFY)
-_CANCEL_ALL = np.int64(OrderKind.CANCEL_ALL)
 
 _NONE = np.int64(Reject.NONE)
 _UNKNOWN_ORDER = np.int64(Reject.UNKNOWN_ORDER)
-_WOULD_CROSS = np.int64(Reject.WOULD_CROSS)
-_NOT_FILLABLE = np.int64(Reject.NOT_FILLABLE)
 _PRICE_BAND = np.int64(Reject.PRICE_BAND)
 _PRICE_OUT_OF_RANGE = np.int64(Reject.PRICE_OUT_OF_RANGE)
 _INSUFFICIENT_MARGIN = np.int64(Reject.INSUFFICIENT_MARGIN)
 _NOT_REDUCING = np.int64(Reject.NOT_REDUCING)
 _BAD_QUANTITY = np.int64(Reject.BAD_QUANTITY)
-_NO_LIQUIDITY = np.int64(Reject.NO_LIQUIDITY)
 _IN_LIQUIDATION = np.int64(Reject.IN_LIQUIDATION)
 _NOT_OWNER = np.int64(Reject.NOT_OWNER)
 _TRIGGER_CROSSED = np.int64(Reject.TRIGGER_CROSSED)
 _POSITION_LIMIT = np.int64(Reject.POSITION_LIMIT)
 
+_NO_MARK = np.int64(-1)
 
-@helper
-def in_range(x, price):  # type: ignore[no-untyped-def]
-    """True for a price on the ladder."""
-    return 1 <= price < x.rules[0]["size"]
-
-
-@helper
-def outside_band(x, side, price):  # type: ignore[no-untyped-def]
-    """True where a limit price may trade further from the mark than the venue allows."""
-    state = x.state[0]
-    if x.rules[0]["price_band_ppm"] == 0 or state["mark"] == 0:
-        return False
-    return price > state["band_high"] if side == _BUY else price < state["band_low"]
+_book = matching(ledger=True, emit=emit, emit_fill=emit_fill)
+_wait = _book.wait
+_drop = _book.drop
+_cancel = _book.cancel
+_release_open = _book.release_open
+_trade = _book.trade
 
 
 @helper
-def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
-    """Worst price a market order may trade at: its bound, clamped to the band."""
-    state = x.state[0]
-    banded = x.rules[0]["price_band_ppm"] != 0 and state["mark"] != 0
-    if side == _BUY:
-        limit = bound if bound > 0 else x.rules[0]["size"] - 1
-        return min(limit, state["band_high"]) if banded else limit
-    limit = bound if bound > 0 else np.int64(1)
-    return max(limit, state["band_low"]) if banded else limit
+def _conditional(kind):  # type: ignore[no-untyped-def]
+    return kind == _STOP or kind == _TAKE_PROFIT
 
 
 @helper
-def beyond_limit(x, account, side, lots):  # type: ignore[no-untyped-def]
-    """True where `lots` more on `side`, with all that rests there filled, exceed the venue's largest position
-    (eq. 23a)."""
-    if account < SYSTEM_ROWS:
-        return False
-    a = x.accounts[account]
-    position = a["position_lots"]
-    worst = position + a["open_buy_lots"] if side == _BUY else np.int64(a["open_sell_lots"]) - position
-    return worst + lots > x.rules[0]["max_position_lots"]
-
-
-@helper
-def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
-    """True where the worst position this order can lead to is larger than equity allows (eq. 23)."""
-    a = x.accounts[account]
-    mark = x.state[0]["mark"]
-    own_ppm = np.int64(a["initial_margin_ppm"])
-    if account < SYSTEM_ROWS or own_ppm <= 0 or mark == 0:
-        return False
-    position = a["position_lots"]
-    buys = np.int64(a["open_buy_lots"])
-    sells = np.int64(a["open_sell_lots"])
-    before = max(abs(position + buys), abs(position - sells))
-    if side == _BUY:
-        buys += lots
-    else:
-        sells += lots
-    after = max(abs(position + buys), abs(position - sells))
-    if after <= before:
-        return False
-    value = x.rules[0]["value"]
-    notional = after * mark * value
-    ppm = max(own_ppm, bracket_initial_ppm(x, notional))
-    equity = a["collateral"] + position * mark * value - a["cost"]
-    return equity < muldiv(notional, ppm)
-
-
-@helper
-def reject(x, time_ns, account, order_id, side, price, lots, cause, reason):  # type: ignore[no-untyped-def]
-    """Refuse a command and say why."""
-    emit(x, _REJECTED, time_ns, account, order_id, side, price, lots, cause, reason)
-
-
-@kernel
-def trade_or_rest(x, time_ns, order_id, account, side, kind, price, asked, flags, cause):  # type: ignore[no-untyped-def]
-    """The checks that need the present position and book, matching, and what becomes of the remainder."""
-    lots = asked
-    forced = cause in (_LIQUIDATION, _TAKEOVER)
-    if flags & _REDUCE_ONLY:
-        lots = min(lots, reducible(x, account, side))
-        if lots <= 0:
-            reject(x, time_ns, account, order_id, side, price, asked, cause, _NOT_REDUCING)
-            return
-    elif not forced and beyond_limit(x, account, side, lots):
-        reject(x, time_ns, account, order_id, side, price, asked, cause, _POSITION_LIMIT)
-        return
-    elif not forced and lacks_margin(x, account, side, lots):
-        reject(x, time_ns, account, order_id, side, price, asked, cause, _INSUFFICIENT_MARGIN)
-        return
-    limit = market_limit(x, side, price) if kind == _MARKET else price
-    if account == INSURANCE_ROW and kind not in (_LIMIT, _POST_ONLY):
-        limit = solvent_limit(x, account, side, limit)
-    state = x.state[0]
-    if kind == _POST_ONLY:
-        crosses = state["best_ask"] <= price if side == _BUY else state["best_bid"] >= price
-        if crosses:
-            reject(x, time_ns, account, order_id, side, price, asked, cause, _WOULD_CROSS)
-            return
-    elif kind == _FOK and fillable(x, account, side, limit, lots) < lots:
-        reject(x, time_ns, account, order_id, side, price, asked, cause, _NOT_FILLABLE)
-        return
-    left = match(x, time_ns, order_id, account, side, price, limit, lots, cause)
-    if left <= 0:
-        return
-    if kind in (_LIMIT, _POST_ONLY):
-        add_order(x, order_id, account, side, price, _ZERO, left, flags, cause, BOOK)
-        emit(x, _ACCEPTED, time_ns, account, order_id, side, price, left, cause, _ZERO)
-    else:
-        emit(x, _EXPIRED, time_ns, account, order_id, side, price, left, cause, _NO_LIQUIDITY)
-
-
-@helper
-def place(x, c):  # type: ignore[no-untyped-def]
-    """A new order: admission checks in the order of docs/model.md, then trade, rest or wait."""
-    time_ns = c["arrival_ns"]
-    order_id = c["order_id"]
-    account = np.int64(c["account"])
-    side = np.int64(c["side"])
-    kind = np.int64(c["kind"])
-    price = np.int64(c["price_ticks"])
-    trigger = np.int64(c["trigger_ticks"])
-    lots = c["quantity_lots"]
-    flags = np.int64(c["flags"])
-    cause = np.int64(c["cause"])
-    conditional = kind in (_STOP, _TAKE_PROFIT)
-    reason = _NONE
+def _refusal(x, account, side, kind, price, trigger, lots, flags, cause):  # type: ignore[no-untyped-def]
+    """Why a new order is not admitted, in the order of docs/model.md; NONE if it is."""
     if lots <= 0 or lots > x.rules[0]["max_position_lots"]:
-        reason = _BAD_QUANTITY
-    elif x.accounts[account]["stage"] >= _LIQUIDATING and cause not in (_LIQUIDATION, _TAKEOVER):
-        reason = _IN_LIQUIDATION
-    elif conditional or kind == _MARKET:
-        if (price != 0 and not in_range(x, price)) or (conditional and not in_range(x, trigger)):
-            reason = _PRICE_OUT_OF_RANGE
-    elif not in_range(x, price):
-        reason = _PRICE_OUT_OF_RANGE
-    elif outside_band(x, side, price):
-        reason = _PRICE_BAND
-    if reason != _NONE:
-        reject(x, time_ns, account, order_id, side, price, lots, cause, reason)
-        return
-    if not conditional:
-        trade_or_rest(x, time_ns, order_id, account, side, kind, price, lots, flags, cause)
-        return
-    fires_below = (kind == _STOP) == (side != _BUY)
-    on_mark = (flags & _ON_MARK) != 0
-    watched = x.state[0]["mark"] if on_mark else x.state[0]["last"]
-    crossed = watched <= trigger if fires_below else watched >= trigger
-    if watched > 0 and crossed:
-        reject(x, time_ns, account, order_id, side, price, lots, cause, _TRIGGER_CROSSED)
-        return
-    if on_mark:
-        queue = BELOW_MARK if fires_below else ABOVE_MARK
-    else:
-        queue = BELOW_LAST if fires_below else ABOVE_LAST
-    add_order(x, order_id, account, side, price, trigger, lots, flags, cause, queue)
-    emit(x, _ACCEPTED, time_ns, account, order_id, side, price, lots, cause, _ZERO)
+        return _BAD_QUANTITY
+    if x.accounts[np.uint64(account)]["stage"] >= _LIQUIDATING and not is_forced(cause):
+        return _IN_LIQUIDATION
+    if kind < _MARKET or (kind > _MARKET and kind < _STOP):
+        if not in_range(x, price):
+            return _PRICE_OUT_OF_RANGE
+        if outside_band(x, side, price):
+            return _PRICE_BAND
+    elif price != 0 and not in_range(x, price):
+        return _PRICE_OUT_OF_RANGE
+    if _conditional(kind):
+        if not in_range(x, trigger):
+            return _PRICE_OUT_OF_RANGE
+        watched = x.state[0]["mark"] if flags & _ON_MARK else x.state[0]["last"]
+        crossed = watched <= trigger if _fires_below(kind, side) else watched >= trigger
+        if watched > 0 and crossed:
+            return _TRIGGER_CROSSED
+    return _NONE
 
 
-@kernel
-def modify(x, c):  # type: ignore[no-untyped-def]
-    """New price and remaining quantity; only a reduction at the same price keeps the place in the queue."""
-    time_ns = c["arrival_ns"]
-    order_id = c["order_id"]
-    account = np.int64(c["account"])
-    price = np.int64(c["price_ticks"])
-    lots = c["quantity_lots"]
-    slot = find(x, order_id)
+@helper
+def _fires_below(kind, side):  # type: ignore[no-untyped-def]
+    return (kind == _STOP) == (side != _BUY)
+
+
+@helper
+def _ladder(kind, side, flags):  # type: ignore[no-untyped-def]
+    """Which of the four ladders of triggers a conditional order waits in."""
+    if flags & _ON_MARK:
+        return BELOW_MARK if _fires_below(kind, side) else ABOVE_MARK
+    return BELOW_LAST if _fires_below(kind, side) else ABOVE_LAST
+
+
+@helper
+def _modify(x, slot, time_ns, order_id, account, price, asked):  # type: ignore[no-untyped-def]
+    """New price and remaining quantity; only a reduction at the same price keeps the place in the queue.  Returns the
+    lots that lost it: their order is out of the book and trades as if it were new."""
     if slot == 0 or x.orders[slot]["queue"] != BOOK:
-        reject(x, time_ns, account, order_id, _ZERO, price, lots, _ZERO, _UNKNOWN_ORDER)
-        return
+        emit(x, _REJECTED, time_ns, account, order_id, _ZERO, price, asked, _ZERO, _UNKNOWN_ORDER)
+        return _ZERO
+    lots = asked
     order = x.orders[slot]
     side = np.int64(order["side"])
     flags = np.int64(order["flags"])
     cause = np.int64(order["cause"])
-    held = order["quantity_lots"]
-    forced = cause in (_LIQUIDATION, _TAKEOVER)
+    held = np.int64(order["quantity_lots"])
     reason = _NONE
     if order["account"] != account:
         reason = _NOT_OWNER
-    elif x.accounts[account]["stage"] >= _LIQUIDATING and not forced:
+    elif x.accounts[np.uint64(account)]["stage"] >= _LIQUIDATING and not is_forced(cause):
         reason = _IN_LIQUIDATION
     elif lots <= 0 or lots > x.rules[0]["max_position_lots"]:
         reason = _BAD_QUANTITY
@@ -249,120 +121,156 @@ def modify(x, c):  # type: ignore[no-untyped-def]
         lots = min(lots, reducible(x, account, side))
         if lots <= 0:
             reason = _NOT_REDUCING
-            lots = c["quantity_lots"]
-    elif lots > held and not forced:
+            lots = asked
+    elif lots > held and not is_forced(cause):
         if beyond_limit(x, account, side, lots - held):
             reason = _POSITION_LIMIT
         elif lacks_margin(x, account, side, lots - held):
             reason = _INSUFFICIENT_MARGIN
+    what = _MODIFIED if reason == _NONE else _REJECTED
+    emit(x, what, time_ns, account, order_id, side, price, lots, cause, reason)
     if reason != _NONE:
-        reject(x, time_ns, account, order_id, side, price, lots, cause, reason)
-        return
-    emit(x, _MODIFIED, time_ns, account, order_id, side, price, lots, cause, _ZERO)
+        return _ZERO
     if price == order["price_ticks"] and lots <= held:
-        release_open(x, slot, held - lots)
-        x.levels[price]["lots"] -= held - lots
+        _release_open(x, slot, held - lots)
+        x.levels[np.uint64(price)]["lots"] -= held - lots
         order["quantity_lots"] = lots
-        return
-    drop_order(x, slot)
-    left = match(x, time_ns, order_id, account, side, price, price, lots, cause)
-    if left > 0:
-        add_order(x, order_id, account, side, price, _ZERO, left, flags, cause, BOOK)
-
-
-@kernel
-def fire(x, slot, time_ns):  # type: ignore[no-untyped-def]
-    """A conditional order becomes a market order."""
-    o = x.orders[slot]
-    order_id = o["order_id"]
-    account = np.int64(o["account"])
-    side = np.int64(o["side"])
-    bound = np.int64(o["price_ticks"])
-    lots = o["quantity_lots"]
-    flags = np.int64(o["flags"])
-    cause = np.int64(o["cause"])
-    emit(x, _TRIGGERED, time_ns, account, order_id, side, np.int64(o["trigger_ticks"]), lots, cause, _ZERO)
-    drop_order(x, slot)
-    if x.accounts[account]["stage"] >= _LIQUIDATING:
-        reject(x, time_ns, account, order_id, side, bound, lots, cause, _IN_LIQUIDATION)
-        return
-    trade_or_rest(x, time_ns, order_id, account, side, _MARKET, bound, lots, flags, cause)
+        return _ZERO
+    _drop(x, slot)
+    return lots
 
 
 @helper
-def next_triggered(x, below_queue, price):  # type: ignore[no-untyped-def]
-    """Oldest order of the first trigger level that `price` satisfies; 0 = none."""
+def _set_mark(x, mark):  # type: ignore[no-untyped-def]
+    """A new mark price: the band moves."""
+    state = x.state[0]
+    state["mark"] = mark
+    reach = muldiv(mark, x.rules[0]["price_band_ppm"])
+    state["band_low"] = mark - reach
+    state["band_high"] = mark + reach
+
+
+@helper
+def _next_triggered(x, below_queue, price):  # type: ignore[no-untyped-def]
+    """Slot of the oldest order of the first trigger level that `price` satisfies; 0 = none, or no price yet."""
+    if price <= 0:
+        return np.uint32(0)
     size = x.rules[0]["size"]
     index = bitmap.below(x.waiting_bits, (below_queue + 1) * size - 1)
     if index >= below_queue * size + price:
-        return np.int64(x.waiting[index]["head"])
+        return x.waiting[np.uint64(index)]["head"]
     index = bitmap.above(x.waiting_bits, (below_queue + 1) * size)
     if index >= 0 and index <= (below_queue + 1) * size + price:
-        return np.int64(x.waiting[index]["head"])
-    return np.int64(0)
-
-
-@helper
-def run_triggers(x, below_queue, time_ns):  # type: ignore[no-untyped-def]
-    """Fire orders that watch one price until none is due."""
-    while True:
-        price = x.state[0]["last"] if below_queue == BELOW_LAST else x.state[0]["mark"]
-        if price <= 0:
-            return
-        slot = next_triggered(x, below_queue, price)
-        if slot == 0:
-            return
-        fire(x, slot, time_ns)
-        if below_queue == BELOW_MARK:
-            while x.state[0]["last"] > 0:
-                slot = next_triggered(x, BELOW_LAST, x.state[0]["last"])
-                if slot == 0:
-                    break
-                fire(x, slot, time_ns)
+        return x.waiting[np.uint64(index)]["head"]
+    return np.uint32(0)
 
 
 @kernel
-def process(x, commands, first):  # type: ignore[no-untyped-def]
-    """Run commands from `first` on, in order.  Returns how many are done: fewer than given when the event buffer or
-    the order pool may not hold the next one; the caller grows them and calls again."""
+def process(x, commands, first, mark, mark_ns):  # type: ignore[no-untyped-def]
+    """Run commands from `first` on, in order, with the conditional orders each sets off; or, with `mark` >= 0, first
+    set the mark.  Returns how many are done: fewer than given when the event buffer or the order pool may not hold the
+    next one; the caller grows them and calls again.
+
+    A conditional order becomes a market order.  Orders that watch the last price go before those that watch the mark,
+    and after every command none is due any more: only a fill at another price, or a new mark, makes one due.
+    All orders pass one place in this text, where they trade: each copy would cost seconds of compilation.
+    """
     state = x.state[0]
-    for i in range(first, commands.shape[0]):
-        if state["free"] == 0 or x.events.shape[0] - state["events"] < 6 * state["live"] + 64:
-            return i
-        c = commands[i]
-        kind = c["kind"]
-        time_ns = c["arrival_ns"]
-        if kind < _CANCEL:
-            place(x, c)
-        elif kind == _CANCEL:
-            slot = find(x, c["order_id"])
-            if slot == 0 or x.orders[slot]["account"] != c["account"]:
-                reason = _UNKNOWN_ORDER if slot == 0 else _NOT_OWNER
-                reject(x, time_ns, np.int64(c["account"]), c["order_id"], _ZERO, _ZERO, _ZERO, _ZERO, reason)
-            else:
-                cancel_order(x, slot, time_ns, _ZERO)
-        elif kind == _CANCEL_ALL:
-            slot = np.int64(x.accounts[c["account"]]["first_order"])
-            while slot != 0:
-                following = np.int64(x.orders[slot]["account_next"])
-                cancel_order(x, slot, time_ns, _ZERO)
-                slot = following
+    marking = mark >= 0
+    i = np.int64(first)
+    while marking or i < commands.shape[0]:
+        trades = False
+        replaces = False
+        kind = _LIMIT
+        side = _ZERO
+        price = _ZERO
+        lots = _ZERO
+        flags = _ZERO
+        cause = _ZERO
+        last = state["last"]
+        if marking:
+            time_ns = np.int64(mark_ns)
+            order_id = _ZERO
+            account = _ZERO
+            _set_mark(x, np.int64(mark))
         else:
-            modify(x, c)
-        run_triggers(x, BELOW_LAST, time_ns)
-    return commands.shape[0]
-
-
-@kernel
-def apply_mark(x, mark, time_ns):  # type: ignore[no-untyped-def]
-    """A new mark price: the band moves, and conditional orders that watch the mark fire."""
-    state = x.state[0]
-    state["mark"] = mark
-    reach = muldiv(np.int64(mark), x.rules[0]["price_band_ppm"])
-    state["band_low"] = mark - reach
-    state["band_high"] = mark + reach
-    run_triggers(x, BELOW_MARK, time_ns)
-    return 0
+            if state["free"] == 0 or x.events.shape[0] - state["events"] < 6 * state["live"] + 64:
+                return i
+            c = commands[np.uint64(i)]
+            i += 1
+            time_ns = c["arrival_ns"]
+            order_id = c["order_id"]
+            account = np.int64(c["account"])
+            what = np.int64(c["kind"])
+            if what < _CANCEL:
+                kind = what
+                side = np.int64(c["side"])
+                price = np.int64(c["price_ticks"])
+                lots = c["quantity_lots"]
+                flags = np.int64(c["flags"])
+                cause = np.int64(c["cause"])
+                trigger = np.int64(c["trigger_ticks"])
+                reason = _refusal(x, account, side, kind, price, trigger, lots, flags, cause)
+                trades = reason == _NONE and not _conditional(kind)
+                if not trades:
+                    if reason == _NONE:
+                        queue = _ladder(kind, side, flags)
+                        _wait(x, order_id, account, side, price, trigger, lots, flags, cause, queue)
+                    fact = _ACCEPTED if reason == _NONE else _REJECTED
+                    emit(x, fact, time_ns, account, order_id, side, price, lots, cause, reason)
+            elif what == _MODIFY:
+                slot = find(x, order_id)
+                price = np.int64(c["price_ticks"])
+                order = x.orders[slot]
+                side = np.int64(order["side"])
+                flags = np.int64(order["flags"])
+                cause = np.int64(order["cause"])
+                lots = _modify(x, slot, time_ns, order_id, account, price, c["quantity_lots"])
+                replaces = lots > 0
+                trades = replaces
+            else:
+                if what == _CANCEL:
+                    slot = find(x, order_id)
+                    if slot == 0 or x.orders[slot]["account"] != account:
+                        reason = _UNKNOWN_ORDER if slot == 0 else _NOT_OWNER
+                        emit(x, _REJECTED, time_ns, account, order_id, _ZERO, _ZERO, _ZERO, _ZERO, reason)
+                        slot = np.uint32(0)
+                else:
+                    slot = np.uint32(x.accounts[np.uint64(account)]["first_order"])
+                while slot != 0:
+                    following = x.links[slot]["account_next"]
+                    _cancel(x, slot, time_ns, _NONE)
+                    slot = following if what != _CANCEL else np.uint32(0)
+        cascades = False
+        while True:
+            if trades:
+                _trade(x, time_ns, order_id, account, side, kind, price, lots, flags, cause, replaces)
+            slot = np.uint32(0)
+            if cascades or state["last"] != last:
+                slot = _next_triggered(x, BELOW_LAST, state["last"])
+            if slot == 0 and marking:
+                slot = _next_triggered(x, BELOW_MARK, state["mark"])
+            if slot == 0:
+                break
+            cascades = True
+            replaces = False
+            o = x.orders[slot]
+            order_id = o["order_id"]
+            account = np.int64(o["account"])
+            side = np.int64(o["side"])
+            kind = _MARKET
+            price = np.int64(o["price_ticks"])
+            lots = np.int64(o["quantity_lots"])
+            flags = np.int64(o["flags"])
+            cause = np.int64(o["cause"])
+            trigger = np.int64(x.links[slot]["trigger_ticks"])
+            emit(x, _TRIGGERED, time_ns, account, order_id, side, trigger, lots, cause, _NONE)
+            _drop(x, slot)
+            trades = x.accounts[np.uint64(account)]["stage"] < _LIQUIDATING
+            if not trades:
+                emit(x, _REJECTED, time_ns, account, order_id, side, price, lots, cause, _IN_LIQUIDATION)
+        marking = False
+    return i
 
 
 @kernel
@@ -373,12 +281,12 @@ def depth(x, side, low, high):  # type: ignore[no-untyped-def]
     if side == _BUY:
         price = bitmap.below(x.bits, min(np.int64(high), state["best_bid"]))
         while price >= low and price > 0:
-            total += x.levels[price]["lots"]
+            total += x.levels[np.uint64(price)]["lots"]
             price = bitmap.below(x.bits, price - 1)
     else:
         price = bitmap.above(x.bits, max(np.int64(low), state["best_ask"]))
         while 0 <= price <= high:
-            total += x.levels[price]["lots"]
+            total += x.levels[np.uint64(price)]["lots"]
             price = bitmap.above(x.bits, price + 1)
     return total
 
@@ -394,9 +302,9 @@ def profile(x, edges, bids, asks, longs, shorts):  # type: ignore[no-untyped-def
         price = bitmap.above(x.bits, low)
         while 0 <= price < high:
             if price <= x.state[0]["best_bid"]:
-                bids[k] += x.levels[price]["lots"]
+                bids[k] += x.levels[np.uint64(price)]["lots"]
             else:
-                asks[k] += x.levels[price]["lots"]
+                asks[k] += x.levels[np.uint64(price)]["lots"]
             price = bitmap.above(x.bits, price + 1)
         for side in range(2):
             bucket = bitmap.above(x.call_bits, side * size + low)
@@ -422,7 +330,7 @@ def impact_ticks(x, side, tick_lots):  # type: ignore[no-untyped-def]
     lots = 0.0
     price = state["best_ask"] if side == _BUY else state["best_bid"]
     while 0 < price < x.rules[0]["size"]:
-        here = float(x.levels[price]["lots"])
+        here = float(x.levels[np.uint64(price)]["lots"])
         if here * price >= left:
             lots += left / price
             return float(tick_lots) / lots

@@ -6,13 +6,14 @@ Integers throughout; every product is split so that it stays below 2**63.
 import numpy as np
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW, SYSTEM_ROWS
-from sim.kernels import bitmap, helper, kernel
+from sim.kernels import bitmap, helper, kernel, routine
 from sim.kernels.events import emit
 from sim.records import Cause, EventKind, MarginMode, Stage
 
 _MILLION = 1_000_000
 _ZERO = np.int64(0)
 _ONE = np.int64(1)
+_NEXT = np.uint64(1)
 _ISOLATED = np.int64(MarginMode.ISOLATED)
 _OK = np.int64(Stage.OK)
 _CALLED = np.int64(Stage.CALLED)
@@ -31,6 +32,8 @@ def muldiv(n, ppm):  # type: ignore[no-untyped-def]
 @helper
 def share(total, part, whole):  # type: ignore[no-untyped-def]
     """floor(total * part / whole) for 0 <= part <= whole, without overflow."""
+    if part == whole:
+        return total
     return total // whole * part + total % whole * part // whole
 
 
@@ -43,39 +46,37 @@ def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
 
 
 @helper
-def maintenance(x, notional):  # type: ignore[no-untyped-def]
+def bracket_of(brackets, notional):  # type: ignore[no-untyped-def]
+    """Number of the bracket of a notional: the first whose cap it does not exceed, or the last."""
+    last = np.uint64(brackets.shape[0] - 1)
+    k = np.uint64(0)
+    while k < last and notional > brackets[k]["cap"]:
+        k += _NEXT
+    return k
+
+
+@helper
+def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
     """Bracketed maintenance margin of a notional: rate * notional - deduction."""
-    last = x.brackets.shape[0] - 1
-    k = 0
-    while k < last and notional > x.brackets[k]["cap"]:
-        k += 1
-    return muldiv(notional, x.brackets[k]["rate_ppm"]) - x.brackets[k]["deduction"]
+    bracket = brackets[bracket_of(brackets, notional)]
+    return muldiv(notional, bracket["rate_ppm"]) - bracket["deduction"]
 
 
 @helper
-def bracket_initial_ppm(x, notional):  # type: ignore[no-untyped-def]
-    """Initial margin rate of the bracket of a notional (one over its maximum leverage)."""
-    last = x.brackets.shape[0] - 1
-    k = 0
-    while k < last and notional > x.brackets[k]["cap"]:
-        k += 1
-    return x.brackets[k]["initial_ppm"]
+def under(brackets, base, slope, ticks):  # type: ignore[no-untyped-def]
+    """True where equity <= maintenance at the price `ticks`; `slope` is what equity gains with each tick."""
+    return base + slope * ticks <= maintenance(brackets, abs(slope) * ticks)
 
 
 @helper
-def under(x, base, slope, notional_per_tick, ticks):  # type: ignore[no-untyped-def]
-    """True where equity <= maintenance at the price `ticks`."""
-    return base + slope * ticks <= maintenance(x, notional_per_tick * ticks)
-
-
-@helper
-def guess_liquidation(x, base, slope, per_tick):  # type: ignore[no-untyped-def]
+def guess_liquidation(brackets, base, slope):  # type: ignore[no-untyped-def]
     """Real-valued liquidation price, bracket by bracket; exactness comes from `liquidation_ticks`."""
     guess = 0.0
     floor = 0.0
+    per_tick = float(abs(slope))
     sign = 1.0 if slope > 0 else -1.0
-    for k in range(x.brackets.shape[0]):
-        bracket = x.brackets[k]
+    for k in range(brackets.shape[0]):
+        bracket = brackets[np.uint64(k)]
         rate = bracket["rate_ppm"] / 1e6
         guess = -(base + bracket["deduction"]) / (per_tick * (sign - rate))
         notional = guess * per_tick
@@ -85,48 +86,12 @@ def guess_liquidation(x, base, slope, per_tick):  # type: ignore[no-untyped-def]
     return guess
 
 
-@kernel
-def liquidation_ticks(x, row):  # type: ignore[no-untyped-def]
-    """Long: highest tick at which equity <= maintenance; short: lowest; 0 = none on the ladder."""
-    a = x.accounts[row]
-    position = a["position_lots"]
-    top = x.rules[0]["size"] - 1
-    base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
-    slope = position * x.rules[0]["value"]
-    per_tick = abs(slope)
-    guess = guess_liquidation(x, base, slope, per_tick)
-    direction = np.int64(1) if slope > 0 else np.int64(-1)
-    first = np.int64(1) if slope > 0 else top
-    last = top if slope > 0 else np.int64(1)
-    if not under(x, base, slope, per_tick, first):
-        return np.int64(0)
-    if under(x, base, slope, per_tick, last):
-        return last
-    good = first
-    bad = last
-    m = np.int64(min(max(guess, 1.0), float(top)))
-    step = np.int64(1)
-    if under(x, base, slope, per_tick, m):
-        good = m
-        probe = m + direction
-        while (last - probe) * direction > 0 and under(x, base, slope, per_tick, probe):
-            good = probe
-            step *= 2
-            probe += direction * step
-        if (last - probe) * direction > 0:
-            bad = probe
-    else:
-        bad = m
-        probe = m - direction
-        while (probe - first) * direction > 0 and not under(x, base, slope, per_tick, probe):
-            bad = probe
-            step *= 2
-            probe -= direction * step
-        if (probe - first) * direction > 0:
-            good = probe
-    while (bad - good) * direction > 1:
+@routine
+def search_liquidation(brackets, base, slope, good, bad):  # type: ignore[no-untyped-def]
+    """Last tick from `good` (where equity <= maintenance) towards `bad` (where not) that is still good: bisection."""
+    while abs(bad - good) > 1:
         middle = (good + bad) // 2
-        if under(x, base, slope, per_tick, middle):
+        if under(brackets, base, slope, middle):
             good = middle
         else:
             bad = middle
@@ -134,22 +99,54 @@ def liquidation_ticks(x, row):  # type: ignore[no-untyped-def]
 
 
 @helper
-def unlink(x, row):  # type: ignore[no-untyped-def]
+def liquidation_ticks(x, a):  # type: ignore[no-untyped-def]
+    """Long: highest tick at which equity <= maintenance; short: lowest; 0 = none on the ladder.
+
+    Equity minus maintenance never falls as the price moves the position's way, so two neighbouring ticks that differ
+    prove the answer: nearly always the guess and the next.
+    """
+    top = x.rules[0]["size"] - 1
+    base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
+    slope = a["position_lots"] * x.rules[0]["value"]
+    guess = np.int64(min(max(guess_liquidation(x.brackets, base, slope), 1.0), float(top)))
+    direction = _ONE
+    first = _ONE
+    last = top
+    if slope < 0:
+        direction = -_ONE
+        first = top
+        last = _ONE
+        guess = min(guess + 1, top)
+    if under(x.brackets, base, slope, guess):
+        if guess == last or not under(x.brackets, base, slope, guess + direction):
+            return guess
+        if under(x.brackets, base, slope, last):
+            return last
+        return search_liquidation(x.brackets, base, slope, guess + direction, last)
+    if guess == first:
+        return _ZERO
+    if under(x.brackets, base, slope, guess - direction):
+        return guess - direction
+    if not under(x.brackets, base, slope, first):
+        return _ZERO
+    return search_liquidation(x.brackets, base, slope, first, guess - direction)
+
+
+@helper
+def unlink(x, a):  # type: ignore[no-untyped-def]
     """Take an account out of the liquidation-price index."""
-    a = x.accounts[row]
-    ticks = np.int64(a["liquidation_ticks"])
-    if ticks == 0:
+    if a["liquidation_ticks"] == 0:
         return
-    previous = a["index_prev"]
+    previous = np.int64(a["index_prev"])
     following = a["index_next"]
     if following != 0:
-        x.accounts[following]["index_prev"] = previous
+        x.accounts[np.uint64(following)]["index_prev"] = previous
     if previous > 0:
-        x.accounts[previous]["index_next"] = following
+        x.accounts[np.uint64(previous)]["index_next"] = following
     else:
         # the head of a list remembers its bucket as minus one minus its number
-        bucket = -np.int64(previous) - 1
-        x.calls[bucket] = following
+        bucket = -previous - 1
+        x.calls[np.uint64(bucket)] = following
         if following == 0:
             bitmap.discard(x.call_bits, bucket)
     a["liquidation_ticks"] = 0
@@ -159,32 +156,34 @@ def unlink(x, row):  # type: ignore[no-untyped-def]
 
 @helper
 def relink(x, row):  # type: ignore[no-untyped-def]
-    """Recompute an account's liquidation price and put it where the mark will find it."""
+    """Recompute an account's liquidation price and put it where the mark will find it: first of its bucket."""
     if row < SYSTEM_ROWS:
         return
-    a = x.accounts[row]
-    ticks = np.int64(0)
+    a = x.accounts[np.uint64(row)]
+    ticks = _ZERO
     if a["stage"] == _OK and a["position_lots"] != 0:
-        ticks = liquidation_ticks(x, row)
-    unlink(x, row)
+        ticks = liquidation_ticks(x, a)
+    bucket = ticks if a["position_lots"] > 0 else x.rules[0]["size"] + ticks
+    if ticks != 0 and a["index_prev"] == -bucket - 1:
+        return
+    unlink(x, a)
     if ticks == 0:
         return
-    bucket = ticks if a["position_lots"] > 0 else x.rules[0]["size"] + ticks
-    head = x.calls[bucket]
+    head = x.calls[np.uint64(bucket)]
     if head != 0:
-        x.accounts[head]["index_prev"] = row
+        x.accounts[np.uint64(head)]["index_prev"] = row
     else:
         bitmap.add(x.call_bits, bucket)
     a["index_next"] = head
-    a["index_prev"] = np.int32(-bucket - 1)
-    x.calls[bucket] = row
+    a["index_prev"] = -bucket - 1
+    x.calls[np.uint64(bucket)] = row
     a["liquidation_ticks"] = ticks
 
 
 @helper
 def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
     """Book signed lots at a price: cost, realised profit, isolated margin (eq. 20, 22)."""
-    a = x.accounts[row]
+    a = x.accounts[np.uint64(row)]
     value = x.rules[0]["value"]
     position = a["position_lots"]
     opened = signed_lots
@@ -218,21 +217,8 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
 
 
 @helper
-def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
-    """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero (eq. 19a)."""
-    a = x.accounts[row]
-    per_tick = a["position_lots"] * x.rules[0]["value"]
-    if side < 0 and per_tick > 0:
-        return max(limit, -((a["collateral"] - a["cost"]) // per_tick))
-    if side > 0 and per_tick < 0:
-        return min(limit, (a["cost"] - a["collateral"]) // per_tick)
-    return limit
-
-
-@kernel
-def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
+def cover_deficit(x, a, row, time_ns):  # type: ignore[no-untyped-def]
     """A flat account that owes money: the insurance fund pays what it can (eq. 24)."""
-    a = x.accounts[row]
     deficit = -a["collateral"]
     if a["mode"] == _ISOLATED:
         if a["stage"] != _OK and a["isolated_margin"] < 0:
@@ -241,7 +227,7 @@ def cover_deficit(x, row, time_ns):  # type: ignore[no-untyped-def]
     if deficit <= 0:
         return
     fund = x.accounts[INSURANCE_ROW]
-    paid = min(deficit, max(np.int64(0), fund["collateral"]))
+    paid = min(deficit, max(_ZERO, fund["collateral"]))
     fund["collateral"] -= paid
     a["collateral"] += paid
     n = emit(x, _INSURANCE, time_ns, row, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO)
@@ -258,34 +244,51 @@ def liquidation_fee(x, notional, backing, realised, closed, size):  # type: igno
     return max(_ZERO, min(muldiv(notional, x.rules[0]["liquidation_fee_ppm"]), own))
 
 
-@kernel
-def settle_side(x, row, signed_lots, price, is_taker, cause, time_ns):  # type: ignore[no-untyped-def]
-    """One side of a fill: position, fee, deficit, liquidation price.  Returns the fee."""
-    a = x.accounts[row]
-    position = a["position_lots"]
-    collateral = a["collateral"]
-    backing = a["isolated_margin"] if a["mode"] == _ISOLATED else collateral
-    move_position(x, row, signed_lots, price)
-    notional = abs(signed_lots) * price * x.rules[0]["value"]
-    fee = np.int64(0)
-    if is_taker == 0:
-        fee = muldiv(notional, x.rules[0]["maker_fee_ppm"])
-        x.accounts[FEES_ROW]["collateral"] += fee
-    elif cause == _LIQUIDATION:
+@helper
+def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause):  # type: ignore[no-untyped-def]
+    """Fee of the aggressor, credited to whom it is due; `backing`, `collateral`, `position`: before the fill."""
+    if cause == _TAKEOVER:
+        return _ZERO
+    if cause == _LIQUIDATION:
         size = abs(position)
         closed = min(abs(signed_lots), size) if (position > 0) != (signed_lots > 0) else _ZERO
         # only realised profit has moved collateral so far; an isolated fee comes out of the margin just released
         fee = liquidation_fee(x, notional, backing, a["collateral"] - collateral, closed, size)
         x.accounts[INSURANCE_ROW]["collateral"] += fee
-    elif cause != _TAKEOVER:
-        fee = muldiv(notional, x.rules[0]["taker_fee_ppm"])
-        x.accounts[FEES_ROW]["collateral"] += fee
-    a["collateral"] -= fee
-    if row >= SYSTEM_ROWS:
-        if a["position_lots"] == 0:
-            cover_deficit(x, row, time_ns)
-        relink(x, row)
+        return fee
+    fee = muldiv(notional, x.rules[0]["taker_fee_ppm"])
+    x.accounts[FEES_ROW]["collateral"] += fee
     return fee
+
+
+@helper
+def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: ignore[no-untyped-def]
+    """Both sides of a fill, the aggressor's (`signed_lots`) first: position, fee, deficit, liquidation price.  Returns
+    the aggressor's fee."""
+    notional = abs(signed_lots) * price * x.rules[0]["value"]
+    fee_of_taker = _ZERO
+    row = taker
+    signed = signed_lots
+    for turn in range(2):
+        a = x.accounts[np.uint64(row)]
+        position = a["position_lots"]
+        collateral = a["collateral"]
+        backing = a["isolated_margin"] if a["mode"] == _ISOLATED else collateral
+        move_position(x, row, signed, price)
+        if turn == 0:
+            fee = taker_fee(x, a, backing, collateral, position, signed, notional, cause)
+            fee_of_taker = fee
+        else:
+            fee = muldiv(notional, x.rules[0]["maker_fee_ppm"])
+            x.accounts[FEES_ROW]["collateral"] += fee
+        a["collateral"] -= fee
+        if row >= SYSTEM_ROWS:
+            if a["position_lots"] == 0:
+                cover_deficit(x, a, row, time_ns)
+            relink(x, row)
+        row = maker
+        signed = -signed_lots
+    return fee_of_taker
 
 
 @kernel
@@ -305,7 +308,7 @@ def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
         row = np.int64(x.calls[bucket])
         a = x.accounts[row]
         ticks = np.int64(a["liquidation_ticks"])
-        unlink(x, row)
+        unlink(x, a)
         a["stage"] = _CALLED
         position = a["position_lots"]
         side = _ONE if position > 0 else -_ONE

@@ -1,35 +1,40 @@
-"""The arrays of one market, bundled: what every kernel receives, and how one is made."""
+"""The arrays of one market, bundled: what every kernel receives, and how one is made.
 
-from typing import Any, NamedTuple
+`Market` is a venue's; `Book` is the part that matching alone needs, under the same names, so that one function serves
+both.  Slots, heads and links are unsigned: numba looks for negative indices in signed ones.
+"""
+
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.kernels import kernel
 from sim.kernels.bitmap import make_bitmap
 from sim.records import EVENT
 
 ORDER = np.dtype(
     [
         ("order_id", "i8"),
-        ("quantity_lots", "i8"),
+        ("quantity_lots", "i4"),
         ("account", "i4"),
         ("price_ticks", "i4"),
-        ("trigger_ticks", "i4"),
-        ("next", "i4"),
-        ("prev", "i4"),
-        ("account_next", "i4"),
-        ("account_prev", "i4"),
+        ("next", "u4"),
+        ("prev", "u4"),
         ("side", "i1"),
         ("flags", "u1"),
         ("cause", "u1"),
         ("queue", "i1"),
     ],
-    align=True,
 )
-"""One order in the pool; slot 0 is null.  `queue`: -1 rests in the book, 0-3 waits in that conditional ladder."""
+"""One order in the pool, half a cache line; slot 0 is null.  `queue`: -1 rests in the book, 0-3 waits in that
+conditional ladder; there, `price_ticks` bounds the market order to come."""
 
-LEVEL = np.dtype([("lots", "i8"), ("head", "i4"), ("tail", "i4")])
-IDENT = np.dtype([("order_id", "i8"), ("slot", "i8")])
+ORDER_LINKS = np.dtype([("same_hash", "u4"), ("trigger_ticks", "i4"), ("account_next", "u4"), ("account_prev", "u4")])
+"""What matching does not look at, in a row of its own: the next order with the same place in the table of ids, the
+trigger, the neighbours in the list of the account's orders."""
+
+LEVEL = np.dtype([("lots", "i8"), ("head", "u4"), ("tail", "u4")])
 BRACKET = np.dtype([("cap", "i8"), ("rate_ppm", "i8"), ("deduction", "i8"), ("initial_ppm", "i8")])
 
 RULES = np.dtype(
@@ -56,12 +61,30 @@ STATE = np.dtype(
         ("free", "i8"),
         ("live", "i8"),
         ("events", "i8"),
+        ("fills", "i8"),
     ]
 )
-"""`best_ask` is `size` while there is no ask, `best_bid` 0 while there is no bid: comparisons need no special case."""
+"""`best_ask` is `size` while there is no ask, `best_bid` 0 while there is no bid: comparisons need no special case.
+`fills`: trades since the market was opened."""
+
+MOST_LOTS = 2**31 - 1
+"""Largest quantity of one order: it is kept in 32 bits."""
 
 BELOW_LAST, ABOVE_LAST = np.int64(0), np.int64(1)
 BELOW_MARK, ABOVE_MARK = np.int64(2), np.int64(3)
+
+
+class Book(NamedTuple):
+    """Everything that matching alone touches; `events`: one row of words a fact (`sim.kernels.bare.BOOK_EVENT`)."""
+
+    orders: NDArray[Any]
+    links: NDArray[Any]
+    levels: NDArray[Any]
+    bits: NDArray[np.uint64]
+    ids: NDArray[np.uint32]
+    rules: NDArray[Any]
+    state: NDArray[Any]
+    events: NDArray[Any]
 
 
 class Market(NamedTuple):
@@ -69,69 +92,87 @@ class Market(NamedTuple):
 
     accounts: NDArray[Any]
     orders: NDArray[Any]
+    links: NDArray[Any]
     levels: NDArray[Any]
     bits: NDArray[np.uint64]
     waiting: NDArray[Any]
     waiting_bits: NDArray[np.uint64]
     calls: NDArray[np.int32]
     call_bits: NDArray[np.uint64]
-    ids: NDArray[Any]
+    ids: NDArray[np.uint32]
     brackets: NDArray[Any]
     rules: NDArray[Any]
     state: NDArray[Any]
     events: NDArray[Any]
 
 
-def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[Any], orders: int) -> Market:
-    """An empty market for these accounts with room for `orders` live orders (grown by `grow_orders`)."""
+FIRST_EVENTS = 4096
+"""Rows of a new event buffer."""
+
+AnyBook = TypeVar("AnyBook", Book, Market)
+
+
+def make_book(rules: NDArray[Any], orders: int, event_words: int) -> Book:
+    """An empty book with room for `orders` live orders (grown by `grow_orders`), its events of so many words."""
     size = int(rules["size"][0])
     state = np.zeros(1, STATE)
     state["best_ask"] = size
-    market = Market(
-        accounts=accounts,
+    book = Book(
         orders=np.zeros(orders, ORDER),
+        links=np.zeros(orders, ORDER_LINKS),
         levels=np.zeros(size, LEVEL),
         bits=make_bitmap(size),
+        ids=np.zeros(_table_size(orders), np.uint32),
+        rules=rules,
+        state=state,
+        events=np.zeros((FIRST_EVENTS, event_words), np.int64),
+    )
+    _link_free(book.orders, 1, orders)
+    state["free"] = 1
+    return book
+
+
+def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[Any], orders: int) -> Market:
+    """An empty market for these accounts with room for `orders` live orders (grown by `grow_orders`)."""
+    size = int(rules["size"][0])
+    return Market(
+        accounts=accounts,
         waiting=np.zeros(4 * size, LEVEL),
         waiting_bits=make_bitmap(4 * size),
         calls=np.zeros(2 * size, np.int32),
         call_bits=make_bitmap(2 * size),
-        ids=np.zeros(_table_size(orders), IDENT),
         brackets=brackets,
-        rules=rules,
-        state=state,
-        events=np.zeros(4096, EVENT),
+        **make_book(rules, orders, 0)._replace(events=np.zeros(FIRST_EVENTS, EVENT))._asdict(),
     )
-    _link_free(market.orders, 1, orders)
-    state["free"] = 1
-    return market
 
 
-def grow_orders(market: Market) -> Market:
+def grow_orders(book: AnyBook) -> AnyBook:
     """Twice the order pool; ids are hashed anew."""
-    old = market.orders
-    orders = np.zeros(2 * len(old), ORDER)
-    orders[: len(old)] = old
-    _link_free(orders, len(old), len(orders))
-    orders["next"][len(orders) - 1] = market.state["free"][0]
-    market.state["free"] = len(old)
-    ids = np.zeros(_table_size(len(orders)), IDENT)
-    mask = len(ids) - 1
-    used = market.ids[market.ids["order_id"] != 0]
-    for order_id, slot in zip(used["order_id"].tolist(), used["slot"].tolist(), strict=True):
-        i = order_id & mask
-        while ids["order_id"][i] != 0:
-            i = (i + 1) & mask
-        ids[i] = (order_id, slot)
-    return market._replace(orders=orders, ids=ids)
+    old = len(book.orders)
+    orders = np.zeros(2 * old, ORDER)
+    orders[:old] = book.orders
+    links = np.zeros(2 * old, ORDER_LINKS)
+    links[:old] = book.links
+    _link_free(orders, old, 2 * old)
+    orders["next"][-1] = book.state["free"][0]
+    book.state["free"] = old
+    ids = np.zeros(_table_size(2 * old), np.uint32)
+    _hash_anew(book.ids, orders, links, ids)
+    return book._replace(orders=orders, links=links, ids=ids)
 
 
-def grow_events(market: Market, needed: int) -> Market:
+def grow_events(book: AnyBook, needed: int) -> AnyBook:
     """An event buffer with room for `needed` more rows."""
-    used = int(market.state["events"][0])
-    events = np.zeros(max(2 * len(market.events), used + needed), EVENT)
-    events[:used] = market.events[:used]
-    return market._replace(events=events)
+    used = int(book.state["events"][0])
+    rows = max(2 * len(book.events), used + needed)
+    events = np.zeros((rows, *book.events.shape[1:]), book.events.dtype)
+    events[:used] = book.events[:used]
+    return book._replace(events=events)
+
+
+def live_slots(book: Book | Market) -> NDArray[np.int64]:
+    """Slots of all live orders, in no order that means anything: a free slot holds no lots."""
+    return np.flatnonzero(book.orders["quantity_lots"])
 
 
 def _table_size(orders: int) -> int:
@@ -141,3 +182,20 @@ def _table_size(orders: int) -> int:
 def _link_free(orders: NDArray[Any], first: int, last: int) -> None:
     orders["next"][first : last - 1] = np.arange(first + 1, last)
     orders["next"][last - 1] = 0
+
+
+@kernel
+def _hash_anew(old, orders, links, ids):  # type: ignore[no-untyped-def]
+    """Enter into the empty table `ids` the live orders that `old` knows; returns how many."""
+    mask = np.int64(ids.shape[0] - 1)
+    count = 0
+    for place in range(old.shape[0]):
+        slot = np.int64(old[place])
+        while slot != 0:
+            following = np.int64(links[slot]["same_hash"])
+            home = orders[slot]["order_id"] & mask
+            links[slot]["same_hash"] = ids[home]
+            ids[home] = slot
+            slot = following
+            count += 1
+    return count

@@ -1,0 +1,94 @@
+"""What an order must pass before it trades: price range, band, position limit, margin (docs/model.md, eq. 19a-23a)."""
+
+import numpy as np
+
+from sim.accounts import SYSTEM_ROWS
+from sim.kernels import helper
+from sim.kernels.ledger import bracket_of, muldiv
+
+_BUY = np.int64(1)
+_ZERO = np.int64(0)
+
+
+@helper
+def in_range(x, price):  # type: ignore[no-untyped-def]
+    """True for a price on the ladder."""
+    return 1 <= price < x.rules[0]["size"]
+
+
+@helper
+def outside_band(x, side, price):  # type: ignore[no-untyped-def]
+    """True where a limit price may trade further from the mark than the venue allows."""
+    state = x.state[0]
+    if x.rules[0]["price_band_ppm"] == 0 or state["mark"] == 0:
+        return False
+    return price > state["band_high"] if side == _BUY else price < state["band_low"]
+
+
+@helper
+def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
+    """Worst price a market order may trade at: its bound, clamped to the band."""
+    state = x.state[0]
+    banded = x.rules[0]["price_band_ppm"] != 0 and state["mark"] != 0
+    if side == _BUY:
+        limit = bound if bound > 0 else x.rules[0]["size"] - 1
+        return min(limit, state["band_high"]) if banded else limit
+    limit = bound if bound > 0 else np.int64(1)
+    return max(limit, state["band_low"]) if banded else limit
+
+
+@helper
+def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
+    """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero (eq. 19a)."""
+    a = x.accounts[row]
+    per_tick = a["position_lots"] * x.rules[0]["value"]
+    if side < 0 and per_tick > 0:
+        return max(limit, -((a["collateral"] - a["cost"]) // per_tick))
+    if side > 0 and per_tick < 0:
+        return min(limit, (a["cost"] - a["collateral"]) // per_tick)
+    return limit
+
+
+@helper
+def reducible(x, account, side):  # type: ignore[no-untyped-def]
+    """Lots by which an order on `side` can shrink the account's position."""
+    position = x.accounts[np.uint64(account)]["position_lots"]
+    return max(-position if side == _BUY else position, _ZERO)
+
+
+@helper
+def beyond_limit(x, account, side, lots):  # type: ignore[no-untyped-def]
+    """True where `lots` more on `side`, with all that rests there filled, exceed the venue's largest position
+    (eq. 23a)."""
+    if account < SYSTEM_ROWS:
+        return False
+    a = x.accounts[np.uint64(account)]
+    position = a["position_lots"]
+    worst = position + a["open_buy_lots"] if side == _BUY else np.int64(a["open_sell_lots"]) - position
+    return worst + lots > x.rules[0]["max_position_lots"]
+
+
+@helper
+def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
+    """True where the worst position this order can lead to is larger than equity allows (eq. 23)."""
+    a = x.accounts[np.uint64(account)]
+    mark = x.state[0]["mark"]
+    own_ppm = np.int64(a["initial_margin_ppm"])
+    if account < SYSTEM_ROWS or own_ppm <= 0 or mark == 0:
+        return False
+    position = a["position_lots"]
+    buys = np.int64(a["open_buy_lots"])
+    sells = np.int64(a["open_sell_lots"])
+    before = max(abs(position + buys), abs(position - sells))
+    if side == _BUY:
+        buys += lots
+    else:
+        sells += lots
+    after = max(abs(position + buys), abs(position - sells))
+    if after <= before:
+        return False
+    value = x.rules[0]["value"]
+    notional = after * mark * value
+    ppm = max(own_ppm, x.brackets[bracket_of(x.brackets, notional)]["initial_ppm"])
+    equity = a["collateral"] + position * mark * value - a["cost"]
+    return equity < muldiv(notional, ppm)
