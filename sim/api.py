@@ -120,7 +120,8 @@ def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback
     try:
         folder = interrupted.find_interrupted(run, Path(out))
     except RunDirectoryError:
-        for path in (Path(run), Path(out) / run):
+        final = str(run).rstrip("/").removesuffix(run_directory.PARTIAL)
+        for path in (Path(final), Path(out) / final):
             if run_directory.is_complete(path):
                 return RunResult(path, run_directory.read_summary(path), reused=True)
         raise

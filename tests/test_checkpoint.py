@@ -131,6 +131,7 @@ def test_a_run_that_dies_at_its_very_end_can_be_gone_on_with(
 def test_a_complete_run_is_given_back_when_it_is_resumed(untouched: Path) -> None:
     assert api.resume(untouched).reused
     assert api.resume("tiny", untouched.parent).path == untouched
+    assert api.resume(f"{untouched}.partial").path == untouched, "as the message of an interruption named it"
 
 
 # ---- what a user sees ----------------------------------------------------------------------------------------------
