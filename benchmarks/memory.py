@@ -1,6 +1,6 @@
 """Resident memory of a run over its simulated time: flat, however many events there are.
 
-    python -m benchmarks.memory [SCENARIO] [--duration 1d] [--figure docs/images/memory.png]
+    python -m benchmarks.memory [SCENARIO] [--duration 1d] [--levels all] [--figure docs/images/memory.png]
 
 Each run is a child process of its own, watched from outside; its run directory is thrown away.
 """
@@ -153,8 +153,9 @@ def main() -> None:
     parser.add_argument("scenario", nargs="?", type=Path, default=SCENARIO)
     parser.add_argument("--duration", default="1d")
     parser.add_argument("--figure", type=Path, default=FIGURE)
+    parser.add_argument("--levels", nargs="+", default=LEVELS, metavar="LEVEL", help="values of record.events")
     arguments = parser.parse_args()
-    runs = [watch(arguments.scenario, arguments.duration, level) for level in LEVELS]
+    runs = [watch(arguments.scenario, arguments.duration, level) for level in arguments.levels]
     draw(runs, arguments.scenario.stem, arguments.duration, arguments.figure)
     for row in rows_of(arguments.scenario, arguments.duration, runs):
         print(f"{row.name:<70} {row.value:>8.2f} {row.unit:<3} {row.note}")
