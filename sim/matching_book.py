@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.kernels import Helper, bare
-from sim.kernels.bare import BOOK_EVENT
+from sim.kernels.bare import BOOK_EVENT, EVENT_WORDS
 from sim.kernels.state import MOST_LOTS, RULES, Book, grow_events, grow_orders, make_book
 from sim.records import OrderKind
-
-EVENT_WORDS = BOOK_EVENT.itemsize // 8
 
 
 @final
@@ -35,7 +33,7 @@ class MatchingBook:
         self._run: Helper = bare.run_logged if log else bare.run_unlogged
         self._log = log
         self._ladder_size = ladder_size
-        self._book = make_book(rules, orders, EVENT_WORDS)
+        self._book = make_book(rules, orders)
 
     def process(self, commands: NDArray[Any]) -> NDArray[Any]:
         """Run COMMAND rows in order; returns BOOK_EVENT rows, none without a log.
@@ -58,8 +56,8 @@ class MatchingBook:
 
     def reserve(self, events: int) -> None:
         """Make room for so many events at once (the buffer grows by itself, twice the size each time)."""
-        if len(self._book.events) < events:
-            self._book = grow_events(self._book, events)
+        if len(self._book.events) < EVENT_WORDS * events:
+            self._book = grow_events(self._book, EVENT_WORDS * events)
 
     @property
     def best_bid_ticks(self) -> int:
@@ -96,7 +94,7 @@ class MatchingBook:
         state = self._book.state
         if int(state["free"][0]) == 0:
             self._book = grow_orders(self._book)
-        needed = int(state["live"][0]) + bare.SPARE_EVENTS
+        needed = EVENT_WORDS * (int(state["live"][0]) + bare.SPARE_EVENTS)
         if self._log and len(self._book.events) - int(state["events"][0]) < needed:
             self._book = grow_events(self._book, needed)
 
@@ -104,4 +102,4 @@ class MatchingBook:
         state = self._book.state
         used = int(state["events"][0])
         state["events"] = 0
-        return self._book.events[:used].view(BOOK_EVENT)[:, 0]
+        return self._book.events[:used].view(BOOK_EVENT)

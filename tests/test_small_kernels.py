@@ -11,6 +11,7 @@ from sim.arrivals import Arrivals
 from sim.kernels import bitmap, kernel
 from sim.kernels.arrivals import unpack
 from sim.kernels.events import touching
+from sim.kernels.ledger import share
 from sim.records import COMMAND, EVENT
 from sim.streams import Stream
 from tests.test_differential import MODERATE
@@ -73,6 +74,27 @@ def test_the_bitmap_is_a_set_with_neighbours(size: int, data: st.DataObject) -> 
     columns = np.array(steps, np.int64).reshape(-1, 2)
     play_bitmap(bitmap.make_bitmap(size), columns[:, 0].copy(), columns[:, 1].copy(), answers)
     assert answers.tolist() == expected
+
+
+@kernel
+def shares(totals, parts, wholes, out):  # type: ignore[no-untyped-def]
+    """`share` of each row."""
+    for n in range(totals.shape[0]):
+        out[n] = share(totals[n], parts[n], wholes[n])
+    return totals.shape[0]
+
+
+WHOLES = st.one_of(st.integers(1, 100), st.integers(1, 2**31 - 1))
+
+
+@MODERATE
+@given(st.lists(st.tuples(st.integers(-(2**40), 2**62), WHOLES, WHOLES), min_size=1, max_size=50))
+def test_a_share_is_exact(rows: list[tuple[int, int, int]]) -> None:
+    rows = [(total, min(pair), max(pair)) for total, *pair in rows]
+    columns = np.array(rows, np.int64).T.copy()
+    out = np.zeros(len(rows), np.int64)
+    shares(*columns, out)
+    assert out.tolist() == [total * part // whole for total, part, whole in rows]
 
 
 @MODERATE

@@ -29,8 +29,11 @@ BOOK_EVENT = np.dtype(
 Kernels write it as five words of 64 bits: stores are what a log costs.
 """
 
+EVENT_WORDS = 5
 SPARE_EVENTS = 4
 """A command makes at most one event a live order and so many more."""
+
+_W1, _W2, _W3, _W4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
 _ZERO = np.int64(0)
 _FILL = np.int64(EventKind.FILL)
@@ -49,13 +52,13 @@ _PRICE_OUT_OF_RANGE = np.int64(Reject.PRICE_OUT_OF_RANGE)
 @helper
 def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id):  # type: ignore[no-untyped-def]
     state = x.state[0]
-    event = x.events[np.uint64(state["events"])]
-    event[0] = time_ns
-    event[1] = order_id
-    event[2] = maker_order_id
-    event[3] = (lots & _LOW) | (price << 32)
-    event[4] = (account & _LOW) | (kind << 32) | ((side & 255) << 40) | (cause << 48) | (reason << 56)
-    state["events"] += 1
+    at = np.uint64(state["events"])
+    x.events[at] = time_ns
+    x.events[at + _W1] = order_id
+    x.events[at + _W2] = maker_order_id
+    x.events[at + _W3] = (lots & _LOW) | (price << 32)
+    x.events[at + _W4] = (account & _LOW) | (kind << 32) | ((side & 255) << 40) | (cause << 48) | (reason << 56)
+    state["events"] += EVENT_WORDS
 
 
 @helper
@@ -81,7 +84,7 @@ def _running(*, log: bool) -> Helper:
             if state["free"] == 0:
                 return i
             if log:
-                if x.events.shape[0] - state["events"] < state["live"] + SPARE_EVENTS:
+                if x.events.shape[0] - state["events"] < EVENT_WORDS * (state["live"] + SPARE_EVENTS):
                     return i
             c = commands[np.uint64(i)]
             time_ns = c["arrival_ns"]

@@ -75,7 +75,7 @@ BELOW_MARK, ABOVE_MARK = np.int64(2), np.int64(3)
 
 
 class Book(NamedTuple):
-    """Everything that matching alone touches; `events`: one row of words a fact (`sim.kernels.bare.BOOK_EVENT`)."""
+    """Everything that matching alone touches; `events`: words, a few for each fact (`sim.kernels.bare.BOOK_EVENT`)."""
 
     orders: NDArray[Any]
     links: NDArray[Any]
@@ -107,13 +107,13 @@ class Market(NamedTuple):
 
 
 FIRST_EVENTS = 4096
-"""Rows of a new event buffer."""
+"""Entries of a new event buffer."""
 
 AnyBook = TypeVar("AnyBook", Book, Market)
 
 
-def make_book(rules: NDArray[Any], orders: int, event_words: int) -> Book:
-    """An empty book with room for `orders` live orders (grown by `grow_orders`), its events of so many words."""
+def make_book(rules: NDArray[Any], orders: int) -> Book:
+    """An empty book with room for `orders` live orders (grown by `grow_orders`)."""
     size = int(rules["size"][0])
     state = np.zeros(1, STATE)
     state["best_ask"] = size
@@ -125,7 +125,7 @@ def make_book(rules: NDArray[Any], orders: int, event_words: int) -> Book:
         ids=np.zeros(_table_size(orders), np.uint32),
         rules=rules,
         state=state,
-        events=np.zeros((FIRST_EVENTS, event_words), np.int64),
+        events=np.zeros(FIRST_EVENTS, np.int64),
     )
     _link_free(book.orders, 1, orders)
     state["free"] = 1
@@ -142,7 +142,7 @@ def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[A
         calls=np.zeros(2 * size, np.int32),
         call_bits=make_bitmap(2 * size),
         brackets=brackets,
-        **make_book(rules, orders, 0)._replace(events=np.zeros(FIRST_EVENTS, EVENT))._asdict(),
+        **make_book(rules, orders)._replace(events=np.zeros(FIRST_EVENTS, EVENT))._asdict(),
     )
 
 
@@ -162,10 +162,9 @@ def grow_orders(book: AnyBook) -> AnyBook:
 
 
 def grow_events(book: AnyBook, needed: int) -> AnyBook:
-    """An event buffer with room for `needed` more rows."""
+    """An event buffer with room for `needed` more entries (rows of a market, words of a book)."""
     used = int(book.state["events"][0])
-    rows = max(2 * len(book.events), used + needed)
-    events = np.zeros((rows, *book.events.shape[1:]), book.events.dtype)
+    events = np.zeros(max(2 * len(book.events), used + needed), book.events.dtype)
     events[:used] = book.events[:used]
     return book._replace(events=events)
 
