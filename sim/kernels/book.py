@@ -7,7 +7,7 @@ latter.
 
 import numpy as np
 
-from sim.kernels import bitmap, helper
+from sim.kernels import bitmap, helper, routine
 
 _BUY = np.int64(1)
 BOOK = np.int64(-1)
@@ -137,7 +137,7 @@ def enter_trigger(x, slot, queue, trigger, lots):  # type: ignore[no-untyped-def
         bitmap.add(x.waiting_bits, index)
 
 
-@helper
+@routine
 def leave_trigger(x, slot):  # type: ignore[no-untyped-def]
     """Take a conditional order out of its trigger level."""
     order = x.orders[slot]

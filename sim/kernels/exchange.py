@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.kernels import bitmap, helper, kernel
+from sim.kernels import bitmap, helper, kernel, routine
 from sim.kernels.admission import beyond_limit, in_range, lacks_margin, outside_band, reducible
 from sim.kernels.book import BOOK, find
 from sim.kernels.events import emit, emit_fill
@@ -93,7 +93,7 @@ def _ladder(kind, side, flags):  # type: ignore[no-untyped-def]
     return BELOW_LAST if _fires_below(kind, side) else ABOVE_LAST
 
 
-@helper
+@routine
 def _modify(x, slot, time_ns, order_id, account, price, asked):  # type: ignore[no-untyped-def]
     """New price and remaining quantity; only a reduction at the same price keeps the place in the queue.  Returns the
     lots that lost it: their order is out of the book and trades as if it were new."""
