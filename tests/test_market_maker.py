@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents import AGENT_TYPES
+from agents import AGENT_TYPES, quote_ladders
 from agents.market_maker import MarketMaker, avellaneda_stoikov_quotes, glft_offsets, glft_terms, withdrawal
-from agents.quote_ladders import strength
 from sim.api import release
 from sim.model import MarketModel
 from sim.records import OrderKind, Side
@@ -161,6 +160,7 @@ def test_a_move_of_a_second_makes_the_timid_pull_first_and_never_to_nothing() ->
 
 def test_a_pulled_maker_keeps_a_residual_and_comes_back_with_its_half_life() -> None:
     second = 1_000_000_000
+    strength = getattr(quote_ladders.strength, "py_func", quote_ladders.strength)
     assert strength(0, 10 * second, 0.4, 60 * second) == 0.4
     assert strength(10 * second, 10 * second, 0.4, 60 * second) == pytest.approx(0.4)
     assert strength(70 * second, 10 * second, 0.4, 60 * second) == pytest.approx(0.7)

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sim.arrivals import Arrivals
-from sim.kernels import bitmap, kernel
+from sim.kernels import JIT, bitmap, kernel
 from sim.kernels.arrivals import unpack
 from sim.kernels.events import touching
 from sim.kernels.ledger import share
@@ -129,3 +130,9 @@ def test_draws_that_agree_in_the_bits_of_a_key_are_told_apart_by_the_others() ->
     assert unpack(commands, np.array([0.5, 0.5, 0.5]), keys, 2, out) == 1
     assert out["order_id"].tolist() == [1, 2, 3]
     assert unpack(commands, np.array([0.5, 0.5, 0.25]), keys, 2, out) == 0
+
+
+@pytest.mark.skipif(not JIT, reason="nothing is compiled")
+def test_python_may_not_call_what_only_kernels_call() -> None:
+    with pytest.raises(TypeError, match="share is for kernels to call"):
+        share(10, 1, 2)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numba
 from numba import config as numba_config
+from numba.core.registry import CPUDispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 Helper: TypeAlias = Callable[..., Any]
@@ -82,6 +83,15 @@ def _compiled(function: F, **options: Any) -> F:
         return numba.njit(**_OPTIONS, **options)(function)  # type: ignore[no-any-return]
 
 
+class _Inner(CPUDispatcher):  # type: ignore[misc]
+    """A compiled function that Python may not call."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Refuse."""
+        name = self.py_func.__name__
+        raise TypeError(f"{name} is for kernels to call; from Python call a kernel that uses it")
+
+
 def kernel(function: F) -> F:
     """Compile an entry point: called from Python, once a phase, with a batch."""
     return _compiled(function, cache=True)
@@ -93,9 +103,16 @@ def helper(function: F) -> F:
     Its machine code is part of theirs, so it gets no entry from Python (a third of the time of compilation) and no
     place in the cache.
     """
-    return _compiled(function, **_INNER, **_INLINED)
+    return _guarded(_compiled(function, **_INNER, **_INLINED))
 
 
 def routine(function: F) -> F:
     """Compile a function that only kernels call, seldom: the call costs more than a helper's, and each kernel less."""
-    return _compiled(function, **_INNER)
+    return _guarded(_compiled(function, **_INNER))
+
+
+def _guarded(function: F) -> F:
+    """Without an entry from Python a call from there would end the process: it is refused instead."""
+    if JIT:
+        function.__class__ = _Inner  # type: ignore[assignment]
+    return function
