@@ -25,6 +25,7 @@ SCENARIO = Path("scenarios/calm_market.yaml")
 FIGURE = Path("docs/images/memory.png")
 LEVELS = ("fills", "all")
 """Values of `record.events` that are compared: what a run keeps by default, and everything."""
+COLOURS = (style.INDEX, style.FORCED_SELL, style.MUTED, style.INK)
 SAMPLES = 400
 MB = 1e6
 GROWTH_FLOOR, GROWTH_STRETCH = 1.5, 1.2
@@ -134,7 +135,7 @@ def draw(runs: list[Watch], scenario: str, duration: str, path: Path) -> None:
         figure = Figure(figsize=(style.WIDTH_INCHES, 4.2), dpi=style.DPI)
         FigureCanvasAgg(figure)  # type: ignore[no-untyped-call]
         axis = figure.add_axes((0.07, 0.13, 0.91, 0.75))
-        for seen, colour in zip(runs, (style.INDEX, style.FORCED_SELL), strict=True):
+        for seen, colour in zip(runs, COLOURS, strict=False):
             label = f"record.events: {seen.level} ({seen.events:,} kept)"
             axis.plot(seen.simulated_s / unit_s, seen.resident_mb, color=colour, linewidth=1.4, label=label)
         axis.set_ylim(0, 1.25 * max(float(seen.resident_mb.max()) for seen in runs))
@@ -153,12 +154,12 @@ def main() -> None:
     parser.add_argument("scenario", nargs="?", type=Path, default=SCENARIO)
     parser.add_argument("--duration", default="1d")
     parser.add_argument("--figure", type=Path, default=FIGURE)
-    parser.add_argument("--levels", nargs="+", default=LEVELS, metavar="LEVEL", help="values of record.events")
+    parser.add_argument("--levels", nargs="+", default=LEVELS, choices=("none", "liquidations", "fills", "all"))
     arguments = parser.parse_args()
     runs = [watch(arguments.scenario, arguments.duration, level) for level in arguments.levels]
-    draw(runs, arguments.scenario.stem, arguments.duration, arguments.figure)
     for row in rows_of(arguments.scenario, arguments.duration, runs):
-        print(f"{row.name:<70} {row.value:>8.2f} {row.unit:<3} {row.note}")
+        print(f"{row.name:<70} {row.value:>8.2f} {row.unit:<3} {row.note}", flush=True)
+    draw(runs, arguments.scenario.stem, arguments.duration, arguments.figure)
     print(arguments.figure)
 
 
