@@ -93,6 +93,11 @@ class MarketRoom:
         """What happened in the last step."""
         self._places = np.empty(0, np.int64)
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError where a law of the market is broken."""
+        self.venue.check_invariants()
+        self.liquidation_desk.check_invariants()
+
     def hear(self, events: NDArray[Any]) -> None:
         """The events of the step that has just ended."""
         self.last_events = events
@@ -232,8 +237,7 @@ class MarketModel(mesa.Model):
             if -DEPTH_WINDOW_NS <= self.now_ns < 0 and self.now_ns % 1_000_000_000 == 0:
                 self._sample_depth(room)
             if self._check:
-                room.venue.check_invariants()
-                room.liquidation_desk.check_invariants()
+                room.check_invariants()
 
     @property
     def steps_done(self) -> int:
