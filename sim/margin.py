@@ -103,26 +103,6 @@ def bankruptcy_price(side: Side, quantity: float, entry_price: float, backing: f
     return entry_price - side * backing / quantity
 
 
-def fee_inclusive_liquidation_price(
-    side: Side,
-    quantity: float,
-    entry_price: float,
-    isolated_margin: float,
-    maintenance_rate: float,
-    taker_fee: float,
-) -> float:
-    """Isolated liquidation price where the exit fee counts as maintenance: OKX, Gate (grade A).
-
-    (e - s margin / q) / (1 - s (rate + fee)); all rates are fractions of notional.
-    """
-    return (entry_price - side * isolated_margin / quantity) / (1 - side * (maintenance_rate + taker_fee))
-
-
-def bybit_linear_liquidation_price(side: Side, entry_price: float, leverage: float, maintenance_rate: float) -> float:
-    """Isolated liquidation price with maintenance on *entry* value: e (1 - s / leverage + s rate), Bybit (grade A)."""
-    return entry_price * (1 - side / leverage + side * maintenance_rate)
-
-
 def muldiv(amount: Ints, ppm: Ints | int) -> Ints:
     """floor(amount * ppm / 10**6) without overflow of the product."""
     result: Ints = amount // PPM * ppm + amount % PPM * ppm // PPM
