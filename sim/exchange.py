@@ -14,6 +14,7 @@ from sim.kernels.state import (
     BRACKET,
     MOST_LOTS,
     RULES,
+    STATE_WORD,
     Market,
     grow_events,
     grow_orders,
@@ -43,6 +44,10 @@ LIVE_ORDER = np.dtype(
 NO_EVENTS = np.empty(0, EVENT)
 NO_COMMANDS = np.empty(0, COMMAND)
 NO_MARK = -1
+
+_BID, _ASK, _LAST, _MARK, _FREE, _LIVE, _EVENTS = (
+    STATE_WORD[name] for name in ("best_bid", "best_ask", "last", "mark", "free", "live", "events")
+)
 
 
 def _quiet() -> AbstractContextManager[Any]:
@@ -100,25 +105,74 @@ class Exchange:
         self.rules = rules
         self.accounts = accounts
         self._market = make_market(accounts.rows, *rules.as_arrays(), orders)
+        self._state = self._market.state.view(np.int64)
+        self._level_lots = self._market.levels["lots"]
+        self._spare = NO_EVENTS
 
     def process(self, commands: NDArray[Any]) -> Events:
-        """Run a batch; returns its events in order (a copy)."""
+        """Run a batch; returns its events in order (a copy), and forgets them."""
+        self.run(commands)
+        return raw_copy(self.drain_events())
+
+    def run(self, commands: NDArray[Any]) -> None:
+        """Run a batch; its events stay here."""
         done = 0
         count = len(commands)
-        with _quiet():
-            while done < count:
-                self._make_room()
+        while done < count:
+            self._make_room()
+            if JIT:
                 done = kernel.process(self._market, commands, done, NO_MARK, 0)
-        return self._take_events()
+            else:
+                with _quiet():
+                    done = kernel.process(self._market, commands, done, NO_MARK, 0)
 
     def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
-        """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts."""
+        """`move_mark`; returns its events (a copy), and forgets all."""
+        self.move_mark(mark_ticks, time_ns)
+        return raw_copy(self.drain_events())
+
+    def move_mark(self, mark_ticks: int, time_ns: int) -> Events:
+        """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts.
+
+        Returns the events of this (a view, good until they are drained)."""
+        first = self.events_held
         with _quiet():
             self._make_room()
             kernel.process(self._market, NO_COMMANDS, 0, mark_ticks, time_ns)
             while not ledger.call_crossed(self._market, time_ns):
                 self._market = grow_events(self._market, 1)
-        return self._take_events()
+        return self.events_since(first)
+
+    @property
+    def events_held(self) -> int:
+        """Events since they were drained."""
+        return self._state.item(_EVENTS)
+
+    def events_since(self, first: int) -> Events:
+        """Those from number `first` on since they were drained; a view, good until the drain after the next."""
+        held = self.events_held
+        return self._market.events[first:held] if held > first else NO_EVENTS
+
+    def append_events(self, events: Events) -> None:
+        """Facts that are not the exchange's own, in their place among those that are."""
+        held = self.events_held
+        if len(self._market.events) - held < len(events):
+            self._market = grow_events(self._market, len(events))
+        raw = np.dtype(f"V{EVENT.itemsize}")
+        self._market.events[held : held + len(events)].view(raw)[:] = events.view(raw)
+        self._state[_EVENTS] = held + len(events)
+
+    def drain_events(self) -> Events:
+        """All events held; they lie in a buffer that is written again after the next drain."""
+        events = self.events_since(0)
+        if len(events):
+            full, spare = self._market.events, self._spare
+            if len(spare) < len(full):
+                spare = np.empty(len(full), EVENT)
+            self._spare = full
+            self._market = self._market._replace(events=spare)
+            self._state[_EVENTS] = 0
+        return events
 
     def seed_positions(self, rows: Rows, signed_lots: Rows, entry_ticks: Rows) -> None:
         """Book positions without a trade: the state of the world when the clock starts."""
@@ -137,29 +191,29 @@ class Exchange:
     @property
     def best_bid_ticks(self) -> int:
         """Highest resting bid, 0 if none."""
-        return int(self._market.state["best_bid"][0])
+        return self._state.item(_BID)
 
     @property
     def best_ask_ticks(self) -> int:
         """Lowest resting ask, 0 if none."""
-        price = int(self._market.state["best_ask"][0])
+        price = self._state.item(_ASK)
         return price if price < self.rules.ladder_size else 0
 
     @property
     def last_ticks(self) -> int:
         """Price of the last fill, 0 before the first."""
-        return int(self._market.state["last"][0])
+        return self._state.item(_LAST)
 
     @property
     def mark_ticks(self) -> int:
         """Mark price in force, 0 before the first."""
-        return int(self._market.state["mark"][0])
+        return self._state.item(_MARK)
 
     @property
     def touch_lots(self) -> tuple[int, int]:
         """Resting lots at the best bid and at the best ask; 0 on an empty side."""
-        levels, bid, ask = self._market.levels, self.best_bid_ticks, self.best_ask_ticks
-        return (int(levels[bid]["lots"]) if bid else 0, int(levels[ask]["lots"]) if ask else 0)
+        bid, ask = self.best_bid_ticks, self.best_ask_ticks
+        return (self._level_lots.item(bid) if bid else 0, self._level_lots.item(ask) if ask else 0)
 
     def level_lots(self, side: int, price_ticks: int) -> int:
         """Resting lots of `side` at one price."""
@@ -221,7 +275,7 @@ class Exchange:
     @property
     def live_orders(self) -> int:
         """Orders resting or waiting."""
-        return int(self._market.state["live"][0])
+        return self._state.item(_LIVE)
 
     def net_deposits(self) -> int:
         """Sum of collateral less cost over every row: changes only with deposits, never with trading."""
@@ -250,20 +304,12 @@ class Exchange:
         )
 
     def _make_room(self) -> None:
-        state = self._market.state
-        if int(state["free"][0]) == 0:
+        state = self._state
+        if state.item(_FREE) == 0:
             self._market = grow_orders(self._market)
-        needed = 6 * int(state["live"][0]) + 64
-        if len(self._market.events) - int(state["events"][0]) < needed:
+        needed = 6 * state.item(_LIVE) + 64
+        if len(self._market.events) - state.item(_EVENTS) < needed:
             self._market = grow_events(self._market, needed)
-
-    def _take_events(self) -> Events:
-        state = self._market.state
-        count = int(state["events"][0])
-        if count == 0:
-            return NO_EVENTS
-        state["events"] = 0
-        return raw_copy(self._market.events[:count])
 
     @property
     def market(self) -> Market:

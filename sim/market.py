@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import AccountTable, Rows
+from sim.command_buffer import CommandBuffer
 from sim.config import Bracket
 from sim.contract import ContractSpec
-from sim.records import COMMAND, Cause, Flag, OrderKind, raw_copy
+from sim.records import Cause, Flag, OrderKind
 from sim.streams import Stream
 
 Ticks = NDArray[np.int64] | int
@@ -18,8 +19,6 @@ Sides = NDArray[np.int8] | NDArray[np.int64] | int
 
 PRICELESS = frozenset({OrderKind.CANCEL, OrderKind.CANCEL_ALL})
 CONDITIONAL = frozenset({OrderKind.STOP, OrderKind.TAKE_PROFIT})
-EMPTY = np.zeros(1, f"V{COMMAND.itemsize}")[0]
-"""The bytes of a command that nobody has written."""
 
 
 @final
@@ -90,16 +89,21 @@ class OrderEntry:
     """
 
     def __init__(
-        self, accounts: AccountTable, owned: Rows, spot: SpotMarket, ids: "OrderIds", cause: Cause = Cause.VOLUNTARY
+        self,
+        accounts: AccountTable,
+        owned: Rows,
+        spot: SpotMarket,
+        ids: "OrderIds",
+        cause: Cause = Cause.VOLUNTARY,
+        said: CommandBuffer | None = None,
     ) -> None:
-        self._accounts = accounts
+        """`said`: where commands go, stamped with each account's latency; None: they are kept until `drain`."""
+        self._latency_ns = accounts.latency_ns
         self._first, self._last = (int(owned[0]), int(owned[-1])) if len(owned) else (1 << 62, -1)
         self._span = np.uint64(max(0, self._last - self._first))
         self._ids = ids
-        self._cause = cause
-        self._written = 0
-        self._buffer = np.zeros(64, COMMAND)
-        self._bind()
+        self._cause = int(cause)
+        self._said = CommandBuffer() if said is None else said
         self._deposits: list[tuple[Rows, NDArray[np.int64]]] = []
         self._margins: list[tuple[Rows, NDArray[np.int64]]] = []
         self._leverages: list[tuple[Rows, NDArray[np.float64]]] = []
@@ -211,20 +215,21 @@ class OrderEntry:
         return leverages
 
     @property
+    def moves_money(self) -> bool:
+        """True while deposits, margins or leverages wait to be drained."""
+        return bool(self._deposits or self._margins or self._leverages)
+
+    @property
     def silent(self) -> bool:
-        """True while nothing has been said since the last drain."""
-        return not self._written and not self._deposits and not self._margins and not self._leverages
+        """True while no command has been said since the last drain."""
+        return not self._said.written
 
     def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
-        """All commands since the last call, in the order they were said (used by the model).
+        """All commands since the last call, in the order they were said (used by the model for the engine).
 
         They arrive after each account's own latency, or after `latency_ns` (the engine's, on others' accounts)."""
-        if not self._written:
-            return np.empty(0, COMMAND)
-        batch = raw_copy(self._buffer[: self._written])
-        self._raw[: self._written] = EMPTY
-        self._written = 0
-        latency = self._accounts.latency_ns[batch["account"]] if latency_ns is None else latency_ns
+        batch = self._said.take()
+        latency = self._latency_ns[batch["account"]] if latency_ns is None else latency_ns
         batch["arrival_ns"] = now_ns + latency
         return batch
 
@@ -244,12 +249,23 @@ class OrderEntry:
         count = len(rows)
         if count == 0:
             return np.empty(0, np.int64)
+        why = self._cause if cause is None else int(cause)
+        said = self._said
+        if count == 1:
+            row = int(rows[0])
+            if not self._first <= row <= self._last:
+                self._refuse()
+            ids = self._ids.take(1) if order_ids is None else order_ids
+            said.append(
+                said.now_ns + self._latency_ns.item(row), int(ids[0]), _single(lots), row, _single(price_ticks),
+                _single(trigger_ticks), int(kind), _single(side), int(flags), why,
+            )  # fmt: skip
+            return ids
         self._check_owned(rows)
         ids = self._ids.take(count) if order_ids is None else order_ids
-        new = slice(self._written, self._written + count)
-        if new.stop > len(self._buffer):
-            self._grow(2 * new.stop)
-        columns = self._columns
+        new = said.blank(count)
+        columns = said.columns
+        columns["arrival_ns"][new] = self._latency_ns[rows] + said.now_ns
         columns["order_id"][new] = ids
         columns["account"][new] = rows
         # Writing a column costs half a microsecond: zeros are there already.
@@ -263,31 +279,22 @@ class OrderEntry:
             columns["trigger_ticks"][new] = trigger_ticks
         if flags:
             columns["flags"][new] = int(flags)
-        cause = self._cause if cause is None else cause
-        if cause:
-            columns["cause"][new] = int(cause)
-        self._written = new.stop
+        if why:
+            columns["cause"][new] = why
         return ids
 
-    def _grow(self, size: int) -> None:
-        """Room for `size` commands; what is not yet written is zero, as after every drain."""
-        old = self._raw
-        self._buffer = np.zeros(size, COMMAND)
-        self._bind()
-        self._raw[: len(old)] = old
-
-    def _bind(self) -> None:
-        self._raw = self._buffer.view(EMPTY.dtype)
-        self._columns = {name: self._buffer[name] for name in COMMAND.names or ()}
-
     def _check_owned(self, rows: Rows) -> None:
-        if len(rows) == 1:
-            good = self._first <= int(rows[0]) <= self._last
-        else:
-            # As unsigned numbers, rows below the first are beyond any last.
-            good = not np.count_nonzero(np.subtract(rows, self._first).view(np.uint64) > self._span)
-        if not good:
-            raise PermissionError("an order names an account that this participant does not own")
+        # As unsigned numbers, rows below the first are beyond any last.
+        if np.count_nonzero(np.subtract(rows, self._first).view(np.uint64) > self._span):
+            self._refuse()
+
+    def _refuse(self) -> None:
+        raise PermissionError("an order names an account that this participant does not own")
+
+
+def _single(value: NDArray[Any] | int) -> int:
+    """A number, or the only one of an array."""
+    return int(value.item()) if isinstance(value, np.ndarray) else int(value)
 
 
 @final

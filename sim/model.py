@@ -180,6 +180,7 @@ class MarketModel(mesa.Model):
     def trade(self) -> None:
         """Everybody decides on one view; commands are processed by arrival until the end of the step."""
         for room in self.rooms:
+            room.venue.arrivals.said.now_ns = self.now_ns
             self._look(room)
             for desk in room.desks:
                 self._decide(room, desk)
@@ -229,7 +230,7 @@ class MarketModel(mesa.Model):
             self._begin()
         for room in self.rooms:
             room.hear(room.venue.take_events())
-            room.recorder.observe(room.last_events, self.now_ns)
+            room.recorder.observe(self.now_ns)
             if self.now_ns % record.series_every == 0:
                 room.recorder.sample(self.now_ns)
             if self.now_ns % record.map_every == 0 and self.now_ns >= 0:
@@ -309,7 +310,7 @@ class MarketModel(mesa.Model):
         base = type(participant).__mro__
         return Desk(
             participant=participant,
-            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids),
+            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids, said=venue.arrivals.said),
             every_steps=max(1, config.decision_interval // self.step_ns),
             delay_steps=config.data_latency // self.step_ns,
             first_row=int(rows[0]),
@@ -399,9 +400,8 @@ class MarketModel(mesa.Model):
                 desk.participant.on_events(mine, seen, desk.orders)
         if self.step_index % desk.every_steps == 0:
             desk.participant.decide(seen, desk.orders)
-        if desk.orders.silent:
+        if not desk.orders.moves_money:
             return
-        room.venue.arrivals.add(desk.orders.drain(self.now_ns))
         for rows, money in desk.orders.drain_deposits():
             room.venue.deposit(rows, money, self.now_ns)
         for rows, money in desk.orders.drain_margins():
@@ -420,7 +420,7 @@ class MarketModel(mesa.Model):
         for room in self.rooms:
             venue = room.venue
             if venue.exchange.mark_ticks == 0:
-                venue.add_events(venue.exchange.set_mark(venue.initial_ticks, 0))
+                venue.exchange.move_mark(venue.initial_ticks, 0)
             depth = float(np.mean(room.depth_samples)) if room.depth_samples else 0.0
             depth = depth or venue.config.depth_1pct
             room.recorder.depth_1pct = depth

@@ -18,7 +18,7 @@ from sim.event_log import EventLog
 from sim.kernels.counting import COUNT, OUTCOME, count
 from sim.map_record import MapRecorder
 from sim.population_record import PopulationRecorder
-from sim.records import EVENT, Cause, EventKind, MarginMode, Side, Stage, join
+from sim.records import Cause, EventKind, MarginMode, Side, Stage, raw_copy
 from sim.seeding import Fuel
 from sim.venue import Venue
 
@@ -35,8 +35,9 @@ DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
 COUNTED = (COUNT.names or ())[:-2]
 """Columns of the series that count since the row before."""
 
-TAKEN_AT_ONCE = 262_144
-"""Events that may wait to be counted: so many at least are taken together, however rarely the series is sampled."""
+TAKEN_AT_ONCE = 32_768
+"""Events that may wait to be counted: so many at least are taken together, however rarely the series is sampled.  They
+fit into a processor's cache."""
 
 
 @final
@@ -54,8 +55,6 @@ class MarketRecorder:
         self._unit = float(venue.contract.money_unit)
         self._tick = float(venue.contract.tick_size)
         self.log = log
-        self._recent: list[NDArray[Any]] = []
-        self._waiting = 0
         self._counts = [0.0] * len(COUNTED)
         self._digest = EventDigest()
         self._series = GrowingTable()
@@ -110,13 +109,10 @@ class MarketRecorder:
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
 
-    def observe(self, events: NDArray[Any], now_ns: int) -> None:
-        """Take one step's events."""
-        if len(events):
-            self._recent.append(events)
-            self._waiting += len(events)
-            if self._waiting >= TAKEN_AT_ONCE:
-                self._take_in(now_ns)
+    def observe(self, now_ns: int) -> None:
+        """A step has ended."""
+        if self._venue.exchange.events_held >= TAKEN_AT_ONCE:
+            self._take_in(now_ns)
 
     def sample(self, now_ns: int) -> None:
         """One row of the series; counts run from the previous row."""
@@ -157,10 +153,9 @@ class MarketRecorder:
 
     def _take_in(self, now_ns: int) -> None:
         """Digest, keep and count what happened since the last time."""
-        if not self._recent:
+        events = self._venue.drain_events()
+        if not len(events):
             return
-        events = join(self._recent, EVENT)
-        self._recent, self._waiting = [], 0
         self._digest.update(events)
         self._populations.follow(events)
         self._keep(events)
@@ -182,7 +177,7 @@ class MarketRecorder:
         """Log what `record.events` asks for."""
         level = self._record.events
         if level == "all":
-            self.log.append(events)
+            self.log.append(raw_copy(events))
         elif level != "none":
             kept = _IS_KEPT[events["kind"]]
             if level == "liquidations":

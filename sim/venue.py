@@ -20,7 +20,7 @@ from sim.indices import FundamentalSeat, Index, build_fundamental
 from sim.margin import BracketSchedule, backing_money
 from sim.market import OrderIds
 from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
-from sim.records import EVENT, EventKind, MarginMode, Side, Stage, join
+from sim.records import EVENT, EventKind, MarginMode, Side, Stage
 from sim.spot import SpotDesk
 from sim.streams import Streams
 from sim.waterfall import Waterfall
@@ -68,7 +68,7 @@ def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: Brack
 class Venue:
     """Everything of one market that is not a participant.
 
-    `events_of_step` collects the facts of the running step, in order; the model takes them at its end.
+    Facts collect in the exchange, in order: `take_events` are those of a step, `drain_events` all since the last drain.
     """
 
     def __init__(self, config: MarketConfig, streams: Streams, step_ns: int, accounts: int, folder: Path) -> None:
@@ -100,7 +100,7 @@ class Venue:
         self.net_deposits = self.exchange.net_deposits()
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
-        self._events: list[NDArray[Any]] = []
+        self._taken = 0
         self._calls: list[int] = []
 
     @property
@@ -113,7 +113,7 @@ class Venue:
         """Process every command that arrives by `until_ns`."""
         commands = self.arrivals.due(until_ns)
         if len(commands):
-            self.add_events(self.exchange.process(commands))
+            self.exchange.run(commands)
 
     def update_mark(self, now_ns: int) -> None:
         """A new mark every `mark.period`: band, stops that watch it, margin calls."""
@@ -129,10 +129,9 @@ class Venue:
         )
         mark = round(self.mark_rule.update(inputs))
         mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
-        events = self.exchange.set_mark(mark, now_ns)
+        events = self.exchange.move_mark(mark, now_ns)
         if len(events):
             self._calls += events["account"][events["kind"] == _MARGIN_CALL].tolist()
-            self.add_events(events)
 
     def take_calls(self) -> list[int]:
         """Rows called since the last time, oldest first."""
@@ -226,15 +225,18 @@ class Venue:
     def add_events(self, events: NDArray[Any]) -> None:
         """Append facts of this step."""
         if len(events):
-            self._events.append(events)
+            self.exchange.append_events(events)
 
     def take_events(self) -> NDArray[Any]:
-        """The facts since the last call, in order."""
-        if not self._events:
-            return np.empty(0, EVENT)
-        events = join(self._events, EVENT)
-        self._events = []
-        return events
+        """The facts since the last call, in order: a view, good until the drain after the next."""
+        first = self._taken
+        self._taken = self.exchange.events_held
+        return self.exchange.events_since(first)
+
+    def drain_events(self) -> NDArray[Any]:
+        """All facts since the last drain, in order; they lie in a buffer that is written again after the next."""
+        self._taken = 0
+        return self.exchange.drain_events()
 
     def check_invariants(self) -> None:
         """Raise AssertionError where a law of the market is broken."""

@@ -67,6 +67,9 @@ STATE = np.dtype(
 """`best_ask` is `size` while there is no ask, `best_bid` 0 while there is no bid: comparisons need no special case.
 `fills`: trades since the market was opened."""
 
+STATE_WORD = {name: place for place, name in enumerate(STATE.names or ())}
+"""Where each field stands in a STATE seen as plain integers, which Python reads five times as fast."""
+
 MOST_LOTS = 2**31 - 1
 """Largest quantity of one order: it is kept in 32 bits."""
 
