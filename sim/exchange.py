@@ -209,6 +209,15 @@ class Exchange:
         """Mark price in force, 0 before the first."""
         return self._state.item(_MARK)
 
+    def quote(self) -> tuple[int, int, int, int, int, int]:
+        """Best bid and ask, lots resting at each, last and mark price; 0 for what there is not."""
+        words = self._state.tolist()
+        bid, ask = words[_BID], words[_ASK]
+        bid_lots = self._level_lots.item(bid) if bid else 0
+        if ask >= self.rules.ladder_size:
+            return bid, 0, bid_lots, 0, words[_LAST], words[_MARK]
+        return bid, ask, bid_lots, self._level_lots.item(ask), words[_LAST], words[_MARK]
+
     @property
     def touch_lots(self) -> tuple[int, int]:
         """Resting lots at the best bid and at the best ask; 0 on an empty side."""
@@ -225,6 +234,12 @@ class Exchange:
     def depth_within(self, side: int, low_ticks: int, high_ticks: int) -> int:
         """Resting lots of `side` at prices in [low, high]."""
         return int(kernel.depth(self._market, int(side), low_ticks, high_ticks))
+
+    def depths(self, lows_ticks: Rows, highs_ticks: Rows) -> tuple[list[int], list[int]]:
+        """Bid lots at or above each of `lows_ticks`, ask lots at or below each of `highs_ticks`."""
+        bids, asks = np.zeros((2, len(lows_ticks)), np.int64)
+        kernel.depths(self._market, lows_ticks, highs_ticks, bids, asks)
+        return bids.tolist(), asks.tolist()
 
     def impact_ticks(self, side: int, notional_tick_lots: float) -> float:
         """Average price an aggressor on `side` pays for that notional (ticks times lots); 0 if the book is thinner."""

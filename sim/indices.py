@@ -68,6 +68,7 @@ class GeometricBrownian(Fundamental):
         self._count_stream = seat.stream.child("jump_counts")
         self._size_stream = seat.stream.child("jump_sizes")
         self._last_ns: int | None = None
+        self._moved_ns = 0
         self._log = 0.0
         self._log_volatility = 0.0
         self.jump_count = 0
@@ -86,7 +87,7 @@ class GeometricBrownian(Fundamental):
         if self._last_ns is None:
             self._start_volatility(step)
         elif now_ns > self._last_ns:
-            self._move(step, (now_ns - self._last_ns) / SECOND)
+            self._move(step, now_ns - self._last_ns)
         self._last_ns = now_ns
         return self._initial_ticks * math.exp(self._log)
 
@@ -95,27 +96,35 @@ class GeometricBrownian(Fundamental):
         if memory is not None:
             self._log_volatility = memory.deviation * self._volatility_draws.at(step)
 
-    def _move(self, step: int, seconds: float) -> None:
-        years = seconds / YEAR_SECONDS
+    def _move(self, step: int, elapsed_ns: int) -> None:
+        if elapsed_ns != self._moved_ns:
+            self._reckon(elapsed_ns)
         sigma = self.volatility
-        self._log += (self._config.drift - 0.5 * sigma * sigma) * years
+        self._log += (self._config.drift - 0.5 * sigma * sigma) * self._years
         if sigma > 0.0:
-            self._log += sigma * math.sqrt(years) * self._price_draws.at(step)
-        self._move_volatility(step, seconds)
-        self._jump(step, seconds)
+            self._log += sigma * self._root_years * self._price_draws.at(step)
+        if self._remembers:
+            self._log_volatility *= self._decay
+            self._log_volatility += self._shock * self._volatility_draws.at(step)
+        if self._jumps:
+            self._jump(step, elapsed_ns / SECOND)
 
-    def _move_volatility(self, step: int, seconds: float) -> None:
-        memory = self._config.stochastic_volatility
-        if memory is None or memory.deviation == 0.0:
-            return
-        decay = math.exp(-seconds * SECOND / memory.time_scale)
-        shock = memory.deviation * math.sqrt(1.0 - decay * decay)
-        self._log_volatility *= decay
-        self._log_volatility += shock * self._volatility_draws.at(step)
+    def _reckon(self, elapsed_ns: int) -> None:
+        """What depends on the length of a step alone."""
+        self._moved_ns = elapsed_ns
+        seconds = elapsed_ns / SECOND
+        self._years = seconds / YEAR_SECONDS
+        self._root_years = math.sqrt(self._years)
+        memory, jumps = self._config.stochastic_volatility, self._config.jumps
+        self._remembers = memory is not None and memory.deviation != 0.0
+        self._jumps = jumps is not None and jumps.per_day != 0.0
+        if memory is not None:
+            self._decay = math.exp(-seconds * SECOND / memory.time_scale)
+            self._shock = memory.deviation * math.sqrt(1.0 - self._decay * self._decay)
 
     def _jump(self, step: int, seconds: float) -> None:
         jumps = self._config.jumps
-        if jumps is None or jumps.per_day == 0.0:
+        if jumps is None:
             return
         expected = jumps.per_day * seconds / 86_400
         self._log -= expected * (math.exp(jumps.mean + 0.5 * jumps.deviation**2) - 1.0)
@@ -137,7 +146,7 @@ class _StepNormals:
 
     def at(self, step: int) -> float:
         """The draw of this step."""
-        block, place = divmod(step, 256)
+        block, place = step >> 8, step & 255
         if block != self._block:
             self._values = self._stream.normal(block, 256).tolist()
             self._block = block
@@ -266,6 +275,7 @@ class Index:
         self._config = config
         self.one_percent_depth = config.one_percent_depth_d1 * depth_1pct
         self._components = [0.0] * len(config.weights)
+        self._displaced = False
         self._decays: tuple[float, ...] = ()
         self._decay_step_ns = 0
         self.fundamental_ticks = math.nan
@@ -281,7 +291,8 @@ class Index:
         if step_ns != self._decay_step_ns:
             self._decays = tuple(math.exp(-step_ns / tau) for tau in self._config.decay)
             self._decay_step_ns = step_ns
-        self._components = [y * decay for y, decay in zip(self._components, self._decays, strict=True)]
+        if self._displaced:
+            self._components = [y * decay for y, decay in zip(self._components, self._decays, strict=True)]
         self.fundamental_ticks = self._fundamental.advance(now_ns)
         self._refresh()
         return self.index_ticks
@@ -290,9 +301,12 @@ class Index:
         """A net purchase (+) or sale (-) of this many quote units on spot; it moves the index at once."""
         if not self._config.enabled:
             return
+        self._displaced = True
         push = 0.01 * signed_notional / self.one_percent_depth
         self._components = [y + weight * push for y, weight in zip(self._components, self._config.weights, strict=True)]
         self._refresh()
 
     def _refresh(self) -> None:
-        self.index_ticks = self.fundamental_ticks * math.exp(self.displacement)
+        self.index_ticks = self.fundamental_ticks
+        if self._displaced:
+            self.index_ticks *= math.exp(self.displacement)

@@ -22,6 +22,7 @@ class VenueDesk:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._table = venue.accounts.rows
+        self._positions = self._table["position_lots"]
         self._called: dict[int, None] = {}
         self._liquidating: dict[int, int] = {}
         self._now_ns = 0
@@ -30,6 +31,12 @@ class VenueDesk:
         view = venue.accounts.rows.view()
         view.flags.writeable = False
         self._view = view
+
+    @property
+    def idle(self) -> bool:
+        """True while a scan would find nothing to do."""
+        quiet = not (self._venue.waiting_calls or self._called or self._liquidating)
+        return quiet and self.fund_position_lots == 0
 
     def begin_scan(self, now_ns: int) -> None:
         """Take note of the time and of new margin calls."""
@@ -79,7 +86,7 @@ class VenueDesk:
     @property
     def fund_position_lots(self) -> int:
         """Signed position that the insurance fund holds from takeovers."""
-        return int(self._table["position_lots"][INSURANCE_ROW])
+        return self._positions.item(INSURANCE_ROW)
 
     @property
     def fund_orders(self) -> OrderEntry:

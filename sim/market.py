@@ -257,9 +257,17 @@ class OrderEntry:
                 self._refuse()
             ids = self._ids.take(1) if order_ids is None else order_ids
             said.append(
-                said.now_ns + self._latency_ns.item(row), int(ids[0]), _single(lots), row, _single(price_ticks),
-                _single(trigger_ticks), int(kind), _single(side), int(flags), why,
-            )  # fmt: skip
+                said.now_ns + self._latency_ns.item(row),
+                int(ids[0]),
+                lots if type(lots) is int else _single(lots),
+                row,
+                price_ticks if type(price_ticks) is int else _single(price_ticks),
+                trigger_ticks if type(trigger_ticks) is int else _single(trigger_ticks),
+                kind,
+                side if type(side) is int else _single(side),
+                flags,
+                why,
+            )
             return ids
         self._check_owned(rows)
         ids = self._ids.take(count) if order_ids is None else order_ids

@@ -206,6 +206,8 @@ class MarketModel(mesa.Model):
             if self.now_ns < 0 or self.now_ns % rules.monitor_period:
                 continue
             desk, engine = room.liquidation_desk, room.engine
+            if desk.idle:
+                continue
             desk.begin_scan(self.now_ns)
             if not rules.enabled:
                 desk.release_recovered()
@@ -359,25 +361,23 @@ class MarketModel(mesa.Model):
 
     def _view(self, room: MarketRoom) -> MarketView:
         venue = room.venue
-        exchange = venue.exchange
-        bid, ask = exchange.best_bid_ticks, exchange.best_ask_ticks
-        bid_lots, ask_lots = exchange.touch_lots
+        bid, ask, bid_lots, ask_lots, last, mark = venue.exchange.quote()
         return MarketView(
-            step=self.step_index,
-            now_ns=self.now_ns,
-            step_ns=self.step_ns,
-            best_bid_ticks=bid,
-            best_ask_ticks=ask,
-            bid_lots=bid_lots,
-            ask_lots=ask_lots,
-            mid_ticks=0.5 * (bid + ask) if bid and ask else math.nan,
-            last_ticks=exchange.last_ticks,
-            mark_ticks=exchange.mark_ticks,
-            index_ticks=venue.index.index_ticks,
-            fundamental_ticks=venue.index.fundamental_ticks,
-            funding_rate=venue.funding_rate,
-            contract=venue.contract,
-            depth=room.depth,
+            self.step_index,
+            self.now_ns,
+            self.step_ns,
+            bid,
+            ask,
+            bid_lots,
+            ask_lots,
+            0.5 * (bid + ask) if bid and ask else math.nan,
+            last,
+            mark,
+            venue.index.index_ticks,
+            venue.index.fundamental_ticks,
+            venue.funding_rate,
+            venue.contract,
+            room.depth,
         )
 
     def _look(self, room: MarketRoom) -> None:

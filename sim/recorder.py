@@ -118,26 +118,28 @@ class MarketRecorder:
         """One row of the series; counts run from the previous row."""
         self._take_in(now_ns)
         counts, self._counts = self._counts, [0.0] * len(COUNTED)
-        venue, exchange = self._venue, self._venue.exchange
-        tick, mark = self._tick, exchange.mark_ticks
-        mid, bid, ask = venue.mid_ticks, exchange.best_bid_ticks, exchange.best_ask_ticks
+        venue = self._venue
+        tick = self._tick
+        bid, ask, _, _, last, mark = venue.exchange.quote()
+        mid = 0.5 * (bid + ask) if bid and ask else math.nan
         row = {
             "time_s": now_ns / 1e9,
             "fundamental": venue.index.fundamental_ticks * tick,
             "index": venue.index.index_ticks * tick,
             "mark": mark * tick if mark else math.nan,
-            "last": exchange.last_ticks * tick if exchange.last_ticks else math.nan,
+            "last": last * tick if last else math.nan,
             "mid": mid * tick,
             "best_bid": bid * tick if bid else math.nan,
             "best_ask": ask * tick if ask else math.nan,
             "spread_ticks": float(ask - bid) if bid and ask else math.nan,
         }
-        centre = mid if not math.isnan(mid) else float(exchange.last_ticks or venue.initial_ticks)
+        centre = mid if bid and ask else float(last or venue.initial_ticks)
         per_lot = self._per_lot_tick * centre
-        for label, reach in DEPTHS.items():
-            low, high = math.ceil(centre * (1 - reach)), math.floor(centre * (1 + reach))
-            row[f"bid_depth_{label}"] = exchange.depth_within(_BUY, low, high) * per_lot
-            row[f"ask_depth_{label}"] = exchange.depth_within(_SELL, low, high) * per_lot
+        lows = np.array([math.ceil(centre * (1 - reach)) for reach in DEPTHS.values()])
+        highs = np.array([math.floor(centre * (1 + reach)) for reach in DEPTHS.values()])
+        for label, bids, asks in zip(DEPTHS, *venue.exchange.depths(lows, highs), strict=True):
+            row[f"bid_depth_{label}"] = bids * per_lot
+            row[f"ask_depth_{label}"] = asks * per_lot
         row["open_interest"] = self.open_interest
         row["funding_rate"] = venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0
         row["insurance_fund"] = self.fund_equity

@@ -273,22 +273,45 @@ def process(x, commands, first, mark, mark_ns):  # type: ignore[no-untyped-def]
     return i
 
 
-@kernel
-def depth(x, side, low, high):  # type: ignore[no-untyped-def]
+@helper
+def _depth(x, side, low, high):  # type: ignore[no-untyped-def]
     """Resting lots of one side at prices in [low, high]."""
     total = np.int64(0)
     state = x.state[0]
     if side == _BUY:
-        price = bitmap.below(x.bits, min(np.int64(high), state["best_bid"]))
+        price = bitmap.below(x.bits, min(high, state["best_bid"]))
         while price >= low and price > 0:
             total += x.levels[np.uint64(price)]["lots"]
             price = bitmap.below(x.bits, price - 1)
     else:
-        price = bitmap.above(x.bits, max(np.int64(low), state["best_ask"]))
+        price = bitmap.above(x.bits, max(low, state["best_ask"]))
         while 0 <= price <= high:
             total += x.levels[np.uint64(price)]["lots"]
             price = bitmap.above(x.bits, price + 1)
     return total
+
+
+@kernel
+def depth(x, side, low, high):  # type: ignore[no-untyped-def]
+    """Resting lots of one side at prices in [low, high]."""
+    return _depth(x, side, np.int64(low), np.int64(high))
+
+
+@kernel
+def depths(x, lows, highs, bids, asks):  # type: ignore[no-untyped-def]
+    """Resting lots of both sides within several ranges, each wider than the one before: bids at or above `lows[k]`,
+    asks at or below `highs[k]`.  Returns how many ranges."""
+    bid = x.state[0]["best_bid"]
+    ask = x.state[0]["best_ask"]
+    for k in range(lows.shape[0]):
+        bids[k] = _depth(x, _BUY, lows[k], bid)
+        asks[k] = _depth(x, -_BUY, ask, highs[k])
+        if k > 0:
+            bids[k] += bids[k - 1]
+            asks[k] += asks[k - 1]
+        bid = min(bid, lows[k] - 1)
+        ask = max(ask, highs[k] + 1)
+    return lows.shape[0]
 
 
 @kernel
