@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.facts import Measurement
+    from sim.first_passage import Cell
 
 MAX_BYTES = 300_000
 """Figures larger than this are stored with a palette of 256 colours."""
@@ -64,6 +65,13 @@ def plot_facts(measurements: "Sequence[Mapping[str, Measurement]]", path: str | 
     from analysis.figures.facts import HEIGHT_INCHES, draw
 
     return render(lambda figure: draw(measurements, figure), Path(path), HEIGHT_INCHES, False, source)
+
+
+def plot_first_passage(cells: "Sequence[Cell]", path: str | Path, source: str) -> Path:
+    """Draw the cells of `marginquake first-passage`: simulated frequencies on the closed form."""
+    from analysis.figures.first_passage import HEIGHT_INCHES, draw
+
+    return render(lambda figure: draw(cells, figure), Path(path), HEIGHT_INCHES, False, source)
 
 
 def label(frames: RunFrames, market: MarketFrames) -> str:
