@@ -116,15 +116,17 @@ class Exchange:
 
     def run(self, commands: NDArray[Any]) -> None:
         """Run a batch; its events stay here."""
-        done = 0
         count = len(commands)
+        done = self._process(commands, 0)
         while done < count:
             self._make_room()
-            if JIT:
-                done = kernel.process(self._market, commands, done, NO_MARK, 0)
-            else:
-                with _quiet():
-                    done = kernel.process(self._market, commands, done, NO_MARK, 0)
+            done = self._process(commands, done)
+
+    def _process(self, commands: NDArray[Any], first: int) -> int:
+        if JIT:
+            return kernel.process(self._market, commands, first, NO_MARK, 0)  # type: ignore[no-any-return]
+        with _quiet():
+            return int(kernel.process(self._market, commands, first, NO_MARK, 0))
 
     def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
         """`move_mark`; returns its events (a copy), and forgets all."""

@@ -35,8 +35,17 @@ DEPTHS = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
 COUNTED = (COUNT.names or ())[:-2]
 """Columns of the series that count since the row before."""
 
+SERIES = (
+    "time_s", "fundamental", "index", "mark", "last", "mid", "best_bid", "best_ask", "spread_ticks",
+    *(f"{side}_depth_{label}" for label in DEPTHS for side in ("bid", "ask")),
+    "open_interest", "funding_rate", "insurance_fund", *COUNTED, "fund_position",
+)  # fmt: skip
+"""Columns of the series."""
+
+NO_COUNT = np.zeros(1, COUNT)
+
 TAKEN_AT_ONCE = 32_768
-"""Events that may wait to be counted: so many at least are taken together, however rarely the series is sampled.  They
+"""Events that may wait to be digested and kept: so many at least are taken together, however rarely the series is sampled.  They
 fit into a processor's cache."""
 
 
@@ -57,7 +66,9 @@ class MarketRecorder:
         self.log = log
         self._counts = [0.0] * len(COUNTED)
         self._digest = EventDigest()
-        self._series = GrowingTable()
+        self._series = GrowingTable(SERIES)
+        self._counted = 0
+        self._new_counts = np.zeros(1, COUNT)
         self._populations = PopulationRecorder(venue)
         self._maps = MapRecorder(venue, record)
         self._outcomes = np.zeros(venue.accounts.count, OUTCOME)
@@ -112,68 +123,80 @@ class MarketRecorder:
     def observe(self, now_ns: int) -> None:
         """A step has ended."""
         if self._venue.exchange.events_held >= TAKEN_AT_ONCE:
-            self._take_in(now_ns)
+            self._count_in(now_ns)
+            self._take_in()
 
     def sample(self, now_ns: int) -> None:
         """One row of the series; counts run from the previous row."""
-        self._take_in(now_ns)
+        self._count_in(now_ns)
         counts, self._counts = self._counts, [0.0] * len(COUNTED)
         venue = self._venue
         tick = self._tick
         bid, ask, _, _, last, mark = venue.exchange.quote()
         mid = 0.5 * (bid + ask) if bid and ask else math.nan
-        row = {
-            "time_s": now_ns / 1e9,
-            "fundamental": venue.index.fundamental_ticks * tick,
-            "index": venue.index.index_ticks * tick,
-            "mark": mark * tick if mark else math.nan,
-            "last": last * tick if last else math.nan,
-            "mid": mid * tick,
-            "best_bid": bid * tick if bid else math.nan,
-            "best_ask": ask * tick if ask else math.nan,
-            "spread_ticks": float(ask - bid) if bid and ask else math.nan,
-        }
         centre = mid if bid and ask else float(last or venue.initial_ticks)
-        per_lot = self._per_lot_tick * centre
         lows = np.array([math.ceil(centre * (1 - reach)) for reach in DEPTHS.values()])
         highs = np.array([math.floor(centre * (1 + reach)) for reach in DEPTHS.values()])
-        for label, bids, asks in zip(DEPTHS, *venue.exchange.depths(lows, highs), strict=True):
-            row[f"bid_depth_{label}"] = bids * per_lot
-            row[f"ask_depth_{label}"] = asks * per_lot
-        row["open_interest"] = self.open_interest
-        row["funding_rate"] = venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0
-        row["insurance_fund"] = self.fund_equity
-        row |= zip(COUNTED, counts, strict=True)
-        fund_lots = int(venue.accounts.rows["position_lots"][INSURANCE_ROW])
-        row["fund_position"] = fund_lots * self._per_lot_tick * mark
-        self._populations.sample(row["time_s"])
-        self._series.append(row)
+        per_lot = self._per_lot_tick * centre
+        time_s = now_ns / 1e9
+        self._series.append(
+            (
+                time_s,
+                venue.index.fundamental_ticks * tick,
+                venue.index.index_ticks * tick,
+                mark * tick if mark else math.nan,
+                last * tick if last else math.nan,
+                mid * tick,
+                bid * tick if bid else math.nan,
+                ask * tick if ask else math.nan,
+                float(ask - bid) if bid and ask else math.nan,
+                *[lots * per_lot for pair in zip(*venue.exchange.depths(lows, highs), strict=True) for lots in pair],
+                self.open_interest,
+                venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0,
+                self.fund_equity,
+                *counts,
+                int(venue.accounts.rows["position_lots"][INSURANCE_ROW]) * self._per_lot_tick * mark,
+            )
+        )
+        self._populations.sample(time_s)
 
     def snapshot(self, now_ns: int) -> None:
         """One column of the depth and liquidation maps."""
         self._maps.snapshot(now_ns)
 
-    def _take_in(self, now_ns: int) -> None:
-        """Digest, keep and count what happened since the last time."""
-        events = self._venue.drain_events()
+    def _count_in(self, now_ns: int) -> None:
+        """Count what happened since the last time."""
+        events = self._venue.exchange.events_since(self._counted)
         if not len(events):
             return
-        self._digest.update(events)
-        self._populations.follow(events)
-        self._keep(events)
+        self._counted += len(events)
         self.events_seen += len(events)
         live = now_ns > 0
         if live:
             self._events_live += len(events)
-        counts = np.zeros(1, COUNT)
-        maker_fee = self._venue.config.venue.fees.maker
-        count(events, live, self._per_lot_tick, self._unit, maker_fee, self._outcomes, counts)
-        *values, fills, insurance_paid = counts[0].item()
+        counts = self._new_counts
+        counts[:] = NO_COUNT
+        venue, follow = self._venue, self._populations
+        if count(
+            events, live, self._per_lot_tick, self._unit, venue.config.venue.fees.maker, self._outcomes, counts,
+            venue.accounts.rows, follow.seen, follow.totals, SYSTEM_ROWS,
+        ):  # fmt: skip
+            follow.recount()
+        *values, fills, insurance_paid = counts.item()
         self.fills_seen += fills
-        self._insurance_paid += self._venue.contract.to_amount(insurance_paid)
+        self._insurance_paid += venue.contract.to_amount(insurance_paid)
         self._counts = [before + new for before, new in zip(self._counts, values, strict=True)]
         if live:
             self._totals = [before + new for before, new in zip(self._totals, values, strict=True)]
+
+    def _take_in(self) -> None:
+        """Digest and keep what has been counted."""
+        events = self._venue.drain_events()
+        assert len(events) == self._counted, "every event is counted before it is taken in"
+        self._counted = 0
+        if len(events):
+            self._digest.update(events)
+            self._keep(events)
 
     def _keep(self, events: NDArray[Any]) -> None:
         """Log what `record.events` asks for."""
@@ -281,7 +304,8 @@ class MarketRecorder:
         }
 
     def digest(self) -> bytes:
-        """Hash of every event so far, quotes included."""
+        """Hash of every event counted so far, quotes included."""
+        self._take_in()
         return self._digest.digest()
 
 

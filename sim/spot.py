@@ -27,6 +27,7 @@ class SpotDesk:
         self._cash = np.zeros(capacity)
         self._has_traded = np.zeros(capacity, np.bool_)
         self._traders: Rows = np.empty(0, np.int64)
+        self._places: Rows = np.empty(0, np.int64)
 
     def trade(self, rows: Rows, signed_lots: NDArray[np.float64]) -> None:
         """Buy (+) or sell (-) at the index plus half of this call's own impact; push the index by the net flow."""
@@ -47,12 +48,15 @@ class SpotDesk:
         return self._lots[rows]
 
     def totals(self, starts: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lots held and cash (quote units), summed over the rows from each start up to the next."""
-        if len(self._traders) == 0:
+        """Lots held and cash (quote units), summed over the rows from each start up to the next; the same starts at
+        every call."""
+        traders = self._traders
+        if len(traders) == 0:
             return np.zeros(len(starts)), np.zeros(len(starts))
-        place = np.searchsorted(starts, self._traders, side="right") - 1
-        lots: NDArray[np.float64] = np.bincount(place, self._lots[self._traders], len(starts)).astype(np.float64)
-        cash: NDArray[np.float64] = np.bincount(place, self._cash[self._traders], len(starts)).astype(np.float64)
+        if len(self._places) != len(traders):
+            self._places = np.searchsorted(starts, traders, side="right") - 1
+        lots: NDArray[np.float64] = np.bincount(self._places, self._lots[traders], len(starts))
+        cash: NDArray[np.float64] = np.bincount(self._places, self._cash[traders], len(starts))
         return lots, cash
 
     def profits(self) -> NDArray[np.float64]:

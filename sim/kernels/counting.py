@@ -3,6 +3,7 @@
 import numpy as np
 
 from sim.kernels import kernel
+from sim.kernels.tally import follow
 from sim.records import Cause, EventKind
 
 OUTCOME = np.dtype(
@@ -31,19 +32,26 @@ _STARTED, _DEPOSIT = np.int64(EventKind.LIQUIDATION_STARTED), np.int64(EventKind
 _INSURANCE, _ADL, _TAKEOVER = np.int64(EventKind.INSURANCE), np.int64(EventKind.ADL), np.int64(EventKind.TAKEOVER)
 _BY_STOP, _BY_LIQUIDATION = np.int64(Cause.STOP), np.int64(Cause.LIQUIDATION)
 _BY_TAKEOVER = np.int64(Cause.TAKEOVER)
+_FUNDING = np.int64(EventKind.FUNDING)
 
 
 @kernel
-def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts):  # type: ignore[no-untyped-def]
-    """Add these events to `counts` and `outcomes`.
+def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):  # type: ignore[no-untyped-def]
+    """Add these events to `counts` and `outcomes`, and follow what they did to the owners' `totals`
+    (`sim.kernels.tally`, accounts from row `first` on).  Returns 1 if funding was paid, which touches everybody: the
+    totals have to be reckoned anew then.
 
     `live`: the clock is past 0; before, only volumes and forced notional are counted.  `per_lot_tick`: quote units of
     a lot at one tick; `unit`: of one money.
     """
     total = counts[0]
+    everybody = 0
     for n in range(events.shape[0]):
         event = events[n]
         kind = event["kind"]
+        follow(accounts, seen, totals, first, event)
+        if kind == _FUNDING:
+            everybody = 1
         account = event["account"]
         if kind == _FILL:
             notional = event["quantity_lots"] * (event["price_ticks"] * per_lot_tick)
@@ -77,4 +85,4 @@ def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts):  # typ
                 outcomes[account]["adl"] += notional
             else:
                 total["takeover_notional"] += notional
-    return 0
+    return everybody

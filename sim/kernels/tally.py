@@ -48,15 +48,34 @@ def recount(accounts, seen, totals, first):  # type: ignore[no-untyped-def]
     return 0
 
 
+@helper
+def follow(accounts, seen, totals, first, event):  # type: ignore[no-untyped-def]
+    """Look at the accounts that an event names, from row `first` on; quotes change nobody's money."""
+    kind = event["kind"]
+    if kind == _FILL or kind > _MARGIN_CALL:
+        if event["account"] >= first:
+            note(accounts, seen, totals, np.int64(event["account"]))
+        if event["maker_account"] >= first:
+            note(accounts, seen, totals, np.int64(event["maker_account"]))
+
+
 @kernel
-def follow(accounts, seen, totals, first, events):  # type: ignore[no-untyped-def]
-    """Look at the accounts that events name, from row `first` on; quotes change nobody's money."""
-    for n in range(events.shape[0]):
-        event = events[n]
-        kind = event["kind"]
-        if kind == _FILL or kind > _MARGIN_CALL:
-            if event["account"] >= first:
-                note(accounts, seen, totals, np.int64(event["account"]))
-            if event["maker_account"] >= first:
-                note(accounts, seen, totals, np.int64(event["maker_account"]))
-    return 0
+def snapshot(totals, owners, spot_lots, cash, per_lot, spot_value, unit, lots, amounts):  # type: ignore[no-untyped-def]
+    """What each owner holds: `lots` gets rows of net, long, short lots and open accounts; `amounts` of equity, long and
+    short notional, spot lots.  `per_lot`, `spot_value`: quote units of a lot at the mark and of a spot lot at the
+    index; `unit`: of one money; `spot_lots`, `cash`: what each owner has on spot."""
+    for k in range(owners.shape[0]):
+        total = totals[owners[k]]
+        net = total["net_lots"]
+        long = total["long_lots"]
+        short = long - net
+        paid = total["paid_high"] * float(PAID_UNIT) + total["paid"]
+        lots[0, k] = net
+        lots[1, k] = long
+        lots[2, k] = short
+        lots[3, k] = total["accounts_open"]
+        amounts[0, k] = paid * unit + net * per_lot + cash[k] + spot_lots[k] * spot_value
+        amounts[1, k] = long * per_lot
+        amounts[2, k] = short * per_lot
+        amounts[3, k] = spot_lots[k]
+    return owners.shape[0]
