@@ -148,7 +148,7 @@ class Chartist(Participant):
         return width.clip(0.0, FARTHEST)
 
     def _order(self, index: Ints, log_price: float, market: MarketView, orders: OrderEntry) -> None:
-        index = index[self.accounts.stage[index] == Stage.OK]
+        index = index[self.accounts.stage[index] < Stage.CALLED]
         if len(index) == 0:
             return
         first, second, third = (self._draws.uniform_at(market.step, index + (i << 32)) for i in range(3))

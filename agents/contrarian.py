@@ -135,7 +135,7 @@ class Contrarian(Participant):
         return target
 
     def _trade(self, index: Ints, market: MarketView, orders: OrderEntry) -> None:
-        index = index[self.accounts.stage[index] == Stage.OK]
+        index = index[self.accounts.stage[index] < Stage.CALLED]
         if len(index) == 0:
             return
         position = self.accounts.position_lots[index]

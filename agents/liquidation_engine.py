@@ -133,15 +133,16 @@ class LiquidationEngine(Participant):
         return self.rules.capacity - len(rows)
 
     def _take_calls(self, desk: LiquidationDesk, market: MarketView, orders: OrderEntry, budget: int) -> None:
-        """Release those who have recovered; start on the rest, the worst first."""
+        """Release those who have recovered; start on those of the rest whose time is up, the worst first."""
         rows = desk.called()
         if len(rows) == 0:
             return
         excess = desk.margin_excess(rows)
-        recovered = (excess > 0) | (desk.rows_view["position_lots"][rows] == 0)
+        recovered = desk.cured(rows, excess)
         if recovered.any():
             desk.release(rows[recovered])
-        rows, excess = rows[~recovered], excess[~recovered]
+        due = ~recovered & desk.may_start(rows, excess)
+        rows, excess = rows[due], excess[due]
         rows = rows[np.argsort(excess, kind="stable")][:budget]
         if len(rows) == 0:
             return

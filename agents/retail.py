@@ -25,7 +25,7 @@ from agents.retail_prevention import Policies, Prevention
 from agents.retail_seeds import SeededEntries
 from agents.retail_stops import ProtectiveOrders
 from sim.market import MarketView, OrderEntry, Seat, SeedPositions
-from sim.records import EventKind, Flag, Side
+from sim.records import EventKind, Flag, Side, Stage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -112,7 +112,7 @@ class Retail(Participant):
         awake, first = np.unique((units[:count] * accounts).astype(np.int64), return_index=True)
         chance, direction = units[count : 2 * count][first], units[2 * count :][first]
         position = self.accounts.position_lots[awake]
-        free = self.accounts.stage[awake] == 0
+        free = self.accounts.stage[awake] < Stage.CALLED
         entry_chance = self._entry_chance * (1.0 if self._excitation is None else self._excitation.multiple)
         entering = free & (position == 0) & (chance < entry_chance)
         entering &= self._quiet_until_ns[awake] <= market.now_ns
@@ -247,7 +247,7 @@ class Retail(Participant):
 
     def _count_flat(self, market: MarketView, orders: OrderEntry) -> None:
         """The rate at which those who may enter would do so by themselves."""
-        flat = (self.accounts.position_lots == 0) & (self.accounts.stage == 0)
+        flat = (self.accounts.position_lots == 0) & (self.accounts.stage < Stage.CALLED)
         flat &= self._quiet_until_ns <= market.now_ns
         if self._excitation is not None:
             self._excitation.expect(self._entry_hazard * int(np.count_nonzero(flat)))

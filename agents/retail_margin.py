@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from agents.retail_config import RetailConfig, quantile
 from sim.accounts import AccountView, Rows
 from sim.market import MarketView, OrderEntry, Seat
+from sim.records import Stage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -69,7 +70,7 @@ class OutsideMoney:
         """New positions among these get their buffer: first from what an earlier one left, then from outside."""
         if not self._buffers:
             return
-        new = held[~self._buffered[held] & (self._accounts.stage[held] == 0)]
+        new = held[~self._buffered[held] & (self._accounts.stage[held] < Stage.CALLED)]
         if len(new) == 0:
             return
         self._buffered[new] = True
@@ -101,7 +102,7 @@ class OutsideMoney:
         ready = self._tops_up & (self._accounts.position_lots != 0)
         ready &= (self._top_up_from_ns <= market.now_ns) if self._config.top_up_cooldown else ~self._topped_up
         index = np.flatnonzero(ready)
-        index = index[(self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] == 0)]
+        index = index[(self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] < Stage.CALLED)]
         if len(index) == 0:
             return
         value = self._contract.money_per_tick_lot

@@ -13,7 +13,7 @@ from agents.retail_brackets import Brackets, Exposure
 from agents.retail_config import PreventionConfig, RetailConfig
 from sim.accounts import AccountView, Rows
 from sim.market import OrderEntry, Seat
-from sim.records import Flag
+from sim.records import Flag, Stage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -115,7 +115,7 @@ class Prevention:
 
     def _hedge(self, mark: float, orders: OrderEntry) -> None:
         """Offset on spot where health is below `hedge_health`, lift where above `hedge_release`, follow in between."""
-        everyone = self._hedging[self._accounts.stage[self._hedging] == 0]
+        everyone = self._hedging[self._accounts.stage[self._hedging] < Stage.CALLED]
         target = np.zeros(len(self._rows), np.int64)
         index = everyone[self._is_watched(everyone)]
         if len(index):
@@ -130,7 +130,7 @@ class Prevention:
 
     def _is_watched(self, index: Ints) -> Bools:
         """True for those with a position that can be called and is not in liquidation."""
-        watched: Bools = (self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] == 0)
+        watched: Bools = (self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] < Stage.CALLED)
         return watched
 
 

@@ -14,7 +14,7 @@ from agents.gauges import reference_ticks
 from agents.retail_config import RetailConfig, quantile
 from sim.accounts import AccountView, Rows
 from sim.market import MarketView, OrderEntry, Seat
-from sim.records import EventKind, Flag
+from sim.records import EventKind, Flag, Stage
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,7 +95,7 @@ class ProtectiveOrders:
 
     def place(self, index: Ints, market: MarketView, orders: OrderEntry) -> None:
         """Stops and take-profits for those of these position holders who use one and have none."""
-        index = index[self._accounts.stage[index] == 0]
+        index = index[self._accounts.stage[index] < Stage.CALLED]
         if len(index) == 0:
             return
         on_mark = self._config.stop_trigger == "mark"

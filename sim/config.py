@@ -92,10 +92,35 @@ class AdlConfig(Block):
     ranking: str = Field("binance", description="Name in sim.adl_rankings.ADL_RANKINGS")
 
 
+class CallConfig(Block):
+    """A margin call as a process (docs/model.md, eq. 9a).  Margin ratio: maintenance margin / equity.
+
+    By default an account is called where the two are equal, and its forced sale may begin at the engine's next scan.
+    """
+
+    warning: Fraction | None = Field(None, gt=0, lt=1, description="Margin ratio that warns; without it nobody is")
+    level: Fraction = Field(
+        1.0, gt=0, le=1, description="Margin ratio that calls; below 1 the forced sale still waits for 1"
+    )
+    hysteresis: Fraction = Field(
+        0.05, ge=0, lt=1, description="A warning is lifted once the ratio is this share below `warning`"
+    )
+    window: Duration = Field(0, ge=0, description="From the call to the forced sale: time to add margin or reduce")
+    grace: Duration = Field(
+        0, ge=0, description="A margin ratio of 1 must have lasted so long, scan for scan, before the forced sale"
+    )
+
+    @property
+    def is_a_process(self) -> bool:
+        """True unless the call is a moment: no warning, no time between call and forced sale."""
+        return self.warning is not None or self.level < 1 or self.window > 0 or self.grace > 0
+
+
 class VenueConfig(Block):
     """One venue's rules for one market."""
 
     brackets: tuple[Bracket, ...] = Field(default_factory=default_brackets, min_length=1)
+    call: CallConfig = CallConfig()
     mark: MarkConfig = MarkConfig()
     funding: FundingConfig = FundingConfig()
     fees: FeeConfig = FeeConfig()

@@ -44,6 +44,7 @@ LIVE_ORDER = np.dtype(
 NO_EVENTS = np.empty(0, EVENT)
 NO_COMMANDS = np.empty(0, COMMAND)
 NO_MARK = -1
+PPM = 1_000_000
 
 _BID, _ASK, _LAST, _MARK, _FREE, _LIVE, _EVENTS = (
     STATE_WORD[name] for name in ("best_bid", "best_ask", "last", "mark", "free", "live", "events")
@@ -72,6 +73,8 @@ class ExchangeRules:
     max_position_lots: int
     self_trade_cancels_taker: bool = False
     price_band_ppm: int = 0
+    warning_ppm: int = 1_000_000
+    call_ppm: int = 1_000_000
 
     def as_arrays(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """The structured arrays kernels read: (rules, brackets)."""
@@ -86,6 +89,8 @@ class ExchangeRules:
         rules["max_position_lots"] = self.max_position_lots
         rules["self_trade_cancels_taker"] = int(self.self_trade_cancels_taker)
         rules["price_band_ppm"] = self.price_band_ppm
+        rules["warning_ppm"] = self.warning_ppm
+        rules["call_ppm"] = self.call_ppm
         brackets = np.zeros(len(self.bracket_cap), BRACKET)
         brackets["cap"] = self.bracket_cap
         brackets["rate_ppm"] = self.bracket_rate_ppm
@@ -253,7 +258,21 @@ class Exchange:
         bids, asks, longs, shorts = (np.zeros(bins, np.int64) for _ in range(4))
         with _quiet():
             kernel.profile(self._market, edges_ticks, bids, asks, longs, shorts)
+        if self.rules.warning_ppm != PPM or self.rules.call_ppm != PPM:
+            self._profile_liquidations(edges_ticks, longs, shorts)
         return bids, asks, longs, shorts
+
+    def _profile_liquidations(self, edges_ticks: NDArray[np.int64], longs: Rows, shorts: Rows) -> None:
+        """Lots by liquidation price, where the index holds warnings or early calls: by a look at every account."""
+        rows = self.accounts.rows
+        ticks = rows["liquidation_ticks"]
+        inside = np.flatnonzero((ticks >= max(1, edges_ticks[0])) & (ticks < edges_ticks[-1]))
+        places = np.searchsorted(edges_ticks, ticks[inside], side="right") - 1
+        position = rows["position_lots"][inside]
+        for lots, sign in ((longs, 1), (shorts, -1)):
+            own = position * sign > 0
+            lots[:] = 0
+            np.add.at(lots, places[own], np.abs(position[own]))
 
     def orders_of(self, row: int) -> NDArray[Any]:
         """Live orders of one account, newest first, as LIVE_ORDER rows."""

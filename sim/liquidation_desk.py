@@ -1,4 +1,4 @@
-"""The venue's side of liquidation: the list of called accounts, their stages, and the waterfall behind them.
+"""The venue's side of liquidation: lists of warned and called accounts, their stages, the waterfall behind them.
 
 Implements `sim.market.LiquidationDesk`; the engine that decides is a participant.
 """
@@ -8,24 +8,40 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.accounts import INSURANCE_ROW, Rows
-from sim.margin import backing_equity, bankruptcy_ticks, maintenance_money
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, Rows
+from sim.margin import PPM, backing_equity, bankruptcy_ticks, maintenance_money, muldiv
 from sim.market import OrderEntry
 from sim.records import EVENT, Cause, EventKind, Stage
 from sim.venue import Venue
 
+NEVER = np.iinfo(np.int64).max // 2
+"""A time so far off that no grace added to it is over."""
+FORCED_STAGES = (EventKind.LIQUIDATION_STARTED, EventKind.LIQUIDATION_ENDED)
+
 
 @final
 class VenueDesk:
-    """Stages of called accounts, in the order of their calls."""
+    """Stages of warned, called and liquidated accounts, each list in the order in which they came (eq. 9a).
+
+    Only these lists are looked at, never all accounts.
+    """
 
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._table = venue.accounts.rows
         self._positions = self._table["position_lots"]
-        self._called: dict[int, None] = {}
+        self._rules = venue.config.venue.call
+        self._call_ppm = venue.exchange.rules.call_ppm
+        self._lift_ppm = round(PPM / ((self._rules.warning or 1.0) * (1.0 - self._rules.hysteresis)))
+        self._warned: dict[int, None] = {}
+        self._called: dict[int, int] = {}
+        """When each was called."""
+        self._under_since_ns = np.full(len(self._table) if self._rules.grace else 0, NEVER)
         self._liquidating: dict[int, int] = {}
+        """When each one's last forced order arrives."""
         self._now_ns = 0
+        self._handled = 0
+        """Accounts that forced orders were sent for in this scan."""
         fund = np.array([INSURANCE_ROW])
         self._fund_orders = OrderEntry(venue.accounts, fund, venue.spot, venue.ids, Cause.TAKEOVER)
         view = venue.accounts.rows.view()
@@ -35,14 +51,19 @@ class VenueDesk:
     @property
     def idle(self) -> bool:
         """True while a scan would find nothing to do."""
-        quiet = not (self._venue.waiting_calls or self._called or self._liquidating)
+        quiet = not (self._venue.has_crossings or self._warned or self._called or self._liquidating)
         return quiet and self.fund_position_lots == 0
 
     def begin_scan(self, now_ns: int) -> None:
-        """Take note of the time and of new margin calls."""
+        """Take note of the time, of new warnings and margin calls, and of who need be warned no longer."""
         self._now_ns = now_ns
-        self._called.update(dict.fromkeys(self._venue.take_calls()))
+        self._handled = 0
+        self._take_crossings()
         self._venue.waterfall.set_mark(self._venue.exchange.mark_ticks)
+        if self._warned:
+            self._lift_warnings()
+        if self._rules.grace and self._called:
+            self._watch_grace()
 
     def deleverage_fund(self) -> None:
         """A fund below zero gives up what it holds, at its own bankruptcy price."""
@@ -55,20 +76,45 @@ class VenueDesk:
         """Without an engine: called accounts that are compliant again, or flat, are ordinary accounts again."""
         rows = self.called()
         if len(rows):
-            recovered = (self.margin_excess(rows) > 0) | (self._table["position_lots"][rows] == 0)
-            self.release(rows[recovered])
+            self.release(rows[self.cured(rows, self.margin_excess(rows))])
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the stages of accounts and the desk's lists disagree."""
         stage = self._table["stage"]
-        known = set(self._called) | set(self._venue.waiting_calls)
-        assert set(np.flatnonzero(stage == Stage.CALLED).tolist()) == known, "a called account is on the desk's list"
+        waiting = self._venue.waiting_crossings
+        new_calls = set(waiting["account"][waiting["kind"] == EventKind.MARGIN_CALL].tolist())
+        new_warnings = set(waiting["account"][waiting["kind"] == EventKind.WARNING].tolist())
+        assert set(np.flatnonzero(stage == Stage.CALLED).tolist()) == set(self._called) | new_calls, (
+            "a called account is on the desk's list"
+        )
+        assert set(np.flatnonzero(stage == Stage.WARNED).tolist()) == (set(self._warned) | new_warnings) - new_calls, (
+            "a warned account is on the desk's list"
+        )
         assert set(np.flatnonzero(stage >= Stage.LIQUIDATING).tolist()) == set(self._liquidating), (
             "an account in liquidation is on the desk's list"
         )
 
+    def check_scan(self, capacity: int) -> None:
+        """Raise AssertionError where the engine's scan, of which this is the end, has overlooked somebody.
+
+        Nobody is at or past a trigger but who is queued: in liquidation, in window or grace, or waiting for capacity.
+        """
+        table = self._table
+        held = np.flatnonzero(table["position_lots"][: self._venue.accounts.count])
+        held = held[held >= SYSTEM_ROWS]
+        equity, required, stage = self._equity(held), self._maintenance(held), table["stage"][held]
+        for level, ppm in ((Stage.OK, self._venue.exchange.rules.warning_ppm), (Stage.WARNED, self._call_ppm)):
+            past = (stage == level) & (equity <= muldiv(required, ppm))
+            assert not past.any(), "nobody is past a trigger that the mark has reached"
+        called = self.called()
+        excess = self.margin_excess(called)
+        assert not self.cured(called, excess).any(), "whoever is cured is no longer called"
+        if self.may_start(called, excess).any():
+            assert self._handled >= capacity, "a due call waits only while the engine is at its capacity"
+
     def note_orders(self, commands: NDArray[Any]) -> None:
         """Remember when each account's last forced order arrives: until then it is under way."""
+        self._handled += len(np.unique(commands["account"][commands["cause"] == Cause.LIQUIDATION]))
         for row, arrival in zip(commands["account"].tolist(), commands["arrival_ns"].tolist(), strict=True):
             if row in self._liquidating:
                 self._liquidating[row] = max(self._liquidating[row], arrival)
@@ -97,6 +143,23 @@ class VenueDesk:
         """Rows in stage CALLED, oldest call first."""
         return np.array(list(self._called), np.int64)
 
+    def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """True for called accounts that are out of danger: flat, or with more equity than the call's level asks."""
+        if self._call_ppm != PPM:
+            excess = self._equity(rows) - muldiv(self._maintenance(rows), self._call_ppm)
+        out: NDArray[np.bool_] = (excess > 0) | (self._table["position_lots"][rows] == 0)
+        return out
+
+    def may_start(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """True for called accounts whose forced sale may begin: equity <= maintenance for `grace`, `window` over."""
+        due = excess <= 0
+        if self._rules.window:
+            called_ns = np.array([self._called[row] for row in rows.tolist()], np.int64)
+            due &= called_ns + self._rules.window <= self._now_ns
+        if self._rules.grace:
+            due &= self._under_since_ns[rows] + self._rules.grace <= self._now_ns
+        return due
+
     def in_liquidation(self) -> Rows:
         """Rows in stage LIQUIDATING whose last forced order has arrived, oldest first."""
         return np.array([row for row, arrival in self._liquidating.items() if arrival <= self._now_ns], np.int64)
@@ -108,6 +171,13 @@ class VenueDesk:
         value = venue.contract.money_per_tick_lot
         equity = backing_equity(chosen, self.mark_ticks, value)
         return equity - maintenance_money(chosen, self.mark_ticks, value, venue.brackets)
+
+    def _equity(self, rows: Rows) -> NDArray[np.int64]:
+        return backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
+
+    def _maintenance(self, rows: Rows) -> NDArray[np.int64]:
+        value = self._venue.contract.money_per_tick_lot
+        return maintenance_money(self._table.take(rows), self.mark_ticks, value, self._venue.brackets)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Last tick at which each account's equity is not negative."""
@@ -122,14 +192,63 @@ class VenueDesk:
         self._say(EventKind.LIQUIDATION_STARTED, rows)
 
     def release(self, rows: Rows) -> None:
-        """Closed or compliant again: free to trade, and watched."""
+        """Closed or compliant again: free to trade, and watched; warned where the margin ratio still is that high."""
         for row in rows.tolist():
             self._called.pop(row, None)
             self._liquidating.pop(row, None)
         started = self._table["stage"][rows] != Stage.CALLED
         self._table["stage"][rows] = Stage.OK
+        if self._rules.warning is not None:
+            warned = rows[~self._beyond_warning(rows)]
+            self._table["stage"][warned] = Stage.WARNED
+            self._warned.update(dict.fromkeys(warned.tolist()))
         self._venue.exchange.relink(rows)
         self._say(EventKind.LIQUIDATION_ENDED, rows[started])
+        if self._rules.is_a_process:
+            self._say(EventKind.CALL_CURED, rows[~started])
+
+    def _take_crossings(self) -> None:
+        """New warnings and calls, in the order in which the mark reached them."""
+        crossings = self._venue.take_crossings()
+        if len(crossings) == 0:
+            return
+        accounts, times = crossings["account"].tolist(), crossings["time_ns"].tolist()
+        if self._rules.warning is None:
+            self._called.update(zip(accounts, times, strict=True))
+        else:
+            for row, time_ns, kind in zip(accounts, times, crossings["kind"].tolist(), strict=True):
+                if kind == EventKind.WARNING:
+                    self._warned[row] = None
+                else:
+                    self._warned.pop(row, None)
+                    self._called[row] = time_ns
+        if self._rules.grace:
+            called = crossings[crossings["kind"] == EventKind.MARGIN_CALL]
+            self._under_since_ns[called["account"]] = called["time_ns"] if self._call_ppm == PPM else NEVER
+
+    def _watch_grace(self) -> None:
+        """Since when each called account has had no more equity than maintenance, at every scan."""
+        rows = self.called()
+        under = self.margin_excess(rows) <= 0
+        self._under_since_ns[rows[~under]] = NEVER
+        fresh = rows[under & (self._under_since_ns[rows] == NEVER)]
+        self._under_since_ns[fresh] = self._now_ns
+
+    def _beyond_warning(self, rows: Rows) -> NDArray[np.bool_]:
+        """True where nobody would be warned any more: flat, or margin ratio `hysteresis` below the warning's."""
+        lifted = self._equity(rows) > muldiv(self._maintenance(rows), self._lift_ppm)
+        beyond: NDArray[np.bool_] = lifted | (self._table["position_lots"][rows] == 0)
+        return beyond
+
+    def _lift_warnings(self) -> None:
+        """Warned accounts that have recovered are ordinary accounts again."""
+        rows = np.array(list(self._warned), np.int64)
+        rows = rows[self._beyond_warning(rows)]
+        for row in rows.tolist():
+            del self._warned[row]
+        self._table["stage"][rows] = Stage.OK
+        self._venue.exchange.relink(rows)
+        self._say(EventKind.WARNING_LIFTED, rows)
 
     def take_over(self, rows: Rows) -> None:
         """The waterfall: the fund takes each position at its bankruptcy price, or ADL closes it."""
@@ -155,5 +274,5 @@ class VenueDesk:
         events["price_ticks"] = self.bankruptcy_ticks(rows)
         events["mark_ticks"] = self.mark_ticks
         events["money"] = backing_equity(chosen, self.mark_ticks, self._venue.contract.money_per_tick_lot)
-        events["cause"] = Cause.LIQUIDATION
+        events["cause"] = Cause.LIQUIDATION if kind in FORCED_STAGES else Cause.VOLUNTARY
         self._venue.add_events(events)

@@ -398,6 +398,14 @@ class LiquidationDesk(Protocol):
         """Price at which equity is 0, rounded to the solvent side; 0 where there is none."""
         ...
 
+    def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """True for called accounts that are out of danger: flat, or below the level that calls."""
+        ...
+
+    def may_start(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """True for called accounts whose forced sale may begin: window and grace are over."""
+        ...
+
     def start(self, rows: Rows) -> None:
         """Stage LIQUIDATING; LIQUIDATION_STARTED."""
         ...

@@ -219,6 +219,8 @@ class MarketModel(mesa.Model):
                     commands = entry.drain(self.now_ns, rules.latency)
                     desk.note_orders(commands)
                     room.venue.arrivals.add(commands)
+            if self._check and self.now_ns % room.venue.config.venue.mark.period == 0:
+                desk.check_scan(rules.capacity)
 
     def fund(self) -> None:
         """Funding is sampled, and paid at the end of its interval."""

@@ -68,6 +68,9 @@ class EventKind(IntEnum):
     ADL = 12
     FUNDING = 13
     DEPOSIT = 14
+    WARNING = 15
+    WARNING_LIFTED = 16
+    CALL_CURED = 17
 
 
 class Reject(IntEnum):
@@ -91,12 +94,16 @@ class Reject(IntEnum):
 
 
 class Stage(IntEnum):
-    """Where an account stands with the liquidation engine."""
+    """Where an account stands with the liquidation engine, in the order of escalation (docs/model.md, eq. 9a).
+
+    From LIQUIDATING on it may not trade by itself.  Up to WARNED the mark watches it; from CALLED on the engine does.
+    """
 
     OK = 0
-    CALLED = 1
-    LIQUIDATING = 2
-    TAKEN_OVER = 3
+    WARNED = 1
+    CALLED = 2
+    LIQUIDATING = 3
+    TAKEN_OVER = 4
 
 
 class MarginMode(IntEnum):

@@ -103,6 +103,7 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     """One market's tables and numbers against each other."""
     yield from _check_contract(market, tree)
     yield from _check_brackets(market, tree)
+    yield from _check_call(market, tree)
     feedback = market.index.feedback
     if len(feedback.decay) != len(feedback.weights):
         message = f"{len(feedback.decay)} decay times but {len(feedback.weights)} weights"
@@ -154,6 +155,22 @@ def _check_brackets(market: MarketConfig, tree: Node) -> Iterator[Problem]:
         if bracket.maintenance * bracket.max_leverage > 1:
             message = f"must be at most 1 / max_leverage ({1 / bracket.max_leverage:g}), the initial margin"
             yield problem_at(tree, ("venue", "brackets", position, "maintenance"), message)
+
+
+def _check_call(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    """Warning before call, and both where an account can still be: above the maintenance rate of every bracket."""
+    call = market.venue.call
+    if call.warning is not None and call.warning >= call.level:
+        message = f"must be below the level that calls ({call.level:g})"
+        yield problem_at(tree, ("venue", "call", "warning"), message)
+    steepest = max(bracket.maintenance for bracket in market.venue.brackets)
+    for name, ratio in (("warning", call.warning), ("level", call.level)):
+        if ratio is not None and ratio <= steepest:
+            message = (
+                f"must be above the highest maintenance rate ({steepest:g}): a position of that bracket would be there "
+                "without any debt"
+            )
+            yield problem_at(tree, ("venue", "call", name), message)
 
 
 def check_population(config: BaseModel, tree: Node, market_names: Sequence[str]) -> Iterator[Problem]:

@@ -15,19 +15,19 @@ from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable,
 from sim.arrivals import Arrivals
 from sim.config import ContractConfig, MarketConfig
 from sim.contract import ContractSpec
-from sim.exchange import Exchange, ExchangeRules
+from sim.exchange import NO_EVENTS, Exchange, ExchangeRules
 from sim.indices import FundamentalSeat, Index, build_fundamental
 from sim.margin import BracketSchedule, backing_money
 from sim.market import OrderIds
 from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
-from sim.records import EVENT, EventKind, MarginMode, Side, Stage
+from sim.records import EVENT, EventKind, MarginMode, Side, Stage, join
 from sim.spot import SpotDesk
 from sim.streams import Streams
 from sim.waterfall import Waterfall
 
 PPM = 1_000_000
 PPB = 1_000_000_000
-_MARGIN_CALL = int(EventKind.MARGIN_CALL)
+_MARGIN_CALL, _WARNING = int(EventKind.MARGIN_CALL), int(EventKind.WARNING)
 
 
 def contract_from(config: ContractConfig, name: str) -> ContractSpec:
@@ -61,6 +61,8 @@ def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: Brack
         max_position_lots=contract.max_position_lots,
         self_trade_cancels_taker=venue.self_trade_prevention == "cancel_taker",
         price_band_ppm=round((venue.price_band or 0.0) * PPM),
+        warning_ppm=round(PPM / (venue.call.warning or venue.call.level)),
+        call_ppm=round(PPM / venue.call.level),
     )
 
 
@@ -101,7 +103,7 @@ class Venue:
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
         self._taken = 0
-        self._calls: list[int] = []
+        self._crossings: list[NDArray[Any]] = []
 
     @property
     def mid_ticks(self) -> float:
@@ -128,20 +130,31 @@ class Venue:
             time_to_funding_fraction=1.0 - (now_ns % interval) / interval,
         )
         mark = round(self.mark_rule.update(inputs))
-        mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
-        events = self.exchange.move_mark(mark, now_ns)
-        if len(events):
-            self._calls += events["account"][events["kind"] == _MARGIN_CALL].tolist()
+        self.set_mark(min(max(mark, 1), self.contract.max_price_ticks - 1), now_ns)
 
-    def take_calls(self) -> list[int]:
-        """Rows called since the last time, oldest first."""
-        calls, self._calls = self._calls, []
-        return calls
+    def set_mark(self, mark_ticks: int, now_ns: int) -> None:
+        """This mark is in force from now on; whom it warns or calls is kept for the desk."""
+        events = self.exchange.move_mark(mark_ticks, now_ns)
+        if len(events):
+            crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]
+            if len(crossings):
+                self._crossings.append(crossings)
+
+    def take_crossings(self) -> NDArray[Any]:
+        """Warnings and margin calls since the last time, as events, oldest first."""
+        crossings = self.waiting_crossings
+        self._crossings = []
+        return crossings
 
     @property
-    def waiting_calls(self) -> list[int]:
-        """Rows called since the desk last asked."""
-        return self._calls
+    def has_crossings(self) -> bool:
+        """Whether anybody was warned or called since the desk last asked."""
+        return bool(self._crossings)
+
+    @property
+    def waiting_crossings(self) -> NDArray[Any]:
+        """Warnings and margin calls since the desk last asked."""
+        return join(self._crossings, EVENT) if self._crossings else NO_EVENTS
 
     def fund(self, now_ns: int) -> None:
         """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
@@ -197,7 +210,7 @@ class Venue:
     def add_margin(self, rows: Rows, money: NDArray[np.int64]) -> None:
         """Free collateral goes behind isolated positions, no more than there is; nobody's money changes."""
         table = self.accounts.rows
-        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["stage"][rows] == Stage.OK)
+        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["stage"][rows] < Stage.LIQUIDATING)
         held = isolated & (table["position_lots"][rows] != 0)
         rows, money = rows[held], money[held]
         free = np.maximum(0, table["collateral"][rows] - table["isolated_margin"][rows])
@@ -258,5 +271,5 @@ class Venue:
                 met = equity <= self.brackets.maintenance(notional)
                 on_ladder = (at >= 1) & (at < self.contract.max_price_ticks)
                 assert (met == under)[on_ladder].all(), "a liquidation price is where equity meets maintenance"
-        free = (table["stage"] == Stage.OK) & (table["position_lots"] == 0)
+        free = (table["stage"] < Stage.CALLED) & (table["position_lots"] == 0)
         assert (table["liquidation_ticks"][free] == 0).all(), "a flat account has no liquidation price"

@@ -243,7 +243,7 @@ class Waterfall:
         deficit = max(0, -int(account["collateral"][0]))
         if account["mode"][0] == MarginMode.ISOLATED:
             margin = int(account["isolated_margin"][0])
-            if account["stage"][0] != Stage.OK and margin < 0:
+            if account["stage"][0] > Stage.WARNED and margin < 0:
                 deficit = -margin
             account["isolated_margin"] = 0
         if deficit == 0:

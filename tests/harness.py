@@ -97,6 +97,12 @@ class FakeDesk:
         lots = np.where(block["position_lots"] == 0, 1, block["position_lots"])
         return ((block["cost"] - block["collateral"]) / (lots * self.table.money_per_tick_lot)).astype(np.int64)
 
+    def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return (excess > 0) | (self.table.rows["position_lots"][rows] == 0)
+
+    def may_start(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return excess <= 0
+
     def start(self, rows: Rows) -> None:
         self.table.rows["stage"][rows] = Stage.LIQUIDATING
         self.started += rows.tolist()

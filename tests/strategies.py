@@ -25,6 +25,8 @@ RESTING = (OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.POST_ONL
 TAKING = (OrderKind.MARKET, OrderKind.MARKET, OrderKind.IOC, OrderKind.FOK)
 WAITING = (OrderKind.STOP, OrderKind.TAKE_PROFIT)
 NAMING = (OrderKind.CANCEL, OrderKind.CANCEL, OrderKind.MODIFY, OrderKind.MODIFY)
+TRIGGERS = ((10**6, 10**6), (10**6, 10**6), (1_250_000, 10**6), (2_000_000, 1_100_000), (1_100_000, 1_100_000))
+"""Of maintenance, what warns and what calls: without warnings, with them, and both before the liquidation price."""
 SENSELESS = ({"quantity_lots": 0}, {"quantity_lots": 31}, {"price_ticks": LADDER}, {"price_ticks": -1})
 LEVERAGE_PPM = (0, 8_000, 20_000, 20_000, 50_000, 200_000, 1_000_000)
 
@@ -96,6 +98,7 @@ def rules(draw: st.DrawFn) -> ExchangeRules:
         max_position_lots=draw(st.sampled_from([10**6, 30])),
         self_trade_cancels_taker=draw(st.booleans()),
         price_band_ppm=draw(st.sampled_from([0, 0, 100_000, 300_000])),
+        **dict(zip(("warning_ppm", "call_ppm"), draw(st.sampled_from(TRIGGERS)), strict=True)),
         **brackets(value, sizes, rates),
     )
 
@@ -195,6 +198,7 @@ def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200) 
         max_position_lots=150,
         self_trade_cancels_taker=bool(seed % 2),
         price_band_ppm=100_000,
+        warning_ppm=1_250_000 if seed % 3 else 10**6,
         **brackets(value, [4, 20, 100], [5, 10, 50]),
     )
     steps: list[Step] = []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sim.exchange import Exchange
 from sim.records import EVENT, EventKind, Side, Stage
 from tests.oracles.naive_accounts import accounts_from
-from tests.oracles.naive_margin import liquidation_price
+from tests.oracles.naive_margin import liquidation_price, trigger_price
 from tests.strategies import Case, cases, long_case
 from tests.twins import net_deposits, play
 
@@ -77,17 +77,29 @@ class Laws:
                 assert rows[name][row] == resting["quantity_lots"][resting["side"] == side].sum(), (row, name)
 
     def _the_index_is_the_definition(self) -> None:
-        """The liquidation price of each account, and where the index has it, are those found by trying each tick."""
+        """The liquidation price of each account, and where the index has its next trigger, are those found by trying
+        each tick."""
         size = self.exchange.rules.ladder_size
         longs, shorts = np.zeros(size, np.int64), np.zeros(size, np.int64)
         for account in accounts_from(self.exchange.accounts):
-            price = liquidation_price(self.exchange.rules, account) if account.stage == Stage.OK else 0
+            watched = account.stage in (Stage.OK, Stage.WARNED)
+            price = liquidation_price(self.exchange.rules, account) if watched else 0
             assert account.liquidation_ticks == price, account
+            trigger = trigger_price(self.exchange.rules, account) if watched else 0
+            assert self._place_in_index(account.row) == trigger, account
             if price:
                 (longs if account.position_lots > 0 else shorts)[price] += abs(account.position_lots)
         _, _, indexed_longs, indexed_shorts = self.exchange.profile(np.arange(size + 1))
         assert indexed_longs[1:].tolist() == longs[1:].tolist()
         assert indexed_shorts[1:].tolist() == shorts[1:].tolist()
+
+    def _place_in_index(self, row: int) -> int:
+        """Tick of the bucket that an account is in, 0 if in none, by following the links to the head of its list."""
+        rows = self.exchange.accounts.rows
+        previous = int(rows["index_prev"][row])
+        while previous > 0:
+            previous = int(rows["index_prev"][previous])
+        return (-previous - 1) % self.exchange.rules.ladder_size if previous else 0
 
     def _depths_are_sums(self) -> None:
         size = self.exchange.rules.ladder_size

@@ -17,11 +17,13 @@ _ONE = np.int64(1)
 _NEXT = np.uint64(1)
 _ISOLATED = np.int64(MarginMode.ISOLATED)
 _OK = np.int64(Stage.OK)
+_WARNED = np.int64(Stage.WARNED)
 _CALLED = np.int64(Stage.CALLED)
 _LIQUIDATION = np.int64(Cause.LIQUIDATION)
 _TAKEOVER = np.int64(Cause.TAKEOVER)
 _INSURANCE = np.int64(EventKind.INSURANCE)
 _MARGIN_CALL = np.int64(EventKind.MARGIN_CALL)
+_WARNING = np.int64(EventKind.WARNING)
 
 
 @helper
@@ -82,22 +84,26 @@ def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
 
 
 @helper
-def under(brackets, base, slope, ticks):  # type: ignore[no-untyped-def]
-    """True where equity <= maintenance at the price `ticks`; `slope` is what equity gains with each tick."""
-    return base + slope * ticks <= maintenance(brackets, abs(slope) * ticks)
+def under(brackets, base, slope, ticks, scale):  # type: ignore[no-untyped-def]
+    """True where equity <= `scale` ppm of maintenance at the price `ticks`; `slope`: what equity gains with a tick."""
+    required = maintenance(brackets, abs(slope) * ticks)
+    if scale != _MILLION:
+        required = muldiv(required, scale)
+    return base + slope * ticks <= required
 
 
 @helper
-def guess_liquidation(brackets, base, slope):  # type: ignore[no-untyped-def]
+def guess_liquidation(brackets, base, slope, scale):  # type: ignore[no-untyped-def]
     """Real-valued liquidation price, bracket by bracket; exactness comes from `liquidation_ticks`."""
+    times = scale / 1e6
     guess = 0.0
     floor = 0.0
     per_tick = float(abs(slope))
     sign = 1.0 if slope > 0 else -1.0
     for k in range(brackets.shape[0]):
         bracket = brackets[np.uint64(k)]
-        rate = bracket["rate_ppm"] / 1e6
-        guess = -(base + bracket["deduction"]) / (per_tick * (sign - rate))
+        rate = bracket["rate_ppm"] / 1e6 * times
+        guess = -(base + bracket["deduction"] * times) / (per_tick * (sign - rate))
         notional = guess * per_tick
         if notional > floor and notional <= bracket["cap"]:
             break
@@ -106,11 +112,11 @@ def guess_liquidation(brackets, base, slope):  # type: ignore[no-untyped-def]
 
 
 @routine
-def search_liquidation(brackets, base, slope, good, bad):  # type: ignore[no-untyped-def]
+def search_liquidation(brackets, base, slope, scale, good, bad):  # type: ignore[no-untyped-def]
     """Last tick from `good` (where equity <= maintenance) towards `bad` (where not) that is still good: bisection."""
     while abs(bad - good) > 1:
         middle = (good + bad) // 2
-        if under(brackets, base, slope, middle):
+        if under(brackets, base, slope, middle, scale):
             good = middle
         else:
             bad = middle
@@ -118,8 +124,8 @@ def search_liquidation(brackets, base, slope, good, bad):  # type: ignore[no-unt
 
 
 @helper
-def liquidation_ticks(x, a):  # type: ignore[no-untyped-def]
-    """Long: highest tick at which equity <= maintenance; short: lowest; 0 = none on the ladder.
+def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
+    """Long: highest tick at which equity <= `scale` ppm of maintenance; short: lowest; 0 = none on the ladder.
 
     Equity minus maintenance never falls as the price moves the position's way, so two neighbouring ticks that differ
     prove the answer: nearly always the guess and the next.
@@ -127,7 +133,7 @@ def liquidation_ticks(x, a):  # type: ignore[no-untyped-def]
     top = x.rules[0]["size"] - 1
     base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
     slope = a["position_lots"] * x.rules[0]["value"]
-    guess = np.int64(min(max(guess_liquidation(x.brackets, base, slope), 1.0), float(top)))
+    guess = np.int64(min(max(guess_liquidation(x.brackets, base, slope, scale), 1.0), float(top)))
     direction = _ONE
     first = _ONE
     last = top
@@ -136,25 +142,32 @@ def liquidation_ticks(x, a):  # type: ignore[no-untyped-def]
         first = top
         last = _ONE
         guess = min(guess + 1, top)
-    if under(x.brackets, base, slope, guess):
-        if guess == last or not under(x.brackets, base, slope, guess + direction):
+    if under(x.brackets, base, slope, guess, scale):
+        if guess == last or not under(x.brackets, base, slope, guess + direction, scale):
             return guess
-        if under(x.brackets, base, slope, last):
+        if under(x.brackets, base, slope, last, scale):
             return last
-        return search_liquidation(x.brackets, base, slope, guess + direction, last)
+        return search_liquidation(x.brackets, base, slope, scale, guess + direction, last)
     if guess == first:
         return _ZERO
-    if under(x.brackets, base, slope, guess - direction):
+    if under(x.brackets, base, slope, guess - direction, scale):
         return guess - direction
-    if not under(x.brackets, base, slope, first):
+    if not under(x.brackets, base, slope, first, scale):
         return _ZERO
-    return search_liquidation(x.brackets, base, slope, first, guess - direction)
+    return search_liquidation(x.brackets, base, slope, scale, first, guess - direction)
+
+
+@routine
+def early_ticks(x, row, scale):  # type: ignore[no-untyped-def]
+    """Where an account is warned, or called before its liquidation price: `liquidation_ticks` at `scale`."""
+    return liquidation_ticks(x, x.accounts[np.uint64(row)], scale)
 
 
 @helper
 def unlink(x, a):  # type: ignore[no-untyped-def]
     """Take an account out of the liquidation-price index."""
-    if a["liquidation_ticks"] == 0:
+    a["liquidation_ticks"] = 0
+    if a["index_prev"] == 0:
         return
     previous = np.int64(a["index_prev"])
     following = a["index_next"]
@@ -168,25 +181,30 @@ def unlink(x, a):  # type: ignore[no-untyped-def]
         x.calls[np.uint64(bucket)] = following
         if following == 0:
             bitmap.discard(x.call_bits, bucket)
-    a["liquidation_ticks"] = 0
     a["index_next"] = 0
     a["index_prev"] = 0
 
 
 @helper
 def relink(x, row):  # type: ignore[no-untyped-def]
-    """Recompute an account's liquidation price and put it where the mark will find it: first of its bucket."""
+    """Recompute an account's liquidation price, and put it where the mark will find its next trigger (the price of its
+    warning, then of its call): first of that bucket."""
     if row < SYSTEM_ROWS:
         return
     a = x.accounts[np.uint64(row)]
     ticks = _ZERO
-    if a["stage"] == _OK and a["position_lots"] != 0:
-        ticks = liquidation_ticks(x, a)
-    bucket = ticks if a["position_lots"] > 0 else x.rules[0]["size"] + ticks
-    if ticks != 0 and a["index_prev"] == -bucket - 1:
+    trigger = _ZERO
+    if a["stage"] < _CALLED and a["position_lots"] != 0:
+        ticks = liquidation_ticks(x, a, _MILLION)
+        scale = x.rules[0]["warning_ppm"] if a["stage"] == _OK else x.rules[0]["call_ppm"]
+        trigger = ticks if scale == _MILLION else early_ticks(x, row, scale)
+    bucket = trigger if a["position_lots"] > 0 else x.rules[0]["size"] + trigger
+    if trigger != 0 and a["index_prev"] == -bucket - 1:
+        a["liquidation_ticks"] = ticks
         return
     unlink(x, a)
-    if ticks == 0:
+    a["liquidation_ticks"] = ticks
+    if trigger == 0:
         return
     head = x.calls[np.uint64(bucket)]
     if head != 0:
@@ -196,7 +214,6 @@ def relink(x, row):  # type: ignore[no-untyped-def]
     a["index_next"] = head
     a["index_prev"] = -bucket - 1
     x.calls[np.uint64(bucket)] = row
-    a["liquidation_ticks"] = ticks
 
 
 @helper
@@ -240,7 +257,7 @@ def cover_deficit(x, a, row, time_ns):  # type: ignore[no-untyped-def]
     """A flat account that owes money: the insurance fund pays what it can (eq. 24)."""
     deficit = -a["collateral"]
     if a["mode"] == _ISOLATED:
-        if a["stage"] != _OK and a["isolated_margin"] < 0:
+        if a["stage"] > _WARNED and a["isolated_margin"] < 0:
             deficit = -a["isolated_margin"]
         a["isolated_margin"] = 0
     if deficit <= 0:
@@ -312,9 +329,11 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
 
 @kernel
 def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
-    """Every account whose liquidation price the mark has reached leaves the index and is called.  Returns 1 when
-    done, 0 when the event buffer is full (the caller grows it and calls again)."""
+    """Every account whose trigger the mark has reached is warned, if the venue warns and it is not yet, or else called
+    and out of the index.  A price that jumps beyond both does both, one after the other.  Returns 1 when done, 0 when
+    the event buffer is full (the caller grows it and calls again)."""
     size = x.rules[0]["size"]
+    warns = x.rules[0]["warning_ppm"] > x.rules[0]["call_ppm"]
     mark = x.state[0]["mark"]
     while True:
         bucket = bitmap.below(x.call_bits, size - 1)
@@ -326,13 +345,17 @@ def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
             return 0
         row = np.int64(x.calls[bucket])
         a = x.accounts[row]
-        ticks = np.int64(a["liquidation_ticks"])
+        ticks = bucket if bucket < size else bucket - size
+        warned = warns and a["stage"] == _OK
         unlink(x, a)
-        a["stage"] = _CALLED
+        a["stage"] = _WARNED if warned else _CALLED
+        what = _WARNING if warned else _MARGIN_CALL
         position = a["position_lots"]
         side = _ONE if position > 0 else -_ONE
-        n = emit(x, _MARGIN_CALL, time_ns, row, _ZERO, side, ticks, abs(position), _ZERO, _ZERO)
+        n = emit(x, what, time_ns, row, _ZERO, side, ticks, abs(position), _ZERO, _ZERO)
         x.events[n]["money"] = backing_equity(x, row, mark)
+        if warned:
+            relink(x, row)
 
 
 @kernel

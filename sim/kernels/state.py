@@ -47,8 +47,12 @@ RULES = np.dtype(
         ("max_position_lots", "i8"),
         ("self_trade_cancels_taker", "i8"),
         ("price_band_ppm", "i8"),
+        ("warning_ppm", "i8"),
+        ("call_ppm", "i8"),
     ]
 )
+"""`warning_ppm`, `call_ppm`: an account is warned, or called, where equity is no more than so many parts per million
+of maintenance: one over the venue's margin ratio.  Without warnings the two are equal."""
 
 STATE = np.dtype(
     [

@@ -25,6 +25,8 @@ class NaiveAccount:
     initial_margin_ppm: int
     stage: int
     mode: int
+    trigger_ticks: int = 0
+    """Where the mark warns the account, or calls it: what the index of the kernel is about."""
 
     @property
     def isolated(self) -> bool:

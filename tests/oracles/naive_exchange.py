@@ -13,7 +13,14 @@ from sim.accounts import INSURANCE_ROW, AccountTable
 from sim.records import EVENT, Cause, EventKind, OrderKind, Reject, Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount, accounts_from
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
-from tests.oracles.naive_margin import backing_equity, can_open, liquidation_price, muldiv, price_of_ruin
+from tests.oracles.naive_margin import (
+    backing_equity,
+    can_open,
+    liquidation_price,
+    muldiv,
+    price_of_ruin,
+    trigger_price,
+)
 from tests.oracles.naive_settlement import (
     change_position,
     cover_deficit,
@@ -407,29 +414,33 @@ class NaiveExchange:
     # -- margin ----------------------------------------------------------------------------------------------------
 
     def _relink(self, account: NaiveAccount) -> None:
-        """Only accounts that nobody has called yet have a liquidation price; it is 0 for all others."""
-        price = liquidation_price(self.rules, account)
-        account.liquidation_ticks = price if account.stage == Stage.OK else 0
+        """Only accounts that nobody has called yet have a liquidation price and a trigger (0: none)."""
+        watched = account.stage in (Stage.OK, Stage.WARNED)
+        account.liquidation_ticks = liquidation_price(self.rules, account) if watched else 0
+        account.trigger_ticks = trigger_price(self.rules, account) if watched else 0
 
     def _call_margins(self) -> None:
+        """A price that jumps beyond the warning and the call does both, one after the other."""
         for account in self.accounts:
-            if account.liquidation_ticks == 0:
-                continue
-            long = account.position_lots > 0
-            reached = (
-                account.liquidation_ticks >= self.mark_ticks if long else account.liquidation_ticks <= self.mark_ticks
-            )
-            if reached:
-                account.stage = Stage.CALLED
+            while self._reached(account):
+                warned = account.stage == Stage.OK and self.rules.warning_ppm > self.rules.call_ppm
+                account.stage = Stage.WARNED if warned else Stage.CALLED
                 self._event(
-                    kind=EventKind.MARGIN_CALL,
+                    kind=EventKind.WARNING if warned else EventKind.MARGIN_CALL,
                     account=account.row,
                     quantity_lots=abs(account.position_lots),
-                    side=1 if long else -1,
-                    price_ticks=account.liquidation_ticks,
+                    side=1 if account.position_lots > 0 else -1,
+                    price_ticks=account.trigger_ticks,
                     money=backing_equity(self.rules, account, self.mark_ticks),
                 )
-                account.liquidation_ticks = 0
+                self._relink(account)
+
+    def _reached(self, account: NaiveAccount) -> bool:
+        if account.trigger_ticks == 0:
+            return False
+        if account.position_lots > 0:
+            return account.trigger_ticks >= self.mark_ticks
+        return account.trigger_ticks <= self.mark_ticks
 
     # -- events ----------------------------------------------------------------------------------------------------
 

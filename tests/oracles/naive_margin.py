@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from sim.records import Side
+from sim.records import Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount
 
 MILLION = 10**6
@@ -41,8 +41,9 @@ def maintenance_margin(rules: Any, position_lots: int, price_ticks: int) -> int:
     return muldiv(notional, rules.bracket_rate_ppm[bracket]) - rules.bracket_deduction[bracket]
 
 
-def liquidation_price(rules: Any, account: NaiveAccount) -> int:
-    """The first tick, on the way against the position, where equity no longer exceeds maintenance; 0 if none.
+def liquidation_price(rules: Any, account: NaiveAccount, scale_ppm: int = MILLION) -> int:
+    """The first tick, on the way against the position, where equity no longer exceeds `scale_ppm` of maintenance; 0 if
+    none.
 
     Every tick of the ladder is tried: highest first for a long, lowest first for a short.
     """
@@ -50,9 +51,15 @@ def liquidation_price(rules: Any, account: NaiveAccount) -> int:
         return 0
     ticks = range(1, rules.ladder_size)
     for price in reversed(ticks) if account.position_lots > 0 else ticks:
-        if backing_equity(rules, account, price) <= maintenance_margin(rules, account.position_lots, price):
+        required = muldiv(maintenance_margin(rules, account.position_lots, price), scale_ppm)
+        if backing_equity(rules, account, price) <= required:
             return price
     return 0
+
+
+def trigger_price(rules: Any, account: NaiveAccount) -> int:
+    """Where the mark warns an ordinary account, or calls it; a warned one is called."""
+    return liquidation_price(rules, account, rules.warning_ppm if account.stage == Stage.OK else rules.call_ppm)
 
 
 def can_open(

@@ -88,7 +88,7 @@ def cover_deficit(accounts: list[NaiveAccount], account: NaiveAccount) -> tuple[
         return 0, 0
     deficit = max(0, -account.collateral)
     if account.isolated:
-        if account.stage != Stage.OK and account.isolated_margin < 0:
+        if account.stage > Stage.WARNED and account.isolated_margin < 0:
             deficit = -account.isolated_margin
         account.isolated_margin = 0
     fund = accounts[INSURANCE_ROW]
