@@ -141,7 +141,8 @@ class LiquidationEngine(Participant):
         recovered = desk.cured(rows, excess)
         if recovered.any():
             desk.release(rows[recovered])
-        due = ~recovered & desk.may_start(rows, excess)
+        rows, excess = rows[~recovered], excess[~recovered]
+        due = desk.may_start(rows, excess)
         rows, excess = rows[due], excess[due]
         rows = rows[np.argsort(excess, kind="stable")][:budget]
         if len(rows) == 0:

@@ -93,7 +93,7 @@ class AdlConfig(Block):
 
 
 class CallConfig(Block):
-    """A margin call as a process (docs/model.md, eq. 9a).  Margin ratio: maintenance margin / equity.
+    """A margin call as a process (docs/model.md, eq. 7b).  Margin ratio: maintenance margin / equity.
 
     By default an account is called where the two are equal, and its forced sale may begin at the engine's next scan.
     """

@@ -21,7 +21,7 @@ FORCED_STAGES = (EventKind.LIQUIDATION_STARTED, EventKind.LIQUIDATION_ENDED)
 
 @final
 class VenueDesk:
-    """Stages of warned, called and liquidated accounts, each list in the order in which they came (eq. 9a).
+    """Stages of warned, called and liquidated accounts, each list in the order in which they came (eq. 7b).
 
     Only these lists are looked at, never all accounts.
     """

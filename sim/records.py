@@ -94,7 +94,7 @@ class Reject(IntEnum):
 
 
 class Stage(IntEnum):
-    """Where an account stands with the liquidation engine, in the order of escalation (docs/model.md, eq. 9a).
+    """Where an account stands with the liquidation engine, in the order of escalation (docs/model.md, eq. 7b).
 
     From LIQUIDATING on it may not trade by itself.  Up to WARNED the mark watches it; from CALLED on the engine does.
     """
