@@ -205,22 +205,25 @@ class MarketModel(mesa.Model):
             rules = room.venue.config.liquidation
             if self.now_ns < 0 or self.now_ns % rules.monitor_period:
                 continue
-            desk, engine = room.liquidation_desk, room.engine
-            if desk.idle:
-                continue
-            desk.begin_scan(self.now_ns)
-            if not rules.enabled:
-                desk.release_recovered()
-                continue
-            desk.deleverage_fund()
-            engine.participant.decide(self._view(room), engine.orders)
-            for entry in (engine.orders, desk.fund_orders):
-                if not entry.silent:
-                    commands = entry.drain(self.now_ns, rules.latency)
-                    desk.note_orders(commands)
-                    room.venue.arrivals.add(commands)
+            if not room.liquidation_desk.idle:
+                self._scan(room)
             if self._check and self.now_ns % room.venue.config.venue.mark.period == 0:
-                desk.check_scan(rules.capacity)
+                room.liquidation_desk.check_scan(rules.capacity if rules.enabled else 0)
+
+    def _scan(self, room: MarketRoom) -> None:
+        """One look of the engine at the accounts of one market."""
+        rules, desk, engine = room.venue.config.liquidation, room.liquidation_desk, room.engine
+        desk.begin_scan(self.now_ns)
+        if not rules.enabled:
+            desk.release_recovered()
+            return
+        desk.deleverage_fund()
+        engine.participant.decide(self._view(room), engine.orders)
+        for entry in (engine.orders, desk.fund_orders):
+            if not entry.silent:
+                commands = entry.drain(self.now_ns, rules.latency)
+                desk.note_orders(commands)
+                room.venue.arrivals.add(commands)
 
     def fund(self) -> None:
         """Funding is sampled, and paid at the end of its interval."""
