@@ -84,12 +84,27 @@ class InsuranceConfig(Block):
     """The fund that stands behind bankrupt positions."""
 
     initial: Amount = Field(5e6, ge=0)
+    shortfall: Literal["adl", "socialised"] = Field(
+        "adl", description="What the fund cannot bear: ADL, or a haircut of all unrealised profits on the market"
+    )
+    max_loss_per_scan: Amount | None = Field(
+        None, ge=0, description="Most that the fund loses by takeovers in one scan; the rest is a shortfall"
+    )
 
 
 class AdlConfig(Block):
     """Auto-deleveraging, the last step of the waterfall."""
 
     ranking: str = Field("binance", description="Name in sim.adl_rankings.ADL_RANKINGS")
+    allocation: str = Field("queue", description="Name in sim.adl_allocations.ADL_ALLOCATIONS")
+    price: Literal["bankruptcy", "previous_mark"] = Field(
+        "bankruptcy", description="Both sides close at the bankruptcy price, or at the mark before the present one"
+    )
+    price_band: Fraction | None = Field(None, gt=0, description="ADL no further than this from the mark")
+    trigger: str = Field("fund_empty", description="Name in sim.adl_triggers.ADL_TRIGGERS")
+    drawdown: Fraction = Field(0.3, ge=0, le=1, description="fund_drawdown: loss from the fund's high that begins ADL")
+    resume: Fraction = Field(0.25, ge=0, le=1, description="fund_drawdown: loss from the high at which ADL ends")
+    window: Duration = Field(8 * 3600 * SECOND, gt=0, description="fund_drawdown: how far back the fund's high lies")
 
 
 class CallConfig(Block):

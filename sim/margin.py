@@ -183,6 +183,12 @@ def maintenance_money(rows: AccountRows, mark_ticks: int, value: int, brackets: 
     return brackets.maintenance(position_notional(rows, mark_ticks, value))
 
 
+def entry_ticks(rows: AccountRows, value: int) -> NDArray[np.float64]:
+    """Average entry price of many accounts, ticks; 0 without a position."""
+    per_tick = rows["position_lots"] * float(value)
+    return np.divide(rows["cost"], per_tick, out=np.zeros(len(rows)), where=per_tick != 0)
+
+
 def bankruptcy_ticks(rows: AccountRows, value: int) -> Ints:
     """Bankruptcy price of many accounts as the last tick at which equity is *not negative* (eq. 8).
 

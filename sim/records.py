@@ -71,6 +71,7 @@ class EventKind(IntEnum):
     WARNING = 15
     WARNING_LIFTED = 16
     CALL_CURED = 17
+    SOCIALISED = 18
 
 
 class Reject(IntEnum):

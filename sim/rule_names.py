@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sim.adl_allocations import ADL_ALLOCATIONS
 from sim.adl_rankings import ADL_RANKINGS
+from sim.adl_triggers import ADL_TRIGGERS
 from sim.prices import FUNDING_RULES, MARK_RULES
 
 FieldPath = tuple[str, ...]
@@ -19,6 +21,8 @@ def rule_names(registry: Mapping[str, type[Any]]) -> dict[FieldPath, Sequence[st
         ("venue", "mark", "rule"): list(MARK_RULES),
         ("venue", "funding", "rule"): list(FUNDING_RULES),
         ("venue", "adl", "ranking"): list(ADL_RANKINGS),
+        ("venue", "adl", "allocation"): list(ADL_ALLOCATIONS),
+        ("venue", "adl", "trigger"): list(ADL_TRIGGERS),
     }
     procedures = [name for kind in registry.values() for name in getattr(kind, "procedures", ())]
     if procedures:

@@ -104,6 +104,7 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     yield from _check_contract(market, tree)
     yield from _check_brackets(market, tree)
     yield from _check_call(market, tree)
+    yield from _check_adl(market, tree)
     feedback = market.index.feedback
     if len(feedback.decay) != len(feedback.weights):
         message = f"{len(feedback.decay)} decay times but {len(feedback.weights)} weights"
@@ -117,6 +118,13 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     for position, shock in enumerate(market.index.shocks):
         if shock.at < 0:
             yield problem_at(tree, ("index", "shocks", position, "at"), "must be at least 0")
+
+
+def _check_adl(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    adl = market.venue.adl
+    if adl.resume > adl.drawdown:
+        message = f"must be at most drawdown ({adl.drawdown:g}): ADL ends before it begins again"
+        yield problem_at(tree, ("venue", "adl", "resume"), message, f"{adl.resume:g}")
 
 
 def _check_contract(market: MarketConfig, tree: Node) -> Iterator[Problem]:

@@ -95,7 +95,8 @@ class Venue:
             self.accounts,
             self.brackets,
             money_per_quote=float(1 / self.contract.money_unit),
-            ranking=config.venue.adl.ranking,
+            rules=config.venue,
+            draws=streams[f"{self.name}/adl"],
         )
         self.ids = OrderIds()
         self.arrivals = Arrivals(streams[f"{self.name}/arrivals"], self.accounts.tie_key)

@@ -1,4 +1,4 @@
-"""Bankruptcy: the insurance fund takes positions over, and when it cannot, winners are deleveraged (ADL).
+"""Bankruptcy: the insurance fund takes positions over; what it cannot bear is deleveraged (ADL) or socialised.
 
 Only settlement and this module write the ledger.  Every amount is an exact integer; nothing is created: positions keep
 summing to zero and sum(collateral) - sum(cost) does not change.  Equation numbers are those of docs/model.md.
@@ -6,19 +6,36 @@ summing to zero and sum(collateral) - sum(cost) does not change.  Equation numbe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
+from sim.adl_allocations import ADL_ALLOCATIONS, Candidates
 from sim.adl_rankings import ADL_RANKINGS, RankingInputs
+from sim.adl_triggers import ADL_TRIGGERS
+from sim.config import VenueConfig
 from sim.kernels import takeover
 from sim.margin import BracketSchedule, backing_equity, backing_money
-from sim.records import EVENT, Cause, EventKind, MarginMode, Stage
+from sim.records import EVENT, Cause, EventKind
+from sim.socialised_loss import haircuts
 
 PPM = 1_000_000
+NO_LIMIT = 2**62
+FIRST_LOOK = 32
+"""Ranked accounts that are looked at first."""
+NO_EVENTS = np.empty(0, EVENT)
+NO_ROWS = np.empty(0, np.int64)
 Floats = NDArray[np.float64]
+
+
+class Draws(Protocol):
+    """The part of `sim.streams.Stream` that a ranking needs."""
+
+    def uniform(self, counter: int, size: int, first: int = 0) -> Floats:
+        """`size` uniforms in (0, 1)."""
+        ...
 
 
 def binance_adl_score(unrealised_pnl: float, wallet_balance: float, margin_ratio: float) -> float:
@@ -79,19 +96,21 @@ def deleverage_at_bankruptcy(
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What one bankruptcy did: its events in order, and the traders' rows whose positions changed (to be relinked)."""
+    """What bankruptcies did: events in order, the traders' rows that changed (to be relinked), and which of the rows
+    asked for the fund took over."""
 
     events: NDArray[Any]
     rows: Rows
+    absorbed: Rows
 
 
 @final
 class Waterfall:
-    """The last steps of a bankruptcy: takeover by the insurance fund, then ADL at the bankruptcy price.
+    """The last steps of a bankruptcy: takeover by the insurance fund, then ADL or a socialised loss.
 
-    `set_mark` begins a scan; candidates are ranked once per scan and side, when first needed, and what the ranked
-    accounts still hold is read live.  The resting orders and the `stage` of an account are the venue's business.
-    `price_band_ppm` > 0 keeps ADL within that distance of the mark (as Bybit does); 0 is the plain rule.
+    `set_mark` begins a scan; candidates are ranked once per scan and side, when first needed, and what they still hold
+    is read live.  The resting orders and the `stage` of an account are the venue's business.  `draws`: for rankings
+    that draw lots.
     """
 
     def __init__(
@@ -100,202 +119,220 @@ class Waterfall:
         brackets: BracketSchedule,
         *,
         money_per_quote: float,
-        ranking: str = "binance",
-        price_band_ppm: int = 0,
+        rules: VenueConfig | None = None,
+        draws: Draws | None = None,
     ) -> None:
+        rules = VenueConfig() if rules is None else rules
         self._accounts = accounts
         self._rows = accounts.rows
         self._value = accounts.money_per_tick_lot
         self._brackets = brackets
         self._money_per_quote = money_per_quote
-        self._ranking = ADL_RANKINGS[ranking]
-        self._band_ppm = price_band_ppm
+        self._ranking = ADL_RANKINGS[rules.adl.ranking]
+        self._allocation = ADL_ALLOCATIONS[rules.adl.allocation]
+        self._trigger = ADL_TRIGGERS[rules.adl.trigger](rules.adl)
+        self._at_previous_mark = rules.adl.price == "previous_mark"
+        self._band_ppm = round((rules.adl.price_band or 0.0) * PPM)
+        self._socialised = rules.insurance.shortfall == "socialised"
+        most = rules.insurance.max_loss_per_scan
+        self._most_loss = NO_LIMIT if most is None else round(most * money_per_quote)
+        self._draws = draws
+        self._time_ns = 0
         self._mark_ticks = 0
-        self._ranked: dict[int, _Queue] = {}
+        self._previous_ticks = 0
+        self._limits = np.array([0, self._most_loss], np.int64)
+        self._ranked: dict[int, _Ranked] = {}
+        self.socialised_money = 0
+        """Unrealised profit that winners have lost so far to socialised losses, money."""
 
     @property
     def fund_equity(self) -> int:
         """Collateral of the insurance fund plus the unrealised profit of what it took over, money, at the mark."""
-        return self._equity(INSURANCE_ROW)
+        return int(backing_equity(self._rows[INSURANCE_ROW : INSURANCE_ROW + 1], self._mark_ticks, self._value)[0])
 
-    def set_mark(self, mark_ticks: int) -> None:
-        """Begin a scan at this mark: rankings are made afresh."""
+    @property
+    def allowance(self) -> int:
+        """What the fund may still lose in this scan, money."""
+        return int(self._limits[takeover.ALLOWANCE])
+
+    def set_mark(self, mark_ticks: int, time_ns: int = 0, previous_ticks: int = 0) -> None:
+        """Begin a scan at this mark: rankings are made afresh.  `previous_ticks`: the mark before it, 0 if none."""
+        self._time_ns = time_ns
         self._mark_ticks = mark_ticks
+        self._previous_ticks = previous_ticks or mark_ticks
         self._ranked.clear()
+        self._trigger.observe(time_ns, self.fund_equity)
+        self._limits[takeover.LEAST_EQUITY] = self._trigger.least_equity()
+        self._limits[takeover.ALLOWANCE] = self._most_loss
 
     def take_over(self, rows: Rows, time_ns: int) -> Outcome:
         """Close accounts at their bankruptcy prices, in order: the fund takes each over if it can bear it, else ADL.
 
-        Eq. 19.  The fund can bear one while its equity at the mark stays at or above zero.  The account's backing
-        becomes exactly 0; an isolated account keeps the rest of its collateral.  A TAKEOVER event, or ADL and
-        INSURANCE events.
+        Eq. 19.  The fund can bear one while its equity at the mark stays at or above what the trigger of ADL leaves it
+        and it loses no more in a scan than it may.  The account's backing becomes exactly 0; an isolated account keeps
+        the rest of its collateral.  A TAKEOVER event, or ADL and INSURANCE events.  Where losses are socialised,
+        winners first pay what the fund lacks for all of `rows` (SOCIALISED events); ADL is then the last resort.
         """
         rows = rows[(rows >= SYSTEM_ROWS) & (self._rows["position_lots"][rows] != 0)]
+        rows = np.array(list(dict.fromkeys(rows.tolist())), np.int64)
         first = 0
+        paid = not self._socialised
         events: list[NDArray[Any]] = []
         changed: list[Rows] = []
+        absorbed: list[Rows] = []
         buffer = np.zeros(takeover.EVENTS_PER_ROW * len(rows), EVENT)
         while first < len(rows):
             written = np.zeros(1, np.int64)
-            done = takeover.absorb(self._rows, self._value, self._mark_ticks, rows, first, time_ns, buffer, written)
+            done = takeover.absorb(
+                self._rows, self._value, self._mark_ticks, rows, first, self._limits, time_ns, buffer, written
+            )
             events.append(buffer[: written[0]].copy())
+            absorbed.append(rows[first:done])
             changed.append(rows[first:done])
-            if done < len(rows):
-                outcome = self._deleverage(int(rows[done]), time_ns)
-                events.append(outcome.events)
-                changed.append(outcome.rows)
-            first = done + 1
+            first = done
+            if first == len(rows):
+                break
+            if not paid:
+                equity = backing_equity(self._rows[rows[first:]], self._mark_ticks, self._value)
+                # The better ones first: then the fund is never lower than at the end.
+                rows[first:] = rows[first:][np.argsort(-equity, kind="stable")]
+                outcome = self._socialise(self._lacking(equity), time_ns)
+                paid = True
+            else:
+                self._trigger.refused()
+                self._limits[takeover.LEAST_EQUITY] = self._trigger.least_equity()
+                outcome = self._deleverage(int(rows[first]), time_ns)
+                first += 1
+            events.append(outcome.events)
+            changed.append(outcome.rows)
         if not events:
-            return Outcome(np.zeros(0, EVENT), np.zeros(0, np.int64))
-        return Outcome(np.concatenate(events), np.concatenate(changed))
+            return Outcome(NO_EVENTS, NO_ROWS, NO_ROWS)
+        return Outcome(np.concatenate(events), np.concatenate(changed), np.concatenate(absorbed))
 
     def deleverage_fund(self, time_ns: int) -> Outcome:
-        """ADL of all that the fund holds, at its own bankruptcy price, when its equity at the mark is below zero."""
+        """When the fund's equity at the mark is below zero: winners pay what is missing, where losses are socialised;
+        otherwise, or if that is not enough, ADL of all that the fund holds at its own bankruptcy price."""
+        outcome = Outcome(NO_EVENTS, NO_ROWS, NO_ROWS)
         if self.fund_equity >= 0 or self._rows["position_lots"][INSURANCE_ROW] == 0:
-            return Outcome(np.zeros(0, EVENT), np.zeros(0, np.int64))
-        return self._deleverage(INSURANCE_ROW, time_ns)
+            return outcome
+        if self._socialised:
+            outcome = self._socialise(-self.fund_equity, time_ns)
+            if self.fund_equity >= 0:
+                return outcome
+        last = self._deleverage(INSURANCE_ROW, time_ns)
+        return Outcome(
+            np.concatenate([outcome.events, last.events]), np.concatenate([outcome.rows, last.rows]), NO_ROWS
+        )
+
+    def _lacking(self, equity: NDArray[np.int64]) -> int:
+        """Money that the fund lacks to take over accounts of this equity at the mark, by either of its limits."""
+        least = int(self._limits[takeover.LEAST_EQUITY])
+        loss = -int(np.minimum(equity, 0).sum())
+        return max(0, least - self.fund_equity - int(equity.sum()), loss - self.allowance)
+
+    def _socialise(self, shortfall: int, time_ns: int) -> Outcome:
+        """All winners give up the same share of their unrealised profit, for the fund (eq. 125): SOCIALISED events."""
+        rows = SYSTEM_ROWS + np.flatnonzero(self._rows["position_lots"][SYSTEM_ROWS : self._accounts.count])
+        holders = self._rows[rows]
+        profit = backing_equity(holders, self._mark_ticks, self._value) - backing_money(holders)
+        rows, profit = rows[profit > 0], profit[profit > 0]
+        amounts = haircuts(shortfall, profit)
+        rows, amounts = rows[amounts > 0], amounts[amounts > 0]
+        given = int(takeover.haircut(self._rows, rows, amounts))
+        self.socialised_money += given
+        self._limits[takeover.ALLOWANCE] = min(NO_LIMIT, self.allowance + given)
+        events = np.zeros(len(rows), EVENT)
+        events["time_ns"] = time_ns
+        events["account"] = rows
+        events["maker_account"] = INSURANCE_ROW
+        events["mark_ticks"] = self._mark_ticks
+        events["money"] = amounts
+        events["kind"] = EventKind.SOCIALISED
+        events["cause"] = Cause.ADL
+        return Outcome(events, rows, NO_ROWS)
 
     def _deleverage(self, bankrupt: int, time_ns: int) -> Outcome:
-        """Close `bankrupt` whole against ranked opposite accounts; splitting its money leaves a residue of rounding."""
+        """Close `bankrupt` whole against opposite accounts, ranked and allotted as the venue does; splitting its money
+        leaves a residue of rounding."""
         position = int(self._rows["position_lots"][bankrupt])
-        side = 1 if position > 0 else -1
-        money = self._within_band(position, int(self._rows["cost"][bankrupt]) - self._backing(bankrupt))
-        left = abs(position)
-        paid = 0
-        changed = [bankrupt]
-        events: list[NDArray[Any]] = []
-        self._transfer(bankrupt, -position, -money)
-        while left > 0:
-            row, held = self._next_counterparty(-side, bankrupt)
-            lots = min(left, held)
-            share = _share(money, lots, abs(position))
-            profit = self._transfer(row, side * lots, share)
-            left -= lots
-            paid += share
-            changed.append(row)
-            event = self._event(EventKind.ADL, Cause.ADL, time_ns, row, bankrupt)
-            event["side"] = side
-            event["quantity_lots"] = lots
-            event["price_ticks"] = self._nearest_ticks(position, money)
-            event["money"] = profit
-            events.append(event)
-            events.extend(self._cover_deficit(row, Cause.ADL, time_ns))
-        self._rows["collateral"][ROUNDING_ROW] -= money - paid
-        events.extend(self._cover_deficit(bankrupt, Cause.ADL, time_ns))
-        traders = [row for row in dict.fromkeys(changed) if row >= SYSTEM_ROWS]
-        return Outcome(np.concatenate(events), np.array(traders, np.int64))
+        money = self._closing_money(bankrupt, position)
+        rows, lots = self._counterparties(bankrupt, -1 if position > 0 else 1, abs(position))
+        events = np.zeros(2 * len(rows) + 1, EVENT)
+        ticks = self._nearest_ticks(position, money)
+        count = takeover.deleverage(
+            self._rows, self._mark_ticks, bankrupt, money, ticks, rows, lots, self._limits, time_ns, events
+        )
+        changed = np.concatenate([np.array([bankrupt]), rows])
+        return Outcome(events[:count], changed[changed >= SYSTEM_ROWS], NO_ROWS)
 
-    def _next_counterparty(self, sign: int, bankrupt: int) -> tuple[int, int]:
-        """The highest-ranked account with a position of this sign, and its lots; the fund itself comes last."""
-        queue = self._ranked.get(sign)
-        for fresh in (False, True):
-            if queue is None or fresh:
-                queue = self._ranked[sign] = self._rank(sign)
-            while queue.place < len(queue.rows):
-                row = queue.rows[queue.place]
-                held = sign * int(self._rows["position_lots"][row])
-                if held > 0:
-                    return row, held
-                queue.place += 1
-        held = sign * int(self._rows["position_lots"][INSURANCE_ROW])
-        assert bankrupt != INSURANCE_ROW, "every long lot has a short lot"
-        assert held > 0, "every long lot has a short lot"
-        return INSURANCE_ROW, held
+    def _counterparties(self, bankrupt: int, sign: int, quantity: int) -> tuple[Rows, NDArray[np.int64]]:
+        """Who closes how many lots; all of them hold a position of this sign.  The fund itself comes last."""
+        ranked = self._ranked.get(sign)
+        if ranked is None:
+            ranked = self._ranked[sign] = self._rank(sign)
+        # Within a scan nobody's position grows: who was no candidate when they were ranked is none now.
+        seen = ranked.top(self._rows, sign, quantity) if self._allocation.from_the_top else slice(None)
+        held = np.maximum(sign * self._rows["position_lots"][ranked.rows[seen]], 0)
+        lots = self._allocation.divide(quantity, Candidates(held, ranked.scores[seen], ranked.winners[seen]))
+        closing = lots > 0
+        rows, lots = ranked.rows[seen][closing], lots[closing]
+        left = quantity - int(lots.sum())
+        if left > 0:
+            held_by_fund = sign * int(self._rows["position_lots"][INSURANCE_ROW])
+            assert bankrupt != INSURANCE_ROW, "every long lot has a short lot"
+            assert held_by_fund >= left, "every long lot has a short lot"
+            rows, lots = np.append(rows, INSURANCE_ROW), np.append(lots, left)
+        return rows, lots
 
-    def _rank(self, sign: int) -> "_Queue":
+    def _rank(self, sign: int) -> "_Ranked":
         position = self._rows["position_lots"][SYSTEM_ROWS : self._accounts.count]
         candidates = np.flatnonzero(position * sign > 0) + SYSTEM_ROWS
+        draw = 0.5 if self._draws is None else float(self._draws.uniform(self._time_ns, 1, (sign + 1) // 2)[0])
         inputs = RankingInputs(
-            self._rows[candidates], self._mark_ticks, self._value, self._money_per_quote, self._brackets
+            self._rows[candidates], self._mark_ticks, self._value, self._money_per_quote, self._brackets, draw
         )
-        order = np.argsort(-self._ranking(inputs), kind="stable")
-        return _Queue(candidates[order].tolist())
+        scores = self._ranking(inputs)
+        order = np.argsort(-scores, kind="stable")
+        return _Ranked(candidates[order], scores[order], inputs.unrealised[order] > 0.0)
 
-    def _transfer(self, row: int, lots: int, cost: int) -> int:
-        """Settle a transfer of signed `lots` that cost `cost` (signed money) as a fill would be, without fees (eq. 20).
-
-        Returns the realised profit.  Closing an isolated position releases its margin in proportion.
-        """
-        account = self._rows[row : row + 1]
-        position, held_cost = int(account["position_lots"][0]), int(account["cost"][0])
-        if position * lots >= 0:
-            account["position_lots"] = position + lots
-            account["cost"] = held_cost + cost
-            return 0
-        closed = min(abs(lots), abs(position))
-        released = _share(held_cost, closed, abs(position))
-        used = _share(cost, closed, abs(lots))
-        realised = -(released + used)
-        account["collateral"] += realised
-        account["position_lots"] = position + lots
-        account["cost"] = held_cost - released + cost - used
-        if account["mode"][0] == MarginMode.ISOLATED:
-            margin = int(account["isolated_margin"][0])
-            freed = margin if closed == abs(position) else margin * closed // abs(position)
-            account["isolated_margin"] = margin - freed + min(0, freed + realised)
-        return realised
-
-    def _cover_deficit(self, row: int, cause: Cause, time_ns: int) -> list[NDArray[Any]]:
-        """A closed account below zero is lifted as far as the fund's collateral goes: an INSURANCE event."""
-        account = self._rows[row : row + 1]
-        if row < SYSTEM_ROWS or account["position_lots"][0] != 0:
-            return []
-        deficit = max(0, -int(account["collateral"][0]))
-        if account["mode"][0] == MarginMode.ISOLATED:
-            margin = int(account["isolated_margin"][0])
-            if account["stage"][0] > Stage.WARNED and margin < 0:
-                deficit = -margin
-            account["isolated_margin"] = 0
-        if deficit == 0:
-            return []
-        paid = min(deficit, max(0, int(self._rows["collateral"][INSURANCE_ROW])))
-        self._rows["collateral"][INSURANCE_ROW] -= paid
-        account["collateral"] += paid
-        event = self._event(EventKind.INSURANCE, cause, time_ns, row, INSURANCE_ROW)
-        event["money"] = paid
-        return [event]
-
-    def _within_band(self, position: int, money: int) -> int:
-        """The money of closing `position` at bankruptcy, moved so that its price stays within the band of the mark."""
-        if self._band_ppm == 0:
-            return money
-        reach = self._mark_ticks * self._band_ppm // PPM
-        ends = [position * (self._mark_ticks + step) * self._value for step in (-reach, reach)]
-        return min(max(money, min(ends)), max(ends))
-
-    def _equity(self, row: int) -> int:
-        account = self._rows[row : row + 1]
-        return int(backing_equity(account, self._mark_ticks, self._value)[0])
-
-    def _backing(self, row: int) -> int:
-        return int(backing_money(self._rows[row : row + 1])[0])
+    def _closing_money(self, bankrupt: int, position: int) -> int:
+        """Signed money at which a bankrupt position closes: its worth at the bankruptcy price, or at the previous mark;
+        no further from the mark than the band.  The fund never closes below zero."""
+        account = self._rows[bankrupt : bankrupt + 1]
+        at_bankruptcy = int(account["cost"][0]) - int(backing_money(account)[0])
+        money = position * self._previous_ticks * self._value if self._at_previous_mark else at_bankruptcy
+        if self._band_ppm:
+            reach = self._mark_ticks * self._band_ppm // PPM
+            ends = [position * (self._mark_ticks + step) * self._value for step in (-reach, reach)]
+            money = min(max(money, min(ends)), max(ends))
+        return max(money, at_bankruptcy) if bankrupt == INSURANCE_ROW else money
 
     def _nearest_ticks(self, position: int, money: int) -> int:
         per_tick = abs(position) * self._value
         ticks = (2 * (money if position > 0 else -money) + per_tick) // (2 * per_tick)
         return min(max(ticks, -(2**31)), 2**31 - 1)
 
-    def _event(self, kind: EventKind, cause: Cause, time_ns: int, account: int, other: int) -> NDArray[Any]:
-        event = np.zeros(1, EVENT)
-        event["time_ns"] = time_ns
-        event["account"] = account
-        event["maker_account"] = other
-        event["mark_ticks"] = self._mark_ticks
-        event["kind"] = kind
-        event["cause"] = cause
-        return event
-
 
 @final
-class _Queue:
-    """Ranked candidates of one side and how far ADL has got."""
+class _Ranked:
+    """Candidates of one side, best first, as they were ranked in this scan."""
 
-    def __init__(self, rows: list[int]) -> None:
+    def __init__(self, rows: Rows, scores: Floats, winners: NDArray[np.bool_]) -> None:
         self.rows = rows
-        self.place = 0
+        self.scores = scores
+        self.winners = winners
+        self._place = 0
 
-
-def _share(amount: int, part: int, whole: int) -> int:
-    """`amount * part / whole`, toward zero; all of it when part == whole."""
-    share = abs(amount) * part // whole
-    return share if amount >= 0 else -share
+    def top(self, accounts: NDArray[Any], sign: int, quantity: int) -> slice:
+        """Where the best of those that still hold something are, as many as hold `quantity` between them: of a long
+        queue only its head is looked at."""
+        size = FIRST_LOOK
+        while True:
+            rows = self.rows[self._place : self._place + size]
+            held = np.maximum(sign * accounts["position_lots"][rows], 0)
+            gone = int(np.argmax(held > 0)) if held.any() else len(rows)
+            self._place += gone
+            end = self._place + len(rows) - gone
+            if held.sum() >= quantity or end >= len(self.rows):
+                return slice(self._place, end)
+            size *= 2

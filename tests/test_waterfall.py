@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from sim.accounts import FEES_ROW, INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable
 from sim.adl_rankings import ADL_RANKINGS, RankingInputs
-from sim.config import default_brackets
+from sim.config import VenueConfig, default_brackets
 from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, backing_equity, backing_money
 from sim.records import Cause, EventKind, MarginMode, Side, Stage
+from sim.streams import Stream
 from sim.waterfall import Outcome, Waterfall, allocate_adl, binance_adl_score
 from tests.oracles.takeover import NaiveTakeover
 
@@ -69,7 +70,18 @@ class Market:
         return int(self.rows["collateral"][self.first + place])
 
 
-def market(traders: list[Trader], mark: int = ENTRY, fund: float = 0.0, fund_lots: int = 0, band: int = 0) -> Market:
+def rules(band: float | None = None, insurance: dict[str, Any] | None = None, **adl: Any) -> VenueConfig:
+    return VenueConfig.model_validate({"adl": {"price_band": band, **adl}, "insurance": insurance or {}})
+
+
+def market(
+    traders: list[Trader],
+    mark: int = ENTRY,
+    fund: float = 0.0,
+    fund_lots: int = 0,
+    venue: VenueConfig | None = None,
+    previous: int = 0,
+) -> Market:
     table = AccountTable(SYSTEM_ROWS + len(traders), VALUE)
     rows = table.claim(0, len(traders))
     everyone = [(INSURANCE_ROW, Trader(fund_lots, fund)), *zip(rows.tolist(), traders, strict=True)]
@@ -81,8 +93,8 @@ def market(traders: list[Trader], mark: int = ENTRY, fund: float = 0.0, fund_lot
         if trader.isolated is not None:
             table.rows["mode"][row] = MarginMode.ISOLATED
             table.rows["isolated_margin"][row] = CONTRACT.to_money(trader.isolated)
-    waterfall = Waterfall(table, BRACKETS, money_per_quote=1e6, price_band_ppm=band)
-    waterfall.set_mark(mark)
+    waterfall = Waterfall(table, BRACKETS, money_per_quote=1e6, rules=venue, draws=Stream(7, "adl"))
+    waterfall.set_mark(mark, 0, previous)
     return Market(table, waterfall, mark)
 
 
@@ -195,7 +207,7 @@ def test_deleveraging_an_isolated_winner_releases_its_margin_in_proportion() -> 
 
 
 def test_within_a_price_band_nobody_is_closed_far_from_the_mark() -> None:
-    book = market([Trader(1000, 600.0), Trader(-1000, 50_000.0)], mark=54_000, band=50_000)
+    book = market([Trader(1000, 600.0), Trader(-1000, 50_000.0)], mark=54_000, venue=rules(band=0.05))
     outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     assert outcome.events["price_ticks"][0] == 56_700
@@ -246,17 +258,17 @@ TRADER = st.builds(
     mark=st.integers(45_000, 75_000),
     fund=st.integers(-2000, 40_000),
     fund_lots=st.integers(-800, 800),
-    band=st.sampled_from([0, 50_000]),
+    band=st.sampled_from([None, 0.05]),
     calls=st.lists(st.integers(0, 9), max_size=12),
 )
 def test_lots_and_money_are_conserved_whatever_goes_bankrupt(
-    traders: list[Trader], mark: int, fund: int, fund_lots: int, band: int, calls: list[int]
+    traders: list[Trader], mark: int, fund: int, fund_lots: int, band: float | None, calls: list[int]
 ) -> None:
     for trader in traders:
         if trader.lots == 0:
             trader.isolated = None if trader.isolated is None else 0.0
     rest = -sum(trader.lots for trader in traders) - fund_lots
-    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, band)
+    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, rules(band))
     book.check()
     for call in calls:
         row = SYSTEM_ROWS + call
@@ -264,7 +276,7 @@ def test_lots_and_money_are_conserved_whatever_goes_bankrupt(
         outcome = take_over_or_fund(book, row)
         book.check()
         assert_outcome_is_the_change(before, book.rows, outcome)
-        if row < book.table.count and band == 0 and before["position_lots"][row] != 0:
+        if row < book.table.count and band is None and before["position_lots"][row] != 0:
             assert book.rows["position_lots"][row] == 0
             kept = before["collateral"][row] - backing_money(before[row : row + 1])[0]
             assert book.rows["collateral"][row] >= kept
@@ -326,7 +338,7 @@ def test_many_at_once_is_one_after_the_other(
         if trader.lots == 0:
             trader.isolated = None if trader.isolated is None else 0.0
     rest = -sum(trader.lots for trader in traders) - fund_lots
-    together, apart = (market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, 0) for _ in range(2))
+    together, apart = (market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots) for _ in range(2))
     rows = np.array([SYSTEM_ROWS + call % (len(traders) + 1) for call in calls], np.int64)
     at_once = together.waterfall.take_over(rows, 0)
     single = [apart.waterfall.take_over(rows[n : n + 1], 0).events for n in range(len(rows))]
@@ -342,7 +354,7 @@ def test_many_at_once_is_one_after_the_other(
     fund_entry=st.integers(50_000, 70_000),
 )
 def test_a_takeover_is_what_the_naive_twin_says(trader: Trader, mark: int, fund_lots: int, fund_entry: int) -> None:
-    book = market([trader, Trader(-trader.lots - fund_lots, 50_000.0)], mark, 1e7, fund_lots, 0)
+    book = market([trader, Trader(-trader.lots - fund_lots, 50_000.0)], mark, 1e7, fund_lots)
     fund_cost = fund_lots * fund_entry * VALUE
     book.rows["cost"][SYSTEM_ROWS + 1] += book.rows["cost"][INSURANCE_ROW] - fund_cost
     book.rows["cost"][INSURANCE_ROW] = fund_cost

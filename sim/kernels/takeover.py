@@ -1,17 +1,22 @@
-"""Takeover of bankrupt positions by the insurance fund, many in a row (docs/model.md, eq. 19-20)."""
+"""Takeover of bankrupt positions by the insurance fund, many in a row, and ADL (docs/model.md, eq. 19-20, 122)."""
 
 import numpy as np
 
-from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS
 from sim.kernels import helper, kernel
 from sim.kernels.ledger import share
-from sim.records import Cause, EventKind, MarginMode, Side
+from sim.records import Cause, EventKind, MarginMode, Side, Stage
 
 EVENTS_PER_ROW = 2
+LEAST_EQUITY, ALLOWANCE = 0, 1
+"""Places in the limits of a scan: equity that the fund must keep at the mark, and what it may still lose; money."""
 _ISOLATED = np.int64(MarginMode.ISOLATED)
 _TAKEOVER = np.int64(EventKind.TAKEOVER)
 _INSURANCE = np.int64(EventKind.INSURANCE)
-_BY_TAKEOVER = np.int64(Cause.TAKEOVER)
+_ADL = np.int64(EventKind.ADL)
+_BY_TAKEOVER, _BY_ADL = np.int64(Cause.TAKEOVER), np.int64(Cause.ADL)
+_CALLED = np.int64(Stage.CALLED)
+_ZERO = np.int64(0)
 _BUY, _SELL = np.int64(Side.BUY), np.int64(Side.SELL)
 _MOST_TICKS = np.int64(2**31 - 1)
 
@@ -47,26 +52,51 @@ def receive(accounts, lots, cost):  # type: ignore[no-untyped-def]
 
 
 @helper
-def blank(event, kind, time_ns, account, mark):  # type: ignore[no-untyped-def]
-    """An event between `account` and the fund, but for what it says."""
+def blank(event, kind, time_ns, account, other, mark, cause):  # type: ignore[no-untyped-def]
+    """An event between two accounts, but for what it says."""
     event["time_ns"] = time_ns
     event["order_id"] = 0
     event["maker_order_id"] = 0
     event["quantity_lots"] = 0
     event["money"] = 0
     event["account"] = account
-    event["maker_account"] = INSURANCE_ROW
+    event["maker_account"] = other
     event["price_ticks"] = 0
     event["mark_ticks"] = mark
     event["kind"] = kind
     event["side"] = 0
-    event["cause"] = _BY_TAKEOVER
+    event["cause"] = cause
     event["reason"] = 0
 
 
+@helper
+def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: ignore[no-untyped-def]
+    """A flat account below zero is lifted as far as the fund's collateral and allowance go: an INSURANCE event.
+    Returns the number of events."""
+    a = accounts[row]
+    if row < SYSTEM_ROWS or a["position_lots"] != 0:
+        return n
+    deficit = max(_ZERO, -a["collateral"])
+    if a["mode"] == _ISOLATED:
+        if a["stage"] >= _CALLED and a["isolated_margin"] < 0:
+            deficit = -a["isolated_margin"]
+        a["isolated_margin"] = 0
+    if deficit == 0:
+        return n
+    fund = accounts[INSURANCE_ROW]
+    paid = min(deficit, max(_ZERO, fund["collateral"]), max(_ZERO, limits[ALLOWANCE]))
+    limits[ALLOWANCE] -= paid
+    fund["collateral"] -= paid
+    a["collateral"] += paid
+    blank(events[n], _INSURANCE, time_ns, row, INSURANCE_ROW, mark, cause)
+    events[n]["money"] = paid
+    return n + 1
+
+
 @kernel
-def absorb(accounts, value, mark, rows, first, time_ns, events, written):  # type: ignore[no-untyped-def]
-    """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below zero.
+def absorb(accounts, value, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
+    """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below
+    `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.
 
     `written[0]`: events so far, `EVENTS_PER_ROW` a row at most.  Returns the place of the first account that it cannot
     bear, or their number.
@@ -79,9 +109,10 @@ def absorb(accounts, value, mark, rows, first, time_ns, events, written):  # typ
         if row < SYSTEM_ROWS or position == 0:
             continue
         own = equity(accounts, value, mark, row)
-        if equity(accounts, value, mark, INSURANCE_ROW) + own < 0:
+        if equity(accounts, value, mark, INSURANCE_ROW) + own < limits[LEAST_EQUITY] or -own > limits[ALLOWANCE]:
             written[0] = n
             return place
+        limits[ALLOWANCE] += min(own, _ZERO)
         isolated = a["mode"] == _ISOLATED
         backing = a["isolated_margin"] if isolated else a["collateral"]
         cost = a["cost"] - backing
@@ -92,7 +123,7 @@ def absorb(accounts, value, mark, rows, first, time_ns, events, written):  # typ
         per_tick = abs(position) * value
         ticks = (2 * (cost if position > 0 else -cost) + per_tick) // (2 * per_tick)
         event = events[n]
-        blank(event, _TAKEOVER, time_ns, row, mark)
+        blank(event, _TAKEOVER, time_ns, row, INSURANCE_ROW, mark, _BY_TAKEOVER)
         event["side"] = _BUY if position > 0 else _SELL
         event["quantity_lots"] = abs(position)
         event["price_ticks"] = min(max(ticks, -_MOST_TICKS - 1), _MOST_TICKS)
@@ -100,15 +131,74 @@ def absorb(accounts, value, mark, rows, first, time_ns, events, written):  # typ
         n += 1
         if isolated:
             a["isolated_margin"] = 0
-        deficit = -a["collateral"]
-        if deficit <= 0:
-            continue
-        fund = accounts[INSURANCE_ROW]
-        paid = min(deficit, max(np.int64(0), fund["collateral"]))
-        fund["collateral"] -= paid
-        a["collateral"] += paid
-        blank(events[n], _INSURANCE, time_ns, row, mark)
-        events[n]["money"] = paid
-        n += 1
+        n = cover(accounts, limits, mark, row, _BY_TAKEOVER, time_ns, events, n)
     written[0] = n
     return rows.shape[0]
+
+
+@helper
+def transfer(accounts, row, lots, cost):  # type: ignore[no-untyped-def]
+    """Settle a transfer of signed `lots` that cost `cost` (signed money) as a fill would be, without fees (eq. 20).
+
+    Returns the realised profit.  Closing an isolated position releases its margin in proportion.
+    """
+    a = accounts[row]
+    position, held_cost = a["position_lots"], a["cost"]
+    if (position >= 0 and lots >= 0) or (position <= 0 and lots <= 0):
+        a["position_lots"] = position + lots
+        a["cost"] = held_cost + cost
+        return _ZERO
+    size = abs(position)
+    closed = min(abs(lots), size)
+    released = signed_share(held_cost, closed, size)
+    used = signed_share(cost, closed, abs(lots))
+    realised = -(released + used)
+    a["collateral"] += realised
+    a["position_lots"] = position + lots
+    a["cost"] = held_cost - released + cost - used
+    if a["mode"] == _ISOLATED:
+        margin = a["isolated_margin"]
+        freed = share(margin, closed, size)
+        a["isolated_margin"] = margin - freed + min(_ZERO, freed + realised)
+    return realised
+
+
+@kernel
+def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits, time_ns, events):  # type: ignore[no-untyped-def]
+    """Close `bankrupt` whole for signed `money` against `lots` of each of `rows`, which hold the other side and sum to
+    its position (eq. 19, 122).  The price of all is `price_ticks`, for the record.
+
+    An ADL event for each and INSURANCE for whoever is left below zero: two a row and one at most; returns how many.
+    What splitting the money leaves over goes to the rounding row.
+    """
+    n = _ZERO
+    position = accounts[bankrupt]["position_lots"]
+    side = _BUY if position > 0 else _SELL
+    transfer(accounts, bankrupt, -position, -money)
+    paid = _ZERO
+    for place in range(rows.shape[0]):
+        row = rows[place]
+        part = signed_share(money, lots[place], abs(position))
+        profit = transfer(accounts, row, side * lots[place], part)
+        paid += part
+        event = events[n]
+        blank(event, _ADL, time_ns, row, bankrupt, mark, _BY_ADL)
+        event["side"] = side
+        event["quantity_lots"] = lots[place]
+        event["price_ticks"] = price_ticks
+        event["money"] = profit
+        n = cover(accounts, limits, mark, row, _BY_ADL, time_ns, events, n + 1)
+    accounts[ROUNDING_ROW]["collateral"] -= money - paid
+    return cover(accounts, limits, mark, bankrupt, _BY_ADL, time_ns, events, n)
+
+
+@kernel
+def haircut(accounts, rows, amounts):  # type: ignore[no-untyped-def]
+    """Take `amounts` of money out of the unrealised profit of `rows`, for the fund: their entry prices move, their
+    collateral does not (eq. 125).  Returns the sum."""
+    total = _ZERO
+    for place in range(rows.shape[0]):
+        accounts[rows[place]]["cost"] += amounts[place]
+        total += amounts[place]
+    accounts[INSURANCE_ROW]["collateral"] += total
+    return total

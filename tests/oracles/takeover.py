@@ -1,11 +1,11 @@
-"""A takeover by a rich fund with plain integers and fractions: the naive twin of `sim.kernels.takeover`."""
+"""Takeover by a rich fund, and ADL, with plain integers and fractions: naive twins of `sim.kernels.takeover`."""
 
 from fractions import Fraction
 from typing import Any, final
 
 from numpy.typing import NDArray
 
-from sim.records import MarginMode
+from sim.records import MarginMode, Stage
 
 MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 
@@ -40,3 +40,60 @@ class NaiveTakeover:
         self.fund["collateral"] -= released + used
         self.fund["cost"] = held_cost - released + cost - used
         self.fund["position_lots"] = held + lots
+
+
+@final
+class NaiveDeleveraging:
+    """ADL of the account in row `bankrupt` of `rows` for signed `money`, against (row, lots) pairs in order.
+
+    Row 0 is the fund, 1 fees, 2 rounding.  Afterwards `accounts` says what is true, `profits` what each counterparty
+    realised and `paid` what the fund paid to whom, in order."""
+
+    def __init__(self, rows: NDArray[Any], bankrupt: int, money: int, against: list[tuple[int, int]]) -> None:
+        self.accounts = [{name: int(row[name]) for name in (*MONEY, "mode", "stage")} for row in rows]
+        self.profits: list[int] = []
+        self.paid: list[tuple[int, int]] = []
+        position = self.accounts[bankrupt]["position_lots"]
+        sign = 1 if position > 0 else -1
+        self._settle(bankrupt, -position, -money)
+        rest = money
+        for row, lots in against:
+            part = int(Fraction(money * lots, abs(position)))
+            rest -= part
+            self.profits.append(self._settle(row, sign * lots, part))
+            self._lift(row)
+        self.accounts[2]["collateral"] -= rest
+        self._lift(bankrupt)
+
+    def _settle(self, row: int, lots: int, cost: int) -> int:
+        account = self.accounts[row]
+        position = account["position_lots"]
+        if position * lots >= 0:
+            account["position_lots"] += lots
+            account["cost"] += cost
+            return 0
+        closed = min(abs(lots), abs(position))
+        released = int(Fraction(account["cost"] * closed, abs(position)))
+        used = int(Fraction(cost * closed, abs(lots)))
+        account["collateral"] -= released + used
+        account["position_lots"] += lots
+        account["cost"] += cost - released - used
+        if account["mode"] == MarginMode.ISOLATED:
+            freed = Fraction(account["isolated_margin"] * closed, abs(position)).__floor__()
+            account["isolated_margin"] += min(0, freed - released - used) - freed
+        return -(released + used)
+
+    def _lift(self, row: int) -> None:
+        account = self.accounts[row]
+        if row < 3 or account["position_lots"] != 0:
+            return
+        deficit = max(0, -account["collateral"])
+        if account["mode"] == MarginMode.ISOLATED:
+            if account["stage"] >= Stage.CALLED and account["isolated_margin"] < 0:
+                deficit = -account["isolated_margin"]
+            account["isolated_margin"] = 0
+        if deficit > 0:
+            paid = min(deficit, max(0, self.accounts[0]["collateral"]))
+            self.accounts[0]["collateral"] -= paid
+            account["collateral"] += paid
+            self.paid.append((row, paid))
