@@ -95,6 +95,7 @@ ENTRIES = (
     _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay; the insurance fund pays first"),
     _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took at their bankruptcy price"),
     _Entry("adl_notional", "Auto-deleveraged", _money, "closed against profitable accounts when the fund was empty"),
+    _Entry("socialised_loss", "Socialised loss", _money, "unrealised profit that winners gave up for the fund"),
     _Entry("insurance_fund_end", "Insurance fund", _money, _fund_note),
     _Entry("open_interest_end", "Open interest", _money, _interest_note),
     _Entry("fuel_ratio_within_1pct", "Fuel ratio Λ, 1 %", _ratio,

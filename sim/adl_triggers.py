@@ -1,4 +1,4 @@
-"""When ADL begins: the equity that the insurance fund must keep if it takes a position over (docs/model.md, eq. 126)."""
+"""When ADL begins: the equity that the insurance fund keeps by not taking over (docs/model.md, eq. 126)."""
 
 from abc import ABC, abstractmethod
 from collections import deque

@@ -59,7 +59,7 @@ class VenueDesk:
         self._now_ns = now_ns
         self._handled = 0
         self._take_crossings()
-        self._venue.waterfall.set_mark(self._venue.exchange.mark_ticks)
+        self._venue.waterfall.set_mark(self._venue.exchange.mark_ticks, now_ns, self._venue.previous_mark_ticks)
         if self._warned:
             self._lift_warnings()
         if self._rules.grace and self._called:

@@ -186,7 +186,8 @@ def maintenance_money(rows: AccountRows, mark_ticks: int, value: int, brackets: 
 def entry_ticks(rows: AccountRows, value: int) -> NDArray[np.float64]:
     """Average entry price of many accounts, ticks; 0 without a position."""
     per_tick = rows["position_lots"] * float(value)
-    return np.divide(rows["cost"], per_tick, out=np.zeros(len(rows)), where=per_tick != 0)
+    entry: NDArray[np.float64] = np.divide(rows["cost"], per_tick, out=np.zeros(len(rows)), where=per_tick != 0)
+    return entry
 
 
 def bankruptcy_ticks(rows: AccountRows, value: int) -> Ints:

@@ -290,6 +290,7 @@ class MarketRecorder:
             "insurance_fund_end": self.fund_equity,
             "takeover_notional": totals["takeover_notional"],
             "adl_notional": totals["adl_notional"],
+            "socialised_loss": self._venue.contract.to_amount(self._venue.waterfall.socialised_money),
             "open_interest_start": open_interest,
             "open_interest_end": self.open_interest,
             "fuel_ratio_within_1pct": fuel.ratio_1pct(self.depth_1pct),

@@ -15,5 +15,7 @@ def haircuts(shortfall: int, profits: Money) -> Money:
     total = int(profits.sum())
     if shortfall >= total:
         return profits.copy()
-    exact = np.cumsum(profits).astype(object) * max(0, shortfall) // max(total, 1)
-    return np.diff(exact.astype(np.int64), prepend=0)
+    up_to: Money = (np.cumsum(profits).astype(object) * max(0, shortfall) // max(total, 1)).astype(np.int64)
+    given = up_to.copy()
+    given[1:] -= up_to[:-1]
+    return given

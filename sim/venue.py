@@ -98,6 +98,8 @@ class Venue:
             rules=config.venue,
             draws=streams[f"{self.name}/adl"],
         )
+        self.previous_mark_ticks = 0
+        """The mark before the present one; 0 = none."""
         self.ids = OrderIds()
         self.arrivals = Arrivals(streams[f"{self.name}/arrivals"], self.accounts.tie_key)
         self.net_deposits = self.exchange.net_deposits()
@@ -135,6 +137,7 @@ class Venue:
 
     def set_mark(self, mark_ticks: int, now_ns: int) -> None:
         """This mark is in force from now on; whom it warns or calls is kept for the desk."""
+        self.previous_mark_ticks = self.exchange.mark_ticks
         events = self.exchange.move_mark(mark_ticks, now_ns)
         if len(events):
             crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]

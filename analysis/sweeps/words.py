@@ -24,6 +24,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "bad_debt": ("bad debt", MONEY),
     "takeover_notional": ("volume taken over", MONEY),
     "adl_notional": ("auto-deleveraged volume", MONEY),
+    "socialised_loss": ("socialised loss", MONEY),
     "insurance_fund_end": ("insurance fund at the end", MONEY),
     "open_interest_start": ("open interest at the start", MONEY),
     "open_interest_end": ("open interest at the end", MONEY),

@@ -38,11 +38,14 @@ def shares(quantity: int, lots: Lots) -> Lots:
     total = int(lots.sum())
     if total == 0:
         return np.zeros_like(lots)
-    exact = np.cumsum(lots).astype(object) * quantity // total
-    return np.diff(exact.astype(np.int64), prepend=0)
+    up_to: Lots = (np.cumsum(lots).astype(object) * quantity // total).astype(np.int64)
+    own = up_to.copy()
+    own[1:] -= up_to[:-1]
+    return own
 
 
 def greedy(quantity: int, lots: Lots) -> Lots:
     """The first ones whole, until the quantity is met."""
     before = np.cumsum(lots) - lots
-    return np.clip(quantity - before, 0, lots)
+    own: Lots = np.clip(quantity - before, 0, lots)
+    return own

@@ -20,7 +20,7 @@ def water_filling(quantity: int, candidates: Candidates) -> Lots:
     scores = np.where(positive, candidates.scores, 1.0)
     level = _level(quantity, rich, scores)
     kept = np.ceil(rich * np.minimum(1.0, level / scores)).astype(np.int64)
-    closed = rich - np.minimum(kept, rich)
+    closed: Lots = rich - np.minimum(kept, rich)
     # Rounding left a few lots too many or too few: the best ranks give the one and keep the other.
     missing = quantity - int(closed.sum())
     if missing > 0:
