@@ -94,7 +94,9 @@ def test_profit_ranks_by_money_won() -> None:
 
 
 CANDIDATES = st.lists(
-    st.tuples(st.integers(0, 3000), st.floats(-3, 50, allow_subnormal=False), st.booleans()), min_size=1, max_size=12
+    st.tuples(st.integers(0, 3000), st.floats(-3, 50).map(lambda score: round(score, 3)), st.booleans()),
+    min_size=1,
+    max_size=12,
 )
 
 
