@@ -54,22 +54,81 @@ def default_brackets() -> tuple[Bracket, ...]:
 class MarkConfig(Block):
     """The price that margin is reckoned at."""
 
-    rule: str = Field("median_of_three", description="Name in sim.prices.MARK_RULES")
+    rule: str = Field("median_of_three", description="Name in sim.mark_rules.MARK_RULES")
     period: Duration = Field(1 * SECOND, gt=0)
-    basis_window: Duration = Field(30 * SECOND, gt=0, description="Window of the moving average of mid - index")
+    basis_window: Duration = Field(
+        30 * SECOND, gt=0, description="median_of_three: window of the moving average of mid - index"
+    )
+    basis_time_scale: Duration = Field(
+        150 * SECOND, gt=0, description="hyperliquid: time scale of the exponential average of mid - oracle"
+    )
+    book_time_scale: Duration = Field(
+        30 * SECOND, gt=0, description="hyperliquid: time scale of the exponential average of the book's median"
+    )
+    outside_perps: bool = Field(
+        True, description="hyperliquid: the perpetual is traded elsewhere too; its mids there are the index"
+    )
 
 
 class FundingConfig(Block):
     """Payments between longs and shorts that hold the perpetual to its index."""
 
     enabled: bool = True
-    rule: str = Field("clamped_premium", description="Name in sim.prices.FUNDING_RULES")
+    rule: str = Field("clamped_premium", description="Name in sim.funding_rules.FUNDING_RULES")
     interval: Duration = Field(8 * 3600 * SECOND, gt=0)
     interest: Fraction = Field(0.0001, description="Interest per 8 h")
-    clamp: Fraction = Field(0.0005, ge=0)
+    clamp: Fraction = Field(0.0005, ge=0, description="How far interest pulls the rate from the premium (not dydx)")
     cap: Fraction = Field(0.02, ge=0, description="Largest absolute rate of one payment")
     impact_notional: Amount = Field(20_000.0, gt=0)
     sample_period: Duration = Field(5 * SECOND, gt=0)
+
+
+class OracleConfig(Block):
+    """What the venue believes the index is: its marks and funding see this; participants see the index itself.
+
+    Like Chainlink's feeds: `{period: 12s, deviation: 0.5%, heartbeat: 3600s}`.
+    """
+
+    period: Duration = Field(0, ge=0, description="The oracle looks at the index this often; 0 = at every step")
+    deviation: Fraction = Field(0.0, ge=0, lt=1, description="It reports a move of this much since its last report")
+    heartbeat: Duration = Field(3600 * SECOND, gt=0, description="It reports at least this often, whatever the move")
+    delay: Duration = Field(0, ge=0, description="From the look to the venue")
+
+
+class MaintenanceConfig(Block):
+    """Whether maintenance margin stays what the brackets say."""
+
+    rule: str = Field("fixed", description="Name in sim.margin_rules.MAINTENANCE_RULES")
+    sensitivity: float = Field(
+        0.5, ge=0, description="volatility_linked: beta of 1 + beta (volatility / reference - 1), not below 1"
+    )
+    reference_volatility: Fraction = Field(0.6, gt=0, description="volatility_linked: per year")
+    cap: float = Field(3.0, ge=1, description="volatility_linked: largest multiple of the brackets' rates")
+    half_life: Duration = Field(3600 * SECOND, gt=0, description="volatility_linked: memory of mark returns")
+    update_every: Duration = Field(60 * SECOND, gt=0, description="New margins this often; a multiple of mark.period")
+
+
+class InitialConfig(Block):
+    """Whether the least initial margin stays what the brackets say."""
+
+    rule: str = Field("fixed", description="Name in sim.margin_rules.INITIAL_RULES")
+    base: Fraction | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="open_interest_linked: initial margin at low open interest, at least the brackets'",
+    )
+    lower: Amount = Field(20e6, ge=0, description="open_interest_linked: open notional from which it rises")
+    upper: Amount = Field(50e6, gt=0, description="open_interest_linked: open notional at which it is all of notional")
+    update_every: Duration = Field(60 * SECOND, gt=0, description="New margins this often; a multiple of mark.period")
+
+
+class CircuitBreakerConfig(Block):
+    """Velocity logic: a fast move of the last price pauses matching; orders wait, marks and margin calls go on."""
+
+    move: Fraction = Field(gt=0, description="Of the last price, up or down, within `window`")
+    window: Duration = Field(gt=0)
+    pause: Duration = Field(5 * SECOND, gt=0)
 
 
 class FeeConfig(Block):
@@ -136,12 +195,19 @@ class VenueConfig(Block):
 
     brackets: tuple[Bracket, ...] = Field(default_factory=default_brackets, min_length=1)
     call: CallConfig = CallConfig()
+    max_leverage: float | None = Field(
+        None, gt=0, description="Largest leverage in any bracket; default: none but theirs"
+    )
+    maintenance: MaintenanceConfig = MaintenanceConfig()
+    initial: InitialConfig = InitialConfig()
+    oracle: OracleConfig = OracleConfig()
     mark: MarkConfig = MarkConfig()
     funding: FundingConfig = FundingConfig()
     fees: FeeConfig = FeeConfig()
     insurance: InsuranceConfig = InsuranceConfig()
     adl: AdlConfig = AdlConfig()
     price_band: Fraction | None = Field(0.1, gt=0, description="Orders may not trade further than this from the mark")
+    circuit_breaker: CircuitBreakerConfig | None = Field(None, description="Default: none")
     self_trade_prevention: Literal["cancel_maker", "cancel_taker"] = "cancel_maker"
 
 

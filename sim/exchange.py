@@ -1,7 +1,8 @@
 """One market's matching engine and ledger, seen from Python: batches in, events out."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -133,19 +134,22 @@ class Exchange:
         with _quiet():
             return int(kernel.process(self._market, commands, first, NO_MARK, 0))
 
-    def set_mark(self, mark_ticks: int, time_ns: int) -> Events:
+    def set_mark(self, mark_ticks: int, time_ns: int, fires: bool = True) -> Events:
         """`move_mark`; returns its events (a copy), and forgets all."""
-        self.move_mark(mark_ticks, time_ns)
+        self.move_mark(mark_ticks, time_ns, fires)
         return raw_copy(self.drain_events())
 
-    def move_mark(self, mark_ticks: int, time_ns: int) -> Events:
-        """New mark price: moves the price band, fires orders that watch the mark, calls crossed accounts.
+    def move_mark(self, mark_ticks: int, time_ns: int, fires: bool = True) -> Events:
+        """New mark price: moves the price band, fires orders that watch the mark (`fires`), calls crossed accounts.
 
         Returns the events of this (a view, good until they are drained)."""
         first = self.events_held
         with _quiet():
             self._make_room()
-            kernel.process(self._market, NO_COMMANDS, 0, mark_ticks, time_ns)
+            if fires:
+                kernel.process(self._market, NO_COMMANDS, 0, mark_ticks, time_ns)
+            else:
+                kernel.move_mark_only(self._market, mark_ticks)
             while not ledger.call_crossed(self._market, time_ns):
                 self._market = grow_events(self._market, 1)
         return self.events_since(first)
@@ -189,6 +193,16 @@ class Exchange:
     def seed_position(self, row: int, signed_lots: int, entry_ticks: int) -> None:
         """`seed_positions` for one account."""
         self.seed_positions(np.array([row]), np.array([signed_lots]), np.array([entry_ticks]))
+
+    def set_brackets(self, rate_ppm: Sequence[int], deduction: Sequence[int], initial_ppm: Sequence[int]) -> None:
+        """Other margins from now on; caps stay.  Liquidation prices are those of before until accounts are relinked."""
+        self.rules = replace(
+            self.rules,
+            bracket_rate_ppm=tuple(rate_ppm),
+            bracket_deduction=tuple(deduction),
+            bracket_initial_ppm=tuple(initial_ppm),
+        )
+        self._market.brackets[:] = self.rules.as_arrays()[1]
 
     def relink(self, rows: Rows) -> None:
         """Recompute liquidation prices of these accounts; those in stage OK enter the index."""

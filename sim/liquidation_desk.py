@@ -161,8 +161,9 @@ class VenueDesk:
         return due
 
     def in_liquidation(self) -> Rows:
-        """Rows in stage LIQUIDATING whose last forced order has arrived, oldest first."""
-        return np.array([row for row, arrival in self._liquidating.items() if arrival <= self._now_ns], np.int64)
+        """Rows in stage LIQUIDATING whose last forced order has been processed, oldest first."""
+        processed_ns = min(self._now_ns, self._venue.traded_until_ns)
+        return np.array([row for row, arrival in self._liquidating.items() if arrival <= processed_ns], np.int64)
 
     def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
         """Equity minus maintenance margin at the mark, money."""

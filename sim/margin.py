@@ -5,6 +5,7 @@ functions are the same rules on rows of the account table, in money; they agree 
 Equation numbers are those of docs/model.md.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,8 @@ from sim.contract import ContractSpec
 from sim.records import MarginMode, Side
 
 PPM = 1_000_000
+MOST_MAINTENANCE_PPM = 990_000
+"""What moves maintenance moves it no further, below notional: a liquidation price is then where two lines cross."""
 Ints = NDArray[np.int64]
 AccountRows = NDArray[Any]
 """Structured rows of `sim.accounts.ACCOUNT`."""
@@ -137,11 +140,19 @@ class BracketSchedule:
                     f"brackets[{n}]: notional_cap must rise, maintenance must not fall and max_leverage must not rise "
                     f"from one bracket to the next; got {brackets[n - 1]} then {brackets[n]}"
                 )
-        deduction = [0]
-        for n in range(1, len(cap)):
-            step = _muldiv(cap[n - 1], rate[n]) - _muldiv(cap[n - 1], rate[n - 1])
-            deduction.append(deduction[-1] + step)
-        return cls(cap, rate, tuple(deduction), initial)
+        return cls(cap, rate, _integer_deductions(cap, rate), initial)
+
+    def moved(
+        self, multiplier: float, initial_ppm: Sequence[int], most_ppm: int = MOST_MAINTENANCE_PPM
+    ) -> "BracketSchedule":
+        """The same brackets with maintenance rates times `multiplier` and these initial margins (eq. 147).
+
+        No rate is raised beyond `most_ppm`, and deductions are derived anew, so that the requirement stays continuous;
+        nobody may open a position with less than its maintenance.
+        """
+        rate = tuple(max(ppm, min(math.floor(ppm * multiplier), most_ppm)) for ppm in self.rate_ppm)
+        initial = tuple(max(own, least) for own, least in zip(initial_ppm, rate, strict=True))
+        return BracketSchedule(self.cap, rate, _integer_deductions(self.cap, rate), initial)
 
     @property
     def max_leverage(self) -> float:
@@ -158,6 +169,13 @@ class BracketSchedule:
         bracket = self.bracket_of(notional)
         rate = np.array(self.rate_ppm, np.int64)[bracket]
         return muldiv(notional, rate) - np.array(self.deduction, np.int64)[bracket]
+
+
+def leverage_capped(brackets: Sequence[Bracket], most: float | None) -> tuple[Bracket, ...]:
+    """Brackets in which nobody has more leverage than `most` (None: as they are)."""
+    if most is None:
+        return tuple(brackets)
+    return tuple(b.model_copy(update={"max_leverage": min(b.max_leverage, most)}) for b in brackets)
 
 
 def backing_money(rows: AccountRows) -> Ints:
@@ -207,6 +225,15 @@ def bankruptcy_ticks(rows: AccountRows, value: int) -> Ints:
 
 def _muldiv(amount: int, ppm: int) -> int:
     return amount // PPM * ppm + amount % PPM * ppm // PPM
+
+
+def _integer_deductions(cap: Sequence[int], rate_ppm: Sequence[int]) -> tuple[int, ...]:
+    """Eq. 5 with the floors of `muldiv`: continuous to the unit at every cap."""
+    deduction = [0]
+    for n in range(1, len(cap)):
+        step = _muldiv(cap[n - 1], rate_ppm[n]) - _muldiv(cap[n - 1], rate_ppm[n - 1])
+        deduction.append(deduction[-1] + step)
+    return tuple(deduction)
 
 
 def _ceiling(amount: Decimal) -> int:

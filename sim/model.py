@@ -337,7 +337,7 @@ class MarketModel(mesa.Model):
             depth_1pct=venue.config.depth_1pct,
             initial_price_ticks=venue.initial_ticks,
             max_leverage=venue.brackets.max_leverage,
-            brackets=venue.config.venue.brackets,
+            brackets=venue.bracket_table,
         )
 
     def _open_accounts(self, venue: Venue, rows: Rows, config: Any, stream: Any) -> None:

@@ -36,9 +36,10 @@ COUNTED = (COUNT.names or ())[:-2]
 """Columns of the series that count since the row before."""
 
 SERIES = (
-    "time_s", "fundamental", "index", "mark", "last", "mid", "best_bid", "best_ask", "spread_ticks",
+    "time_s", "fundamental", "index", "oracle", "mark", "last", "mid", "best_bid", "best_ask", "spread_ticks",
     *(f"{side}_depth_{label}" for label in DEPTHS for side in ("bid", "ask")),
     "open_interest", "funding_rate", "insurance_fund", *COUNTED, "fund_position",
+    "maintenance_multiplier", "initial_margin", "paused_s",
 )  # fmt: skip
 """Columns of the series."""
 
@@ -82,6 +83,7 @@ class MarketRecorder:
         self.events_seen = 0
         self.fills_seen = 0
         self._events_live = 0
+        self._paused_ns = 0
 
     @property
     def calls_seen(self) -> int:
@@ -144,6 +146,7 @@ class MarketRecorder:
                 time_s,
                 venue.index.fundamental_ticks * tick,
                 venue.index.index_ticks * tick,
+                venue.oracle.index_ticks * tick,
                 mark * tick if mark else math.nan,
                 last * tick if last else math.nan,
                 mid * tick,
@@ -156,9 +159,20 @@ class MarketRecorder:
                 self.fund_equity,
                 *counts,
                 int(venue.accounts.rows["position_lots"][INSURANCE_ROW]) * self._per_lot_tick * mark,
+                venue.margins.multiplier,
+                venue.brackets.initial_ppm[0] / 1e6,
+                self._paused_since(),
             )
         )
         self._populations.sample(time_s)
+
+    def _paused_since(self) -> float:
+        """Seconds that matching has been paused since this was last asked."""
+        breaker = self._venue.breaker
+        if breaker is None:
+            return 0.0
+        before, self._paused_ns = self._paused_ns, breaker.paused_ns
+        return (self._paused_ns - before) / 1e9
 
     def snapshot(self, now_ns: int) -> None:
         """One column of the depth and liquidation maps."""
@@ -268,6 +282,7 @@ class MarketRecorder:
         fuel = self.fuel or Fuel(0.0, 0.0, 0.0, 0.0)
         open_interest = self._start_open_interest
         totals = dict(zip(COUNTED, self._totals, strict=True))
+        breaker = self._venue.breaker
         forced = totals["forced_volume"]
         mid = series["mid"][live]
         basis = (series["mid"] / series["index"] - 1.0)[live] * 1e4
@@ -302,6 +317,9 @@ class MarketRecorder:
             "median_basis_bps": median(np.abs(basis)),
             "annualised_volatility": volatility(mid, self._record.series_every),
             "accounts_in_liquidation_end": int((rows["stage"] >= Stage.LIQUIDATING).sum()),
+            "pauses": breaker.pauses if breaker is not None else 0,
+            "paused_seconds": breaker.paused_ns / 1e9 if breaker is not None else 0.0,
+            **self._venue.margins.summary(),
         }
 
     def digest(self) -> bytes:

@@ -6,7 +6,9 @@ from typing import Any
 from sim.adl_allocations import ADL_ALLOCATIONS
 from sim.adl_rankings import ADL_RANKINGS
 from sim.adl_triggers import ADL_TRIGGERS
-from sim.prices import FUNDING_RULES, MARK_RULES
+from sim.funding_rules import FUNDING_RULES
+from sim.margin_rules import INITIAL_RULES, MAINTENANCE_RULES
+from sim.mark_rules import MARK_RULES
 
 FieldPath = tuple[str, ...]
 
@@ -20,6 +22,8 @@ def rule_names(registry: Mapping[str, type[Any]]) -> dict[FieldPath, Sequence[st
     names: dict[FieldPath, Sequence[str]] = {
         ("venue", "mark", "rule"): list(MARK_RULES),
         ("venue", "funding", "rule"): list(FUNDING_RULES),
+        ("venue", "maintenance", "rule"): list(MAINTENANCE_RULES),
+        ("venue", "initial", "rule"): list(INITIAL_RULES),
         ("venue", "adl", "ranking"): list(ADL_RANKINGS),
         ("venue", "adl", "allocation"): list(ADL_ALLOCATIONS),
         ("venue", "adl", "trigger"): list(ADL_TRIGGERS),

@@ -18,6 +18,7 @@ MARKET_PERIODS: Sequence[Path_] = (
     ("venue", "mark", "period"),
     ("venue", "funding", "interval"),
     ("venue", "funding", "sample_period"),
+    ("venue", "oracle", "period"),
     ("liquidation", "monitor_period"),
 )
 POPULATION_PERIODS: Sequence[Path_] = (("data_latency",), ("decision_interval",))
@@ -105,6 +106,7 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     yield from _check_brackets(market, tree)
     yield from _check_call(market, tree)
     yield from _check_adl(market, tree)
+    yield from _check_margin_rules(market, tree)
     feedback = market.index.feedback
     if len(feedback.decay) != len(feedback.weights):
         message = f"{len(feedback.decay)} decay times but {len(feedback.weights)} weights"
@@ -179,6 +181,18 @@ def _check_call(market: MarketConfig, tree: Node) -> Iterator[Problem]:
                 "without any debt"
             )
             yield problem_at(tree, ("venue", "call", name), message)
+
+
+def _check_margin_rules(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    venue = market.venue
+    for name in ("maintenance", "initial"):
+        rule = getattr(venue, name)
+        if rule.rule != "fixed" and rule.update_every % venue.mark.period:
+            message = f"must be a whole number of mark periods ({format_duration(venue.mark.period)})"
+            yield problem_at(tree, ("venue", name, "update_every"), message, format_duration(rule.update_every))
+    if not venue.initial.lower < venue.initial.upper:
+        message = f"must be above lower ({venue.initial.lower:g})"
+        yield problem_at(tree, ("venue", "initial", "upper"), message, f"{venue.initial.upper:g}")
 
 
 def check_population(config: BaseModel, tree: Node, market_names: Sequence[str]) -> Iterator[Problem]:

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
 from sim.arrivals import Arrivals
+from sim.circuit_breaker import CircuitBreaker
 from sim.config import ContractConfig, MarketConfig
 from sim.contract import ContractSpec
 from sim.exchange import NO_EVENTS, Exchange, ExchangeRules
+from sim.funding_rules import FUNDING_RULES, FundingInputs, MarginTerms
 from sim.indices import FundamentalSeat, Index, build_fundamental
-from sim.margin import BracketSchedule, backing_money
+from sim.margin import BracketSchedule, backing_money, leverage_capped
+from sim.margin_schedule import MarginSchedule
+from sim.mark_rules import MARK_RULES, MarkInputs
 from sim.market import OrderIds
-from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
+from sim.oracle import Oracle
 from sim.records import EVENT, EventKind, MarginMode, Side, Stage, join
 from sim.spot import SpotDesk
 from sim.streams import Streams
@@ -78,7 +82,11 @@ class Venue:
         self.name = config.name
         self.step_ns = step_ns
         self.contract = contract_from(config.contract, config.name)
-        self.brackets = BracketSchedule.from_config(config.venue.brackets, self.contract)
+        self.bracket_table = leverage_capped(config.venue.brackets, config.venue.max_leverage)
+        """The venue's brackets as published."""
+        self.brackets = BracketSchedule.from_config(self.bracket_table, self.contract)
+        """The brackets in force; changed by `set_brackets` only."""
+        self.margins = MarginSchedule(config.venue, self.brackets)
         self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.money_per_tick_lot)
         self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
         self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
@@ -88,9 +96,14 @@ class Venue:
         )
         self.index = Index(build_fundamental(config.index, seat), config.index.feedback, config.depth_1pct)
         self.spot = SpotDesk(len(self.accounts.rows), self.index, self.contract)
+        self.oracle = Oracle(config.venue.oracle)
         self.mark_rule = MARK_RULES[config.venue.mark.rule](config.venue.mark)
-        self.funding_rule = FUNDING_RULES[config.venue.funding.rule](config.venue.funding)
-        self.funding_rate = 0.0
+        terms = MarginTerms(self.brackets.initial_ppm[0] / PPM, self.brackets.rate_ppm[0] / PPM)
+        self.funding_rule = FUNDING_RULES[config.venue.funding.rule](config.venue.funding, terms)
+        breaker = config.venue.circuit_breaker
+        self.breaker = None if breaker is None else CircuitBreaker(breaker)
+        self.traded_until_ns = -(2**63)
+        """What arrived by then has been processed; in a pause it stands still."""
         self.waterfall = Waterfall(
             self.accounts,
             self.brackets,
@@ -114,31 +127,58 @@ class Venue:
         bid, ask = self.exchange.best_bid_ticks, self.exchange.best_ask_ticks
         return 0.5 * (bid + ask) if bid and ask else math.nan
 
+    @property
+    def funding_rate(self) -> float:
+        """The rate that traders see and fair prices are made of: the last payment's, unless the rule says otherwise."""
+        return self.funding_rule.accruing if self.config.venue.funding.enabled else 0.0
+
     def trade(self, until_ns: int) -> None:
-        """Process every command that arrives by `until_ns`."""
+        """Process every command that arrives by `until_ns`, unless a pause holds them back."""
+        breaker = self.breaker
+        resumed = None
+        if breaker is not None:
+            if breaker.advance(until_ns):
+                return
+            resumed = breaker.resume()
         commands = self.arrivals.due(until_ns)
+        if resumed is not None:
+            self._note_crossings(self.exchange.move_mark(self.exchange.mark_ticks, resumed))
+            commands["arrival_ns"] = np.maximum(commands["arrival_ns"], resumed)
         if len(commands):
             self.exchange.run(commands)
+        self.traded_until_ns = until_ns
+        if breaker is not None and until_ns >= 0:
+            breaker.watch(until_ns, self.exchange.last_ticks)
 
     def update_mark(self, now_ns: int) -> None:
-        """A new mark every `mark.period`: band, stops that watch it, margin calls."""
+        """A new mark every `mark.period`: margins, band, stops that watch it, margin calls."""
+        self.oracle.observe(now_ns, self.index.index_ticks)
         if now_ns % self.config.venue.mark.period:
             return
-        interval = self.config.venue.funding.interval
+        exchange = self.exchange
         inputs = MarkInputs(
-            index_ticks=self.index.index_ticks,
+            index_ticks=self.oracle.index_ticks,
             mid_ticks=self.mid_ticks,
-            last_ticks=float(self.exchange.last_ticks) or math.nan,
+            last_ticks=float(exchange.last_ticks) or math.nan,
             funding_rate=self.funding_rate,
-            time_to_funding_fraction=1.0 - (now_ns % interval) / interval,
+            time_to_funding_fraction=self._time_to_funding(now_ns),
+            bid_ticks=float(exchange.best_bid_ticks) or math.nan,
+            ask_ticks=float(exchange.best_ask_ticks) or math.nan,
         )
         mark = round(self.mark_rule.update(inputs))
-        self.set_mark(min(max(mark, 1), self.contract.max_price_ticks - 1), now_ns)
+        mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
+        if self.margins.dynamic and now_ns >= 0:
+            self._update_margins(now_ns, mark)
+        self.set_mark(mark, now_ns)
 
     def set_mark(self, mark_ticks: int, now_ns: int) -> None:
-        """This mark is in force from now on; whom it warns or calls is kept for the desk."""
+        """This mark is in force from now on; whom it warns or calls is kept for the desk.  In a pause no stop fires."""
         self.previous_mark_ticks = self.exchange.mark_ticks
-        events = self.exchange.move_mark(mark_ticks, now_ns)
+        paused = self.breaker is not None and self.breaker.paused
+        self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not paused))
+
+    def _note_crossings(self, events: NDArray[Any]) -> None:
+        """Warnings and margin calls among what a mark set off wait for the desk."""
         if len(events):
             crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]
             if len(crossings):
@@ -149,6 +189,32 @@ class Venue:
         crossings = self.waiting_crossings
         self._crossings = []
         return crossings
+
+    def set_brackets(self, brackets: BracketSchedule) -> None:
+        """Other margins from now on, for everybody: liquidation prices of all who hold a position are reckoned anew."""
+        before, self.brackets = self.brackets, brackets
+        self.waterfall.brackets = brackets
+        self.exchange.set_brackets(brackets.rate_ppm, brackets.deduction, brackets.initial_ppm)
+        if (brackets.rate_ppm, brackets.deduction) != (before.rate_ppm, before.deduction):
+            held = self.accounts.rows["position_lots"][: self.accounts.count]
+            self.exchange.relink(np.flatnonzero(held))
+
+    def _update_margins(self, now_ns: int, mark_ticks: int) -> None:
+        """Margins move with the market (eq. 146-148)."""
+        margins = self.margins
+        margins.observe(now_ns, mark_ticks)
+        if margins.due(now_ns):
+            positions = self.accounts.rows["position_lots"]
+            long_lots = int(np.maximum(positions, 0).sum())
+            per_lot = self.contract.notional_per_lot(self.oracle.index_ticks)
+            brackets = margins.update(now_ns, long_lots * per_lot)
+            if brackets != self.brackets:
+                self.set_brackets(brackets)
+
+    def _time_to_funding(self, now_ns: int) -> float:
+        """Time to the next payment as a fraction of the interval; 1 just after one."""
+        interval = self.config.venue.funding.interval
+        return 1.0 - (now_ns % interval) / interval
 
     @property
     def has_crossings(self) -> bool:
@@ -169,16 +235,17 @@ class Venue:
             notional = config.impact_notional / self.contract.notional_per_lot(1.0)
             bid = self.exchange.impact_ticks(Side.SELL, notional) or math.nan
             ask = self.exchange.impact_ticks(Side.BUY, notional) or math.nan
-            self.funding_rule.sample(bid, ask, self.index.index_ticks)
+            # a sample at the end of an interval belongs to the one that ends
+            left = self._time_to_funding(now_ns) if now_ns % config.interval else 0.0
+            self.funding_rule.sample(FundingInputs(bid, ask, self.oracle.index_ticks, left))
         if now_ns > 0 and now_ns % config.interval == 0:
-            self.funding_rate = self.funding_rule.settle()
-            self._pay_funding(now_ns)
+            self._pay_funding(self.funding_rule.settle(), now_ns)
 
-    def _pay_funding(self, now_ns: int) -> None:
-        """Each position pays rate * notional at the mark; the residue of rounding goes to the rounding row (eq. 12)."""
+    def _pay_funding(self, rate: float, now_ns: int) -> None:
+        """Each position pays rate * notional; the residue of rounding goes to the rounding row (eq. 12)."""
         rows = self.accounts.rows
-        mark = self.exchange.mark_ticks
-        ppb = round(self.funding_rate * PPB)
+        mark = round(self.oracle.index_ticks) if self.funding_rule.on_oracle_price else self.exchange.mark_ticks
+        ppb = round(rate * PPB)
         held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
         notional = rows["position_lots"][held] * (mark * self.contract.money_per_tick_lot)
         payment = notional // PPB * ppb + notional % PPB * ppb // PPB
@@ -188,6 +255,7 @@ class Venue:
         rows["collateral"][ROUNDING_ROW] += int(payment.sum())
         self.exchange.relink(held)
         event = self.new_event(EventKind.FUNDING, now_ns)
+        event["price_ticks"] = mark
         event["money"] = int(np.abs(payment).sum()) // 2
         event["quantity_lots"] = ppb
         self.add_events(event)

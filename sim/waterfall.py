@@ -126,7 +126,7 @@ class Waterfall:
         self._accounts = accounts
         self._rows = accounts.rows
         self._value = accounts.money_per_tick_lot
-        self._brackets = brackets
+        self.brackets = brackets
         self._money_per_quote = money_per_quote
         self._ranking = ADL_RANKINGS[rules.adl.ranking]
         self._allocation = ADL_ALLOCATIONS[rules.adl.allocation]
@@ -289,7 +289,7 @@ class Waterfall:
         candidates = np.flatnonzero(position * sign > 0) + SYSTEM_ROWS
         draw = 0.5 if self._draws is None else float(self._draws.uniform(self._time_ns, 1, (sign + 1) // 2)[0])
         inputs = RankingInputs(
-            self._rows[candidates], self._mark_ticks, self._value, self._money_per_quote, self._brackets, draw
+            self._rows[candidates], self._mark_ticks, self._value, self._money_per_quote, self.brackets, draw
         )
         scores = self._ranking(inputs)
         order = np.argsort(-scores, kind="stable")

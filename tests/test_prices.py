@@ -1,6 +1,7 @@
 """Facts about mark prices and funding."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,14 +10,20 @@ from hypothesis import strategies as st
 
 from sim import prices
 from sim.config import SECOND, FundingConfig, MarkConfig
-from sim.prices import FUNDING_RULES, MARK_RULES, MarkInputs
+from sim.funding_rules import FUNDING_RULES, FundingInputs, FundingRule, MarginTerms
+from sim.mark_rules import MARK_RULES, MarkInputs
 
 INDEX = 100_000.0
 HOUR = 3600 * SECOND
+TERMS = MarginTerms(initial_fraction=0.01, maintenance_fraction=0.005)
 
 
 def inputs(mid: float = INDEX, last: float = INDEX, rate: float = 0.0, left: float = 0.5) -> MarkInputs:
     return MarkInputs(INDEX, mid, last, rate, left)
+
+
+def funding(name: str, **settings: Any) -> FundingRule:
+    return FUNDING_RULES[name](FundingConfig(**settings), TERMS)
 
 
 def test_a_spike_of_the_last_price_does_not_move_the_median() -> None:
@@ -89,25 +96,94 @@ def test_impact_price_is_the_average_of_the_fills() -> None:
 
 
 def test_a_balanced_book_pays_the_interest_rate() -> None:
-    rule = FUNDING_RULES["clamped_premium"](FundingConfig())
+    rule = funding("clamped_premium")
     for _ in range(10):
-        rule.sample(INDEX - 1, INDEX + 1, INDEX)
+        rule.sample(FundingInputs(INDEX - 1, INDEX + 1, INDEX))
     assert rule.settle() == pytest.approx(0.0001)
 
 
 def test_late_samples_weigh_most_and_an_interval_forgets_the_one_before() -> None:
-    rule = FUNDING_RULES["clamped_premium"](FundingConfig(cap=1.0))
-    rule.sample(100.0, 101.0, 100.0)
-    rule.sample(103.0, 104.0, 100.0)
+    rule = funding("clamped_premium", cap=1.0)
+    rule.sample(FundingInputs(100.0, 101.0, 100.0))
+    rule.sample(FundingInputs(103.0, 104.0, 100.0))
     assert rule.rate() == pytest.approx(0.02 - 0.0005)
     rule.settle()
     assert rule.rate() == pytest.approx(0.0001)
 
 
 def test_the_rate_is_scaled_to_the_interval_and_capped() -> None:
-    hourly = FUNDING_RULES["clamped_premium"](FundingConfig(interval=HOUR))
-    hourly.sample(101.0, 102.0, 100.0)
+    hourly = funding("clamped_premium", interval=HOUR)
+    hourly.sample(FundingInputs(101.0, 102.0, 100.0))
     assert hourly.rate() == pytest.approx((0.01 - 0.0005) / 8)
-    capped = FUNDING_RULES["clamped_premium"](FundingConfig(cap=0.003))
-    capped.sample(80.0, 90.0, 100.0)
+    capped = funding("clamped_premium", cap=0.003)
+    capped.sample(FundingInputs(80.0, 90.0, 100.0))
     assert capped.settle() == -0.003
+
+
+def test_hyperliquid_pays_an_eighth_each_hour_of_the_plain_mean() -> None:
+    """Impact bid 10,100 over a spot of 10,000: 0.95 % per 8 h (documents' example), mean of two samples here."""
+    rule = funding("hyperliquid", interval=HOUR, cap=0.04)
+    rule.sample(FundingInputs(10_100.0, 10_101.0, 10_000.0))
+    assert rule.rate() == pytest.approx(0.0095 / 8)
+    rule.sample(FundingInputs(10_000.0, 10_001.0, 10_000.0))
+    assert rule.settle() == pytest.approx((0.005 - 0.0005) / 8)
+    assert rule.on_oracle_price
+    assert rule.accruing == pytest.approx((0.005 - 0.0005) / 8)
+
+
+def test_hyperliquid_pays_at_most_four_percent_an_hour() -> None:
+    rule = funding("hyperliquid", interval=HOUR, cap=0.04)
+    rule.sample(FundingInputs(200.0, 201.0, 100.0))
+    assert rule.settle() == 0.04
+
+
+def test_dydx_pays_the_mean_premium_without_a_clamp_up_to_six_times_the_margin_between() -> None:
+    rule = funding("dydx", interval=HOUR, interest=0.0)
+    for bid in (101.0, 100.0, 102.0):
+        rule.sample(FundingInputs(bid, bid + 1, 100.0))
+    assert rule.rate() == pytest.approx(0.01 / 8)
+    rule.forget()
+    rule.sample(FundingInputs(150.0, 151.0, 100.0))
+    assert rule.settle() == pytest.approx(6 * (0.01 - 0.005) / 8)
+    assert rule.on_oracle_price
+
+
+def test_bitmex_pays_what_the_interval_before_has_said() -> None:
+    rule = funding("bitmex")
+    assert rule.rate() == rule.accruing == 0.0001
+    for _ in range(3):
+        rule.sample(FundingInputs(100.3, 101.0, 100.0, 0.0))
+    assert rule.settle() == 0.0001
+    assert rule.accruing == pytest.approx(0.003 - 0.0005)
+    assert rule.settle() == pytest.approx(0.003 - 0.0005)
+
+
+def test_bitmex_measures_the_premium_from_the_fair_price_and_adds_its_basis() -> None:
+    """The book at the fair price: the premium is the fair basis, and the rate stays within the clamp of interest."""
+    rule = funding("bitmex", interest=0.0004)
+    fair = 100.0 * (1 + 0.0004 * 0.5)
+    rule.sample(FundingInputs(fair - 0.01, fair + 0.01, 100.0, 0.5))
+    rule.settle()
+    assert rule.accruing == pytest.approx(0.0004)
+
+
+@given(st.floats(-0.02, 0.02), st.floats(-0.05, 0.05))
+def test_bitmex_rates_stay_within_their_limits(before: float, premium: float) -> None:
+    least, most = prices.bitmex_funding_limits(before, 0.01, 0.005)
+    assert least <= most
+    assert most <= 0.75 * 0.005 + 1e-15
+    assert least >= -0.75 * 0.005 - 1e-15
+    rate = min(max(premium, least), most)
+    if abs(before) <= 0.75 * 0.005:
+        assert abs(rate - before) <= 0.75 * 0.005 + 1e-15
+
+
+@pytest.mark.parametrize("name", sorted(FUNDING_RULES))
+def test_every_funding_rule_survives_a_thin_book_and_forgets(name: str) -> None:
+    rule = funding(name, interest=0.0)
+    rule.sample(FundingInputs(math.nan, math.nan, 100.0))
+    assert rule.settle() == 0.0
+    rule.sample(FundingInputs(102.0, 103.0, 100.0))
+    rule.settle()
+    rule.settle()
+    assert rule.settle() == pytest.approx(0.0, abs=1e-12)

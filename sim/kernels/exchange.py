@@ -150,6 +150,13 @@ def _set_mark(x, mark):  # type: ignore[no-untyped-def]
     state["band_high"] = mark + reach
 
 
+@kernel
+def move_mark_only(x, mark):  # type: ignore[no-untyped-def]
+    """A new mark price that fires nothing: the band moves."""
+    _set_mark(x, np.int64(mark))
+    return 1
+
+
 @helper
 def _next_triggered(x, below_queue, price):  # type: ignore[no-untyped-def]
     """Slot of the oldest order of the first trigger level that `price` satisfies; 0 = none, or no price yet."""

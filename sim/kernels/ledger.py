@@ -247,7 +247,8 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
         a["cost"] += opened * price * value
         if a["mode"] == _ISOLATED:
             free = a["collateral"] - a["isolated_margin"]
-            allotted = min(muldiv(notional, np.int64(a["initial_margin_ppm"])), free)
+            ppm = max(np.int64(a["initial_margin_ppm"]), x.brackets[0]["initial_ppm"])
+            allotted = min(muldiv(notional, ppm), free)
             if allotted > 0:
                 a["isolated_margin"] += allotted
 

@@ -4,6 +4,7 @@ Same constructor, same methods, same events in the same order (the order of MARG
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,11 @@ class NaiveExchange:
             self._fire_by_last()
         return self._drain()
 
-    def set_mark(self, mark_ticks: int, time_ns: int) -> NDArray[Any]:
+    def set_mark(self, mark_ticks: int, time_ns: int, fires: bool = True) -> NDArray[Any]:
         """A new mark: fires what watches it, then calls every account whose liquidation price it has reached."""
         self.mark_ticks = int(mark_ticks)
         self._now_ns = int(time_ns)
-        while (order := self.book.next_triggered(self.mark_ticks, by_mark=True)) is not None:
+        while fires and (order := self.book.next_triggered(self.mark_ticks, by_mark=True)) is not None:
             self._fire(order)
             self._fire_by_last()
         self._call_margins()
@@ -83,6 +84,15 @@ class NaiveExchange:
             side = 1 if signed_lots > 0 else -1
             change_position(self.rules, self.accounts[row], side, abs(int(signed_lots)), int(entry_ticks))
         self._relink(self.accounts[row])
+
+    def set_brackets(self, rate_ppm: Sequence[int], deduction: Sequence[int], initial_ppm: Sequence[int]) -> None:
+        """Other margins from now on; caps stay.  Liquidation prices wait for `relink`."""
+        self.rules = replace(
+            self.rules,
+            bracket_rate_ppm=tuple(rate_ppm),
+            bracket_deduction=tuple(deduction),
+            bracket_initial_ppm=tuple(initial_ppm),
+        )
 
     def relink(self, rows: Iterable[int]) -> None:
         """Reckon liquidation prices anew, after money was moved from outside."""

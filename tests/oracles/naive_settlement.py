@@ -24,7 +24,7 @@ def _open(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: 
     account.position_lots += side * lots
     account.cost += side * notional
     if account.isolated:
-        wanted = muldiv(notional, account.initial_margin_ppm)
+        wanted = muldiv(notional, max(account.initial_margin_ppm, rules.bracket_initial_ppm[0]))
         free = account.collateral - account.isolated_margin
         account.isolated_margin += max(0, min(wanted, free))
 

@@ -1,0 +1,88 @@
+"""Facts about mark rules that look at more than one price: Hyperliquid's median and its averages."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim import prices
+from sim.config import SECOND, MarkConfig
+from sim.mark_rules import MARK_RULES, MarkInputs
+from sim.mark_rules.moving_average import ExponentialAverage
+
+ORACLE = 100_000.0
+NOTHING = math.nan
+
+
+def book(bid: float = ORACLE - 5, ask: float = ORACLE + 5, last: float = ORACLE, oracle: float = ORACLE) -> MarkInputs:
+    return MarkInputs(oracle, 0.5 * (bid + ask), last, 0.0, 0.5, bid, ask)
+
+
+def marks(*inputs: MarkInputs, outside_perps: bool = True) -> list[float]:
+    config = MarkConfig(rule="hyperliquid", period=3 * SECOND, outside_perps=outside_perps)
+    rule = MARK_RULES["hyperliquid"](config)
+    return [rule.update(each) for each in inputs]
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50) | st.just(NOTHING), st.integers(1, 600)), min_size=1, max_size=30))
+def test_the_exponential_average_is_the_weighted_mean_written_out(samples: list[tuple[float, int]]) -> None:
+    """Naive twin: every sample weighs for the time since the one before, faded by its age."""
+    average = ExponentialAverage(150 * SECOND)
+    now, taken = 0, [(0, 0.0)]
+    for value, seconds in samples:
+        now += seconds
+        average.update(value, seconds * SECOND)
+        if not math.isnan(value):
+            taken.append((now, value))
+    if len(taken) == 1:
+        assert math.isnan(average.value)
+        return
+    last = taken[-1][0]
+    weights = [(at - before) * math.exp(-(last - at) / 150) for (before, _), (at, _) in pairwise(taken)]
+    expected = sum(w * value for w, (_, value) in zip(weights, taken[1:], strict=True)) / sum(weights)
+    assert average.value == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_the_mark_is_the_median_of_oracle_book_and_perps_elsewhere() -> None:
+    assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 104.0), 102.0) == 102.0
+    assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 90.0), 102.0) == 101.0
+
+
+def test_with_two_inputs_the_average_of_the_book_is_the_third() -> None:
+    assert prices.hyperliquid_mark_price(100.0, 1.0, None, 102.0, 101.5) == 101.5
+    assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 104.0), None, 90.0) == 101.0
+    assert prices.hyperliquid_mark_price(100.0, 1.0, None, 102.0) == 101.5
+    assert prices.hyperliquid_mark_price(100.0, 1.0, None, None, 90.0) == 101.0
+    assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 104.0), 102.0, 90.0) == 102.0
+
+
+def test_a_spike_of_the_last_price_is_lost_in_the_median_of_the_book() -> None:
+    assert marks(book(), book(last=0.95 * ORACLE)) == [ORACLE, ORACLE]
+    before, after = marks(book(), book(last=0.95 * ORACLE), outside_perps=False)
+    assert before == ORACLE
+    assert ORACLE - 5 <= after <= ORACLE, "the spread is as far as it gets"
+
+
+def test_a_basis_moves_the_mark_as_slowly_as_its_average() -> None:
+    """The book jumps 100 up, elsewhere nothing moves: oracle + average basis lies between the two."""
+    quiet, up = book(), book(bid=ORACLE + 95, ask=ORACLE + 105, last=ORACLE + 100)
+    after = marks(*[quiet] * 2000, *[up] * 50)[2000:]
+    assert after[-1] == pytest.approx(ORACLE + 100 * (1 - math.exp(-150 / 150)), abs=1e-6)
+    after = marks(*[quiet] * 2000, *[up] * 50, outside_perps=False)[2000:]
+    grown = 1 - math.exp(-150 / 30)
+    assert after[-1] == pytest.approx(ORACLE + 100 * grown, abs=0.1), "the 30-s average of the book lies in between"
+
+
+def test_a_book_with_one_side_is_no_input() -> None:
+    empty = MarkInputs(ORACLE, NOTHING, ORACLE, 0.0, 0.5, ORACLE - 5, NOTHING)
+    assert marks(empty) == [ORACLE]
+    high = book(bid=ORACLE + 195, ask=ORACLE + 205, last=ORACLE + 200)
+    assert marks(*[high] * 400, empty)[-1] == pytest.approx(ORACLE + 200, abs=0.1)
+
+
+def test_the_median_of_three_is_between_its_inputs() -> None:
+    assert prices.middle(3.0, 1.0, 2.0) == 2.0
+    assert prices.median([4.0, 1.0]) == 2.5
+    assert prices.median([7.0]) == 7.0
