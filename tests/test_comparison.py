@@ -16,6 +16,8 @@ from analysis.comparison import (
     adjust_holm,
     bootstrap_interval,
     compare,
+    levels,
+    levels_markdown,
     load_comparison,
     measure,
     metric_named,
@@ -396,7 +398,7 @@ def test_the_report_holds_everything_and_asks_nobody(write: Write) -> None:
     assert page.count("data:image/png;base64,") == 2
     for words in ("calm against forced", "again against forced", "run more seeds", "p, Holm", "name=calm"):
         assert words in page
-    assert {path.name for path in (directory / "figures").iterdir()} == {"differences.png", "falls.png"}
+    assert {path.name for path in (directory / "figures").iterdir()} == {"differences.png", "falls.png", "levels.png"}
 
 
 def test_markdown_has_a_table_row_for_every_metric(write: Write) -> None:
@@ -409,3 +411,30 @@ def test_markdown_has_a_table_row_for_every_metric(write: Write) -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ") and "metric | baseline" not in line]
     assert len(rows) == 2 * len(comparison.metrics)
     assert len({line.count("|") for line in rows}) == 1
+
+
+# ---- levels ----------------------------------------------------------------------------------------------------------
+
+
+def test_levels_are_means_with_intervals_and_differences_from_the_baseline(write: Write) -> None:
+    comparison = load_comparison(write())
+    forced, calm, again = levels(comparison, "forced_volume")
+    assert forced.mean == pytest.approx(comparison.values["forced"]["forced_volume"].mean())
+    assert forced.low <= forced.mean <= forced.high
+    assert forced.difference == ""
+    assert (calm.mean, calm.low, calm.high) == (0.0, 0.0, 0.0)
+    assert calm.difference.startswith("-")
+    assert again.difference.startswith("0")
+
+
+def test_the_table_of_levels_has_a_row_an_alternative(write: Write) -> None:
+    rows = levels_markdown(load_comparison(write())).splitlines()
+    assert rows[0] == "| | largest fall | forced volume | bad debt | auto-deleveraged |"
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| `forced`", "| `calm`", "| `again`"]
+    assert "<br>" not in rows[2]
+    assert "<br>-" in rows[3]
+
+
+def test_with_two_seeds_levels_have_no_interval(write: Write) -> None:
+    found = levels(load_comparison(write(seeds=(1, 2))), "largest_fall")
+    assert all(math.isnan(level.low) and not math.isnan(level.mean) for level in found)

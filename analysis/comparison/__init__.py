@@ -1,5 +1,6 @@
 """Which rule is better?  Runs of the same seeds under several rules, turned into paired differences and a verdict."""
 
+from analysis.comparison.levels import draw_levels, levels, levels_height_inches, levels_markdown
 from analysis.comparison.load import Comparison, Failure, load_comparison
 from analysis.comparison.metrics import Metric, measure, metric_named
 from analysis.comparison.report import to_markdown, write_comparison
@@ -17,6 +18,10 @@ __all__ = [
     "adjust_holm",
     "bootstrap_interval",
     "compare",
+    "draw_levels",
+    "levels",
+    "levels_height_inches",
+    "levels_markdown",
     "load_comparison",
     "measure",
     "metric_named",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import style
 from analysis.comparison.figure import FALL, draw_falls, draw_forest, forest_height_inches
+from analysis.comparison.levels import SHOWN, draw_levels, levels_height_inches
 from analysis.comparison.load import Comparison, load_comparison
 from analysis.comparison.verdict import LEVEL, Effect, Finding, Pair, compare, effect_size, p_value
 from analysis.plots import render
@@ -23,6 +24,10 @@ FOREST_CAPTION = (
     "intervals of the mean. To the left of 0 the metric is lower under the alternative. Filled: told apart from chance "
     "after Holm's correction; black is neither better nor worse. Beyond the edge: an arrow."
 )
+LEVELS_CAPTION = (
+    "How large things are under each alternative. Bars are 95 % intervals of the mean over seeds (BCa bootstrap); "
+    "whether two alternatives differ is said by the paired differences, not by whether bars overlap."
+)
 FALLS_CAPTION = "Largest fall of the last price from its running peak. Each thin line is one seed."
 
 
@@ -37,6 +42,9 @@ def write_comparison(path: str | Path) -> Path:
         figures.append(
             _figure(comparison, "falls", FALLS_CAPTION, FALLS_HEIGHT_INCHES, lambda f: draw_falls(comparison, f))
         )
+    if all(key in comparison.values[name] for key in SHOWN for name in comparison.alternatives):
+        height = levels_height_inches(comparison)
+        figures.append(_figure(comparison, "levels", LEVELS_CAPTION, height, lambda f: draw_levels(comparison, f)))
     page = comparison.path / "report.html"
     page.write_text(
         template("comparison.html.j2").render(**_content(comparison, pairs), figures=figures), encoding="utf-8"
