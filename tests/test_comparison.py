@@ -395,7 +395,7 @@ def test_the_report_holds_everything_and_asks_nobody(write: Write) -> None:
     assert "url(" not in page
     assert "<script" not in page
     assert "What do &lt;forced&gt; orders do?" in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     for words in ("calm against forced", "again against forced", "run more seeds", "p, Holm", "name=calm"):
         assert words in page
     assert {path.name for path in (directory / "figures").iterdir()} == {"differences.png", "falls.png", "levels.png"}
