@@ -28,21 +28,24 @@ NUMBERS: dict[str, dict[str, Any]] = {
         "venue.mark.rule": "median_of_three", "venue.mark.period": SECOND, "venue.mark.basis_window": 30 * SECOND,
         "venue.funding.interval": 8 * HOUR, "venue.funding.clamp": 0.0005, "venue.funding.interest": 0.0001,
         "venue.fees.liquidation": 0.0125, "venue.price_band": 0.05, "venue.adl.ranking": "binance",
+        "venue.call.warning": 0.8,
     },
     "bybit_linear": {
         "contract.type": "linear", "venue.mark.basis_window": 5 * MINUTE, "venue.fees.liquidation": 0.0,
-        "venue.funding.cap": 0.00375,
+        "venue.funding.cap": 0.00375, "venue.adl.ranking": "leverage", "venue.adl.price_band": 0.05,
+        "venue.adl.trigger": "fund_drawdown", "venue.adl.drawdown": 1.0, "venue.adl.window": 8 * HOUR,
     },
     "dydx_v4": {
         "contract.type": "linear", "venue.mark.rule": "index", "venue.funding.interval": HOUR,
         "venue.funding.impact_notional": 10_000.0, "venue.funding.sample_period": MINUTE,
-        "venue.fees.liquidation": 0.015,
+        "venue.fees.liquidation": 0.015, "venue.adl.ranking": "random", "venue.insurance.max_loss_per_scan": 1e6,
     },
     "hyperliquid": {
         "contract.type": "linear", "venue.mark.period": 3 * SECOND, "venue.funding.interval": HOUR,
         "venue.funding.cap": 0.04, "venue.funding.impact_notional": 20_000.0,
         "liquidation.slice_fraction": 0.2, "liquidation.slice_cooldown": 30 * SECOND,
-        "liquidation.slice_min_notional": 100_000.0,
+        "liquidation.slice_min_notional": 100_000.0, "venue.adl.ranking": "hyperliquid",
+        "venue.adl.price": "previous_mark",
     },
 }  # fmt: skip
 """Durations in nanoseconds, fractions, quote units."""
@@ -83,7 +86,7 @@ def test_every_number_has_a_grade_and_a_source_beside_it(path: Path) -> None:
 def test_a_preset_holds_rules_and_nothing_else(path: Path) -> None:
     top = [line.split(":")[0] for line in path.read_text().splitlines() if line[:1].isalpha()]
     assert set(top) <= {"extends", "contract", "venue", "liquidation"}
-    assert "  insurance:" not in path.read_text()
+    assert "    initial:" not in path.read_text(), "the size of the fund is the scenario's"
 
 
 @each_preset
