@@ -79,5 +79,5 @@ class CommandBuffer:
     def _bind(self, rows: NDArray[Any]) -> None:
         self.rows = rows
         self._raw = rows.view(EMPTY.dtype)
-        self._bytes = rows.view(np.uint8)
+        self._bytes: Any = rows.view(np.uint8)
         self.columns = {name: rows[name] for name in COMMAND.names or ()}

@@ -132,7 +132,7 @@ class VenueDesk:
     @property
     def fund_position_lots(self) -> int:
         """Signed position that the insurance fund holds from takeovers."""
-        return self._positions.item(INSURANCE_ROW)
+        return int(self._positions.item(INSURANCE_ROW))
 
     @property
     def fund_orders(self) -> OrderEntry:

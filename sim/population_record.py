@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.kernels import tally
@@ -60,7 +59,15 @@ class PopulationRecorder:
         per_lot = venue.exchange.mark_ticks * self._value
         spot_value = venue.index.index_ticks * self._value
         tally.snapshot(
-            self.totals, self._owners, spot_lots, cash, per_lot, spot_value, self._unit, self._row_lots, self._row_amounts
+            self.totals,
+            self._owners,
+            spot_lots,
+            cash,
+            per_lot,
+            spot_value,
+            self._unit,
+            self._row_lots,
+            self._row_amounts,
         )
         self._times.append(time_s)
         self._lots.frombytes(self._row_lots.tobytes())

@@ -46,8 +46,8 @@ SERIES = (
 NO_COUNT = np.zeros(1, COUNT)
 
 TAKEN_AT_ONCE = 32_768
-"""Events that may wait to be digested and kept: so many at least are taken together, however rarely the series is sampled.  They
-fit into a processor's cache."""
+"""Events that may wait to be digested and kept: so many at least are taken together, however rarely the series is
+sampled.  They fit into a processor's cache."""
 
 
 @final

@@ -55,8 +55,12 @@ class SpotDesk:
             return np.zeros(len(starts)), np.zeros(len(starts))
         if len(self._places) != len(traders):
             self._places = np.searchsorted(starts, traders, side="right") - 1
-        lots: NDArray[np.float64] = np.bincount(self._places, self._lots[traders], len(starts))
-        cash: NDArray[np.float64] = np.bincount(self._places, self._cash[traders], len(starts))
+        lots: NDArray[np.float64] = np.bincount(self._places, self._lots[traders], len(starts)).astype(
+            float, copy=False
+        )
+        cash: NDArray[np.float64] = np.bincount(self._places, self._cash[traders], len(starts)).astype(
+            float, copy=False
+        )
         return lots, cash
 
     def profits(self) -> NDArray[np.float64]:
