@@ -1,14 +1,13 @@
 """The venue's liquidation engine: a participant whose orders go through the same book as everyone's.
 
-State machine (mechanisms 2.21, Binance 2B.1): called -> cancel all orders -> order within a bound -> released if flat
-or compliant, else the rest is taken over at bankruptcy price (fund, then ADL).  `full` sends everything at once;
-`sliced` sends a fraction and waits (Hyperliquid, 2B.5: 20 % and 30 s above $100k).
+State machine (mechanisms 2.21): called -> cancel all orders -> orders as the procedure says (`agents.procedures`) ->
+released if flat or compliant, else the rest is taken over at bankruptcy price (fund, then ADL).  A backstop takes
+accounts over earlier, while they still have some equity.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
 
 import mesa
 import numpy as np
@@ -16,56 +15,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from agents.base import Participant, ParticipantConfig
+from agents.procedures import PROCEDURES, Standing
 from sim.accounts import Rows
 from sim.config import LiquidationConfig
 from sim.market import LiquidationDesk, MarketView, OrderEntry, Seat
-from sim.records import Flag, Side
+from sim.records import Flag, OrderKind, Side
 
 Floats = NDArray[np.float64]
-Lots = NDArray[np.int64]
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Procedure:
-    """How an account is closed.
-
-    `order_lots(lots, notional, rules)`: size of the next forced order of each account (notional in quote units).
-    `one_order`: whatever one order leaves is taken over; otherwise orders follow until the account is bankrupt.
-    `cooldown_ns(rules)`: wait between the orders of one account.
-    """
-
-    order_lots: Callable[[Lots, Floats, LiquidationConfig], Lots]
-    one_order: bool
-    cooldown_ns: Callable[[LiquidationConfig], int]
-
-
-def whole_position(lots: Lots, notional: Floats, rules: LiquidationConfig) -> Lots:
-    """All of it."""
-    return lots
-
-
-def slice_of_position(lots: Lots, notional: Floats, rules: LiquidationConfig) -> Lots:
-    """`slice_fraction` of positions above `slice_min_notional`, rounded up; smaller ones whole."""
-    part = np.ceil(lots * rules.slice_fraction).astype(np.int64)
-    return np.where(notional > rules.slice_min_notional, np.clip(part, 1, lots), lots)
-
-
-def no_wait(rules: LiquidationConfig) -> int:
-    """The next order may follow at once."""
-    return 0
-
-
-def slice_cooldown(rules: LiquidationConfig) -> int:
-    """As the scenario says."""
-    return rules.slice_cooldown
-
-
-PROCEDURES: Final[dict[str, Procedure]] = {
-    "full": Procedure(whole_position, one_order=True, cooldown_ns=no_wait),
-    "sliced": Procedure(slice_of_position, one_order=False, cooldown_ns=slice_cooldown),
-}
-"""By the name in `liquidation.procedure`; a new one is one entry."""
+Ints = NDArray[np.int64]
+FUND = np.zeros(1, np.int64)
+"""The row of the insurance fund, which trades for itself."""
 
 
 class LiquidationEngineConfig(ParticipantConfig):
@@ -93,10 +52,12 @@ class LiquidationEngine(Participant):
         if self.rules.procedure not in PROCEDURES:
             known = ", ".join(PROCEDURES)
             raise ValueError(f"liquidation.procedure: no procedure {self.rules.procedure!r}; one of {known}")
-        self.procedure = PROCEDURES[self.rules.procedure]
+        self.procedure = PROCEDURES[self.rules.procedure](self.rules)
         self.desk = desk
         self._next_scan_ns = 0
         self._not_before_ns: dict[int, int] = {}
+        self._lots_before: dict[int, int] = {}
+        self._fund_offers = False
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Scan, if the monitor period has passed."""
@@ -104,33 +65,59 @@ class LiquidationEngine(Participant):
         if desk is None or not self.rules.enabled or market.now_ns < self._next_scan_ns:
             return
         self._next_scan_ns = market.now_ns + self.rules.monitor_period
+        if self._fund_offers and desk.fund_position_lots == 0:
+            desk.fund_orders.cancel_all(FUND)
+            self._fund_offers = False
         budget = self._continue(desk, market, orders)
         self._take_calls(desk, market, orders, budget)
         self._unwind_fund(desk)
 
     def _continue(self, desk: LiquidationDesk, market: MarketView, orders: OrderEntry) -> int:
         """Release, take over or go on with accounts whose last order is done; returns the capacity left."""
+        capacity = desk.capacity
         rows = desk.in_liquidation()
         if len(rows) == 0:
-            return self.rules.capacity
+            return capacity
         position = desk.rows_view["position_lots"][rows]
         done = (position == 0) | (desk.margin_excess(rows) > 0)
         if done.any():
             self._forget(rows[done])
             desk.release(rows[done])
-        rows, position = rows[~done], position[~done]
-        if len(rows) and self.rules.takeover:
-            given_up = np.ones(len(rows), bool) if self.procedure.one_order else self._bankrupt(desk, rows, position)
-            if given_up.any():
-                self._forget(rows[given_up])
-                desk.take_over(rows[given_up])
-                rows = rows[~given_up]
+        rows = rows[~done]
+        given_up = self._given_up(desk, rows)
+        if given_up.any():
+            self._take_over(desk, rows[given_up])
+            rows = rows[~given_up]
         if self._not_before_ns and len(rows):
             wait = np.array([self._not_before_ns.get(row, 0) for row in rows.tolist()], np.int64)
             rows = rows[wait <= market.now_ns]
-        rows = rows[: self.rules.capacity]
+        rows = rows[:capacity]
         self._send(desk, rows, market, orders)
-        return self.rules.capacity - len(rows)
+        return capacity - len(rows)
+
+    def _given_up(self, desk: LiquidationDesk, rows: Rows) -> NDArray[np.bool_]:
+        """Accounts for the waterfall: whom the procedure gives up, and who is below the backstop (eq. 132)."""
+        given_up = np.zeros(len(rows), bool)
+        if len(rows) and self.rules.takeover:
+            given_up = self.procedure.gives_up(self._standing(desk, rows))
+        if len(rows) and self.rules.backstop_fraction is not None:
+            given_up = given_up | (desk.equity(rows) < self.rules.backstop_fraction * desk.maintenance(rows))
+        return given_up
+
+    def _take_over(self, desk: LiquidationDesk, rows: Rows) -> None:
+        """To the waterfall; by some procedures the fund offers what it took at the bankruptcy price (eq. 131)."""
+        self._forget(rows)
+        if not self.procedure.limit_at_bankruptcy:
+            desk.take_over(rows)
+            return
+        position = desk.rows_view["position_lots"][rows]
+        side = -np.sign(position)
+        price = desk.within_band(side, self._bankruptcy_bounds(desk, rows, side))
+        taken = np.isin(rows, desk.take_over(rows))
+        if taken.any():
+            everyone = np.repeat(FUND, int(taken.sum()))
+            desk.fund_orders.limit(everyone, side[taken], price[taken], np.abs(position[taken]), flags=Flag.REDUCE_ONLY)
+            self._fund_offers = True
 
     def _take_calls(self, desk: LiquidationDesk, market: MarketView, orders: OrderEntry, budget: int) -> None:
         """Release those who have recovered; start on those of the rest whose time is up, the worst first."""
@@ -151,37 +138,64 @@ class LiquidationEngine(Participant):
         orders.cancel_all(rows)
         self._send(desk, rows, market, orders)
 
+    def _standing(self, desk: LiquidationDesk, rows: Rows) -> Standing:
+        before = np.array([self._lots_before.get(row, -1) for row in rows.tolist()], np.int64)
+        return Standing(desk, rows, before, self.contract)
+
     def _send(self, desk: LiquidationDesk, rows: Rows, market: MarketView, orders: OrderEntry) -> None:
-        """One reduce-only market order for each account, no larger than its position."""
+        """One reduce-only order for each account, as large as the procedure says and no larger than its position."""
         if len(rows) == 0:
             return
-        position = desk.rows_view["position_lots"][rows]
-        side = -np.sign(position)
-        lots = np.abs(position)
-        notional = lots * self.contract.notional_per_lot(desk.mark_ticks)
-        quantity = self.procedure.order_lots(lots, notional, self.rules)
-        orders.market(rows, side, quantity, bound_ticks=self._bounds(desk, rows, side), flags=Flag.REDUCE_ONLY)
-        cooldown = self.procedure.cooldown_ns(self.rules)
-        if cooldown > 0:
-            self._not_before_ns.update(dict.fromkeys(rows.tolist(), market.now_ns + cooldown))
+        held = self._standing(desk, rows)
+        quantity = np.minimum(self.procedure.order_lots(held), held.lots)
+        bound = self.procedure.bound_ticks(held, self._bounds(desk, rows, held.side))
+        self._lots_before.update(zip(rows.tolist(), held.lots.tolist(), strict=True))
+        quantity = self._affordable(desk, rows, held.lots, quantity, bound)
+        some = quantity > 0
+        rows, side, quantity, bound = rows[some], held.side[some], quantity[some], bound[some]
+        if self.procedure.fill_or_kill:
+            price = desk.within_band(side, np.where(bound > 0, bound, np.where(side < 0, 1, self._top_ticks)))
+            orders.limit(rows, side, price, quantity, kind=OrderKind.FOK, flags=Flag.REDUCE_ONLY)
+        else:
+            orders.market(rows, side, quantity, bound_ticks=bound, flags=Flag.REDUCE_ONLY)
+        if self.procedure.cooldown_ns > 0:
+            self._not_before_ns.update(dict.fromkeys(rows.tolist(), market.now_ns + self.procedure.cooldown_ns))
 
-    def _bounds(self, desk: LiquidationDesk, rows: Rows, side: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _affordable(self, desk: LiquidationDesk, rows: Rows, lots: Ints, quantity: Ints, bound: Ints) -> Ints:
+        """Quantities that cannot cost the fund more than it may lose in this scan, filled at their bounds (eq. 127).
+
+        Only orders that may trade beyond bankruptcy cost it anything; those without a bound are not limited.
+        """
+        allowance = desk.loss_allowance
+        if allowance is None or len(rows) == 0:
+            return quantity
+        worst = np.where(bound > 0, np.minimum(desk.equity_at(rows, bound), 0), 0)
+        per_lot = -worst / np.maximum(lots, 1)
+        before = np.cumsum(per_lot * quantity) - per_lot * quantity
+        left = np.maximum(allowance - before, 0.0)
+        most = np.where(per_lot > 0, left / np.maximum(per_lot, 1e-300), quantity)
+        cut = np.minimum(quantity, np.floor(most)).astype(np.int64)
+        desk.reserve_loss(math.ceil(float((per_lot * cut).sum())))
+        return cut
+
+    def _bounds(self, desk: LiquidationDesk, rows: Rows, side: Ints) -> Ints:
         """Worst price of each order; 0 = none but the venue's band."""
         rule = self.rules.order_bound
         if rule == "none":
             return np.zeros(len(rows), np.int64)
-        top = self.contract.max_price_ticks - 1
         if rule == "bankruptcy":
-            bound = desk.bankruptcy_ticks(rows)
-            # A fully backed long has no bankruptcy price: it may sell down to one tick.
-            return np.where(bound > 0, np.clip(bound, 1, top), np.where(side < 0, 1, top))
+            return self._bankruptcy_bounds(desk, rows, side)
         bounds: Floats = np.rint(desk.mark_ticks * (1.0 + side * float(rule)))
-        return np.clip(bounds, 1, top).astype(np.int64)
+        return np.clip(bounds, 1, self._top_ticks).astype(np.int64)
 
-    def _bankrupt(self, desk: LiquidationDesk, rows: Rows, position: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """True where the mark is beyond the bankruptcy price: no order inside the bound can fill near the mark."""
-        bankruptcy = desk.bankruptcy_ticks(rows)
-        return (bankruptcy > 0) & (np.sign(position) * (desk.mark_ticks - bankruptcy) < 0)
+    def _bankruptcy_bounds(self, desk: LiquidationDesk, rows: Rows, side: Ints) -> Ints:
+        """The bankruptcy price; a fully backed long has none: it may sell down to one tick."""
+        bound = desk.bankruptcy_ticks(rows)
+        return np.where(bound > 0, np.clip(bound, 1, self._top_ticks), np.where(side < 0, 1, self._top_ticks))
+
+    @property
+    def _top_ticks(self) -> int:
+        return self.contract.max_price_ticks - 1
 
     def _unwind_fund(self, desk: LiquidationDesk) -> None:
         """The fund sells what it took over, over `unwind_time` and within `unwind_bound` of the mark."""
@@ -196,9 +210,9 @@ class LiquidationEngine(Participant):
             share = 1.0 - math.exp(-self.rules.monitor_period / self.rules.unwind_time)
             least = self.contract.lots_for(self.rules.slice_min_notional, desk.mark_ticks)
             lots = min(lots, math.ceil(max(share * lots, least)))
-        row = np.zeros(1, np.int64)
-        desk.fund_orders.market(row, side, lots, bound_ticks=bound, flags=Flag.REDUCE_ONLY)
+        desk.fund_orders.market(FUND, side, lots, bound_ticks=bound, flags=Flag.REDUCE_ONLY)
 
     def _forget(self, rows: Rows) -> None:
         for row in rows.tolist():
             self._not_before_ns.pop(row, None)
+            self._lots_before.pop(row, None)

@@ -211,21 +211,46 @@ class VenueConfig(Block):
     self_trade_prevention: Literal["cancel_maker", "cancel_taker"] = "cancel_maker"
 
 
+class FillableConfig(Block):
+    """The procedure `fillable`: dYdX v4, mainnet genesis (A)."""
+
+    bankruptcy_adjustment: float = Field(1.0, gt=0, description="How fast the price widens as equity falls")
+    spread_to_maintenance: float = Field(1.5, gt=0, description="Largest penalty over maintenance margin")
+    fraction: Fraction = Field(0.1, gt=0, le=1, description="Share of the position in one order")
+    least_notional: Amount = Field(1000.0, ge=0, description="An order sells at least so much, or what there is")
+    most_notional: Amount = Field(100_000.0, gt=0, description="An order sells at most so much")
+
+
+class IncrementalConfig(Block):
+    """The procedure `incremental`: Deribit, an early document (A)."""
+
+    slice_notional: Amount = Field(100.0, gt=0, description="One slice: 10 contracts of $10")
+    rounds_per_second: float = Field(25.0, gt=0, description="Slices of one account in a second")
+
+
 class LiquidationConfig(Block):
     """The liquidation engine: when it looks, how much it can do, what it sends."""
 
     enabled: bool = True
-    procedure: str = Field("full", description="Name in agents.liquidation_engine.PROCEDURES: full, sliced")
+    procedure: str = Field("full", description="Name in agents.procedures.PROCEDURES")
     monitor_period: Duration = Field(1 * SECOND, gt=0)
     capacity: int = Field(50, gt=0, description="Accounts handled in one scan")
     latency: Duration = Field(20_000_000, ge=0)
     order_bound: Literal["bankruptcy", "none"] | Fraction = Field(
-        "bankruptcy", description="Worst price of a liquidation order: bankruptcy price, none, or fraction from mark"
+        "bankruptcy",
+        description="Worst price of a liquidation order: bankruptcy price, none, or fraction from mark (fillable: its own)",
     )
     takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
     slice_fraction: Fraction = Field(0.2, gt=0, le=1)
     slice_cooldown: Duration = Field(30 * SECOND, ge=0)
     slice_min_notional: Amount = Field(100_000.0, ge=0, description="Smaller positions are closed whole")
+    slice_least_notional: Amount = Field(0.0, ge=0, description="A slice is at least so large")
+    slice_most_notional: Amount | None = Field(None, gt=0, description="A slice is at most so large")
+    fillable: FillableConfig = FillableConfig()
+    incremental: IncrementalConfig = IncrementalConfig()
+    backstop_fraction: Fraction | None = Field(
+        None, gt=0, lt=1, description="Equity below this share of maintenance margin goes to the fund at once"
+    )
     unwind_bound: Fraction = Field(0.01, gt=0, description="Price bound of the fund's own orders, from the mark")
     unwind_time: Duration = Field(30 * SECOND, ge=0, description="The fund sells what it took over this time scale")
 

@@ -230,6 +230,14 @@ class Exchange:
         """Mark price in force, 0 before the first."""
         return self._state.item(_MARK)
 
+    @property
+    def band_ticks(self) -> tuple[int, int]:
+        """Lowest and highest price that limit orders may have: of the price band, or of the ladder."""
+        state, top = self._market.state, self.rules.ladder_size - 1
+        if self.rules.price_band_ppm == 0 or self.mark_ticks == 0:
+            return 1, top
+        return max(1, int(state["band_low"][0])), min(top, int(state["band_high"][0]))
+
     def quote(self) -> tuple[int, int, int, int, int, int]:
         """Best bid and ask, lots resting at each, last and mark price; 0 for what there is not."""
         words = self._state.tolist()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, Rows
-from sim.margin import PPM, backing_equity, bankruptcy_ticks, maintenance_money, muldiv
+from sim.margin import PPM, backing_equity, bankruptcy_ticks, maintenance_money, muldiv, position_notional
 from sim.market import OrderEntry
 from sim.records import EVENT, Cause, EventKind, Stage
 from sim.venue import Venue
@@ -139,6 +139,11 @@ class VenueDesk:
         """Order entry on the insurance row, cause TAKEOVER."""
         return self._fund_orders
 
+    @property
+    def capacity(self) -> int:
+        """Accounts that the engine may handle in this scan."""
+        return self._venue.config.liquidation.capacity
+
     def called(self) -> Rows:
         """Rows in stage CALLED, oldest call first."""
         return np.array(list(self._called), np.int64)
@@ -179,6 +184,46 @@ class VenueDesk:
     def _maintenance(self, rows: Rows) -> NDArray[np.int64]:
         value = self._venue.contract.money_per_tick_lot
         return maintenance_money(self._table.take(rows), self.mark_ticks, value, self._venue.brackets)
+
+    def equity(self, rows: Rows) -> NDArray[np.int64]:
+        """Backing plus unrealised profit at the mark, money."""
+        return self._equity(rows)
+
+    def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Equity at a price for each account, money."""
+        return backing_equity(self._table.take(rows), price_ticks, self._venue.contract.money_per_tick_lot)
+
+    def maintenance(self, rows: Rows) -> NDArray[np.int64]:
+        """Maintenance margin at the mark, money."""
+        return self._maintenance(rows)
+
+    def notional(self, rows: Rows) -> NDArray[np.int64]:
+        """Worth of the position at the mark, money."""
+        return position_notional(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
+
+    def lower_tier_lots(self, rows: Rows) -> NDArray[np.int64]:
+        """Lots that fit the bracket below each account's own, at the mark; 0 in the lowest bracket."""
+        brackets, notional = self._venue.brackets, self.notional(rows)
+        tier = brackets.bracket_of(notional)
+        cap = np.array((0, *brackets.cap), object)[tier]
+        lots = np.abs(self._table["position_lots"][rows]).astype(object)
+        fitting: NDArray[np.int64] = (lots * cap // np.maximum(notional, 1)).astype(np.int64)
+        return fitting
+
+    def within_band(self, side: NDArray[np.int64], price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """These limit prices, no further from the mark than the venue's price band lets orders of that side trade."""
+        low, high = self._venue.exchange.band_ticks
+        return np.where(side > 0, np.minimum(price_ticks, high), np.maximum(price_ticks, low))
+
+    @property
+    def loss_allowance(self) -> int | None:
+        """What the fund may still lose in this scan, money; None where there is no limit."""
+        limited = self._venue.config.venue.insurance.max_loss_per_scan is not None
+        return self._venue.waterfall.allowance if limited else None
+
+    def reserve_loss(self, money: int) -> None:
+        """Orders sent in this scan may cost the fund so much."""
+        self._venue.waterfall.reserve(money)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Last tick at which each account's equity is not negative."""
@@ -251,8 +296,11 @@ class VenueDesk:
         self._venue.exchange.relink(rows)
         self._say(EventKind.WARNING_LIFTED, rows)
 
-    def take_over(self, rows: Rows) -> None:
-        """The waterfall: the fund takes each position at its bankruptcy price, or ADL closes it."""
+    def take_over(self, rows: Rows) -> Rows:
+        """The waterfall: the fund takes each position at its bankruptcy price, or ADL closes it.
+
+        Returns whom the fund took.
+        """
         equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
         self._venue.bad_debt -= self._venue.contract.to_amount(int(np.minimum(equity, 0).sum()))
         self._table["stage"][rows] = Stage.TAKEN_OVER
@@ -260,6 +308,7 @@ class VenueDesk:
         self._venue.add_events(outcome.events)
         self._venue.exchange.relink(outcome.rows)
         self.release(rows)
+        return outcome.absorbed
 
     def _say(self, kind: EventKind, rows: Rows) -> None:
         if len(rows) == 0:

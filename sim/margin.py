@@ -184,7 +184,7 @@ def backing_money(rows: AccountRows) -> Ints:
     return np.where(isolated, rows["isolated_margin"], rows["collateral"]).astype(np.int64)
 
 
-def backing_equity(rows: AccountRows, mark_ticks: int, value: int) -> Ints:
+def backing_equity(rows: AccountRows, mark_ticks: int | Ints, value: int) -> Ints:
     """E of eq. 2: backing plus unrealised profit at an integer mark, money.  `value`: money per tick and lot."""
     equity: Ints = backing_money(rows) + rows["position_lots"] * (mark_ticks * value) - rows["cost"]
     return equity

@@ -382,6 +382,11 @@ class LiquidationDesk(Protocol):
         """Order entry on the insurance row, cause TAKEOVER."""
         ...
 
+    @property
+    def capacity(self) -> int:
+        """Accounts that the engine may handle in this scan."""
+        ...
+
     def called(self) -> Rows:
         """Rows in stage CALLED, oldest call first."""
         ...
@@ -392,6 +397,39 @@ class LiquidationDesk(Protocol):
 
     def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
         """Equity minus maintenance margin at the mark, money."""
+        ...
+
+    def equity(self, rows: Rows) -> NDArray[np.int64]:
+        """Equity at the mark, money."""
+        ...
+
+    def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Equity at a price for each account, money."""
+        ...
+
+    def maintenance(self, rows: Rows) -> NDArray[np.int64]:
+        """Maintenance margin at the mark, money."""
+        ...
+
+    def notional(self, rows: Rows) -> NDArray[np.int64]:
+        """Worth of the position at the mark, money."""
+        ...
+
+    def lower_tier_lots(self, rows: Rows) -> NDArray[np.int64]:
+        """Lots that fit the bracket below each account's own, at the mark; 0 in the lowest bracket."""
+        ...
+
+    def within_band(self, side: NDArray[np.int64], price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """These limit prices, no further from the mark than the venue's price band lets orders of that side trade."""
+        ...
+
+    @property
+    def loss_allowance(self) -> int | None:
+        """What the fund may still lose in this scan, money; None where there is no limit."""
+        ...
+
+    def reserve_loss(self, money: int) -> None:
+        """Orders sent in this scan may cost the fund so much: it is not available to takeovers any more."""
         ...
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
@@ -414,6 +452,6 @@ class LiquidationDesk(Protocol):
         """Recovered or closed: stage OK, watched again; LIQUIDATION_ENDED."""
         ...
 
-    def take_over(self, rows: Rows) -> None:
-        """The waterfall: the fund takes what is left at bankruptcy price, or ADL closes it."""
+    def take_over(self, rows: Rows) -> Rows:
+        """The waterfall: the fund takes what is left at bankruptcy price, or ADL closes it; returns whom it took."""
         ...

@@ -155,6 +155,10 @@ class Waterfall:
         """What the fund may still lose in this scan, money."""
         return int(self._limits[takeover.ALLOWANCE])
 
+    def reserve(self, money: int) -> None:
+        """Orders of this scan may cost the fund so much: the allowance is smaller by it."""
+        self._limits[takeover.ALLOWANCE] -= money
+
     def set_mark(self, mark_ticks: int, time_ns: int = 0, previous_ticks: int = 0) -> None:
         """Begin a scan at this mark: rankings are made afresh.  `previous_ticks`: the mark before it, 0 if none."""
         self._time_ns = time_ns

@@ -14,6 +14,7 @@ from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from sim.config import default_brackets
 from sim.contract import ContractSpec
 from sim.distributions import sample
+from sim.margin import backing_equity, position_notional
 from sim.market import MarketView, OrderEntry, OrderIds, Seat
 from sim.records import EVENT, Cause, EventKind, MarginMode, Stage
 from sim.streams import Stream
@@ -60,10 +61,14 @@ class FakeDepth:
 class FakeDesk:
     """The venue's side of liquidation, with stages and calls but no waterfall."""
 
-    def __init__(self, table: AccountTable, ids: OrderIds, spot: FakeSpot, mark_ticks: int) -> None:
+    def __init__(self, table: AccountTable, ids: OrderIds, spot: FakeSpot, mark_ticks: int, most: int) -> None:
         self.table = table
         self.mark_ticks = mark_ticks
-        self.maintenance = 0.005
+        self.maintenance_rate = 0.005
+        self.most = most
+        self.allowance: int | None = None
+        self.tier_caps: tuple[int, ...] = ()
+        """Largest positions of the brackets, lots."""
         self.released: list[int] = []
         self.taken_over: list[int] = []
         self.started: list[int] = []
@@ -80,6 +85,38 @@ class FakeDesk:
     def fund_position_lots(self) -> int:
         return int(self.table.rows["position_lots"][INSURANCE_ROW])
 
+    @property
+    def capacity(self) -> int:
+        return self.most
+
+    @property
+    def loss_allowance(self) -> int | None:
+        return self.allowance
+
+    def reserve_loss(self, money: int) -> None:
+        assert self.allowance is not None
+        self.allowance -= money
+
+    def equity(self, rows: Rows) -> NDArray[np.int64]:
+        return self.equity_at(rows, np.full(len(rows), self.mark_ticks))
+
+    def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        return backing_equity(self.table.rows[rows], price_ticks, self.table.money_per_tick_lot)
+
+    def notional(self, rows: Rows) -> NDArray[np.int64]:
+        return position_notional(self.table.rows[rows], self.mark_ticks, self.table.money_per_tick_lot)
+
+    def maintenance(self, rows: Rows) -> NDArray[np.int64]:
+        return (self.notional(rows) * self.maintenance_rate).astype(np.int64)
+
+    def lower_tier_lots(self, rows: Rows) -> NDArray[np.int64]:
+        lots = np.abs(self.table.rows["position_lots"][rows])
+        tier = np.searchsorted(self.tier_caps, lots, side="left")
+        return np.array((0, *self.tier_caps), np.int64)[tier]
+
+    def within_band(self, side: NDArray[np.int64], price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.clip(price_ticks, round(self.mark_ticks * 0.9), round(self.mark_ticks * 1.1))
+
     def called(self) -> Rows:
         return np.flatnonzero(self.table.rows["stage"] == Stage.CALLED)
 
@@ -90,7 +127,7 @@ class FakeDesk:
         block = self.table.rows[rows]
         notional = np.abs(block["position_lots"]) * self.mark_ticks * self.table.money_per_tick_lot
         equity = block["collateral"] + block["position_lots"] * self.mark_ticks * self.table.money_per_tick_lot
-        return (equity - block["cost"] - notional * self.maintenance).astype(np.int64)
+        return (equity - block["cost"] - notional * self.maintenance_rate).astype(np.int64)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         block = self.table.rows[rows]
@@ -111,9 +148,10 @@ class FakeDesk:
         self.table.rows["stage"][rows] = Stage.OK
         self.released += rows.tolist()
 
-    def take_over(self, rows: Rows) -> None:
+    def take_over(self, rows: Rows) -> Rows:
         self.table.rows["stage"][rows] = Stage.TAKEN_OVER
         self.taken_over += rows.tolist()
+        return rows
 
 
 @dataclass
@@ -198,7 +236,7 @@ def seat_of(kind: str, seed: int = 0, **settings: Any) -> Booth:
         participant = agent_type(mesa.Model(rng=0), config, seat)
         return Booth(participant, table, OrderEntry(table, rows, spot, ids), spot, ids)
     table.count = len(table.rows)
-    desk = FakeDesk(table, ids, spot, PRICE)
+    desk = FakeDesk(table, ids, spot, PRICE, config.rules.capacity)
     engine = LiquidationEngine(mesa.Model(rng=0), config, seat, desk)
     everyone = np.arange(len(table.rows))
     return Booth(engine, table, OrderEntry(table, everyone, spot, ids, Cause.LIQUIDATION), spot, ids, desk)
