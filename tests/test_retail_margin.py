@@ -211,9 +211,9 @@ def test_nobody_sets_the_leverage_or_margin_of_another(opened: tuple[MarketModel
         orders.set_leverage(rows[:1] - 1, np.ones(1))
     with pytest.raises(PermissionError):
         orders.add_margin(rows[:1] - 1, np.ones(1, np.int64))
-    assert orders.silent
+    assert not orders.moves_money
     orders.set_leverage(rows[:1], np.ones(1))
-    assert not orders.silent, "the model must hear it although no order was sent"
+    assert orders.moves_money, "the model must hear it although no order was sent"
 
 
 def test_added_margin_moves_liquidation_away_and_is_no_more_than_what_is_free(opened: tuple[MarketModel, Rows]) -> None:
