@@ -31,7 +31,8 @@ from sim.accounts import SYSTEM_ROWS, AccountTable
 from sim.arrivals import Arrivals
 from sim.exchange import Exchange, ExchangeRules
 from sim.matching_book import MatchingBook
-from sim.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Side, join
+from sim.recorder import TAKEN_AT_ONCE
+from sim.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Side, join, raw_copy
 from sim.streams import Stream
 
 LADDER = 1 << 14
@@ -122,7 +123,9 @@ def with_latency(commands: NDArray[Any], per_step: int) -> list[NDArray[Any]]:
 
 
 def event_path(steps: list[NDArray[Any]]) -> tuple[float, NDArray[Any]]:
-    """CPU seconds from what is said to the log, after the resting orders; and the log."""
+    """CPU seconds from what is said to the log, after the resting orders; and the log.
+
+    As a market's step does it: events stay with the exchange until there are enough to be worth taking."""
     exchange = fresh_exchange()
     exchange.set_mark(LADDER // 2, 0)
     arrivals = Arrivals(Stream(1, "arrivals"), exchange.accounts.tie_key)
@@ -132,8 +135,11 @@ def event_path(steps: list[NDArray[Any]]) -> tuple[float, NDArray[Any]]:
     started = time.process_time()
     for step, said in enumerate(steps[1:], start=1):
         arrivals.add(said)
-        log.append(exchange.process(arrivals.due(step * STEP_NS)))
-        log.append(exchange.set_mark(exchange.last_ticks or LADDER // 2, step * STEP_NS))
+        exchange.run(arrivals.due(step * STEP_NS))
+        exchange.move_mark(exchange.last_ticks or LADDER // 2, step * STEP_NS)
+        if exchange.events_held >= TAKEN_AT_ONCE:
+            log.append(raw_copy(exchange.drain_events()))
+    log.append(raw_copy(exchange.drain_events()))
     return time.process_time() - started, join(log, EVENT)
 
 
