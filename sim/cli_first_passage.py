@@ -134,8 +134,8 @@ def _print_cells(question: "Question", cells: "list[Cell]") -> None:
     from analysis.style import duration
     from sim.first_passage import mean_overshoot
 
-    table = Table(title=_small_print(question), title_justify="left", box=None, pad_edge=False)
-    for head in ("leverage", "called at", "distance", "horizon", "unshifted", "closed form", "simulated", "error, SE"):
+    table = Table(title=_small_print(question), title_justify="left", box=None, pad_edge=False, padding=(0, 1))
+    for head in ("leverage", "called at", "distance", "horizon", "always", "shifted", "simulated", "error, SE"):
         table.add_column(head, justify="right", no_wrap=True)
     for cell in cells:
         table.add_row(
