@@ -65,6 +65,15 @@ def withdrawal(sigmas: float, strength: float = 0.064) -> float:
     return math.exp(-strength * abs(sigmas))
 
 
+def fitted_withdrawal(sigmas: Floats, collapse: Floats) -> float:
+    """Strength of W(z) = 1 / collapse, `collapse` being usual over present depth by size of move: least squares on logs.
+
+    Bins of real books (mechanisms 3.5, grade C) give 0.064, the default of `withdrawal`.
+    """
+    z = np.abs(sigmas)
+    return float(np.sum(z * np.log(collapse)) / np.sum(z**2))
+
+
 class MarketMakerConfig(ParticipantConfig):
     """Offsets are basis points of fair value; sizes ending in `_d1` are units of the market's D1."""
 
