@@ -38,11 +38,11 @@ def simulate_maker(
     paths: int,
     stream: Stream,
 ) -> Outcomes:
-    """Quote around the reservation price (`inventory`) or around the mid (`symmetric`), the same spread, until `horizon`.
+    """Quote around the reservation price (`inventory`) or the mid (`symmetric`), with the same spread, until `horizon`.
 
-    `arrival_rate` A per unit of time at distance 0, `order_decay` k per unit of price, `volatility` in price per root of
-    time.  In each `time_step` each quote is hit at most once, and the mid moves by volatility * sqrt(time_step), up or
-    down.
+    `arrival_rate` A per unit of time at distance 0, `order_decay` k per unit of price, `volatility` in price per root
+    of time.  In each `time_step` each quote is hit at most once, and the mid moves by volatility * sqrt(time_step), up
+    or down.
     """
     price = np.full(paths, float(mid))
     inventory, cash = np.zeros(paths), np.zeros(paths)

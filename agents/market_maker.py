@@ -66,7 +66,7 @@ def withdrawal(sigmas: float, strength: float = 0.064) -> float:
 
 
 def fitted_withdrawal(sigmas: Floats, collapse: Floats) -> float:
-    """Strength of W(z) = 1 / collapse, `collapse` being usual over present depth by size of move: least squares on logs.
+    """Strength of W(z) = 1 / collapse: least squares on logs.  `collapse`: usual over present depth, by size of move.
 
     Bins of real books (mechanisms 3.5, grade C) give 0.064, the default of `withdrawal`.
     """

@@ -60,7 +60,12 @@ class MarkConfig(Block):
         30 * SECOND, gt=0, description="median_of_three: window of the moving average of mid - index"
     )
     basis_time_scale: Duration = Field(
-        150 * SECOND, gt=0, description="hyperliquid: time scale of the exponential average of mid - oracle"
+        150 * SECOND,
+        gt=0,
+        description="hyperliquid, index_plus_basis: time scale of the exponential average of mid - oracle",
+    )
+    basis_limit: Fraction | None = Field(
+        None, gt=0, description="index_plus_basis: the mark is no further than this from the index; default no limit"
     )
     book_time_scale: Duration = Field(
         30 * SECOND, gt=0, description="hyperliquid: time scale of the exponential average of the book's median"

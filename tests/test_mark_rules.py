@@ -45,6 +45,25 @@ def test_the_exponential_average_is_the_weighted_mean_written_out(samples: list[
     assert average.value == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+def test_index_plus_basis_follows_the_basis_slowly_and_not_far() -> None:
+    config = MarkConfig(rule="index_plus_basis", basis_time_scale=30 * SECOND, basis_limit=0.005)
+    rule = MARK_RULES["index_plus_basis"](config)
+    assert rule.update(book(bid=NOTHING)) == ORACLE
+    assert rule.update(book(bid=ORACLE + 95, ask=ORACLE + 105)) == pytest.approx(ORACLE + 100)
+    back = [rule.update(book()) for _ in range(30)]
+    assert all(ORACLE < now < before for before, now in pairwise([ORACLE + 100, *back]))
+    for _ in range(600):
+        far = rule.update(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE))
+    assert far == pytest.approx(0.995 * ORACLE)
+    free = MARK_RULES["index_plus_basis"](MarkConfig(basis_time_scale=SECOND))
+    assert free.update(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE)) == pytest.approx(0.9 * ORACLE)
+
+
+def test_index_plus_basis_does_not_see_the_last_price() -> None:
+    one, other = (MARK_RULES["index_plus_basis"](MarkConfig()) for _ in range(2))
+    assert one.update(book()) == other.update(book(last=0.5 * ORACLE))
+
+
 def test_the_mark_is_the_median_of_oracle_book_and_perps_elsewhere() -> None:
     assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 104.0), 102.0) == 102.0
     assert prices.hyperliquid_mark_price(100.0, 1.0, (99.0, 103.0, 90.0), 102.0) == 101.0

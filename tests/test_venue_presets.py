@@ -37,11 +37,13 @@ NUMBERS: dict[str, dict[str, Any]] = {
     },
     "dydx_v4": {
         "contract.type": "linear", "venue.mark.rule": "index", "venue.funding.interval": HOUR,
+        "venue.funding.rule": "dydx",
         "venue.funding.impact_notional": 10_000.0, "venue.funding.sample_period": MINUTE,
         "venue.fees.liquidation": 0.015, "venue.adl.ranking": "random", "venue.insurance.max_loss_per_scan": 1e6,
     },
     "hyperliquid": {
-        "contract.type": "linear", "venue.mark.period": 3 * SECOND, "venue.funding.interval": HOUR,
+        "contract.type": "linear", "venue.mark.rule": "hyperliquid", "venue.mark.period": 3 * SECOND,
+        "venue.oracle.period": 3 * SECOND, "venue.funding.interval": HOUR, "venue.funding.rule": "hyperliquid",
         "venue.funding.cap": 0.04, "venue.funding.impact_notional": 20_000.0,
         "liquidation.slice_fraction": 0.2, "liquidation.slice_cooldown": 30 * SECOND,
         "liquidation.slice_min_notional": 100_000.0, "venue.adl.ranking": "hyperliquid",

@@ -7,6 +7,7 @@ from sim.mark_rules.base import MarkInputs, MarkRule
 from sim.mark_rules.fair_price import FairPrice
 from sim.mark_rules.hyperliquid import Hyperliquid
 from sim.mark_rules.index import IndexPrice
+from sim.mark_rules.index_plus_basis import IndexPlusBasis
 from sim.mark_rules.last import LastPrice
 from sim.mark_rules.median_of_three import MedianOfThree
 from sim.mark_rules.mid import MidPrice
@@ -18,6 +19,7 @@ MARK_RULES: dict[str, type[MarkRule]] = {
     "index": IndexPrice,
     "fair_price": FairPrice,
     "hyperliquid": Hyperliquid,
+    "index_plus_basis": IndexPlusBasis,
 }
 """Mark rules by name."""
 
