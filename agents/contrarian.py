@@ -85,7 +85,7 @@ class Contrarian(Participant):
         lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
         self.capital_lots = config.capital_d1 * seat.depth_1pct / lot / count
         """Largest position of each account."""
-        money = float(seat.contract.money_unit)
+        money = seat.contract.money_amount
         self._loss_allowed = config.max_loss * config.capital_d1 * seat.depth_1pct / count / money
         self._deposit = self.accounts.collateral.copy()
         self.reaction_s: Floats = sample(config.reaction, self.stream.child("reaction"), count) * 1e-9

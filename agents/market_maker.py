@@ -149,7 +149,7 @@ class MarketMaker(Participant):
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
         self.pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
         """Until when each maker quotes its residual size only."""
-        self._money_unit = float(seat.contract.money_unit)
+        self._money_amount = seat.contract.money_amount
         self._loss_limit = math.inf if config.pull_loss_d1 is None else config.pull_loss_d1 * seat.depth_1pct
         self._inventory_limit = math.inf if config.pull_inventory is None else config.pull_inventory * self._limit_lots
         looks_at_itself = config.pull_loss_d1 is not None or config.pull_inventory is not None
@@ -226,7 +226,7 @@ class MarketMaker(Participant):
         calm = self.pulled_until_ns <= market.now_ns
         hurt = np.abs(self.accounts.position_lots) > self._inventory_limit
         if math.isfinite(self._loss_limit) and market.mark_ticks > 0:
-            profit = self.accounts.equity(market.mark_ticks) * self._money_unit + orders.spot.profit(self.rows)
+            profit = self.accounts.equity(market.mark_ticks) * self._money_amount + orders.spot.profit(self.rows)
             self._best = np.where(calm, np.maximum(self._best, profit), profit)
             hurt |= self._best - profit > self._loss_limit
         scared = np.flatnonzero(calm & hurt)

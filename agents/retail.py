@@ -130,7 +130,7 @@ class Retail(Participant):
         """
         if self._winners_tilt == 1.0:
             return self._exit_chance
-        profit = position * (market.mark_ticks * self.contract.money_per_tick_lot) - self.accounts.cost[awake]
+        profit = self.contract.worth.of(position, market.mark_ticks) - self.accounts.cost[awake]
         tilt: Floats = np.where(profit > 0, self._winners_tilt, np.where(profit < 0, self._losers_tilt, 1.0))
         return self._exit_chance * tilt
 
@@ -165,7 +165,7 @@ class Retail(Participant):
 
     def _affordable_lots(self, collateral: Ints, leverage: Floats, price: float) -> Ints:
         """Lots that `margin_use` of the collateral carries at this leverage, within the venue's brackets."""
-        money = collateral * float(self.contract.money_unit)
+        money = collateral * self.contract.money_amount
         cap = np.minimum(self._brackets.largest_notional(leverage), self.config.max_position_d1 * self.seat.depth_1pct)
         notional = np.minimum(self.config.margin_use * np.maximum(money, 0.0) * leverage, cap)
         lots: Ints = np.floor(notional / self.contract.notional_per_lot(price)).astype(np.int64)

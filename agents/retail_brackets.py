@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sim.accounts import AccountView
 from sim.config import Bracket
+from sim.contract import ContractSpec
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,23 +44,32 @@ class Brackets:
 class Exposure:
     """Open positions as their owners see them at one mark: all arrays are aligned with `index`.
 
-    Equity is worked out from the liquidation price L, where it equals maintenance: E(M) = MM(L) + q v (M - L).  So it
-    is what backs the position, in isolated and in cross mode alike.  Quote units.
+    Equity is worked out from the liquidation price L, where it equals maintenance: E(M) = MM(L) + V(q, M) - V(q, L).
+    So it is what backs the position, in isolated and in cross mode alike.  Quote units.
     """
 
-    def __init__(self, accounts: AccountView, index: Ints, mark: float, unit: float, brackets: Brackets) -> None:
-        """`index` must name open positions that have a liquidation price; `unit`: quote value of a tick and lot."""
+    def __init__(
+        self, accounts: AccountView, index: Ints, mark: float, contract: ContractSpec, brackets: Brackets
+    ) -> None:
+        """`index` must name open positions that have a liquidation price."""
         position = accounts.position_lots[index]
         level = accounts.liquidation_ticks[index].astype(np.float64)
         self.index = index
         self.side = np.sign(position)
         self.lots = np.abs(position)
-        per_tick = self.lots * unit
-        at_call, relief = brackets.maintenance(per_tick * level)
+        called_at = contract.notional(self.lots, level)
+        rate, relief = brackets.maintenance(called_at)
         self.distance = self.side * (1.0 - level / mark)
-        self.notional = per_tick * mark
-        self.equity = at_call * per_tick * level - relief + self.side * per_tick * (mark - level)
+        self.notional = contract.notional(self.lots, mark)
+        self.equity = rate * called_at - relief + contract.gain(position, level, mark)
         self.rate, self.deduction = brackets.maintenance(self.notional)
+        self._inverse = contract.inverse
+
+    def needed(self, wanted: Floats) -> Floats:
+        """Equity and deduction over notional at which liquidation is `wanted` (a share of the mark) away."""
+        way = 1.0 - self.side * wanted
+        needed: Floats = (wanted + self.rate) / way if self._inverse else wanted + self.rate * way
+        return needed
 
     @property
     def health(self) -> Floats:

@@ -105,8 +105,7 @@ class OutsideMoney:
         index = index[(self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] < Stage.CALLED)]
         if len(index) == 0:
             return
-        value = self._contract.money_per_tick_lot
-        entry = self._accounts.cost[index] / (self._accounts.position_lots[index] * value)
+        entry = self._contract.worth.entry_ticks(self._accounts.cost[index], self._accounts.position_lots[index])
         used = (entry - market.mark_ticks) / (entry - self._accounts.liquidation_ticks[index])
         index = index[used >= self._config.top_up_warning]
         if len(index) == 0:

@@ -51,7 +51,6 @@ class Prevention:
         self._accounts = accounts
         self._brackets = brackets
         self._contract = seat.contract
-        self._unit = seat.contract.notional_per_lot(1.0)
         self._rows: Rows = seat.rows
         self._delevering = np.flatnonzero(policies.delever)
         self._hedging = np.flatnonzero(policies.hedge)
@@ -75,10 +74,10 @@ class Prevention:
         wanted = self._wanted_distance[index]
         self._wanted_distance[index] = 0.0
         watched = self._is_watched(index)
-        own = Exposure(self._accounts, index[watched], mark, self._unit, self._brackets)
-        lacking = _needed(own, wanted[watched]) * own.notional - own.deduction - own.equity
+        own = Exposure(self._accounts, index[watched], mark, self._contract, self._brackets)
+        lacking = own.needed(wanted[watched]) * own.notional - own.deduction - own.equity
         short = lacking > 0
-        money = np.ceil(lacking[short] / float(self._contract.money_unit)).astype(np.int64)
+        money = np.ceil(lacking[short] / self._contract.money_amount).astype(np.int64)
         orders.add_margin(self._rows[own.index[short]], money)
 
     def closed(self, index: Ints, orders: OrderEntry) -> None:
@@ -92,15 +91,16 @@ class Prevention:
     def _delever(self, mark: float, wanted: float, orders: OrderEntry) -> None:
         """Reduce at once to the position at which liquidation is `wanted` away (closed form, one order).
 
-        Equity E does not change with the size, so x lots are as far as wanted where (E + deduction)/(x v M) =
-        wanted + rate (1 - side wanted).  In isolated mode that holds once the freed margin is put behind the rest,
+        Equity E does not change with the size, so x lots are as far as wanted where (E + deduction)/notional is what
+        `Exposure.needed` says.  In isolated mode that holds once the freed margin is put behind the rest,
         which `changed` does when the order has filled.
         """
         index = self._delevering[self._is_watched(self._delevering)]
         if len(index) == 0:
             return
-        own = Exposure(self._accounts, index, mark, self._unit, self._brackets)
-        affordable = (own.equity + own.deduction) / (_needed(own, np.full(len(index), wanted)) * self._unit * mark)
+        own = Exposure(self._accounts, index, mark, self._contract, self._brackets)
+        needed = own.needed(np.full(len(index), wanted))
+        affordable = (own.equity + own.deduction) / self._contract.notional(needed, mark)
         kept = np.clip(np.floor(affordable), 0, own.lots).astype(np.int64)
         cut = own.lots - kept
         go = (own.distance < wanted) & (cut > LEAST_CUT * own.lots)
@@ -119,7 +119,7 @@ class Prevention:
         target = np.zeros(len(self._rows), np.int64)
         index = everyone[self._is_watched(everyone)]
         if len(index):
-            own = Exposure(self._accounts, index, mark, self._unit, self._brackets)
+            own = Exposure(self._accounts, index, mark, self._contract, self._brackets)
             limit = np.where(self._hedged_lots[index] != 0, self._config.hedge_release, self._config.hedge_health)
             target[index] = np.where(own.health < limit, -own.side * own.lots, 0)
         gap = target[everyone] - self._hedged_lots[everyone]
@@ -132,9 +132,3 @@ class Prevention:
         """True for those with a position that can be called and is not in liquidation."""
         watched: Bools = (self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] < Stage.CALLED)
         return watched
-
-
-def _needed(own: Exposure, wanted: Floats) -> Floats:
-    """Equity and deduction over notional at which liquidation is `wanted` (a share of the mark) away."""
-    needed: Floats = wanted + own.rate * (1.0 - own.side * wanted)
-    return needed

@@ -105,16 +105,38 @@ class SeededEntries:
         liquidation price); shorts mirrored.  Cross margin has the whole collateral behind it instead of i e q, and
         isolated margin cannot be more than that either.
         """
+        if self._contract.inverse:
+            return self._worst_inverse_offset(lots, price, side)
         unit = self._contract.notional_per_lot(price)
         held = np.maximum(lots, 1)
         rate, deduction = self._brackets.maintenance(held * np.float64(unit))
         relief = deduction / held / unit * price
         safe = price * (1.0 - side * self._config.minimum_distance) * (1.0 - side * rate) + side * relief
-        collateral = self._accounts.collateral * float(self._contract.money_unit)
+        collateral = self._accounts.collateral * self._contract.money_amount
         entry = safe + side * collateral / held / unit * price
         worst: Floats = side * (entry / price - 1.0)
         if self._config.margin_mode == "isolated":
             margin = side * (self._accounts.initial_margin_ppm / PPM)
             entry = np.where(margin < 1.0, safe / np.maximum(1.0 - margin, 1e-9), np.inf)
             worst = np.minimum(worst, side * (entry / price - 1.0))
+        return worst
+
+    def _worst_inverse_offset(self, lots: Ints, price: float, side: Ints) -> Floats:
+        """`_worst_offset` of an inverse contract, where the notional n(P) of a position is proportional to 1/P.
+
+        It is called at M where B + s (n(e) - n(M)) = m n(M) - c; B is the collateral, isolated at most i n(e).
+        """
+        held = np.maximum(lots, 1)
+        rate, deduction = self._brackets.maintenance(self._contract.notional(held, price))
+        at_call = self._contract.notional(held, price * (1.0 - side * self._config.minimum_distance))
+        safe = at_call * (1.0 + side * rate) - side * deduction
+        at_entry = safe - side * (self._accounts.collateral * self._contract.money_amount)
+        if self._config.margin_mode == "isolated":
+            margin = 1.0 + side * (self._accounts.initial_margin_ppm / PPM)
+            isolated = np.where(margin > 0.0, safe / np.maximum(margin, 1e-9), np.inf)
+            at_entry = np.where(side > 0, np.maximum(at_entry, isolated), np.minimum(at_entry, isolated))
+        # A long that nothing calls has no entry that is too high; a short's offset is less than 1 in any case.
+        unbounded = np.full(len(lots), np.inf)
+        entry = np.divide(self._contract.notional(held, 1.0), at_entry, out=unbounded, where=at_entry > 0.0)
+        worst: Floats = side * (entry / price - 1.0)
         return worst

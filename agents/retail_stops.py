@@ -147,7 +147,7 @@ class ProtectiveOrders:
     def _from_entry(self, index: Ints, offset: Floats, price: float) -> Floats:
         """Prices `offset` (signed) from the entry; where the price has been there already, from the price."""
         cost, position = self._accounts.cost[index], self._accounts.position_lots[index]
-        entry = cost / (position * self._contract.money_per_tick_lot)
+        entry = self._contract.worth.entry_ticks(cost, position)
         wanted = entry * (1.0 + offset)
         passed = (wanted - price) * offset <= 0
         return np.where(passed, price * (1.0 + offset), wanted)

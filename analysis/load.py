@@ -6,7 +6,6 @@ A run directory copied from another machine is all that is needed: no model code
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
@@ -195,7 +194,7 @@ class MarketFrames:
         return {name: column[chosen] for name, column in self.events.items()}
 
     def _notional(self, price_ticks: NDArray[Any], lots: NDArray[Any]) -> Floats:
-        return np.asarray(price_ticks.astype(np.float64) * lots * self.contract.notional_per_lot(1.0), np.float64)
+        return np.asarray(self.contract.notional(lots, price_ticks.astype(np.float64)), np.float64)
 
 
 @final
@@ -435,31 +434,23 @@ def _contract_of(scenario: Mapping[str, Any], market: str, directory: Path) -> C
     """The contract of `market`, wherever the resolved scenario keeps it."""
     found = list(_contracts(scenario, ()))
     if not found:
-        raise RunDirectoryError(f"{directory}: scenario.resolved.yaml names no contract (tick_size, lot_size)")
+        raise RunDirectoryError(
+            f"{directory}: scenario.resolved.yaml names no contract (tick_size, and lot_size or contract_value)"
+        )
     fields = next((fields for path, fields in found if market in path), found[0][1])
-    return ContractSpec(
-        name=market,
-        tick_size=_decimal(fields["tick_size"]),
-        lot_size=_decimal(fields["lot_size"]),
-        multiplier=_decimal(fields.get("multiplier", 1)),
-        money_unit=_decimal(fields.get("money_unit", "1e-6")),
-        # The run has been: the overflow bounds that a scenario is checked against do not matter for reading it.
-        max_price_ticks=1,
-        max_position_lots=1,
+    # The run has been: the overflow bounds that a scenario is checked against do not matter for reading it.
+    return ContractSpec.from_fields(
+        market, {"money_unit": 1e-6, "initial_price": 1, **fields}, max_price_ticks=1, max_position_lots=1
     )
 
 
 def _contracts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
     if isinstance(node, Mapping):
         here = (*path, str(node["name"])) if isinstance(node.get("name"), str) else path
-        if "tick_size" in node and "lot_size" in node:
+        if "tick_size" in node and ("lot_size" in node or "contract_value" in node):
             yield here, node
         for key, child in node.items():
             yield from _contracts(child, (*here, str(key)))
     elif isinstance(node, list):
         for child in node:
             yield from _contracts(child, path)
-
-
-def _decimal(value: Any) -> Decimal:
-    return Decimal(str(value))

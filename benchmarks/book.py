@@ -34,6 +34,7 @@ from sim.matching_book import MatchingBook
 from sim.recorder import TAKEN_AT_ONCE
 from sim.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Side, join, raw_copy
 from sim.streams import Stream
+from sim.worth import Worth
 
 LADDER = 1 << 14
 RESTING = 2_000
@@ -87,13 +88,13 @@ def _cancelled(kind: NDArray[np.int64], choice: NDArray[np.float64]) -> NDArray[
 
 def fresh_exchange() -> Exchange:
     """A market of rich accounts under ordinary rules."""
-    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, money_per_tick_lot=100)
+    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, Worth(100))
     rows = accounts.claim(0, ACCOUNTS)
     accounts.rows["collateral"][rows] = 10**14
     accounts.rows["mode"][rows] = int(MarginMode.CROSS)
     accounts.rows["initial_margin_ppm"][rows] = 100_000
     rules = ExchangeRules(
-        money_per_tick_lot=100,
+        worth=Worth(100),
         ladder_size=LADDER,
         maker_fee_ppm=200,
         taker_fee_ppm=500,

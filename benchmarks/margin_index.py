@@ -25,6 +25,7 @@ from sim.exchange import Exchange, ExchangeRules
 from sim.kernels import kernel
 from sim.kernels.ledger import maintenance
 from sim.records import EventKind, MarginMode, Stage
+from sim.worth import Worth
 
 ACCOUNTS = 1_000_000
 WAKES = 1_000
@@ -33,7 +34,7 @@ SHOCK_STEPS = 30
 SHOCK = 0.08
 PRICE = 100_000
 RULES = ExchangeRules(
-    money_per_tick_lot=100,
+    worth=Worth(100),
     ladder_size=2 * PRICE,
     maker_fee_ppm=200,
     taker_fee_ppm=500,
@@ -97,7 +98,7 @@ def crowd(accounts: int, seed: int = 1) -> Crowd:
     draw = np.random.default_rng(seed)
     lots = draw.integers(1, 50, accounts)
     leverage = np.exp(draw.uniform(np.log(1.5), np.log(30), accounts))
-    collateral = (lots * (PRICE * RULES.money_per_tick_lot) / leverage).astype(np.int64)
+    collateral = (lots * (PRICE * RULES.worth.value) / leverage).astype(np.int64)
     side = np.where(np.arange(accounts) % 2 == 0, 1, -1)
     return Crowd(lots * side, collateral)
 
@@ -105,7 +106,7 @@ def crowd(accounts: int, seed: int = 1) -> Crowd:
 def build(people: Crowd) -> Exchange:
     """A market in which they all hold their positions, indexed."""
     count = len(people.signed_lots)
-    table = AccountTable(SYSTEM_ROWS + count, RULES.money_per_tick_lot)
+    table = AccountTable(SYSTEM_ROWS + count, RULES.worth)
     rows = table.claim(0, count)
     block = table.rows[SYSTEM_ROWS:]
     block["collateral"] = people.collateral
@@ -143,7 +144,7 @@ def by_scan(exchange: Exchange, path: list[int]) -> tuple[float, Found]:
     found: Found = []
     started = time.process_time()
     for mark in path:
-        count = scan_of_all(rows, brackets, RULES.money_per_tick_lot, mark, called)
+        count = scan_of_all(rows, brackets, RULES.worth.value, mark, called)
         found.append(called[:count].copy())
     return time.process_time() - started, found
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.records import MarginMode
+from sim.worth import Worth
 
 Rows = NDArray[np.int64]
 
@@ -30,11 +31,11 @@ ACCOUNT = np.dtype(
         ("mode", "u1"),
     ]
 )
-"""`cost`: money paid for the position (signed; entry price = cost / position).  `collateral`: deposits plus realised
-profit.  `isolated_margin`: the part of collateral that backs an isolated position (0 for cross).
+"""`cost`: money paid for the position (signed; `Worth.entry_ticks` is the entry price).  `collateral`: deposits plus
+realised profit.  `isolated_margin`: the part of collateral that backs an isolated position (0 for cross).
 `liquidation_ticks`: the mark at which equity meets maintenance (0 = none).  `open_*_lots`: resting non-reduce-only
-orders.  `index_next/prev`: links of the liquidation-price index
-(row 0 = none).  `first_order`: head of the list of its orders."""
+orders.  `index_next/prev`: links of the liquidation-price index (row 0 = none).  `first_order`: head of the list of its
+orders."""
 
 INSURANCE_ROW = 0
 FEES_ROW = 1
@@ -52,13 +53,13 @@ class AccountTable:
     `tie_key[i]` what addresses its draw when commands arrive at once.
     """
 
-    def __init__(self, capacity: int, money_per_tick_lot: int) -> None:
+    def __init__(self, capacity: int, worth: Worth) -> None:
         self.rows = np.zeros(capacity, ACCOUNT)
         self.rows["initial_margin_ppm"] = 1_000_000
         self.rows["owner"] = -1
         self.latency_ns = np.zeros(capacity, np.int64)
         self.tie_key = np.arange(capacity)
-        self.money_per_tick_lot = money_per_tick_lot
+        self.worth = worth
         self.count = SYSTEM_ROWS
 
     def claim(self, owner: int, count: int, tie_key: int = 0) -> Rows:
@@ -87,7 +88,7 @@ class AccountView:
         block = table.rows[first:last].view()
         block.flags.writeable = False
         self._block = block
-        self._value = table.money_per_tick_lot
+        self._worth = table.worth
 
     @property
     def position_lots(self) -> NDArray[np.int64]:
@@ -127,6 +128,6 @@ class AccountView:
 
     def equity(self, mark_ticks: float) -> NDArray[np.float64]:
         """Collateral plus unrealised profit at `mark_ticks`, money."""
-        value = self._block["position_lots"] * (mark_ticks * self._value)
-        equity: NDArray[np.float64] = self._block["collateral"] + value - self._block["cost"]
+        worth = self._worth.real(self._block["position_lots"], mark_ticks)
+        equity: NDArray[np.float64] = self._block["collateral"] + worth - self._block["cost"]
         return equity

@@ -19,7 +19,7 @@ class Block(BaseModel):
 
 
 class ContractConfig(Block):
-    """A linear perpetual."""
+    """A linear perpetual: lots are base units, money is quote currency."""
 
     type: Literal["linear"] = "linear"
     initial_price: float = Field(100_000.0, gt=0, description="Price at the start, quote units")
@@ -29,6 +29,32 @@ class ContractConfig(Block):
     money_unit: float = Field(1e-6, gt=0, description="Smallest amount of money, quote units")
     max_price_multiple: float = Field(2.0, gt=1, description="The ladder ends at this multiple of initial_price")
     max_position_lots: int = Field(50_000_000, gt=0, lt=2**30, description="Largest position of one account")
+
+
+class InverseContractConfig(Block):
+    """An inverse perpetual: lots are quote units, money is the base coin; profit = lots * value * (1/entry - 1/exit).
+
+    Amounts of the scenario (deposits, brackets, insurance, ...) stay in quote units: they are coin at `initial_price`.
+    """
+
+    type: Literal["inverse"] = "inverse"
+    initial_price: float = Field(100_000.0, gt=0, description="Price at the start, quote units of one coin")
+    tick_size: float = Field(1.0, gt=0, description="Smallest price step, quote units")
+    contract_value: float = Field(100.0, gt=0, description="Quote units of one contract, the smallest quantity")
+    money_unit: float = Field(1e-8, gt=0, description="Smallest amount of money, coin")
+    max_price_multiple: float = Field(2.0, gt=1, description="The ladder ends at this multiple of initial_price")
+    max_position_lots: int = Field(20_000_000, gt=0, lt=2**30, description="Largest position of one account")
+
+
+def _contract_type(value: Any) -> str:
+    """A contract without `type` is linear."""
+    return str(value.get("type", "linear") if isinstance(value, dict) else getattr(value, "type", "linear"))
+
+
+Contract = Annotated[
+    Annotated[ContractConfig, Tag("linear")] | Annotated[InverseContractConfig, Tag("inverse")],
+    Discriminator(_contract_type),
+]
 
 
 class Bracket(Block):
@@ -356,7 +382,7 @@ class MarketConfig(Block):
     """One market: a contract on a venue, its index and its liquidation engine."""
 
     name: str
-    contract: ContractConfig = ContractConfig()
+    contract: Contract = ContractConfig()
     venue: VenueConfig = VenueConfig()
     index: IndexConfig = IndexConfig()
     liquidation: LiquidationConfig = LiquidationConfig()

@@ -1,18 +1,27 @@
-"""What is traded: tick, lot, multiplier.  Decimals become integers here and nowhere else."""
+"""What is traded: tick, lot, multiplier, linear or inverse.  Decimals become integers here and nowhere else."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import final
+from functools import cached_property
+from typing import Any, final
+
+from sim.worth import Floats, Worth
 
 INT64_LIMIT = 2**63 - 1
+FINEST_ROUNDING = 10_000
+"""A lot of an inverse contract is worth at least so many money units at the initial price: half a basis point."""
 
 
 @final
 @dataclass(frozen=True)
 class ContractSpec:
-    """A linear contract: profit = lots * (exit - entry) * `money_per_tick_lot`, in `money_unit`s of quote currency.
+    """A contract whose lots are base units and whose money is quote currency (linear), or whose lots are quote units
+    and whose money is the base coin (`inverse`).  `sim.worth` says what a position is worth.
 
-    Conversions live here.  A spec whose largest product could overflow int64 is refused (docs/model.md, eq. 1).
+    Conversions live here.  Amounts are always quote units: those of an inverse contract are its coin at `coin_price`,
+    the contract's initial price (1 for a linear one), whatever the price is now.  A spec whose largest product could
+    overflow int64 is refused (docs/model.md, eq. 1).
     """
 
     name: str
@@ -22,24 +31,77 @@ class ContractSpec:
     money_unit: Decimal
     max_price_ticks: int
     max_position_lots: int
+    inverse: bool = False
+    coin_price: Decimal = Decimal(1)
+
+    @classmethod
+    def from_fields(
+        cls, name: str, fields: Mapping[str, Any], max_price_ticks: int, max_position_lots: int
+    ) -> "ContractSpec":
+        """The contract that a `contract` block describes, as plain data."""
+        inverse = fields.get("type") == "inverse"
+        return cls(
+            name=name,
+            tick_size=_decimal(fields["tick_size"]),
+            lot_size=_decimal(fields["contract_value" if inverse else "lot_size"]),
+            multiplier=_decimal(fields.get("multiplier", 1)),
+            money_unit=_decimal(fields["money_unit"]),
+            max_price_ticks=max_price_ticks,
+            max_position_lots=max_position_lots,
+            inverse=inverse,
+            coin_price=_decimal(fields["initial_price"]) if inverse else Decimal(1),
+        )
 
     def __post_init__(self) -> None:
-        exact = self.tick_size * self.lot_size * self.multiplier / self.money_unit
+        if self.inverse:
+            self._check_rounding()
+        else:
+            self._check_exactness()
+        dearest, formula, larger = self.max_price_ticks * self.worth.value, "max_price * value", "lot_size"
+        if self.inverse:
+            dearest, formula, larger = self.worth.value, "worth of a lot at one tick", "tick_size"
+        largest = self.max_position_lots * dearest
+        if largest * 16 > INT64_LIMIT:
+            raise ValueError(
+                f"max_position_lots * {formula} = {largest:.3g} money units could overflow int64; "
+                f"use a larger {larger} or money_unit"
+            )
+
+    def _check_exactness(self) -> None:
+        exact = self._exact_value
         if exact != exact.to_integral_value() or exact <= 0:
             raise ValueError(
                 f"one tick times one lot is {exact} money units; choose money_unit so that it is a whole number"
             )
-        largest = self.max_position_lots * self.max_price_ticks * int(exact)
-        if largest * 16 > INT64_LIMIT:
+
+    def _check_rounding(self) -> None:
+        initial = self.coin_price / self.tick_size
+        if self._exact_value < FINEST_ROUNDING * initial or -self.worth.of_lot(self.max_price_ticks) < 1:
             raise ValueError(
-                f"max_position_lots * max_price * value = {largest:.3g} money units could overflow int64; "
-                "use a larger lot_size or money_unit"
+                f"one lot is worth {self._exact_value / initial:.6g} money units at the initial price, rounded to a "
+                f"whole number: it must be {FINEST_ROUNDING} or more; use a larger contract_value or smaller money_unit"
             )
 
     @property
-    def money_per_tick_lot(self) -> int:
-        """Money units that one lot gains when price rises one tick."""
-        return int(self.tick_size * self.lot_size * self.multiplier / self.money_unit)
+    def _exact_value(self) -> Decimal:
+        if self.inverse:
+            return self.lot_size * self.multiplier / (self.tick_size * self.money_unit)
+        return self.tick_size * self.lot_size * self.multiplier / self.money_unit
+
+    @cached_property
+    def worth(self) -> Worth:
+        """How money follows from lots and ticks."""
+        return Worth(int(self._exact_value.to_integral_value()), self.inverse)
+
+    @property
+    def amount_unit(self) -> Decimal:
+        """Quote units that one money unit counts as."""
+        return self.money_unit * self.coin_price
+
+    @cached_property
+    def money_amount(self) -> float:
+        """`amount_unit` as a float."""
+        return float(self.amount_unit)
 
     def to_ticks(self, price: float) -> int:
         """Nearest tick of a price in quote units."""
@@ -50,17 +112,51 @@ class ContractSpec:
         return ticks * float(self.tick_size)
 
     def to_money(self, amount: float) -> int:
-        """Money units of an amount in quote currency."""
-        return round(amount / float(self.money_unit))
+        """Money units of an amount in quote units."""
+        return round(amount / self.money_amount)
 
     def to_amount(self, money: float) -> float:
         """Quote amount of money units."""
-        return float(money) * float(self.money_unit)
+        return float(money) * self.money_amount
 
     def lots_for(self, notional: float, price_ticks: float) -> float:
         """Lots (fractional) whose notional at `price_ticks` is `notional` quote units."""
         return notional / (self.notional_per_lot(price_ticks))
 
     def notional_per_lot(self, price_ticks: float) -> float:
-        """Quote notional of one lot at `price_ticks`."""
-        return price_ticks * self.money_per_tick_lot * float(self.money_unit)
+        """Notional of one lot at `price_ticks`, an amount: what margin is reckoned on."""
+        if self.inverse:
+            return self.worth.value / price_ticks * self.money_amount
+        return price_ticks * self.worth.value * self.money_amount
+
+    def worth_per_lot(self, price_ticks: float) -> float:
+        """What one lot held long is worth, an amount: its notional, owed if inverse; 0 while there is no price (0)."""
+        if price_ticks == 0:
+            return 0.0
+        return -self.notional_per_lot(price_ticks) if self.inverse else self.notional_per_lot(price_ticks)
+
+    def notional(self, lots: Any, price_ticks: Any) -> Floats:
+        """Notional of (unsigned) lots at their prices, element by element; amounts."""
+        if self.inverse:
+            inverse: Floats = lots * (self.notional_per_lot(1.0) / price_ticks)
+            return inverse
+        linear: Floats = lots * self.notional_per_lot(1.0) * price_ticks
+        return linear
+
+    def gain(self, lots: Any, from_ticks: Any, to_ticks: Any) -> Floats:
+        """What signed lots gain between two prices, an amount."""
+        if self.inverse:
+            inverse: Floats = lots * self.notional_per_lot(1.0) * (1.0 / from_ticks - 1.0 / to_ticks)
+            return inverse
+        linear: Floats = lots * self.notional_per_lot(1.0) * (to_ticks - from_ticks)
+        return linear
+
+    def quote_per_lot(self, price_ticks: float) -> float:
+        """What changes hands outside where one lot is hedged at `price_ticks`: quote units of that moment."""
+        if self.inverse:
+            return float(self.lot_size * self.multiplier)
+        return self.notional_per_lot(price_ticks)
+
+
+def _decimal(value: Any) -> Decimal:
+    return Decimal(str(value))

@@ -23,6 +23,7 @@ from sim.kernels.state import (
     make_market,
 )
 from sim.records import COMMAND, EVENT, Flag, Side, raw_copy
+from sim.worth import Worth
 
 Events = NDArray[Any]
 
@@ -62,7 +63,7 @@ def _quiet() -> AbstractContextManager[Any]:
 class ExchangeRules:
     """A venue's rules as integers: money units, ticks, parts per million."""
 
-    money_per_tick_lot: int
+    worth: Worth
     ladder_size: int
     maker_fee_ppm: int
     taker_fee_ppm: int
@@ -82,7 +83,8 @@ class ExchangeRules:
         if self.max_position_lots > MOST_LOTS:
             raise ValueError(f"max_position_lots: {self.max_position_lots} is more than an order can hold, {MOST_LOTS}")
         rules = np.zeros(1, RULES)
-        rules["value"] = self.money_per_tick_lot
+        rules["value"] = self.worth.value
+        rules["inverse"] = int(self.worth.inverse)
         rules["size"] = self.ladder_size
         rules["maker_fee_ppm"] = self.maker_fee_ppm
         rules["taker_fee_ppm"] = self.taker_fee_ppm
@@ -270,9 +272,12 @@ class Exchange:
         kernel.depths(self._market, lows_ticks, highs_ticks, bids, asks)
         return bids.tolist(), asks.tolist()
 
-    def impact_ticks(self, side: int, notional_tick_lots: float) -> float:
-        """Average price an aggressor on `side` pays for that notional (ticks times lots); 0 if the book is thinner."""
-        return float(kernel.impact_ticks(self._market, int(side), float(notional_tick_lots)))
+    def impact_ticks(self, side: int, notional: float) -> float:
+        """Average price an aggressor on `side` pays; 0 if the book is thinner.
+
+        `notional` is measured in that of one lot at one tick: ticks times lots, or lots over ticks if inverse.
+        """
+        return float(kernel.impact_ticks(self._market, int(side), float(notional)))
 
     def profile(self, edges_ticks: NDArray[np.int64]) -> tuple[Rows, Rows, Rows, Rows]:
         """Per price bin: bid lots, ask lots, long lots and short lots waiting at their liquidation price."""

@@ -174,16 +174,16 @@ class VenueDesk:
         """Equity minus maintenance margin at the mark, money."""
         venue = self._venue
         chosen = self._table.take(rows)
-        value = venue.contract.money_per_tick_lot
-        equity = backing_equity(chosen, self.mark_ticks, value)
-        return equity - maintenance_money(chosen, self.mark_ticks, value, venue.brackets)
+        worth = venue.contract.worth
+        equity = backing_equity(chosen, self.mark_ticks, worth)
+        return equity - maintenance_money(chosen, self.mark_ticks, worth, venue.brackets)
 
     def _equity(self, rows: Rows) -> NDArray[np.int64]:
-        return backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
+        return backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
 
     def _maintenance(self, rows: Rows) -> NDArray[np.int64]:
-        value = self._venue.contract.money_per_tick_lot
-        return maintenance_money(self._table.take(rows), self.mark_ticks, value, self._venue.brackets)
+        worth = self._venue.contract.worth
+        return maintenance_money(self._table.take(rows), self.mark_ticks, worth, self._venue.brackets)
 
     def equity(self, rows: Rows) -> NDArray[np.int64]:
         """Backing plus unrealised profit at the mark, money."""
@@ -191,7 +191,7 @@ class VenueDesk:
 
     def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         """Equity at a price for each account, money."""
-        return backing_equity(self._table.take(rows), price_ticks, self._venue.contract.money_per_tick_lot)
+        return backing_equity(self._table.take(rows), price_ticks, self._venue.contract.worth)
 
     def maintenance(self, rows: Rows) -> NDArray[np.int64]:
         """Maintenance margin at the mark, money."""
@@ -199,7 +199,7 @@ class VenueDesk:
 
     def notional(self, rows: Rows) -> NDArray[np.int64]:
         """Worth of the position at the mark, money."""
-        return position_notional(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
+        return position_notional(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
 
     def lower_tier_lots(self, rows: Rows) -> NDArray[np.int64]:
         """Lots that fit the bracket below each account's own, at the mark; 0 in the lowest bracket."""
@@ -227,7 +227,7 @@ class VenueDesk:
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Last tick at which each account's equity is not negative."""
-        return bankruptcy_ticks(self._table.take(rows), self._venue.contract.money_per_tick_lot)
+        return bankruptcy_ticks(self._table.take(rows), self._venue.contract.worth)
 
     def start(self, rows: Rows) -> None:
         """Liquidation begins: the accounts may no longer trade."""
@@ -301,7 +301,7 @@ class VenueDesk:
 
         Returns whom the fund took.
         """
-        equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.money_per_tick_lot)
+        equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
         self._venue.bad_debt -= self._venue.contract.to_amount(int(np.minimum(equity, 0).sum()))
         self._table["stage"][rows] = Stage.TAKEN_OVER
         outcome = self._venue.waterfall.take_over(rows, self._now_ns)
@@ -323,6 +323,6 @@ class VenueDesk:
         events["side"] = np.sign(chosen["position_lots"])
         events["price_ticks"] = self.bankruptcy_ticks(rows)
         events["mark_ticks"] = self.mark_ticks
-        events["money"] = backing_equity(chosen, self.mark_ticks, self._venue.contract.money_per_tick_lot)
+        events["money"] = backing_equity(chosen, self.mark_ticks, self._venue.contract.worth)
         events["cause"] = Cause.LIQUIDATION if kind in FORCED_STAGES else Cause.VOLUNTARY
         self._venue.add_events(events)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sim.accounts import SYSTEM_ROWS, AccountTable
 from sim.exchange import Exchange, ExchangeRules
 from sim.records import COMMAND, MarginMode, OrderKind, Side
+from sim.worth import Worth
 
 REFERENCE_COMMANDS_PER_S = 7.2e6
 """What `measure_speed` gave on a virtual core of a 2 GHz Xeon that had it to itself, Python 3.11, numba 0.68."""
@@ -38,13 +39,13 @@ def measure_speed() -> float:
 
 def _market() -> Exchange:
     """A market of rich accounts under ordinary rules."""
-    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, money_per_tick_lot=100)
+    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, Worth(100))
     rows = accounts.claim(0, ACCOUNTS)
     accounts.rows["collateral"][rows] = 10**14
     accounts.rows["mode"][rows] = int(MarginMode.CROSS)
     accounts.rows["initial_margin_ppm"][rows] = 100_000
     rules = ExchangeRules(
-        money_per_tick_lot=100,
+        worth=Worth(100),
         ladder_size=LADDER,
         maker_fee_ppm=200,
         taker_fee_ppm=500,

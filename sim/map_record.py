@@ -32,7 +32,7 @@ class MapRecorder:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Times, price edges (quote units), and each map: time by price bin, quote notional."""
-        centres = 0.5 * (self._edges[1:] + self._edges[:-1]) * self._venue.contract.notional_per_lot(1.0)
+        centres = self._venue.contract.notional(1, 0.5 * (self._edges[1:] + self._edges[:-1]))
         maps = {name: np.zeros((len(self._times), len(centres))) for name in MAPS}
         for name, notional in maps.items():
             for row, packed in zip(notional, self._columns[name], strict=True):

@@ -1,4 +1,4 @@
-"""Margin of a linear contract: brackets, requirement, liquidation and bankruptcy price.
+"""Margin: brackets, requirement, liquidation and bankruptcy price.
 
 Two faces.  The float functions are the venue's rules in quote units, for tests, pictures and planning.  The integer
 functions are the same rules on rows of the account table, in money; they agree with the kernels to the unit.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sim.config import Bracket
 from sim.contract import ContractSpec
 from sim.records import MarginMode, Side
+from sim.worth import Worth
 
 PPM = 1_000_000
 MOST_MAINTENANCE_PPM = 990_000
@@ -130,7 +131,7 @@ class BracketSchedule:
     def from_config(cls, brackets: Sequence[Bracket], contract: ContractSpec) -> "BracketSchedule":
         """Integer brackets of a venue.  The deduction of eq. 5 is derived with the same floors as `muldiv`, so that the
         requirement is continuous to the unit at every cap."""
-        unit = contract.money_unit
+        unit = contract.amount_unit
         cap = tuple(round(Decimal(str(b.notional_cap)) / unit) for b in brackets)
         rate = tuple(round(Decimal(str(b.maintenance)) * PPM) for b in brackets)
         initial = tuple(_ceiling(Decimal(PPM) / Decimal(str(b.max_leverage))) for b in brackets)
@@ -184,40 +185,44 @@ def backing_money(rows: AccountRows) -> Ints:
     return np.where(isolated, rows["isolated_margin"], rows["collateral"]).astype(np.int64)
 
 
-def backing_equity(rows: AccountRows, mark_ticks: int | Ints, value: int) -> Ints:
-    """E of eq. 2: backing plus unrealised profit at an integer mark, money.  `value`: money per tick and lot."""
-    equity: Ints = backing_money(rows) + rows["position_lots"] * (mark_ticks * value) - rows["cost"]
+def backing_equity(rows: AccountRows, mark_ticks: int | Ints, worth: Worth) -> Ints:
+    """E of eq. 2: backing plus unrealised profit at an integer mark, money."""
+    equity: Ints = backing_money(rows) + worth.of(rows["position_lots"], mark_ticks) - rows["cost"]
     return equity
 
 
-def position_notional(rows: AccountRows, mark_ticks: int, value: int) -> Ints:
+def position_notional(rows: AccountRows, mark_ticks: int, worth: Worth) -> Ints:
     """|position| at an integer mark, money."""
-    notional: Ints = np.abs(rows["position_lots"]) * (mark_ticks * value)
+    notional: Ints = np.abs(rows["position_lots"]) * abs(worth.of_lot(mark_ticks))
     return notional
 
 
-def maintenance_money(rows: AccountRows, mark_ticks: int, value: int, brackets: BracketSchedule) -> Ints:
+def maintenance_money(rows: AccountRows, mark_ticks: int, worth: Worth, brackets: BracketSchedule) -> Ints:
     """MM of eq. 4 for many accounts at an integer mark, money; 0 without a position."""
-    return brackets.maintenance(position_notional(rows, mark_ticks, value))
+    return brackets.maintenance(position_notional(rows, mark_ticks, worth))
 
 
-def entry_ticks(rows: AccountRows, value: int) -> NDArray[np.float64]:
+def entry_ticks(rows: AccountRows, worth: Worth) -> NDArray[np.float64]:
     """Average entry price of many accounts, ticks; 0 without a position."""
-    per_tick = rows["position_lots"] * float(value)
-    entry: NDArray[np.float64] = np.divide(rows["cost"], per_tick, out=np.zeros(len(rows)), where=per_tick != 0)
-    return entry
+    return np.where(rows["position_lots"] != 0, worth.entry_ticks(rows["cost"], rows["position_lots"]), 0.0)
 
 
-def bankruptcy_ticks(rows: AccountRows, value: int) -> Ints:
+def bankruptcy_ticks(rows: AccountRows, worth: Worth) -> Ints:
     """Bankruptcy price of many accounts as the last tick at which equity is *not negative* (eq. 8).
 
     Rounded up for longs and down for shorts: closing the whole position there leaves equity in
     [0, |position| * one tick), so a limit at this tick never costs the insurance fund anything.  0: no position, or a
-    long that no price can bankrupt.  A short that every price bankrupts gives 1, the lowest tick there is.
+    long that no price can bankrupt.  A short that every price bankrupts gives 1, the lowest tick there is.  Of an
+    inverse contract, a short that no price can bankrupt and a long that every price bankrupts give `MOST_TICKS`.
     """
     position = rows["position_lots"]
     numerator = rows["cost"] - backing_money(rows)
-    per_tick = np.where(position == 0, 1, position * value)
+    if worth.inverse:
+        size = np.maximum(np.abs(position), 1)
+        long_ticks = worth.lowest_ticks(-numerator // size)
+        short_ticks = np.maximum(worth.highest_ticks(-(-numerator // size)), 1)
+        return np.where(position > 0, long_ticks, np.where(position < 0, short_ticks, 0)).astype(np.int64)
+    per_tick = np.where(position == 0, 1, position * worth.value)
     long_ticks = np.maximum(-((-numerator) // per_tick), 0)
     short_ticks = np.maximum(numerator // per_tick, 1)
     return np.where(position > 0, long_ticks, np.where(position < 0, short_ticks, 0)).astype(np.int64)

@@ -345,7 +345,7 @@ class MarketModel(mesa.Model):
         table = venue.accounts.rows
         count = len(rows)
         deposits = sample(config.deposit, stream.child("deposit"), count)
-        table["collateral"][rows] = np.rint(deposits / float(venue.contract.money_unit)).astype(np.int64)
+        table["collateral"][rows] = np.rint(deposits / venue.contract.money_amount).astype(np.int64)
         leverage = sample(config.leverage, stream.child("leverage"), count)
         venue.set_leverage(rows, leverage)
         table["mode"][rows] = MARGIN_MODES[config.margin_mode]

@@ -28,8 +28,7 @@ class PopulationRecorder:
         owner = venue.accounts.rows["owner"][SYSTEM_ROWS : venue.accounts.count]
         self._starts = SYSTEM_ROWS + np.flatnonzero(np.diff(owner, prepend=-1))
         self._owners = venue.accounts.rows["owner"][self._starts].astype(np.int64)
-        self._unit = float(venue.contract.money_unit)
-        self._value = venue.contract.money_per_tick_lot * self._unit
+        self._unit = venue.contract.money_amount
         self.seen = np.zeros(venue.accounts.count, tally.SEEN)
         self.totals = np.zeros(self._owners.max(initial=-1) + 1, tally.TOTAL)
         self._row_lots = np.zeros((len(self.LOTS), len(self._owners)), np.int64)
@@ -56,8 +55,8 @@ class PopulationRecorder:
             return
         venue = self._venue
         spot_lots, cash = venue.spot.totals(self._starts)
-        per_lot = venue.exchange.mark_ticks * self._value
-        spot_value = venue.index.index_ticks * self._value
+        per_lot = venue.contract.worth_per_lot(venue.exchange.mark_ticks)
+        spot_value = venue.contract.worth_per_lot(venue.index.index_ticks)
         tally.snapshot(
             self.totals,
             self._owners,
@@ -74,7 +73,7 @@ class PopulationRecorder:
         self._amounts.frombytes(self._row_amounts.tobytes())
 
     def table(self, names: Mapping[int, str]) -> dict[str, Any]:
-        """All samples, population within time; money and notional in quote units."""
+        """All samples, population within time; money and notional are amounts."""
         count = len(self._owners)
         columns: dict[str, Any] = {
             "market": [self._venue.name] * (count * len(self._times)),

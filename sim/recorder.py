@@ -60,9 +60,10 @@ class MarketRecorder:
     def __init__(self, venue: Venue, record: RecordConfig, log: EventLog) -> None:
         self._venue = venue
         self._record = record
-        self._per_lot_tick = venue.contract.notional_per_lot(1.0)
-        self._value = venue.contract.money_per_tick_lot
-        self._unit = float(venue.contract.money_unit)
+        self._contract = venue.contract
+        self._worth = venue.contract.worth
+        self._lot_notional = venue.contract.notional_per_lot(1.0), venue.contract.inverse
+        self._unit = venue.contract.money_amount
         self._tick = float(venue.contract.tick_size)
         self.log = log
         self._counts = [0.0] * len(COUNTED)
@@ -93,14 +94,19 @@ class MarketRecorder:
     @property
     def open_interest(self) -> float:
         """Quote notional of all long positions at the mark, positions as of the last row of the series."""
-        return self._populations.long_lots * self._per_lot_tick * self._venue.exchange.mark_ticks
+        return self._notional(self._populations.long_lots)
 
     @property
     def fund_equity(self) -> float:
         """Insurance fund at the mark, quote units."""
         fund = self._venue.accounts.rows[INSURANCE_ROW]
-        unrealised = int(fund["position_lots"]) * self._venue.exchange.mark_ticks * self._value - int(fund["cost"])
-        return (int(fund["collateral"]) + unrealised) * self._unit
+        worth = int(fund["position_lots"]) * self._worth.of_lot(self._venue.exchange.mark_ticks)
+        return (int(fund["collateral"]) + worth - int(fund["cost"])) * self._unit
+
+    def _notional(self, lots: int) -> float:
+        """Of lots at the mark, 0 before there is one; quote units."""
+        mark = self._venue.exchange.mark_ticks
+        return lots * self._contract.notional_per_lot(mark) if mark else 0.0
 
     def start(self) -> None:
         """The clock stands at 0 and positions are seeded: what everything is measured against."""
@@ -109,8 +115,7 @@ class MarketRecorder:
         rows = venue.accounts.rows[: venue.accounts.count]
         mark = venue.exchange.mark_ticks
         position = rows["position_lots"].copy()
-        with np.errstate(divide="ignore", invalid="ignore"):
-            entry = np.abs(rows["cost"]) / (np.abs(position) * self._value)
+        entry = self._worth.entry_ticks(rows["cost"], position)
         self._start = {
             "position": position,
             "entry": np.where(position != 0, entry, np.nan) * self._tick,
@@ -139,7 +144,7 @@ class MarketRecorder:
         centre = mid if bid and ask else float(last or venue.initial_ticks)
         lows = np.array([math.ceil(centre * (1 - reach)) for reach in DEPTHS.values()])
         highs = np.array([math.floor(centre * (1 + reach)) for reach in DEPTHS.values()])
-        per_lot = self._per_lot_tick * centre
+        per_lot = self._contract.notional_per_lot(centre)
         time_s = now_ns / 1e9
         self._series.append(
             (
@@ -158,7 +163,7 @@ class MarketRecorder:
                 venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0,
                 self.fund_equity,
                 *counts,
-                int(venue.accounts.rows["position_lots"][INSURANCE_ROW]) * self._per_lot_tick * mark,
+                self._notional(int(venue.accounts.rows["position_lots"][INSURANCE_ROW])),
                 venue.margins.multiplier,
                 venue.brackets.initial_ppm[0] / 1e6,
                 self._paused_since(),
@@ -192,7 +197,7 @@ class MarketRecorder:
         counts[:] = NO_COUNT
         venue, follow = self._venue, self._populations
         if count(
-            events, live, self._per_lot_tick, self._unit, venue.config.venue.fees.maker, self._outcomes, counts,
+            events, live, *self._lot_notional, self._unit, venue.config.venue.fees.maker, self._outcomes, counts,
             venue.accounts.rows, follow.seen, follow.totals, SYSTEM_ROWS,
         ):  # fmt: skip
             follow.recount()
@@ -224,7 +229,7 @@ class MarketRecorder:
             self.log.append(events.take(np.flatnonzero(kept)))
 
     def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
-        money = rows["collateral"] + rows["position_lots"] * (mark * self._value) - rows["cost"]
+        money = rows["collateral"] + rows["position_lots"] * self._worth.of_lot(mark) - rows["cost"]
         equity: NDArray[np.float64] = money * self._unit
         return equity
 

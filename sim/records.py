@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_TICKS = 2**31 - 1
+"""Stands for a price beyond all prices."""
+
 
 class Side(IntEnum):
     """Direction of an order: +1 buys, -1 sells, so `side * lots` is the signed quantity."""

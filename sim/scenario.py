@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, TypeVar, final, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -411,17 +411,19 @@ def _is_name(name: str) -> bool:
 
 def _path_of_field(model: type[BaseModel], name: str) -> str | None:
     """Where in the blocks of a market a field of that name is, if there is exactly one."""
-    found: list[str] = []
+    found: set[str] = set()
 
     def search(current: type[BaseModel], prefix: str) -> None:
         for key, info in current.model_fields.items():
             if key == name and prefix:
-                found.append(prefix + key)
-            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-                search(info.annotation, f"{prefix}{key}.")
+                found.add(prefix + key)
+            for arm in (info.annotation, *get_args(info.annotation)):
+                for block in (arm, *get_args(arm)):
+                    if isinstance(block, type) and issubclass(block, BaseModel):
+                        search(block, f"{prefix}{key}.")
 
     search(model, "")
-    return found[0] if len(found) == 1 else None
+    return found.pop() if len(found) == 1 else None
 
 
 def _by_content(data: Any) -> Any:

@@ -136,12 +136,9 @@ def _check_contract(market: MarketConfig, tree: Node) -> Iterator[Problem]:
         yield problem_at(tree, ("contract", "initial_price"), f"is less than one tick ({tick})", str(price))
         return
     try:
-        ContractSpec(
+        ContractSpec.from_fields(
             market.name,
-            tick,
-            Decimal(repr(contract.lot_size)),
-            Decimal(repr(contract.multiplier)),
-            Decimal(repr(contract.money_unit)),
+            contract.model_dump(),
             int((price * Decimal(repr(contract.max_price_multiple)) / tick).to_integral_value(ROUND_CEILING)),
             contract.max_position_lots,
         )

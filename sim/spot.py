@@ -14,9 +14,10 @@ from sim.indices import Index
 class SpotDesk:
     """Spot holdings and cash of every account row of one market; implements `sim.market.SpotMarket`.
 
-    Trades in quantities of the contract's lot, fractional ones too.  All rows of one call trade together at one price:
-    the index plus half of the displacement that their net flow causes (eq. 16), which is the average price of buying
-    along a linear impact.  Holdings and cash are floats: spot is outside the venue's ledger, whose conservation is
+    Trades in quantities of the contract's lot, fractional ones too: base units, or for an inverse contract quote units,
+    so that minus the position is always a full hedge.  All rows of one call trade together at one price: the index plus
+    half of the displacement that their net flow causes (eq. 16), which is the average price of buying along a linear
+    impact.  Holdings and cash are floats: spot is outside the venue's ledger, whose conservation is
     exact without it.
     """
 
@@ -35,7 +36,7 @@ class SpotDesk:
             return
         before = self._index.index_ticks
         net_lots = float(signed_lots.sum())
-        self._index.push(net_lots * self._contract.notional_per_lot(before))
+        self._index.push(net_lots * self._contract.quote_per_lot(before))
         price_ticks = 0.5 * (before + self._index.index_ticks)
         self._book(rows, signed_lots, price_ticks)
 
@@ -48,7 +49,7 @@ class SpotDesk:
         return self._lots[rows]
 
     def totals(self, starts: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lots held and cash (quote units), summed over the rows from each start up to the next; the same starts at
+        """Lots held and cash (amounts), summed over the rows from each start up to the next; the same starts at
         every call."""
         traders = self._traders
         if len(traders) == 0:
@@ -70,12 +71,16 @@ class SpotDesk:
         return profits
 
     def profit(self, rows: Rows) -> NDArray[np.float64]:
-        """Cash plus holdings at the index, quote units: what spot has earned since the start."""
-        return self._cash[rows] + self._lots[rows] * self._contract.notional_per_lot(self._index.index_ticks)
+        """Cash plus holdings at the index, amounts: what spot has earned since the start."""
+        return self._cash[rows] + self._worth(self._lots[rows], self._index.index_ticks)
+
+    def _worth(self, signed_lots: NDArray[np.float64], ticks: float) -> NDArray[np.float64]:
+        """What holdings are worth at a price, as the contract's own lots would be; an amount."""
+        return signed_lots * self._contract.worth_per_lot(ticks)
 
     def _book(self, rows: Rows, signed_lots: NDArray[np.float64], price_ticks: float) -> None:
         np.add.at(self._lots, rows, signed_lots)
-        np.add.at(self._cash, rows, -signed_lots * self._contract.notional_per_lot(price_ticks))
+        np.add.at(self._cash, rows, -self._worth(signed_lots, price_ticks))
         new = ~self._has_traded[rows]
         if np.count_nonzero(new):
             self._has_traded[rows] = True

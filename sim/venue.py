@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
 from sim.arrivals import Arrivals
 from sim.circuit_breaker import CircuitBreaker
-from sim.config import ContractConfig, MarketConfig
+from sim.config import ContractConfig, InverseContractConfig, MarketConfig
 from sim.contract import ContractSpec
 from sim.exchange import NO_EVENTS, Exchange, ExchangeRules
 from sim.funding_rules import FUNDING_RULES, FundingInputs, MarginTerms
@@ -34,26 +34,18 @@ PPB = 1_000_000_000
 _MARGIN_CALL, _WARNING = int(EventKind.MARGIN_CALL), int(EventKind.WARNING)
 
 
-def contract_from(config: ContractConfig, name: str) -> ContractSpec:
+def contract_from(config: ContractConfig | InverseContractConfig, name: str) -> ContractSpec:
     """The integer contract of a configured one."""
     tick = Decimal(str(config.tick_size))
     top = Decimal(str(config.initial_price)) * Decimal(str(config.max_price_multiple)) / tick
-    return ContractSpec(
-        name=name,
-        tick_size=tick,
-        lot_size=Decimal(str(config.lot_size)),
-        multiplier=Decimal(str(config.multiplier)),
-        money_unit=Decimal(str(config.money_unit)),
-        max_price_ticks=int(top),
-        max_position_lots=config.max_position_lots,
-    )
+    return ContractSpec.from_fields(name, config.model_dump(), int(top), config.max_position_lots)
 
 
 def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: BracketSchedule) -> ExchangeRules:
     """A venue's configured rules as the exchange's integers."""
     venue = config.venue
     return ExchangeRules(
-        money_per_tick_lot=contract.money_per_tick_lot,
+        worth=contract.worth,
         ladder_size=contract.max_price_ticks,
         maker_fee_ppm=round(venue.fees.maker * PPM),
         taker_fee_ppm=round(venue.fees.taker * PPM),
@@ -87,7 +79,7 @@ class Venue:
         self.brackets = BracketSchedule.from_config(self.bracket_table, self.contract)
         """The brackets in force; changed by `set_brackets` only."""
         self.margins = MarginSchedule(config.venue, self.brackets)
-        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.money_per_tick_lot)
+        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.worth)
         self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
         self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
         self.initial_ticks = self.contract.to_ticks(config.contract.initial_price)
@@ -107,7 +99,7 @@ class Venue:
         self.waterfall = Waterfall(
             self.accounts,
             self.brackets,
-            money_per_quote=float(1 / self.contract.money_unit),
+            money_per_quote=float(1 / self.contract.amount_unit),
             rules=config.venue,
             draws=streams[f"{self.name}/adl"],
         )
@@ -247,7 +239,7 @@ class Venue:
         mark = round(self.oracle.index_ticks) if self.funding_rule.on_oracle_price else self.exchange.mark_ticks
         ppb = round(rate * PPB)
         held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
-        notional = rows["position_lots"][held] * (mark * self.contract.money_per_tick_lot)
+        notional = rows["position_lots"][held] * abs(self.contract.worth.of_lot(mark))
         payment = notional // PPB * ppb + notional % PPB * ppb // PPB
         rows["collateral"][held] -= payment
         isolated = rows["mode"][held] == MarginMode.ISOLATED
@@ -332,14 +324,14 @@ class Venue:
     def _check_liquidation_prices(self) -> None:
         """Whoever is watched is called exactly where equity first meets maintenance, reckoned anew."""
         table = self.accounts.rows
-        value = self.contract.money_per_tick_lot
+        worth = self.contract.worth
         for sign in (1, -1):
             held = np.flatnonzero((table["liquidation_ticks"] > 0) & (np.sign(table["position_lots"]) == sign))
             rows, ticks = table[held], table["liquidation_ticks"][held].astype(np.int64)
             for offset, under in ((0, True), (sign, False)):
                 at = ticks + offset
-                equity = backing_money(rows) + rows["position_lots"] * (at * value) - rows["cost"]
-                notional = np.abs(rows["position_lots"]) * at * value
+                equity = backing_money(rows) + worth.of(rows["position_lots"], at) - rows["cost"]
+                notional = worth.notional(rows["position_lots"], at)
                 met = equity <= self.brackets.maintenance(notional)
                 on_ladder = (at >= 1) & (at < self.contract.max_price_ticks)
                 assert (met == under)[on_ladder].all(), "a liquidation price is where equity meets maintenance"

@@ -1,4 +1,4 @@
-"""Prints the digest of a fixed stream: `python -m tests.digest STEPS`, for comparison between ways of running."""
+"""Prints the digest of a fixed stream, to compare ways of running: `python -m tests.digest STEPS [inverse]`."""
 
 import sys
 
@@ -10,13 +10,14 @@ from tests.strategies import long_case
 from tests.twins import event_digest, play
 
 
-def fixed_stream_digest(steps: int) -> str:
+def fixed_stream_digest(steps: int, inverse: bool = False) -> str:
     """Digest of all events of `long_case(11, steps)` on the kernel exchange, with a small order pool that grows."""
-    case = long_case(11, steps)
+    case = long_case(11, steps, inverse=inverse)
     exchange = case.open(Exchange, orders=8)
     events = [play(exchange, step, number) for number, step in enumerate(case.steps)]
     return event_digest(np.concatenate(events))
 
 
 if __name__ == "__main__":
-    print(f"{'compiled' if JIT else 'interpreted'} {fixed_stream_digest(int(sys.argv[1]))}")
+    stream = fixed_stream_digest(int(sys.argv[1]), "inverse" in sys.argv[2:])
+    print(f"{'compiled' if JIT else 'interpreted'} {stream}")

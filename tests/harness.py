@@ -125,14 +125,14 @@ class FakeDesk:
 
     def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
         block = self.table.rows[rows]
-        notional = np.abs(block["position_lots"]) * self.mark_ticks * self.table.money_per_tick_lot
-        equity = block["collateral"] + block["position_lots"] * self.mark_ticks * self.table.money_per_tick_lot
+        notional = self.table.worth.notional(block["position_lots"], self.mark_ticks)
+        equity = block["collateral"] + self.table.worth.of(block["position_lots"], self.mark_ticks)
         return (equity - block["cost"] - notional * self.maintenance_rate).astype(np.int64)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         block = self.table.rows[rows]
         lots = np.where(block["position_lots"] == 0, 1, block["position_lots"])
-        return ((block["cost"] - block["collateral"]) / (lots * self.table.money_per_tick_lot)).astype(np.int64)
+        return ((block["cost"] - block["collateral"]) / (lots * self.table.worth.value)).astype(np.int64)
 
     def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
         return (excess > 0) | (self.table.rows["position_lots"][rows] == 0)
@@ -212,7 +212,7 @@ class Booth:
         row = int(self.participant.rows[index])
         block = self.table.rows
         block["position_lots"][row] += lots
-        block["cost"][row] += lots * entry_ticks * self.table.money_per_tick_lot
+        block["cost"][row] += self.table.worth.of(lots, entry_ticks)
         block["liquidation_ticks"][row] = liquidation_ticks
         return {"kind": EventKind.FILL, "account": row, "quantity_lots": abs(lots), "price_ticks": entry_ticks}
 
@@ -222,7 +222,7 @@ def seat_of(kind: str, seed: int = 0, **settings: Any) -> Booth:
     agent_type = AGENT_TYPES[kind]
     config = agent_type.config_type.model_validate(agent_type.example | settings)
     spec = contract()
-    table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.money_per_tick_lot)
+    table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.worth)
     rows = table.claim(0, config.accounts)
     stream = Stream(seed, kind)
     leverage = sample(config.leverage, stream.child("leverage"), len(rows))

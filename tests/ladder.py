@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim.accounts import SYSTEM_ROWS, AccountTable
 from sim.records import COMMAND, Cause, EventKind, Flag, OrderKind, Reject, Side
+from sim.worth import Worth
 
 SIDES = (Side.BUY, Side.SELL)
 
@@ -41,9 +42,12 @@ def drawing(text: str) -> list[str]:
     return lines
 
 
-def traders(money_per_tick_lot: int = 1, count: int = 8, deposit: int = 10**12) -> AccountTable:
+PLAIN_WORTH = Worth(1)
+
+
+def traders(worth: Worth = PLAIN_WORTH, count: int = 8, deposit: int = 10**12) -> AccountTable:
     """A table of well-funded cross accounts A, B, C, ... and a funded insurance row."""
-    table = AccountTable(SYSTEM_ROWS + count, money_per_tick_lot)
+    table = AccountTable(SYSTEM_ROWS + count, worth)
     rows = table.claim(0, count)
     table.rows["collateral"][rows] = deposit
     return table

@@ -5,13 +5,14 @@ from typing import Any
 
 from sim.accounts import AccountTable
 from sim.exchange import Exchange, ExchangeRules
+from sim.worth import Worth
 from tests.ladder import Ladder, traders
 from tests.oracles.naive_exchange import NaiveExchange
 
 IMPLEMENTATIONS: dict[str, Any] = {"naive": NaiveExchange, "kernel": Exchange}
 
 PLAIN = ExchangeRules(
-    money_per_tick_lot=1,
+    worth=Worth(1),
     ladder_size=300,
     maker_fee_ppm=0,
     taker_fee_ppm=0,
@@ -28,5 +29,5 @@ PLAIN = ExchangeRules(
 def ladder(implementation: str, accounts: AccountTable | None = None, **changes: Any) -> Ladder:
     """A fresh market of well-funded traders under PLAIN rules with some changed."""
     rules = replace(PLAIN, **changes)
-    table = traders(rules.money_per_tick_lot) if accounts is None else accounts
+    table = traders(rules.worth) if accounts is None else accounts
     return Ladder(IMPLEMENTATIONS[implementation](rules, table))

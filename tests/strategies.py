@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable
 from sim.exchange import ExchangeRules
 from sim.records import Cause, Flag, MarginMode, OrderKind, Side
+from sim.worth import Worth
 
 Step: TypeAlias = tuple[str, dict[str, int]]
 """("command", fields), ("mark", {ticks}), ("engine", {row}): the engine closes that account if it is called, or
@@ -53,7 +54,7 @@ class Case:
 
     def open(self, implementation: Callable[..., Any], **options: Any) -> Any:
         """An exchange of its own with the positions seeded; they sum to zero."""
-        table = AccountTable(SYSTEM_ROWS + len(self.accounts), self.rules.money_per_tick_lot)
+        table = AccountTable(SYSTEM_ROWS + len(self.accounts), self.rules.worth)
         rows = table.claim(0, len(self.accounts))
         table.rows["collateral"][INSURANCE_ROW] = self.insurance
         for name in ("collateral", "initial_margin_ppm", "mode"):
@@ -63,6 +64,11 @@ class Case:
             if account.position:
                 exchange.seed_position(row, account.position, account.entry_ticks)
         return exchange
+
+
+def worth_at(scale: int, inverse: bool, price_ticks: int) -> Worth:
+    """A contract whose lot is worth about `scale * price_ticks` money at that price; of either type."""
+    return Worth(scale * price_ticks * price_ticks + 7, inverse=True) if inverse else Worth(scale)
 
 
 def brackets(value: int, sizes: list[int], rates: list[int]) -> dict[str, tuple[int, ...]]:
@@ -83,14 +89,13 @@ def brackets(value: int, sizes: list[int], rates: list[int]) -> dict[str, tuple[
 
 
 @st.composite
-def rules(draw: st.DrawFn) -> ExchangeRules:
-    """A venue: fees or rebates, one to three brackets, either self-trade rule, band or none."""
-    value = draw(st.sampled_from([1, 3, 10, 1_000]))
+def rules(draw: st.DrawFn, value: int) -> ExchangeRules:
+    """A venue: linear or inverse, fees or rebates, one to three brackets, either self-trade rule, band or none."""
     count = draw(st.integers(1, 3))
     sizes = sorted(draw(st.lists(st.integers(1, 8), min_size=count, max_size=count, unique=True)))
     rates = sorted(draw(st.lists(st.sampled_from([4, 5, 10, 25, 100]), min_size=count, max_size=count, unique=True)))
     return ExchangeRules(
-        money_per_tick_lot=value,
+        worth=worth_at(value, draw(st.booleans()), CENTRE),
         ladder_size=LADDER,
         maker_fee_ppm=draw(st.sampled_from([0, 200, -5_000, 10_000])),
         taker_fee_ppm=draw(st.sampled_from([0, 500, 30_000])),
@@ -153,8 +158,9 @@ def commands(draw: st.DrawFn, number: int, owners: dict[int, int], traders: int)
 @st.composite
 def cases(draw: st.DrawFn, min_steps: int = 4, max_steps: int = 80) -> Case:
     """A whole market with a stream of commands, marks and work of the engine."""
-    venue = draw(rules())
-    accounts = draw(account_tables(venue.money_per_tick_lot))
+    value = draw(st.sampled_from([1, 3, 10, 1_000]))
+    venue = draw(rules(value))
+    accounts = draw(account_tables(value))
     steps: list[Step] = []
     owners: dict[int, int] = {}
     for number in range(draw(st.integers(min_steps, max_steps))):
@@ -169,14 +175,14 @@ def cases(draw: st.DrawFn, min_steps: int = 4, max_steps: int = 80) -> Case:
             if fields["order_id"] == number + 1 and fields["kind"] in RESTING + WAITING:
                 owners[number + 1] = fields["account"]
             steps.append(("command", fields))
-    insurance = venue.money_per_tick_lot * draw(st.sampled_from([10**6, 40, 0]))
+    insurance = value * draw(st.sampled_from([10**6, 40, 0]))
     return Case(venue, insurance, accounts, tuple(steps))
 
 
 # -- by a seeded generator ---------------------------------------------------------------------------------------------
 
 
-def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200) -> Case:
+def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200, inverse: bool = False) -> Case:
     """`count` steps around a price that wanders over the ladder, so that stops, calls and bankruptcies happen."""
     rng = np.random.default_rng(seed)
     value = 10
@@ -190,7 +196,7 @@ def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200) 
         for _ in range(traders)
     )
     venue = ExchangeRules(
-        money_per_tick_lot=value,
+        worth=worth_at(value, inverse, ladder_size // 2),
         ladder_size=ladder_size,
         maker_fee_ppm=-100,
         taker_fee_ppm=500,

@@ -26,7 +26,7 @@ MARK = 56_000
 
 def scores(ranking: str, traders: list[Trader], mark: int = MARK, draw: float = 0.5) -> list[float]:
     rows = market(traders).rows[SYSTEM_ROWS:]
-    return ADL_RANKINGS[ranking](RankingInputs(rows, mark, VALUE, 1e6, BRACKETS, draw)).tolist()  # type: ignore[no-any-return]
+    return ADL_RANKINGS[ranking](RankingInputs(rows, mark, CONTRACT.worth, 1e6, BRACKETS, draw)).tolist()  # type: ignore[no-any-return]
 
 
 def order(ranking: str, traders: list[Trader], mark: int = MARK) -> list[int]:
@@ -369,5 +369,5 @@ def test_socialised_winners_keep_what_is_theirs_beyond_the_profit() -> None:
     book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     row = book.rows[SYSTEM_ROWS + 1 : SYSTEM_ROWS + 2]
-    assert backing_equity(row, MARK, VALUE)[0] == CONTRACT.to_money(500)
+    assert backing_equity(row, MARK, CONTRACT.worth)[0] == CONTRACT.to_money(500)
     assert ENTRY * 1000 * VALUE + row["cost"][0] == CONTRACT.to_money(4000)

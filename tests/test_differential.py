@@ -33,15 +33,17 @@ def test_kernel_and_twin_agree_on_random_streams(case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_kernel_and_twin_agree_on_a_long_stream(seed: int) -> None:
-    case = long_case(seed, 10_000)
+def test_kernel_and_twin_agree_on_a_long_stream(seed: int, inverse: bool) -> None:
+    case = long_case(seed, 10_000, inverse=inverse)
     assert_twins_agree(case, Exchange, NaiveExchange, state_every=500)
 
 
-def test_the_long_stream_sees_everything() -> None:
+@pytest.mark.parametrize("inverse", [False, True])
+def test_the_long_stream_sees_everything(inverse: bool) -> None:
     """A comparison is worth what it exercises: every kind of event and every reason occurs, many times."""
-    kernel = long_case(0, 10_000)
+    kernel = long_case(0, 10_000, inverse=inverse)
     exchange = kernel.open(Exchange)
     events = np.concatenate([play(exchange, step, number) for number, step in enumerate(kernel.steps)])
     kinds = Counter(EventKind(kind) for kind in events["kind"].tolist())

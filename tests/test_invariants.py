@@ -136,9 +136,9 @@ def test_the_laws_hold_on_random_streams(case: Case) -> None:
     obey(case)
 
 
-@pytest.mark.parametrize("seed", [5, 6])
-def test_the_laws_hold_on_long_streams(seed: int) -> None:
-    obey(long_case(seed, 4_000), check_every=20)
+@pytest.mark.parametrize(("seed", "inverse"), [(5, False), (6, False), (5, True)])
+def test_the_laws_hold_on_long_streams(seed: int, inverse: bool) -> None:
+    obey(long_case(seed, 4_000, inverse=inverse), check_every=20)
 
 
 def test_the_law_of_time_priority_can_be_broken() -> None:

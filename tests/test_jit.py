@@ -17,11 +17,11 @@ STEPS = 500
 OURS = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK", "MARGINQUAKE_PLAIN_NJIT")
 
 
-def digest_in_another_process(**settings: str) -> tuple[str, str]:
+def digest_in_another_process(inverse: bool = False, **settings: str) -> tuple[str, str]:
     """(compiled or interpreted, digest)."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS} | settings
     done = subprocess.run(
-        [sys.executable, "-m", "tests.digest", str(STEPS)],
+        [sys.executable, "-m", "tests.digest", str(STEPS), *(["inverse"] if inverse else [])],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -38,8 +38,10 @@ def test_another_process_gives_the_same_events() -> None:
     assert digest_in_another_process() == ("compiled", fixed_stream_digest(STEPS))
 
 
-def test_interpreted_kernels_give_the_same_events() -> None:
-    assert digest_in_another_process(NUMBA_DISABLE_JIT="1") == ("interpreted", fixed_stream_digest(STEPS))
+@pytest.mark.parametrize("inverse", [False, True])
+def test_interpreted_kernels_give_the_same_events(inverse: bool) -> None:
+    found = digest_in_another_process(inverse, NUMBA_DISABLE_JIT="1")
+    assert found == ("interpreted", fixed_stream_digest(STEPS, inverse))
 
 
 @pytest.mark.slow
@@ -60,3 +62,4 @@ def test_the_public_compiler_options_give_the_same_events() -> None:
 
 def test_the_digest_tells_streams_apart() -> None:
     assert fixed_stream_digest(STEPS) != fixed_stream_digest(STEPS - 1)
+    assert fixed_stream_digest(STEPS) != fixed_stream_digest(STEPS, inverse=True)

@@ -15,7 +15,8 @@ from sim.accounts import ACCOUNT
 from sim.config import BTCUSDT_2024, Bracket, default_brackets
 from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, notional_brackets
-from sim.records import MarginMode, Side
+from sim.records import MOST_TICKS, MarginMode, Side
+from sim.worth import Worth
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
 CAPS = [cap for cap, _, _ in BTCUSDT_2024]
@@ -125,12 +126,12 @@ def test_equity_of_an_isolated_account_ignores_its_other_collateral() -> None:
         {"position_lots": 10, "cost": 1000, "collateral": 5000},
         {"position_lots": -10, "cost": -1000, "collateral": 5000},
     )
-    assert margin.backing_equity(rows, 51, 2).tolist() == [90, 5020, 4980]
+    assert margin.backing_equity(rows, 51, Worth(2)).tolist() == [90, 5020, 4980]
 
 
 def test_maintenance_of_rows_uses_the_size_of_the_position() -> None:
     rows = accounts({"position_lots": -1000}, {"position_lots": 1000}, {"position_lots": 0})
-    money = margin.maintenance_money(rows, 50_000, CONTRACT.money_per_tick_lot, SCHEDULE)
+    money = margin.maintenance_money(rows, 50_000, CONTRACT.worth, SCHEDULE)
     assert money.tolist() == [200_000_000, 200_000_000, 0]
 
 
@@ -144,8 +145,8 @@ def test_closing_at_the_bankruptcy_tick_leaves_less_than_one_tick_of_equity(
     position: int, entry: int, backing: int, value: int
 ) -> None:
     rows = accounts({"position_lots": position, "cost": position * entry * value, "collateral": backing})
-    ticks = int(margin.bankruptcy_ticks(rows, value)[0])
-    equity = int(margin.backing_equity(rows, ticks, value)[0])
+    ticks = int(margin.bankruptcy_ticks(rows, Worth(value))[0])
+    equity = int(margin.backing_equity(rows, ticks, Worth(value))[0])
     if position > 0 and ticks == 0:
         assert equity >= 0
     elif position < 0 and ticks == 1 and equity < 0:
@@ -154,5 +155,30 @@ def test_closing_at_the_bankruptcy_tick_leaves_less_than_one_tick_of_equity(
         assert 0 <= equity < abs(position) * value
 
 
+@given(
+    position=st.integers(-(10**6), 10**6).filter(bool),
+    entry=st.integers(1, 200_000),
+    backing=st.integers(-(10**10), 10**12),
+    value=st.integers(10**6, 10**11),
+)
+def test_the_bankruptcy_tick_of_an_inverse_contract_is_the_last_solvent_one(
+    position: int, entry: int, backing: int, value: int
+) -> None:
+    worth = Worth(value, inverse=True)
+    cost = position * worth.of_lot(entry)
+    rows = accounts({"position_lots": position, "cost": cost, "collateral": backing})
+    ticks = int(margin.bankruptcy_ticks(rows, worth)[0])
+    equity = [int(margin.backing_equity(rows, at, worth)[0]) for at in (ticks, ticks - (1 if position > 0 else -1))]
+    if position < 0 and ticks == 1 and equity[0] < 0:
+        return
+    if ticks == MOST_TICKS:
+        far = int(margin.backing_equity(rows, 10**9, worth)[0])
+        assert (equity[0] < 0) if position > 0 else (far >= 0)
+    else:
+        assert equity[0] >= 0
+        assert ticks == 1 or equity[1] < 0
+
+
 def test_a_flat_account_has_no_bankruptcy_price() -> None:
-    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), 1000).tolist() == [0]
+    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), Worth(1000)).tolist() == [0]
+    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), Worth(1000, inverse=True)).tolist() == [0]

@@ -40,7 +40,7 @@ def test_following_events_is_looking_at_everybody() -> None:
             continue
         rows = venue.accounts.rows[SYSTEM_ROWS:]
         table = recorder.populations(names)
-        equity = venue.exchange.mark_ticks * venue.contract.money_per_tick_lot * rows["position_lots"]
+        equity = venue.exchange.mark_ticks * venue.contract.worth.value * rows["position_lots"]
         money = (rows["collateral"] - rows["cost"] + equity) * float(venue.contract.money_unit)
         money += venue.spot.profit(np.arange(SYSTEM_ROWS, len(venue.accounts.rows)))
         for number in range(len(names)):

@@ -21,9 +21,14 @@ from sim.waterfall import Outcome, Waterfall, allocate_adl, binance_adl_score
 from tests.oracles.takeover import NaiveTakeover
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
-VALUE = CONTRACT.money_per_tick_lot
+VALUE = CONTRACT.worth.value
 BRACKETS = BracketSchedule.from_config(default_brackets(), CONTRACT)
+INVERSE = ContractSpec(
+    "BTC", Decimal(1), Decimal(60), Decimal(1), Decimal("1e-8"), 200_000, 5_000_000, True, Decimal(60_000)
+)
+"""60 quote units a lot: at the initial price as much as a lot of the linear one."""
 ENTRY = 60_000
+CONTRACTS = st.sampled_from([CONTRACT, INVERSE])
 
 
 @dataclass
@@ -81,19 +86,23 @@ def market(
     fund_lots: int = 0,
     venue: VenueConfig | None = None,
     previous: int = 0,
+    contract: ContractSpec = CONTRACT,
 ) -> Market:
-    table = AccountTable(SYSTEM_ROWS + len(traders), VALUE)
+    table = AccountTable(SYSTEM_ROWS + len(traders), contract.worth)
     rows = table.claim(0, len(traders))
     everyone = [(INSURANCE_ROW, Trader(fund_lots, fund)), *zip(rows.tolist(), traders, strict=True)]
     for row, trader in everyone:
         table.rows["position_lots"][row] = trader.lots
-        table.rows["cost"][row] = trader.lots * trader.entry * VALUE + trader.extra_cost * (trader.lots != 0)
-        table.rows["collateral"][row] = CONTRACT.to_money(trader.collateral)
+        cost = trader.lots * contract.worth.of_lot(trader.entry)
+        table.rows["cost"][row] = cost + trader.extra_cost * (trader.lots != 0)
+        table.rows["collateral"][row] = contract.to_money(trader.collateral)
         table.rows["stage"][row] = trader.stage
         if trader.isolated is not None:
             table.rows["mode"][row] = MarginMode.ISOLATED
-            table.rows["isolated_margin"][row] = CONTRACT.to_money(trader.isolated)
-    waterfall = Waterfall(table, BRACKETS, money_per_quote=1e6, rules=venue, draws=Stream(7, "adl"))
+            table.rows["isolated_margin"][row] = contract.to_money(trader.isolated)
+    brackets = BracketSchedule.from_config(default_brackets(), contract)
+    unit = 1 / contract.money_amount
+    waterfall = Waterfall(table, brackets, money_per_quote=unit, rules=venue, draws=Stream(7, "adl"))
     waterfall.set_mark(mark, 0, previous)
     return Market(table, waterfall, mark)
 
@@ -260,15 +269,22 @@ TRADER = st.builds(
     fund_lots=st.integers(-800, 800),
     band=st.sampled_from([None, 0.05]),
     calls=st.lists(st.integers(0, 9), max_size=12),
+    contract=CONTRACTS,
 )
 def test_lots_and_money_are_conserved_whatever_goes_bankrupt(
-    traders: list[Trader], mark: int, fund: int, fund_lots: int, band: float | None, calls: list[int]
+    traders: list[Trader],
+    mark: int,
+    fund: int,
+    fund_lots: int,
+    band: float | None,
+    calls: list[int],
+    contract: ContractSpec,
 ) -> None:
     for trader in traders:
         if trader.lots == 0:
             trader.isolated = None if trader.isolated is None else 0.0
     rest = -sum(trader.lots for trader in traders) - fund_lots
-    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, rules(band))
+    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots, rules(band), contract=contract)
     book.check()
     for call in calls:
         row = SYSTEM_ROWS + call
@@ -315,8 +331,8 @@ def test_allocation_is_exact_greedy_and_stable(quantity: int, candidates: list[t
 def test_the_ranking_is_the_venues_score_for_winners() -> None:
     book = market([Trader(1000, 3000.0, entry=50_000), Trader(1000, 8000.0), Trader(-2000)], mark=56_000)
     rows = book.rows[SYSTEM_ROWS : SYSTEM_ROWS + 2]
-    scores = ADL_RANKINGS["binance"](RankingInputs(rows, 56_000, VALUE, 1e6, BRACKETS))
-    equity = backing_equity(rows, 56_000, VALUE) / 1e6
+    scores = ADL_RANKINGS["binance"](RankingInputs(rows, 56_000, CONTRACT.worth, 1e6, BRACKETS))
+    equity = backing_equity(rows, 56_000, CONTRACT.worth) / 1e6
     maintenance = 56_000 * 0.005 - 50
     assert equity.tolist() == [9000.0, 4000.0]
     assert scores[0] == pytest.approx(binance_adl_score(6000.0, 3000.0, maintenance / 9000.0))
@@ -330,15 +346,17 @@ def test_the_ranking_is_the_venues_score_for_winners() -> None:
     fund=st.integers(-2000, 40_000),
     fund_lots=st.integers(-800, 800),
     calls=st.lists(st.integers(0, 9), max_size=12),
+    contract=CONTRACTS,
 )
 def test_many_at_once_is_one_after_the_other(
-    traders: list[Trader], mark: int, fund: int, fund_lots: int, calls: list[int]
+    traders: list[Trader], mark: int, fund: int, fund_lots: int, calls: list[int], contract: ContractSpec
 ) -> None:
     for trader in traders:
         if trader.lots == 0:
             trader.isolated = None if trader.isolated is None else 0.0
     rest = -sum(trader.lots for trader in traders) - fund_lots
-    together, apart = (market([*traders, Trader(rest, 50_000.0)], mark, float(fund), fund_lots) for _ in range(2))
+    everyone = [*traders, Trader(rest, 50_000.0)]
+    together, apart = (market(everyone, mark, float(fund), fund_lots, contract=contract) for _ in range(2))
     rows = np.array([SYSTEM_ROWS + call % (len(traders) + 1) for call in calls], np.int64)
     at_once = together.waterfall.take_over(rows, 0)
     single = [apart.waterfall.take_over(rows[n : n + 1], 0).events for n in range(len(rows))]
@@ -352,13 +370,17 @@ def test_many_at_once_is_one_after_the_other(
     mark=st.integers(45_000, 75_000),
     fund_lots=st.integers(-8000, 8000),
     fund_entry=st.integers(50_000, 70_000),
+    contract=CONTRACTS,
 )
-def test_a_takeover_is_what_the_naive_twin_says(trader: Trader, mark: int, fund_lots: int, fund_entry: int) -> None:
-    book = market([trader, Trader(-trader.lots - fund_lots, 50_000.0)], mark, 1e7, fund_lots)
-    fund_cost = fund_lots * fund_entry * VALUE
+def test_a_takeover_is_what_the_naive_twin_says(
+    trader: Trader, mark: int, fund_lots: int, fund_entry: int, contract: ContractSpec
+) -> None:
+    other = Trader(-trader.lots - fund_lots, 50_000.0)
+    book = market([trader, other], mark, 1e7, fund_lots, contract=contract)
+    fund_cost = fund_lots * contract.worth.of_lot(fund_entry)
     book.rows["cost"][SYSTEM_ROWS + 1] += book.rows["cost"][INSURANCE_ROW] - fund_cost
     book.rows["cost"][INSURANCE_ROW] = fund_cost
-    twin = NaiveTakeover(book.rows[[INSURANCE_ROW, SYSTEM_ROWS]], VALUE, mark)
+    twin = NaiveTakeover(book.rows[[INSURANCE_ROW, SYSTEM_ROWS]], contract.worth, mark)
     outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     assert twin.fund == {name: int(book.rows[name][INSURANCE_ROW]) for name in twin.fund}
     assert twin.bankrupt == {name: int(book.rows[name][SYSTEM_ROWS]) for name in twin.bankrupt}

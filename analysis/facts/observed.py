@@ -209,9 +209,7 @@ class Observed:
         filled = (events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
         taken = events["kind"] == EventKind.TAKEOVER
         chosen = (filled | taken) & (events["time_s"] >= 0)
-        notional = events["quantity_lots"][chosen] * (
-            events["price_ticks"][chosen] * self.market.contract.notional_per_lot(1.0)
-        )
+        notional = self.market.contract.notional(events["quantity_lots"][chosen], events["price_ticks"][chosen])
         sign = np.where(taken[chosen], 1.0, -1.0) * events["side"][chosen]
         return events["time_s"][chosen], notional * sign
 

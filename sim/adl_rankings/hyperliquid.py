@@ -23,7 +23,7 @@ def hyperliquid_adl_score(
 
 def hyperliquid(inputs: RankingInputs) -> Floats:
     """`hyperliquid_adl_score` of each candidate; the account value is what stands behind this position."""
-    entry = np.maximum(entry_ticks(inputs.rows, inputs.value), 1e-12)
+    entry = np.maximum(entry_ticks(inputs.rows, inputs.worth), 1e-12)
     mark = float(inputs.mark_ticks)
     moved = np.where(inputs.longs, mark / entry, entry / mark)
     return np.where(inputs.equity > 0.0, moved * ratio(inputs.notional, inputs.equity), LAST)

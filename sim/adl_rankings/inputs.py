@@ -16,6 +16,7 @@ from sim.margin import (
     maintenance_money,
     position_notional,
 )
+from sim.worth import Worth
 
 Floats = NDArray[np.float64]
 LAST = -1e300
@@ -32,7 +33,7 @@ class RankingInputs:
 
     rows: AccountRows
     mark_ticks: int
-    value: int
+    worth: Worth
     money_per_quote: float
     brackets: BracketSchedule
     draw: float = 0.5
@@ -45,17 +46,17 @@ class RankingInputs:
     @cached_property
     def equity(self) -> Floats:
         """Backing plus unrealised profit at the mark."""
-        return self._quote(backing_equity(self.rows, self.mark_ticks, self.value))
+        return self._quote(backing_equity(self.rows, self.mark_ticks, self.worth))
 
     @cached_property
     def maintenance(self) -> Floats:
         """Maintenance requirement at the mark."""
-        return self._quote(maintenance_money(self.rows, self.mark_ticks, self.value, self.brackets))
+        return self._quote(maintenance_money(self.rows, self.mark_ticks, self.worth, self.brackets))
 
     @cached_property
     def notional(self) -> Floats:
         """|position| at the mark."""
-        return self._quote(position_notional(self.rows, self.mark_ticks, self.value))
+        return self._quote(position_notional(self.rows, self.mark_ticks, self.worth))
 
     @cached_property
     def entry_notional(self) -> Floats:

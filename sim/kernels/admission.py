@@ -5,6 +5,7 @@ import numpy as np
 from sim.accounts import SYSTEM_ROWS
 from sim.kernels import helper
 from sim.kernels.ledger import bracket_of, muldiv
+from sim.kernels.worth import highest_ticks, lowest_ticks, worth_of_lot
 
 _BUY = np.int64(1)
 _ZERO = np.int64(0)
@@ -41,11 +42,20 @@ def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
 def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
     """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero (eq. 19a)."""
     a = x.accounts[row]
-    per_tick = a["position_lots"] * x.rules[0]["value"]
+    position = a["position_lots"]
+    own = a["collateral"] - a["cost"]
+    value = x.rules[0]["value"]
+    if x.rules[0]["inverse"] != 0:
+        if side < 0 and position > 0:
+            return max(limit, lowest_ticks(value, own // position))
+        if side > 0 and position < 0:
+            return min(limit, highest_ticks(value, -(own // -position)))
+        return limit
+    per_tick = position * value
     if side < 0 and per_tick > 0:
-        return max(limit, -((a["collateral"] - a["cost"]) // per_tick))
+        return max(limit, -(own // per_tick))
     if side > 0 and per_tick < 0:
-        return min(limit, (a["cost"] - a["collateral"]) // per_tick)
+        return min(limit, -own // per_tick)
     return limit
 
 
@@ -87,8 +97,8 @@ def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
     after = max(abs(position + buys), abs(position - sells))
     if after <= before:
         return False
-    value = x.rules[0]["value"]
-    notional = after * mark * value
+    worth = worth_of_lot(x, mark)
+    notional = abs(after * worth)
     ppm = max(own_ppm, x.brackets[bracket_of(x.brackets, notional)]["initial_ppm"])
-    equity = a["collateral"] + position * mark * value - a["cost"]
+    equity = a["collateral"] + position * worth - a["cost"]
     return equity < muldiv(notional, ppm)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sim.kernels import kernel
+from sim.kernels import helper, kernel
 from sim.kernels.tally import follow
 from sim.records import Cause, EventKind
 
@@ -35,14 +35,20 @@ _BY_TAKEOVER = np.int64(Cause.TAKEOVER)
 _FUNDING = np.int64(EventKind.FUNDING)
 
 
+@helper
+def lot_notional(per_lot_tick, inverse, ticks):  # type: ignore[no-untyped-def]
+    """Quote notional of one lot at a price."""
+    return per_lot_tick / ticks if inverse else ticks * per_lot_tick
+
+
 @kernel
-def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):  # type: ignore[no-untyped-def]
+def count(events, live, per_lot_tick, inverse, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):  # type: ignore[no-untyped-def]
     """Add these events to `counts` and `outcomes`, and follow what they did to the owners' `totals`
     (`sim.kernels.tally`, accounts from row `first` on).  Returns 1 if funding was paid, which touches everybody: the
     totals have to be reckoned anew then.
 
     `live`: the clock is past 0; before, only volumes and forced notional are counted.  `per_lot_tick`: quote units of
-    a lot at one tick; `unit`: of one money.
+    a lot at one tick, `inverse`: whether they fall with the price; `unit`: of one money.
     """
     total = counts[0]
     everybody = 0
@@ -54,7 +60,7 @@ def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts, account
             everybody = 1
         account = event["account"]
         if kind == _FILL:
-            notional = event["quantity_lots"] * (event["price_ticks"] * per_lot_tick)
+            notional = event["quantity_lots"] * lot_notional(per_lot_tick, inverse, event["price_ticks"])
             cause = event["cause"]
             total["volume"] += notional
             if cause == _BY_STOP:
@@ -79,7 +85,7 @@ def count(events, live, per_lot_tick, unit, maker_fee, outcomes, counts, account
         elif kind == _INSURANCE:
             total["insurance_paid"] += event["money"]
         elif kind == _ADL or kind == _TAKEOVER:
-            notional = event["quantity_lots"] * (event["mark_ticks"] * per_lot_tick)
+            notional = event["quantity_lots"] * lot_notional(per_lot_tick, inverse, event["mark_ticks"])
             if kind == _ADL:
                 total["adl_notional"] += notional
                 outcomes[account]["adl"] += notional

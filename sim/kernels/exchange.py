@@ -352,19 +352,21 @@ def profile(x, edges, bids, asks, longs, shorts):  # type: ignore[no-untyped-def
 
 
 @kernel
-def impact_ticks(x, side, tick_lots):  # type: ignore[no-untyped-def]
-    """Average price at which an aggressor on `side` trades `tick_lots` (ticks x lots of notional); 0 if the book is
-    too thin."""
+def impact_ticks(x, side, notional):  # type: ignore[no-untyped-def]
+    """Average price at which an aggressor on `side` trades this notional over `value` (ticks x lots; of an inverse
+    contract lots / ticks); 0 if the book is too thin."""
     state = x.state[0]
-    left = float(tick_lots)
+    inverse = x.rules[0]["inverse"] != 0
+    left = float(notional)
     lots = 0.0
     price = state["best_ask"] if side == _BUY else state["best_bid"]
     while 0 < price < x.rules[0]["size"]:
         here = float(x.levels[np.uint64(price)]["lots"])
-        if here * price >= left:
-            lots += left / price
-            return float(tick_lots) / lots
+        held = here / price if inverse else here * price
+        if held >= left:
+            lots += left * price if inverse else left / price
+            return lots / float(notional) if inverse else float(notional) / lots
         lots += here
-        left -= here * price
+        left -= held
         price = bitmap.above(x.bits, price + 1) if side == _BUY else bitmap.below(x.bits, price - 1)
     return 0.0

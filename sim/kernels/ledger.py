@@ -8,6 +8,7 @@ import numpy as np
 from sim.accounts import FEES_ROW, INSURANCE_ROW, SYSTEM_ROWS
 from sim.kernels import bitmap, helper, kernel, routine
 from sim.kernels.events import emit
+from sim.kernels.worth import highest_ticks, lot_worth, lowest_ticks, worth_of_lot
 from sim.records import Cause, EventKind, MarginMode, Stage
 
 _MILLION = 1_000_000
@@ -63,7 +64,7 @@ def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
     """What backs the position at `mark`: isolated margin or whole collateral, plus unrealised profit."""
     a = x.accounts[row]
     base = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
-    return base + a["position_lots"] * mark * x.rules[0]["value"] - a["cost"]
+    return base + a["position_lots"] * worth_of_lot(x, mark) - a["cost"]
 
 
 @helper
@@ -84,27 +85,27 @@ def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
 
 
 @helper
-def under(brackets, base, slope, ticks, scale):  # type: ignore[no-untyped-def]
-    """True where equity <= `scale` ppm of maintenance at the price `ticks`; `slope`: what equity gains with a tick."""
-    required = maintenance(brackets, abs(slope) * ticks)
+def under(brackets, base, slope, level, scale):  # type: ignore[no-untyped-def]
+    """True where equity <= `scale` ppm of maintenance at this level; `slope`: what equity gains with each step of it."""
+    required = maintenance(brackets, abs(slope) * level)
     if scale != _MILLION:
         required = muldiv(required, scale)
-    return base + slope * ticks <= required
+    return base + slope * level <= required
 
 
 @helper
 def guess_liquidation(brackets, base, slope, scale):  # type: ignore[no-untyped-def]
-    """Real-valued liquidation price, bracket by bracket; exactness comes from `liquidation_ticks`."""
+    """Real-valued liquidation level, bracket by bracket; exactness comes from `liquidation_level`."""
     times = scale / 1e6
     guess = 0.0
     floor = 0.0
-    per_tick = float(abs(slope))
+    per_step = float(abs(slope))
     sign = 1.0 if slope > 0 else -1.0
     for k in range(brackets.shape[0]):
         bracket = brackets[np.uint64(k)]
         rate = bracket["rate_ppm"] / 1e6 * times
-        guess = -(base + bracket["deduction"] * times) / (per_tick * (sign - rate))
-        notional = guess * per_tick
+        guess = -(base + bracket["deduction"] * times) / (per_step * (sign - rate))
+        notional = guess * per_step
         if notional > floor and notional <= bracket["cap"]:
             break
         floor = float(bracket["cap"])
@@ -113,7 +114,7 @@ def guess_liquidation(brackets, base, slope, scale):  # type: ignore[no-untyped-
 
 @routine
 def search_liquidation(brackets, base, slope, scale, good, bad):  # type: ignore[no-untyped-def]
-    """Last tick from `good` (where equity <= maintenance) towards `bad` (where not) that is still good: bisection."""
+    """Last level from `good` (where equity <= maintenance) towards `bad` (where not) that is still good: bisection."""
     while abs(bad - good) > 1:
         middle = (good + bad) // 2
         if under(brackets, base, slope, middle, scale):
@@ -124,37 +125,57 @@ def search_liquidation(brackets, base, slope, scale, good, bad):  # type: ignore
 
 
 @helper
-def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
-    """Long: highest tick at which equity <= `scale` ppm of maintenance; short: lowest; 0 = none on the ladder.
+def liquidation_level(brackets, base, slope, scale, low, high):  # type: ignore[no-untyped-def]
+    """Of the levels `low..high` that equity rises with (`slope` > 0) the highest, or that it falls with the lowest, at
+    which equity <= `scale` ppm of maintenance; 0 = none.
 
-    Equity minus maintenance never falls as the price moves the position's way, so two neighbouring ticks that differ
-    prove the answer: nearly always the guess and the next.
+    Equity minus maintenance never falls as the level moves the position's way, so two neighbours that differ prove the
+    answer: nearly always the guess and the next.
     """
-    top = x.rules[0]["size"] - 1
-    base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
-    slope = a["position_lots"] * x.rules[0]["value"]
-    guess = np.int64(min(max(guess_liquidation(x.brackets, base, slope, scale), 1.0), float(top)))
+    guess = np.int64(min(max(guess_liquidation(brackets, base, slope, scale), float(low)), float(high)))
     direction = _ONE
-    first = _ONE
-    last = top
+    first = low
+    last = high
     if slope < 0:
         direction = -_ONE
-        first = top
-        last = _ONE
-        guess = min(guess + 1, top)
-    if under(x.brackets, base, slope, guess, scale):
-        if guess == last or not under(x.brackets, base, slope, guess + direction, scale):
+        first = high
+        last = low
+        guess = min(guess + 1, high)
+    if under(brackets, base, slope, guess, scale):
+        if guess == last or not under(brackets, base, slope, guess + direction, scale):
             return guess
-        if under(x.brackets, base, slope, last, scale):
+        if under(brackets, base, slope, last, scale):
             return last
-        return search_liquidation(x.brackets, base, slope, scale, guess + direction, last)
+        return search_liquidation(brackets, base, slope, scale, guess + direction, last)
     if guess == first:
         return _ZERO
-    if under(x.brackets, base, slope, guess - direction, scale):
+    if under(brackets, base, slope, guess - direction, scale):
         return guess - direction
-    if not under(x.brackets, base, slope, first, scale):
+    if not under(brackets, base, slope, first, scale):
         return _ZERO
-    return search_liquidation(x.brackets, base, slope, scale, first, guess - direction)
+    return search_liquidation(brackets, base, slope, scale, first, guess - direction)
+
+
+@routine
+def inverse_liquidation_ticks(brackets, base, position, scale, value, top):  # type: ignore[no-untyped-def]
+    """`liquidation_ticks` of an inverse contract: the level is what a lot is worth in coin, which falls as the price
+    rises; the last price of that level or beyond is the answer."""
+    low = -lot_worth(value, True, top)
+    coin = liquidation_level(brackets, base, -position, scale, low, -lot_worth(value, True, _ONE))
+    if coin == 0:
+        return _ZERO
+    return min(highest_ticks(value, coin), top) if position > 0 else lowest_ticks(value, coin)
+
+
+@helper
+def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
+    """Long: highest tick at which equity <= `scale` ppm of maintenance; short: lowest; 0 = none on the ladder."""
+    rules = x.rules[0]
+    top = rules["size"] - 1
+    base = (a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]) - a["cost"]
+    if rules["inverse"] != 0:
+        return inverse_liquidation_ticks(x.brackets, base, a["position_lots"], scale, rules["value"], top)
+    return liquidation_level(x.brackets, base, a["position_lots"] * rules["value"], scale, _ONE, top)
 
 
 @routine
@@ -217,10 +238,9 @@ def relink(x, row):  # type: ignore[no-untyped-def]
 
 
 @helper
-def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
-    """Book signed lots at a price: cost, realised profit, isolated margin (eq. 20, 22)."""
+def move_position(x, row, signed_lots, worth):  # type: ignore[no-untyped-def]
+    """Book signed lots, each `worth` that much at the price: cost, realised profit, isolated margin (eq. 20, 22)."""
     a = x.accounts[np.uint64(row)]
-    value = x.rules[0]["value"]
     position = a["position_lots"]
     opened = signed_lots
     if (position > 0 and signed_lots < 0) or (position < 0 and signed_lots > 0):
@@ -231,7 +251,7 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
         released = share(abs(cost), closed, size)
         if cost < 0:
             released = -released
-        realised = sign * closed * price * value - released
+        realised = sign * closed * worth - released
         a["collateral"] += realised
         a["cost"] = cost - released
         a["position_lots"] = position - sign * closed
@@ -242,13 +262,13 @@ def move_position(x, row, signed_lots, price):  # type: ignore[no-untyped-def]
             a["isolated_margin"] = margin - freed + (shortfall if shortfall < 0 else np.int64(0))
         opened = signed_lots + sign * closed
     if opened != 0:
-        notional = abs(opened) * price * value
+        paid = opened * worth
         a["position_lots"] += opened
-        a["cost"] += opened * price * value
+        a["cost"] += paid
         if a["mode"] == _ISOLATED:
             free = a["collateral"] - a["isolated_margin"]
             ppm = max(np.int64(a["initial_margin_ppm"]), x.brackets[0]["initial_ppm"])
-            allotted = min(muldiv(notional, ppm), free)
+            allotted = min(muldiv(abs(paid), ppm), free)
             if allotted > 0:
                 a["isolated_margin"] += allotted
 
@@ -302,7 +322,8 @@ def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause)
 def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: ignore[no-untyped-def]
     """Both sides of a fill, the aggressor's (`signed_lots`) first: position, fee, deficit, liquidation price.  Returns
     the aggressor's fee."""
-    notional = abs(signed_lots) * price * x.rules[0]["value"]
+    worth = worth_of_lot(x, price)
+    notional = abs(signed_lots * worth)
     fee_of_taker = _ZERO
     row = taker
     signed = signed_lots
@@ -311,7 +332,7 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
         position = a["position_lots"]
         collateral = a["collateral"]
         backing = a["isolated_margin"] if a["mode"] == _ISOLATED else collateral
-        move_position(x, row, signed, price)
+        move_position(x, row, signed, worth)
         if turn == 0:
             fee = taker_fee(x, a, backing, collateral, position, signed, notional, cause)
             fee_of_taker = fee
@@ -371,6 +392,6 @@ def relink_rows(x, rows):  # type: ignore[no-untyped-def]
 def seed_positions(x, rows, signed_lots, price_ticks):  # type: ignore[no-untyped-def]
     """Book positions without trades (the state of the world at t = 0)."""
     for i in range(rows.shape[0]):
-        move_position(x, rows[i], signed_lots[i], price_ticks[i])
+        move_position(x, rows[i], signed_lots[i], worth_of_lot(x, price_ticks[i]))
         relink(x, rows[i])
     return rows.shape[0]

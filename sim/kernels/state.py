@@ -40,6 +40,7 @@ BRACKET = np.dtype([("cap", "i8"), ("rate_ppm", "i8"), ("deduction", "i8"), ("in
 RULES = np.dtype(
     [
         ("value", "i8"),
+        ("inverse", "i8"),
         ("size", "i8"),
         ("maker_fee_ppm", "i8"),
         ("taker_fee_ppm", "i8"),

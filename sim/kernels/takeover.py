@@ -5,6 +5,7 @@ import numpy as np
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS
 from sim.kernels import helper, kernel
 from sim.kernels.ledger import share
+from sim.kernels.worth import lot_worth, nearest_ticks
 from sim.records import Cause, EventKind, MarginMode, Side, Stage
 
 EVENTS_PER_ROW = 2
@@ -18,15 +19,14 @@ _BY_TAKEOVER, _BY_ADL = np.int64(Cause.TAKEOVER), np.int64(Cause.ADL)
 _CALLED = np.int64(Stage.CALLED)
 _ZERO = np.int64(0)
 _BUY, _SELL = np.int64(Side.BUY), np.int64(Side.SELL)
-_MOST_TICKS = np.int64(2**31 - 1)
 
 
 @helper
-def equity(accounts, value, mark, row):  # type: ignore[no-untyped-def]
-    """Backing plus unrealised profit at `mark`."""
+def equity(accounts, worth, row):  # type: ignore[no-untyped-def]
+    """Backing plus unrealised profit where a lot is worth `worth`."""
     a = accounts[row]
     backing = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
-    return backing + a["position_lots"] * mark * value - a["cost"]
+    return backing + a["position_lots"] * worth - a["cost"]
 
 
 @helper
@@ -94,22 +94,24 @@ def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: igno
 
 
 @kernel
-def absorb(accounts, value, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
+def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
     """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below
-    `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.
+    `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.  `value`, `inverse`: those of
+    `sim.worth.Worth`.
 
     `written[0]`: events so far, `EVENTS_PER_ROW` a row at most.  Returns the place of the first account that it cannot
     bear, or their number.
     """
     n = written[0]
+    worth = lot_worth(value, inverse, mark)
     for place in range(first, rows.shape[0]):
         row = rows[place]
         a = accounts[row]
         position = a["position_lots"]
         if row < SYSTEM_ROWS or position == 0:
             continue
-        own = equity(accounts, value, mark, row)
-        if equity(accounts, value, mark, INSURANCE_ROW) + own < limits[LEAST_EQUITY] or -own > limits[ALLOWANCE]:
+        own = equity(accounts, worth, row)
+        if equity(accounts, worth, INSURANCE_ROW) + own < limits[LEAST_EQUITY] or -own > limits[ALLOWANCE]:
             written[0] = n
             return place
         limits[ALLOWANCE] += min(own, _ZERO)
@@ -120,13 +122,11 @@ def absorb(accounts, value, mark, rows, first, limits, time_ns, events, written)
         a["position_lots"] = 0
         a["cost"] = 0
         receive(accounts, position, cost)
-        per_tick = abs(position) * value
-        ticks = (2 * (cost if position > 0 else -cost) + per_tick) // (2 * per_tick)
         event = events[n]
         blank(event, _TAKEOVER, time_ns, row, INSURANCE_ROW, mark, _BY_TAKEOVER)
         event["side"] = _BUY if position > 0 else _SELL
         event["quantity_lots"] = abs(position)
-        event["price_ticks"] = min(max(ticks, -_MOST_TICKS - 1), _MOST_TICKS)
+        event["price_ticks"] = nearest_ticks(value, inverse, position, cost)
         event["money"] = own
         n += 1
         if isolated:

@@ -62,8 +62,8 @@ def follow(accounts, seen, totals, first, event):  # type: ignore[no-untyped-def
 @kernel
 def snapshot(totals, owners, spot_lots, cash, per_lot, spot_value, unit, lots, amounts):  # type: ignore[no-untyped-def]
     """What each owner holds: `lots` gets rows of net, long, short lots and open accounts; `amounts` of equity, long and
-    short notional, spot lots.  `per_lot`, `spot_value`: quote units of a lot at the mark and of a spot lot at the
-    index; `unit`: of one money; `spot_lots`, `cash`: what each owner has on spot."""
+    short notional, spot lots.  `per_lot`, `spot_value`: what a lot held long is worth at the mark and on spot at the
+    index, quote units, below 0 if inverse; `unit`: of one money; `spot_lots`, `cash`: what each has on spot."""
     for k in range(owners.shape[0]):
         total = totals[owners[k]]
         net = total["net_lots"]
@@ -75,7 +75,7 @@ def snapshot(totals, owners, spot_lots, cash, per_lot, spot_value, unit, lots, a
         lots[2, k] = short
         lots[3, k] = total["accounts_open"]
         amounts[0, k] = paid * unit + net * per_lot + cash[k] + spot_lots[k] * spot_value
-        amounts[1, k] = long * per_lot
-        amounts[2, k] = short * per_lot
+        amounts[1, k] = long * abs(per_lot)
+        amounts[2, k] = short * abs(per_lot)
         amounts[3, k] = spot_lots[k]
     return owners.shape[0]

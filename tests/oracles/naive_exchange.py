@@ -21,6 +21,7 @@ from tests.oracles.naive_margin import (
     muldiv,
     price_of_ruin,
     trigger_price,
+    worth_of_lot,
 )
 from tests.oracles.naive_settlement import (
     change_position,
@@ -349,7 +350,7 @@ class NaiveExchange:
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder, lots: int) -> None:
         price = maker.price_ticks
-        notional = lots * price * self.rules.money_per_tick_lot
+        notional = abs(lots * worth_of_lot(self.rules, price))
         taker_account, maker_account = self.accounts[taker.account], self.accounts[maker.account]
         taker.quantity_lots -= lots
         maker.quantity_lots -= lots

@@ -23,20 +23,27 @@ def bracket_of(rules: Any, notional: int) -> int:
     return len(rules.bracket_cap) - 1
 
 
+def worth_of_lot(rules: Any, price_ticks: int) -> int:
+    """What one lot held long is worth in money: the price, or, inverse, the coin owed for it, to the nearest unit."""
+    if rules.worth.inverse:
+        return -math.floor(Fraction(rules.worth.value, price_ticks) + Fraction(1, 2))
+    return price_ticks * int(rules.worth.value)
+
+
 def backing_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
     """Money behind the position if the mark were `price_ticks`."""
     backing = account.isolated_margin if account.isolated else account.collateral
-    return backing + account.position_lots * price_ticks * rules.money_per_tick_lot - account.cost
+    return backing + account.position_lots * worth_of_lot(rules, price_ticks) - account.cost
 
 
 def total_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
     """Collateral plus unrealised profit, whatever the margin mode."""
-    return account.collateral + account.position_lots * price_ticks * rules.money_per_tick_lot - account.cost
+    return account.collateral + account.position_lots * worth_of_lot(rules, price_ticks) - account.cost
 
 
 def maintenance_margin(rules: Any, position_lots: int, price_ticks: int) -> int:
     """What the venue wants to see behind a position at `price_ticks`."""
-    notional = abs(position_lots) * price_ticks * rules.money_per_tick_lot
+    notional = abs(position_lots * worth_of_lot(rules, price_ticks))
     bracket = bracket_of(rules, notional)
     return muldiv(notional, rules.bracket_rate_ppm[bracket]) - rules.bracket_deduction[bracket]
 
@@ -78,14 +85,22 @@ def can_open(
         after = worst(open_buy_lots, open_sell_lots + lots)
     if after <= before:
         return True
-    notional = after * mark_ticks * rules.money_per_tick_lot
+    notional = abs(after * worth_of_lot(rules, mark_ticks))
     ppm = max(account.initial_margin_ppm, rules.bracket_initial_ppm[bracket_of(rules, notional)])
     return total_equity(rules, account, mark_ticks) >= muldiv(notional, ppm)
 
 
 def price_of_ruin(rules: Any, account: NaiveAccount) -> int:
-    """The worst tick at which closing the whole position still leaves collateral at zero or more."""
-    per_tick = abs(account.position_lots) * rules.money_per_tick_lot
+    """The worst tick at which closing the whole position still leaves collateral at zero or more.
+
+    Inverse: every tick of the ladder is tried; one beyond it where none is good enough (long) or every one is (short).
+    """
+    if rules.worth.inverse:
+        good = [t for t in range(1, rules.ladder_size) if total_equity(rules, account, t) >= 0]
+        if account.position_lots > 0:
+            return min(good, default=rules.ladder_size)
+        return max(good, default=0)
+    per_tick = abs(account.position_lots) * rules.worth.value
     if account.position_lots > 0:
         return math.ceil(Fraction(account.cost - account.collateral, per_tick))
     return math.floor(Fraction(account.collateral - account.cost, per_tick))

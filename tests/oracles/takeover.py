@@ -1,11 +1,13 @@
 """Takeover by a rich fund, and ADL, with plain integers and fractions: naive twins of `sim.kernels.takeover`."""
 
+import math
 from fractions import Fraction
 from typing import Any, final
 
 from numpy.typing import NDArray
 
-from sim.records import MarginMode, Stage
+from sim.records import MOST_TICKS, MarginMode, Stage
+from sim.worth import Worth
 
 MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 
@@ -14,13 +16,19 @@ MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 class NaiveTakeover:
     """`rows`: the fund and the bankrupt account before; the attributes say what is true after."""
 
-    def __init__(self, rows: NDArray[Any], value: int, mark: int) -> None:
+    def __init__(self, rows: NDArray[Any], worth: Worth, mark: int) -> None:
         self.fund, self.bankrupt = ({name: int(row[name]) for name in MONEY} for row in rows)
         isolated = rows["mode"][1] == MarginMode.ISOLATED
         lots, cost = self.bankrupt["position_lots"], self.bankrupt["cost"]
         backing = self.bankrupt["isolated_margin" if isolated else "collateral"]
-        self.equity = backing + lots * mark * value - cost
-        self.price_ticks = Fraction(cost - backing, lots * value)
+        value = worth.value
+        lot = -math.floor(Fraction(value, mark) + Fraction(1, 2)) if worth.inverse else mark * value
+        self.equity = backing + lots * lot - cost
+        paid = cost - backing
+        if worth.inverse:
+            self.price_ticks = Fraction(-lots * value, paid) if paid * lots < 0 else Fraction(MOST_TICKS)
+        else:
+            self.price_ticks = Fraction(paid, lots * value)
         self.bankrupt = {
             "position_lots": 0,
             "cost": 0,
