@@ -86,7 +86,7 @@ def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
 
 @helper
 def under(brackets, base, slope, level, scale):  # type: ignore[no-untyped-def]
-    """True where equity <= `scale` ppm of maintenance at this level; `slope`: what equity gains with each step of it."""
+    """True where equity <= `scale` ppm of maintenance at this level; `slope`: what equity gains with a step of it."""
     required = maintenance(brackets, abs(slope) * level)
     if scale != _MILLION:
         required = muldiv(required, scale)
