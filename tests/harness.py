@@ -101,10 +101,10 @@ class FakeDesk:
         return self.equity_at(rows, np.full(len(rows), self.mark_ticks))
 
     def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-        return backing_equity(self.table.rows[rows], price_ticks, self.table.money_per_tick_lot)
+        return backing_equity(self.table.rows[rows], price_ticks, self.table.worth)
 
     def notional(self, rows: Rows) -> NDArray[np.int64]:
-        return position_notional(self.table.rows[rows], self.mark_ticks, self.table.money_per_tick_lot)
+        return position_notional(self.table.rows[rows], self.mark_ticks, self.table.worth)
 
     def maintenance(self, rows: Rows) -> NDArray[np.int64]:
         return (self.notional(rows) * self.maintenance_rate).astype(np.int64)

@@ -188,7 +188,7 @@ def test_the_backstop_takes_who_has_less_than_its_share_of_maintenance(procedure
     booth.decide()
     for place in range(2):
         booth.table.rows["position_lots"][FIRST + place] -= 100
-        booth.table.rows["cost"][FIRST + place] -= 100 * PRICE * booth.table.money_per_tick_lot
+        booth.table.rows["cost"][FIRST + place] -= 100 * PRICE * booth.table.worth.value
     call(booth, FIRST, 1900, 0.34, Stage.LIQUIDATING)
     call(booth, FIRST + 1, 1900, 0.33, Stage.LIQUIDATING)
     desk.due = [FIRST, FIRST + 1]
@@ -281,5 +281,5 @@ def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(tmp_pat
     market.finish()
     held = market.table["position_lots"][market.crowd]
     assert (held > 0).all()
-    assert (held * 96_000 * market.room.venue.contract.money_per_tick_lot <= 5000 * 10**6).all()
+    assert (held * 96_000 * market.room.venue.contract.worth.value <= 5000 * 10**6).all()
     assert (market.table["stage"][market.crowd] == Stage.OK).all()
