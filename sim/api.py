@@ -15,7 +15,7 @@ import mesa
 from agents import AGENT_TYPES
 from sim import interrupted, run_directory, scenario
 from sim.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
-from sim.event_log import MemoryLog, NoLog, OpenLog, ParquetLog
+from sim.event_log import MemoryLog, NoLog, OpenLog, logs_in
 from sim.model import MarketModel
 from sim.provenance import provenance
 from sim.run_directory import RunData, RunDirectoryError, Scalar
@@ -137,7 +137,7 @@ def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback
                 "from the start"
             )
         run_directory.check_target(folder.parent, job.name)
-        model.recorder.move_logs(folder / "events")
+        model.recorder.move_logs(folder)
         job = replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
         LOG.info("going on with %s, %s", folder, interrupted.position(job))
         return _keep_on(job, model, folder, progress)
@@ -166,8 +166,7 @@ def scenario_folders(loaded: Scenario) -> list[Path]:
 
 def _build(job: Job, loaded: Scenario, folder: Path) -> MarketModel:
     LOG.info("building %s, seed %d", loaded.name, job.seed)
-    open_log = partial(ParquetLog, folder / "events")
-    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, open_log)
+    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, partial(logs_in, folder))
 
 
 def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:

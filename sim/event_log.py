@@ -1,4 +1,4 @@
-"""Where the events that a run keeps go: into memory, into Parquet files while the run goes on, or nowhere."""
+"""Where the records that a run keeps go (events, audit rows): to memory, to Parquet files meanwhile, or nowhere."""
 
 import os
 from collections.abc import Callable
@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.parquet import encoding
-from sim.records import EVENT, join, raw_copy
+from sim.records import AUDIT, EVENT, join, raw_copy
 
 ROWS_PER_GROUP = 262_144
 """Events written at once: what a log on disk holds in memory, 16 MB."""
+AUDIT_ROWS_PER_GROUP = 65_536
+"""Audit rows written at once, 12 MB."""
 ROWS_PER_PART = 20 * ROWS_PER_GROUP
 """Rows of one `events/<market>-NNNNN.parquet`, at most."""
 
@@ -37,15 +39,27 @@ class EventLog(Protocol):
         ...
 
 
-OpenLog = Callable[[str], EventLog]
-"""A log for the market of that name."""
+OpenLog = Callable[..., EventLog]
+"""A log for the market of that name: `open_log(market)` for events, `open_log(market, records=AUDIT)` for the audit."""
+
+
+def log_folder(run: Path, records: np.dtype[Any]) -> Path:
+    """Where in a run directory records of this type are."""
+    return run / ("audit" if records == AUDIT else "events")
+
+
+def logs_in(run: Path, market: str, records: np.dtype[Any] = EVENT) -> "ParquetLog":
+    """A log on disk in the directory of a run."""
+    group_rows = AUDIT_ROWS_PER_GROUP if records == AUDIT else ROWS_PER_GROUP
+    return ParquetLog(log_folder(run, records), market, group_rows, records=records)
 
 
 @final
 class MemoryLog:
     """Keeps events in memory: for short runs that are looked at in the same process."""
 
-    def __init__(self, market: str) -> None:
+    def __init__(self, market: str, records: np.dtype[Any] = EVENT) -> None:
+        self._records = records
         self._kept: list[NDArray[Any]] = []
 
     def append(self, events: NDArray[Any]) -> None:
@@ -60,15 +74,16 @@ class MemoryLog:
 
     def finish(self) -> NDArray[Any]:
         """All rows, in order."""
-        return np.concatenate(self._kept) if self._kept else np.empty(0, EVENT)
+        return np.concatenate(self._kept) if self._kept else np.empty(0, self._records)
 
 
 @final
 class NoLog:
     """Keeps nothing: where only digest, series and outcomes are wanted."""
 
-    def __init__(self, market: str) -> None:
+    def __init__(self, market: str, records: np.dtype[Any] = EVENT) -> None:
         self.market = market
+        self.records = records
 
     def append(self, events: NDArray[Any]) -> None:
         """Let them go."""
@@ -92,8 +107,14 @@ class ParquetLog:
     """
 
     def __init__(
-        self, folder: Path, market: str, group_rows: int = ROWS_PER_GROUP, part_rows: int = ROWS_PER_PART
+        self,
+        folder: Path,
+        market: str,
+        group_rows: int = ROWS_PER_GROUP,
+        part_rows: int = ROWS_PER_PART,
+        records: np.dtype[Any] = EVENT,
     ) -> None:
+        self._records = records
         self._folder = folder
         self._market = market
         self._group_rows = group_rows
@@ -125,14 +146,14 @@ class ParquetLog:
 
     def finish(self) -> None:
         """Write the rest; a market without events has one part without rows."""
-        rest = join(self._waiting, EVENT) if self._waiting else np.empty(0, EVENT)
+        rest = join(self._waiting, self._records) if self._waiting else np.empty(0, self._records)
         self._waiting, self._waiting_rows = [], 0
         if len(rest) or (self._part == 0 and self._writer is None):
             self._write(rest)
         self.settle()
 
     def _write_groups(self) -> None:
-        rows = join(self._waiting, EVENT)
+        rows = join(self._waiting, self._records)
         whole = len(rows) - len(rows) % self._group_rows
         for first in range(0, whole, self._group_rows):
             self._write(rows[first : first + self._group_rows])
@@ -144,7 +165,7 @@ class ParquetLog:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        names = EVENT.names or ()
+        names = self._records.names or ()
         table = pa.table({name: pa.array(np.ascontiguousarray(rows[name])) for name in names})
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, table.schema, **encoding(table.schema))

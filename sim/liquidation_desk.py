@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS, Rows
+from sim.audit import AuditTrail
+from sim.event_log import EventLog
 from sim.margin import PPM, backing_equity, bankruptcy_ticks, maintenance_money, muldiv, position_notional
 from sim.market import OrderEntry
 from sim.records import EVENT, Cause, EventKind, Stage
@@ -26,8 +28,9 @@ class VenueDesk:
     Only these lists are looked at, never all accounts.
     """
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, audit: EventLog) -> None:
         self._venue = venue
+        self.audit = AuditTrail(venue.accounts, audit)
         self._table = venue.accounts.rows
         self._positions = self._table["position_lots"]
         self._rules = venue.config.venue.call
@@ -53,6 +56,11 @@ class VenueDesk:
         """True while a scan would find nothing to do."""
         quiet = not (self._venue.has_crossings or self._warned or self._called or self._liquidating)
         return quiet and self.fund_position_lots == 0
+
+    def hear(self) -> None:
+        """What trading of this step did; of interest while forced sales are under way."""
+        if self._liquidating and self.audit.kept:
+            self.audit.hear(self._venue.events_of_step)
 
     def begin_scan(self, now_ns: int) -> None:
         """Take note of the time, of new warnings and margin calls, and of who need be warned no longer."""
@@ -231,6 +239,7 @@ class VenueDesk:
 
     def start(self, rows: Rows) -> None:
         """Liquidation begins: the accounts may no longer trade."""
+        self.audit.start(rows, self._now_ns, self._venue.moment)
         for row in rows.tolist():
             del self._called[row]
             self._liquidating[row] = self._now_ns
@@ -242,12 +251,14 @@ class VenueDesk:
         for row in rows.tolist():
             self._called.pop(row, None)
             self._liquidating.pop(row, None)
-        started = self._table["stage"][rows] != Stage.CALLED
+        before = self._table["stage"][rows]
+        started = before != Stage.CALLED
         self._table["stage"][rows] = Stage.OK
         if self._rules.warning is not None:
             warned = rows[~self._beyond_warning(rows)]
             self._table["stage"][warned] = Stage.WARNED
             self._warned.update(dict.fromkeys(warned.tolist()))
+        self.audit.release(rows, before, self._table["stage"][rows], self._now_ns, self._venue.moment)
         self._venue.exchange.relink(rows)
         self._say(EventKind.LIQUIDATION_ENDED, rows[started])
         if self._rules.is_a_process:
@@ -255,9 +266,12 @@ class VenueDesk:
 
     def _take_crossings(self) -> None:
         """New warnings and calls, in the order in which the mark reached them."""
-        crossings = self._venue.take_crossings()
-        if len(crossings) == 0:
-            return
+        for each in self._venue.take_crossings():
+            self.audit.cross(each, warns=self._rules.warning is not None)
+            self._enter(each.events)
+
+    def _enter(self, crossings: NDArray[Any]) -> None:
+        """Put the accounts that one mark warned or called on their lists."""
         accounts, times = crossings["account"].tolist(), crossings["time_ns"].tolist()
         if self._rules.warning is None:
             self._called.update(zip(accounts, times, strict=True))
@@ -290,9 +304,13 @@ class VenueDesk:
         """Warned accounts that have recovered are ordinary accounts again."""
         rows = np.array(list(self._warned), np.int64)
         rows = rows[self._beyond_warning(rows)]
+        if len(rows) == 0:
+            return
         for row in rows.tolist():
             del self._warned[row]
+        before = self._table["stage"][rows]
         self._table["stage"][rows] = Stage.OK
+        self.audit.release(rows, before, self._table["stage"][rows], self._now_ns, self._venue.moment)
         self._venue.exchange.relink(rows)
         self._say(EventKind.WARNING_LIFTED, rows)
 
@@ -303,8 +321,10 @@ class VenueDesk:
         """
         equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
         self._venue.bad_debt -= self._venue.contract.to_amount(int(np.minimum(equity, 0).sum()))
+        self.audit.take_over(rows, self._now_ns, self._venue.moment)
         self._table["stage"][rows] = Stage.TAKEN_OVER
         outcome = self._venue.waterfall.take_over(rows, self._now_ns)
+        self.audit.settle_takeover(outcome.events)
         self._venue.add_events(outcome.events)
         self._venue.exchange.relink(outcome.rows)
         self.release(rows)

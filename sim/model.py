@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from sim.accounts import Rows
 from sim.distributions import sample
-from sim.event_log import MemoryLog, OpenLog
+from sim.event_log import EventLog, MemoryLog, NoLog, OpenLog, log_folder
 from sim.kernels.events import touching
 from sim.liquidation_desk import VenueDesk
 from sim.market import MarketView, OrderEntry, Seat
 from sim.recorder import MarketRecorder
-from sim.records import EVENT, Cause, MarginMode, Side
+from sim.records import AUDIT, EVENT, Cause, MarginMode, Side
 from sim.run_directory import RunData
 from sim.scenario import Population, Scenario
 from sim.seeding import Seed, measure_fuel, seed_market
@@ -118,14 +118,16 @@ class RunRecorder:
         self._rooms = rooms
 
     def settle(self) -> None:
-        """Bring the logs of events to a state that survives the process."""
+        """Bring the logs to a state that survives the process."""
         for room in self._rooms:
             room.recorder.log.settle()
+            room.liquidation_desk.audit.log.settle()
 
     def move_logs(self, folder: Path) -> None:
-        """Logs go on in this folder as of the last `settle`."""
+        """Logs go on in this folder of a run as of the last `settle`."""
         for room in self._rooms:
-            room.recorder.log.move(folder)
+            room.recorder.log.move(log_folder(folder, EVENT))
+            room.liquidation_desk.audit.log.move(log_folder(folder, AUDIT))
 
     def progress(self) -> Progress:
         """Totals so far."""
@@ -142,7 +144,7 @@ class MarketModel(mesa.Model):
     """Participants, venues and the clock.  `now_ns` runs from -warmup to duration; positions are seeded at 0.
 
     `registry`: participant types by name (handed in, so that the simulator knows nobody's strategy).
-    `open_log`: where each market's events go; in memory, unless said otherwise.
+    `open_log`: where each market's events and audit rows go; in memory, unless said otherwise.
     """
 
     def __init__(
@@ -188,6 +190,7 @@ class MarketModel(mesa.Model):
         self.now_ns = self.step_index * self.step_ns
         for room in self.rooms:
             room.venue.trade(self.now_ns)
+            room.liquidation_desk.hear()
 
     def advance_index(self) -> None:
         """The outside moves to the end of the step: fundamental and index."""
@@ -283,7 +286,9 @@ class MarketModel(mesa.Model):
         summary["event_digest"] = digest.hexdigest()
         logs = {room.venue.name: room.recorder.log.finish() for room in self.rooms}
         events = {market: rows for market, rows in logs.items() if rows is not None}
-        return RunData(events, series, accounts, maps, summary, populations)
+        trails = {room.venue.name: room.liquidation_desk.audit.log.finish() for room in self.rooms}
+        audit = {market: rows for market, rows in trails.items() if rows is not None}
+        return RunData(events, series, accounts, maps, summary, populations, audit)
 
     def _open_room(self, number: int, open_log: OpenLog) -> MarketRoom:
         """Build one market and seat its populations."""
@@ -296,7 +301,8 @@ class MarketModel(mesa.Model):
         venue.index.advance(self.now_ns, scenario.step)
         desks = [self._seat(venue, member) for member in members]
         venue.net_deposits = venue.exchange.net_deposits()
-        engine, desk = self._seat_engine(venue)
+        keeps_audit = scenario.record.events != "none"
+        engine, desk = self._seat_engine(venue, (open_log if keeps_audit else NoLog)(config.name, records=AUDIT))
         return MarketRoom(venue, MarketRecorder(venue, scenario.record, open_log(config.name)), desks, engine, desk)
 
     @property
@@ -353,9 +359,9 @@ class MarketModel(mesa.Model):
             np.int64
         )
 
-    def _seat_engine(self, venue: Venue) -> tuple[Desk, VenueDesk]:
+    def _seat_engine(self, venue: Venue, audit: EventLog) -> tuple[Desk, VenueDesk]:
         """The liquidation engine: a participant without accounts that may order for all of them."""
-        desk = VenueDesk(venue)
+        desk = VenueDesk(venue, audit)
         engine_type = self._registry["liquidation_engine"]
         config = engine_type.config_type(rules=venue.config.liquidation)
         everyone = np.array([0, len(venue.accounts.rows) - 1])

@@ -110,6 +110,22 @@ class Stage(IntEnum):
     TAKEN_OVER = 4
 
 
+class AuditCause(IntEnum):
+    """Why an account changed its stage: docs/events.md, "The audit log"."""
+
+    MARK = 0
+    RECOVERED = 1
+    TOPPED_UP = 2
+    REDUCED = 3
+    FLAT = 4
+    DUE = 5
+    CLOSED = 6
+    COMPLIANT = 7
+    GIVEN_UP = 8
+    TAKEN_OVER = 9
+    DELEVERAGED = 10
+
+
 class MarginMode(IntEnum):
     """Whether the whole collateral (CROSS) or an allotted part (ISOLATED) backs the position."""
 
@@ -156,6 +172,43 @@ EVENT = np.dtype(
 )
 """One fact; docs/events.md says what each column means for each kind. For a FILL: `account`, `order_id`, `side`
 and `cause` are the aggressor's, `maker_*` the resting side's."""
+
+
+AUDIT = np.dtype(
+    [
+        ("time_ns", "i8"),
+        ("dwell_ns", "i8"),
+        ("wait_ns", "i8"),
+        ("position_lots", "i8"),
+        ("equity", "i8"),
+        ("maintenance", "i8"),
+        ("notional", "i8"),
+        ("margin_fraction", "f8"),
+        ("index_ticks", "f8"),
+        ("fundamental_ticks", "f8"),
+        ("filled_lots", "i8"),
+        ("filled_tick_lots", "i8"),
+        ("taken_over_lots", "i8"),
+        ("deleveraged_lots", "i8"),
+        ("fee", "i8"),
+        ("margin_paid", "i8"),
+        ("fund_paid", "i8"),
+        ("winners_paid", "i8"),
+        ("winners_profit", "i8"),
+        ("unpaid", "i8"),
+        ("account", "i4"),
+        ("mark_ticks", "i4"),
+        ("last_ticks", "i4"),
+        ("trigger_ticks", "i4"),
+        ("bankruptcy_ticks", "i4"),
+        ("tier", "i2"),
+        ("from_stage", "u1"),
+        ("to_stage", "u1"),
+        ("cause", "u1"),
+    ],
+    align=True,
+)
+"""One change of an account's stage; docs/events.md says what each column means."""
 
 
 def raw_copy(records: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.event_log import ParquetLog
+from sim.event_log import logs_in
 from sim.parquet import Column, write_parquet
 from sim.version import SCHEMA_VERSION
 
@@ -40,7 +40,7 @@ class RunDirectoryError(ValueError):
 class RunData:
     """Everything that a finished model hands over.
 
-    `events`: EVENT rows by market, of runs whose events were kept in memory.
+    `events`, `audit`: EVENT and AUDIT rows by market, of runs that kept them in memory.
     `series`, `accounts`: one 1-D array (or list of strings) a column.
     `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
     `populations`: what every population held at every row of the series; no file is written while it is empty.
@@ -52,6 +52,7 @@ class RunData:
     maps: Mapping[str, NDArray[Any]]
     summary: Mapping[str, Scalar]
     populations: Mapping[str, Column] = field(default_factory=dict)
+    audit: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class ScenarioText(Protocol):
@@ -116,6 +117,7 @@ def new_run(parent: Path, name: str) -> Iterator[Path]:
 def prepare(folder: Path) -> None:
     """Make the folder of a run that begins."""
     (folder / "events").mkdir(parents=True)
+    (folder / "audit").mkdir()
     (folder / "figures").mkdir()
 
 
@@ -235,10 +237,11 @@ def _alive(pid: int) -> bool:
 
 
 def _write_tables(data: RunData, folder: Path) -> None:
-    for market, events in data.events.items():
-        log = ParquetLog(folder / "events", market)
-        log.append(events)
-        log.finish()
+    for kept in (data.events, data.audit):
+        for market, rows in kept.items():
+            log = logs_in(folder, market, rows.dtype)
+            log.append(rows)
+            log.finish()
     write_parquet(folder / "series.parquet", data.series)
     write_parquet(folder / "accounts.parquet", data.accounts)
     if data.populations:

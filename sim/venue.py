@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
 from sim.arrivals import Arrivals
+from sim.audit import Crossings, Moment
 from sim.circuit_breaker import CircuitBreaker
 from sim.config import ContractConfig, InverseContractConfig, MarketConfig
 from sim.contract import ContractSpec
@@ -111,7 +112,7 @@ class Venue:
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
         self._taken = 0
-        self._crossings: list[NDArray[Any]] = []
+        self._crossings: list[Crossings] = []
 
     @property
     def mid_ticks(self) -> float:
@@ -174,12 +175,24 @@ class Venue:
         if len(events):
             crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]
             if len(crossings):
-                self._crossings.append(crossings)
+                accounts = self.accounts.rows.take(crossings["account"])
+                self._crossings.append(Crossings(crossings, accounts, self.moment))
 
-    def take_crossings(self) -> NDArray[Any]:
-        """Warnings and margin calls since the last time, as events, oldest first."""
-        crossings = self.waiting_crossings
-        self._crossings = []
+    @property
+    def moment(self) -> Moment:
+        """What margin is judged by now, and what is known beside it."""
+        exchange = self.exchange
+        return Moment(
+            exchange.mark_ticks,
+            exchange.last_ticks,
+            self.oracle.index_ticks,
+            self.index.fundamental_ticks,
+            self.brackets,
+        )
+
+    def take_crossings(self) -> list[Crossings]:
+        """Warnings and margin calls since the last time, mark by mark, oldest first."""
+        crossings, self._crossings = self._crossings, []
         return crossings
 
     def set_brackets(self, brackets: BracketSchedule) -> None:
@@ -216,7 +229,7 @@ class Venue:
     @property
     def waiting_crossings(self) -> NDArray[Any]:
         """Warnings and margin calls since the desk last asked."""
-        return join(self._crossings, EVENT) if self._crossings else NO_EVENTS
+        return join([each.events for each in self._crossings], EVENT) if self._crossings else NO_EVENTS
 
     def fund(self, now_ns: int) -> None:
         """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
@@ -303,6 +316,11 @@ class Venue:
         """Append facts of this step."""
         if len(events):
             self.exchange.append_events(events)
+
+    @property
+    def events_of_step(self) -> NDArray[Any]:
+        """The facts of this step so far, in order: a view, good until the next drain but one."""
+        return self.exchange.events_since(self._taken)
 
     def take_events(self) -> NDArray[Any]:
         """The facts since the last call, in order: a view, good until the drain after the next."""
