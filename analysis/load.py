@@ -29,7 +29,9 @@ EVENT_COLUMNS = (
 )  # fmt: skip
 """Columns of `EVENT` that analysis uses."""
 
-DRAWN_KINDS = (EventKind.FILL, EventKind.MARGIN_CALL, EventKind.ADL, EventKind.TAKEOVER, EventKind.DEPOSIT)
+DRAWN_KINDS = (
+    EventKind.FILL, EventKind.MARGIN_CALL, EventKind.TAKEOVER, EventKind.INSURANCE, EventKind.ADL, EventKind.DEPOSIT,
+)  # fmt: skip
 """Kinds of event that analysis uses; quotes and cancels stay on disk."""
 
 EVENT_LEVELS = ("none", "liquidations", "fills", "all")
@@ -126,6 +128,8 @@ class MarketFrames:
     """One row a population and time, of this market; no columns where a run did not record it."""
     events_kept: str = "all"
     """`record.events` of the run, one of `EVENT_LEVELS`."""
+    read_audit: Callable[[], Columns] = dict
+    """One row for every change of an account's stage, columns of `sim.records.AUDIT`; none where it was not kept."""
 
     @cached_property
     def run(self) -> Columns:
@@ -139,6 +143,12 @@ class MarketFrames:
         events = self.read_events()
         events["time_s"] = (events["time_ns"] - self.start_ns) / SECOND_NS
         return events
+
+    @cached_property
+    def audit(self) -> Columns:
+        """The audit log (docs/events.md) and `time_s`; no columns at all where the run did not keep it."""
+        audit = self.read_audit()
+        return audit | {"time_s": (audit["time_ns"] - self.start_ns) / SECOND_NS} if audit else {}
 
     def not_recorded(self, level: str) -> str:
         """Says that events of this level were not kept and how to have them; empty if they were."""
@@ -275,6 +285,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             start_ns=0,
             read_populations=partial(dict, populations.get(market, {})),
             events_kept=_events_kept(resolved),
+            read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
         )
         for market, columns in series.items()
     }
@@ -314,6 +325,7 @@ def _load(directory: Path) -> RunFrames:
             start_ns=start_ns,
             read_populations=partial(_read_populations, held, name) if held.is_file() else dict,
             events_kept=_events_kept(scenario),
+            read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
         )
         for name, columns in series.items()
     }
@@ -384,6 +396,14 @@ def _read_events(paths: Sequence[Path]) -> Columns:
         chosen = np.isin(part["kind"], [int(kind) for kind in DRAWN_KINDS])
         parts.append({name: column[chosen] for name, column in part.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in EVENT_COLUMNS}
+
+
+def _read_audit(paths: Sequence[Path]) -> Columns:
+    return _read_parquet(paths) if paths else {}
+
+
+def _audited(audit: NDArray[Any]) -> Columns:
+    return {name: np.ascontiguousarray(audit[name]) for name in audit.dtype.names or ()}
 
 
 def _drawn(events: NDArray[Any]) -> Columns:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from sim import interrupted, run_directory
-from sim.records import EVENT, EventKind
+from sim.records import AUDIT, EVENT, EventKind
 from sim.run_directory import RunData, RunDirectoryError
 
 NAME = "demo-12345678-s7"
@@ -41,6 +41,7 @@ def some_events(count: int) -> np.ndarray[Any, Any]:
 def some_run(calls: int = 3) -> RunData:
     return RunData(
         events={"main": some_events(1000), "empty": some_events(0)},
+        audit={"main": np.zeros(3, AUDIT)},
         series={
             "market": ["main", "main"],
             "time_s": np.array([-1.0, 0.0]),
@@ -73,6 +74,8 @@ def test_a_run_directory_holds_what_design_says(tmp_path: Path) -> None:
     files = sorted(str(file.relative_to(path)) for file in path.rglob("*"))
     assert files == [
         "accounts.parquet",
+        "audit",
+        "audit/main-00000.parquet",
         "events",
         "events/empty-00000.parquet",
         "events/main-00000.parquet",
