@@ -118,7 +118,8 @@ class VenueDesk:
         excess = self.margin_excess(called)
         assert not self.cured(called, excess).any(), "whoever is cured is no longer called"
         if self.may_start(called, excess).any():
-            assert self._handled >= capacity, "a due call waits only while the engine is at its capacity"
+            limited = self._handled >= capacity or self.loss_allowance is not None
+            assert limited, "a due call waits only while the engine is at its capacity, or the fund at its limit"
 
     def note_orders(self, commands: NDArray[Any]) -> None:
         """Remember when each account's last forced order arrives: until then it is under way."""

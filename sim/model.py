@@ -211,7 +211,7 @@ class MarketModel(mesa.Model):
             if not room.liquidation_desk.idle:
                 self._scan(room)
             if self._check and self.now_ns % room.venue.config.venue.mark.period == 0:
-                room.liquidation_desk.check_scan(rules.capacity if rules.enabled else 0)
+                room.liquidation_desk.check_scan(room.liquidation_desk.capacity if rules.enabled else 0)
 
     def _scan(self, room: MarketRoom) -> None:
         """One look of the engine at the accounts of one market."""
