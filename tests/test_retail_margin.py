@@ -232,14 +232,14 @@ def test_added_margin_moves_liquidation_away_and_is_no_more_than_what_is_free(op
     venue.check_invariants()
 
 
-def test_margin_is_not_added_for_the_flat_the_called_and_cross_accounts(opened: tuple[MarketModel, Rows]) -> None:
+def test_margin_is_not_added_for_the_flat_for_cross_accounts_and_in_liquidation(opened: tuple[MarketModel, Rows]) -> None:
     model, rows = opened
     venue = model.rooms[0].venue
     table = venue.accounts.rows
     held = rows[table["position_lots"][rows] > 0][:2]
     flat = rows[table["position_lots"][rows] == 0][:1]
     asked = np.concatenate([held, flat])
-    table["stage"][held[0]] = Stage.CALLED
+    table["stage"][held[0]] = Stage.LIQUIDATING
     table["mode"][held[1]] = MarginMode.CROSS
     before = table["isolated_margin"][asked].copy()
     venue.add_margin(asked, np.full(3, 10**6))
