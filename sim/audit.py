@@ -72,7 +72,7 @@ class AuditTrail:
 
     def __init__(self, accounts: AccountTable, log: EventLog) -> None:
         self._table = accounts.rows
-        self._value = accounts.money_per_tick_lot
+        self._worth = accounts.worth
         self.log = log
         self.kept = not isinstance(log, NoLog)
         self._cases = np.zeros(len(accounts.rows) if self.kept else 0, CASE)
@@ -178,7 +178,7 @@ class AuditTrail:
 
     def _wealth(self, accounts: NDArray[Any], mark: int) -> Ints:
         """Collateral plus unrealised profit: all that the account has, whatever backs the position."""
-        backed = backing_equity(accounts, mark, self._value) - backing_money(accounts)
+        backed = backing_equity(accounts, mark, self._worth) - backing_money(accounts)
         wealth: Ints = accounts["collateral"] + backed
         return wealth
 
@@ -200,14 +200,14 @@ class AuditTrail:
         audit["index_ticks"] = moment.index
         audit["fundamental_ticks"] = moment.fundamental
         audit["position_lots"] = accounts["position_lots"]
-        audit["equity"] = backing_equity(accounts, mark, self._value)
-        notional = position_notional(accounts, mark, self._value)
+        audit["equity"] = backing_equity(accounts, mark, self._worth)
+        notional = position_notional(accounts, mark, self._worth)
         audit["notional"] = notional
         audit["margin_fraction"] = audit["equity"] / np.maximum(notional, 1)
-        audit["maintenance"] = maintenance_money(accounts, mark, self._value, moment.brackets)
+        audit["maintenance"] = maintenance_money(accounts, mark, self._worth, moment.brackets)
         audit["tier"] = moment.brackets.bracket_of(notional)
         audit["trigger_ticks"] = case["trigger_ticks"]
-        audit["bankruptcy_ticks"] = bankruptcy_ticks(accounts, self._value)
+        audit["bankruptcy_ticks"] = bankruptcy_ticks(accounts, self._worth)
         self._cases["since_ns"][rows] = time_ns
         self._cases["moved"][rows] = True
         return audit
@@ -227,7 +227,8 @@ class AuditTrail:
         kind, lots = events["kind"], events["quantity_lots"]
         fill, adl = kind == EventKind.FILL, kind == EventKind.ADL
         takeover, insured = kind == EventKind.TAKEOVER, kind == EventKind.INSURANCE
-        given_up = events["side"] * (events["price_ticks"].astype(np.int64) - events["mark_ticks"]) * lots * self._value
+        signed, price = events["side"] * lots, events["price_ticks"].astype(np.int64)
+        given_up = self._worth.of(signed, price) - self._worth.of(signed, events["mark_ticks"].astype(np.int64))
         for column, chosen, amount in (
             ("filled_lots", fill, lots),
             ("filled_tick_lots", fill, lots * events["price_ticks"]),
