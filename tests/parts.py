@@ -1,0 +1,101 @@
+"""Markets of hand-made participants: each plays a part that a test has written out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.base import Participant, ParticipantConfig
+from agents.liquidation_engine import LiquidationEngine
+from sim.config import (
+    ContractConfig,
+    FeeConfig,
+    FeedbackConfig,
+    FundingConfig,
+    GbmConfig,
+    IndexConfig,
+    InsuranceConfig,
+    LiquidationConfig,
+    MarkConfig,
+    MarketConfig,
+    RecordConfig,
+    VenueConfig,
+)
+from sim.model import MarketModel
+from sim.scenario import Population, Scenario
+
+RICH = 1e9
+STEP_NS = 100_000_000
+
+
+class PartConfig(ParticipantConfig):
+    """What a part is told: anything."""
+
+    type: str = "part"
+    told: Any = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One population: its class, accounts, deposit, latency, leverage."""
+
+    kind: type[Participant]
+    accounts: int = 1
+    deposit: float = RICH
+    latency_ns: int = 0
+    leverage: float = 100.0
+    told: Any = None
+
+
+def part_market(
+    parts: Mapping[str, Part], *, venue: Mapping[str, Any] | None = None, liquidation: Mapping[str, Any] | None = None
+) -> MarketModel:
+    """A market at 10,000 ticks of 1, lots of 0.01; a still index, no fees, no funding, mark = last; invariants checked.
+
+    `venue`, `liquidation`: fields that differ.
+    """
+    settings: dict[str, Any] = {
+        "mark": MarkConfig(rule="last", period=STEP_NS),
+        "funding": FundingConfig(enabled=False),
+        "fees": FeeConfig(maker=0, taker=0, liquidation=0),
+        "insurance": InsuranceConfig(initial=RICH),
+        "price_band": None,
+    }
+    market = MarketConfig(
+        name="main",
+        contract=ContractConfig(initial_price=10_000, tick_size=1, lot_size=0.01, max_position_lots=10**6),
+        venue=VenueConfig(**settings | dict(venue or {})),
+        index=IndexConfig(fundamental=GbmConfig(volatility=0), feedback=FeedbackConfig(enabled=False)),
+        liquidation=LiquidationConfig(**{"monitor_period": 10 * STEP_NS, "latency": 0} | dict(liquidation or {})),
+    )
+    populations = {
+        name: Population(
+            name=name,
+            type="part",
+            market="main",
+            participant_class=part.kind,
+            config=PartConfig(
+                told=part.told,
+                accounts=part.accounts,
+                deposit=part.deposit,
+                latency=part.latency_ns,
+                leverage=part.leverage,
+            ),
+        )
+        for name, part in parts.items()
+    }
+    scenario = Scenario(
+        name="parts",
+        question="",
+        description="",
+        seed=0,
+        duration=3600 * 10 * STEP_NS,
+        warmup=0,
+        step=STEP_NS,
+        record=RecordConfig(events="all", series_every=STEP_NS, map_every=3600 * 10 * STEP_NS),
+        markets=(market,),
+        populations=populations,
+        path=Path(__file__),
+        source_text="",
+    )
+    return MarketModel(scenario, {"liquidation_engine": LiquidationEngine}, check_invariants=True)
