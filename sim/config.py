@@ -127,7 +127,7 @@ class OracleConfig(Block):
 
 
 class MaintenanceConfig(Block):
-    """Whether maintenance margin stays what the brackets say."""
+    """Whether maintenance margin stays what the brackets say; if it rises, so does initial margin."""
 
     rule: str = Field("fixed", description="Name in sim.margin_rules.MAINTENANCE_RULES")
     sensitivity: float = Field(

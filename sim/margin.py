@@ -146,13 +146,14 @@ class BracketSchedule:
     def moved(
         self, multiplier: float, initial_ppm: Sequence[int], most_ppm: int = MOST_MAINTENANCE_PPM
     ) -> "BracketSchedule":
-        """The same brackets with maintenance rates times `multiplier` and these initial margins (eq. 147).
+        """The same brackets with both margins times `multiplier`, and initial margins of at least these (eq. 147).
 
-        No rate is raised beyond `most_ppm`, and deductions are derived anew, so that the requirement stays continuous;
-        nobody may open a position with less than its maintenance.
+        No maintenance rate is raised beyond `most_ppm`, no initial margin beyond notional; deductions are derived anew,
+        so that the requirement stays continuous.
         """
         rate = tuple(max(ppm, min(math.floor(ppm * multiplier), most_ppm)) for ppm in self.rate_ppm)
-        initial = tuple(max(own, least) for own, least in zip(initial_ppm, rate, strict=True))
+        raised = (min(math.ceil(ppm * multiplier), PPM) for ppm in self.initial_ppm)
+        initial = tuple(max(pair) for pair in zip(initial_ppm, raised, strict=True))
         return BracketSchedule(self.cap, rate, _integer_deductions(self.cap, rate), initial)
 
     @property

@@ -55,7 +55,7 @@ class MarginSchedule:
         self.multiplier = 1.0
         """Multiple of the brackets' maintenance rates now."""
         self.initial_ppm = base.initial_ppm
-        """Least initial margin by bracket now, before maintenance is asked of it."""
+        """Least initial margin by bracket now, as the rule for it says."""
         self.maintenance_swings = Swings(1.0)
         self.initial_swings = Swings(self.initial_fraction)
 

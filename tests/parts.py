@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from agents.base import Participant, ParticipantConfig
 from agents.liquidation_engine import LiquidationEngine
@@ -21,9 +21,12 @@ from sim.config import (
     RecordConfig,
     VenueConfig,
 )
+from sim.market import MarketView, OrderEntry
 from sim.model import MarketModel
+from sim.records import Side
 from sim.scenario import Population, Scenario
 
+PRICE = 10_000
 RICH = 1e9
 STEP_NS = 100_000_000
 
@@ -47,6 +50,32 @@ class Part:
     told: Any = None
 
 
+class Ladder(Participant):
+    """Ten lots at every tick within 10 %, laid once."""
+
+    config_type = PartConfig
+    example: ClassVar[dict[str, Any]] = {"type": "part"}
+
+    def decide(self, market: MarketView, orders: OrderEntry) -> None:
+        if market.step == 0:
+            for away in range(1, 1000):
+                orders.limit(self.rows, Side.BUY, PRICE - away, 10)
+                orders.limit(self.rows, Side.SELL, PRICE + away, 10)
+
+
+class Orders(Participant):
+    """Says what it is told: {step: (side, lots)}."""
+
+    config_type = PartConfig
+    example: ClassVar[dict[str, Any]] = {"type": "part"}
+    config: PartConfig
+
+    def decide(self, market: MarketView, orders: OrderEntry) -> None:
+        if market.step in self.config.told:
+            side, lots = self.config.told[market.step]
+            orders.market(self.rows, side, lots)
+
+
 def part_market(
     parts: Mapping[str, Part], *, venue: Mapping[str, Any] | None = None, liquidation: Mapping[str, Any] | None = None
 ) -> MarketModel:
@@ -63,7 +92,7 @@ def part_market(
     }
     market = MarketConfig(
         name="main",
-        contract=ContractConfig(initial_price=10_000, tick_size=1, lot_size=0.01, max_position_lots=10**6),
+        contract=ContractConfig(initial_price=PRICE, tick_size=1, lot_size=0.01, max_position_lots=10**6),
         venue=VenueConfig(**settings | dict(venue or {})),
         index=IndexConfig(fundamental=GbmConfig(volatility=0), feedback=FeedbackConfig(enabled=False)),
         liquidation=LiquidationConfig(**{"monitor_period": 10 * STEP_NS, "latency": 0} | dict(liquidation or {})),

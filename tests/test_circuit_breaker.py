@@ -12,9 +12,7 @@ from sim.config import SECOND, CircuitBreakerConfig
 from sim.market import MarketView, OrderEntry, SeedPositions
 from sim.model import MarketModel
 from sim.records import Cause, EventKind, Flag, Side
-from tests.parts import STEP_NS, Part, PartConfig, part_market
-
-PRICE = 10_000
+from tests.parts import PRICE, STEP_NS, Ladder, Orders, Part, PartConfig, part_market
 
 
 def trips(config: CircuitBreakerConfig, lasts: list[int]) -> list[int]:
@@ -91,32 +89,6 @@ def test_time_paused_is_counted_as_it_passes() -> None:
 
 
 # -- in a market -------------------------------------------------------------------------------------------------------
-
-
-class Ladder(Participant):
-    """Ten lots at every tick within 10 %, laid once."""
-
-    config_type = PartConfig
-    example: ClassVar[dict[str, Any]] = {"type": "part"}
-
-    def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        if market.step == 0:
-            for away in range(1, 1000):
-                orders.limit(self.rows, Side.BUY, PRICE - away, 10)
-                orders.limit(self.rows, Side.SELL, PRICE + away, 10)
-
-
-class Orders(Participant):
-    """Says what it is told: {step: (side, lots)}."""
-
-    config_type = PartConfig
-    example: ClassVar[dict[str, Any]] = {"type": "part"}
-    config: PartConfig
-
-    def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        if market.step in self.config.told:
-            side, lots = self.config.told[market.step]
-            orders.market(self.rows, side, lots)
 
 
 class Long(Participant):

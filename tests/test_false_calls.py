@@ -13,9 +13,8 @@ from agents.base import Participant
 from sim.config import SECOND, MarkConfig
 from sim.market import MarketView, OrderEntry, SeedPositions
 from sim.records import EventKind, Side
-from tests.parts import STEP_NS, Part, PartConfig, part_market
+from tests.parts import PRICE, STEP_NS, Part, PartConfig, part_market
 
-PRICE = 10_000
 BID, ASK = PRICE - 1, PRICE + 1
 SPIKE = PRICE * 95 // 100
 SPIKE_FROM, SPIKE_TO = 20, 70
