@@ -1,7 +1,11 @@
 """Facts about margins that move: rules, brackets in force, procyclicality, and what a market does with them."""
 
 import math
+import os
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -316,3 +320,40 @@ def test_a_leverage_cap_holds_for_everybody() -> None:
     rows = model.rooms[0].venue.accounts.rows
     assert (rows["initial_margin_ppm"][3:] >= 100_000).all()
     release(model)
+
+
+EVERYTHING = (
+    "duration=8s",
+    "warmup=1s",
+    "index.shocks=[{at: 1s, log_return: -1.5%, over: 3s}]",
+    VOLATILE,
+    "venue.initial={rule: open_interest_linked, lower: 0, upper: 10M, update_every: 2s}",
+    "venue.mark={rule: hyperliquid, period: 500ms}",
+    "venue.funding={rule: bitmex, interval: 4s, sample_period: 500ms}",
+    "venue.oracle={period: 300ms, deviation: 5bps, delay: 200ms}",
+    "venue.circuit_breaker={move: 20bps, window: 1s, pause: 700ms}",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_rules_that_move_margins_and_pause_give_the_same_events_interpreted() -> None:
+    program = (
+        f"from tests.test_model import simulate\ns = simulate(*{EVERYTHING!r}, check=True).summary\n"
+        "print(s['event_digest'], s['pauses'], s['margin_calls'])"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, **environment},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        ).stdout.split()
+        for environment in ({}, {"NUMBA_DISABLE_JIT": "1"})
+    ]
+    assert said[0] == said[1]
+    assert int(said[0][1]) > 0, "it pauses"
+    assert int(said[0][2]) > 0, "it calls"
