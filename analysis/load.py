@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sim.contract import ContractSpec
 from sim.records import Cause, EventKind
 from sim.run_directory import RunData, RunDirectoryError, ScenarioText
+from sim.units import parse_duration
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -112,6 +113,16 @@ class LiquidationMap:
 
 @final
 @dataclass(frozen=True)
+class FaultSpan:
+    """A fault of a venue's rules by its `type`, and when: seconds from the end of the warm-up."""
+
+    type: str
+    start_s: float
+    end_s: float
+
+
+@final
+@dataclass(frozen=True)
 class MarketFrames:
     """Everything one run recorded of one market.  `series` includes the warm-up (`time_s` < 0)."""
 
@@ -130,6 +141,8 @@ class MarketFrames:
     """`record.events` of the run, one of `EVENT_LEVELS`."""
     read_audit: Callable[[], Columns] = dict
     """One row for every change of an account's stage, columns of `sim.records.AUDIT`; none where it was not kept."""
+    faults: tuple[FaultSpan, ...] = ()
+    """Faults of the venue that the scenario declares, in its order."""
 
     @cached_property
     def run(self) -> Columns:
@@ -286,6 +299,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_populations=partial(dict, populations.get(market, {})),
             events_kept=_events_kept(resolved),
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
+            faults=_faults_of(resolved, market),
         )
         for market, columns in series.items()
     }
@@ -326,6 +340,7 @@ def _load(directory: Path) -> RunFrames:
             read_populations=partial(_read_populations, held, name) if held.is_file() else dict,
             events_kept=_events_kept(scenario),
             read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
+            faults=_faults_of(scenario, name),
         )
         for name, columns in series.items()
     }
@@ -345,6 +360,16 @@ def _events_kept(resolved: Mapping[str, Any]) -> str:
     """Level of `record.events`; runs of before the level `liquidations` call fills `trades`."""
     kept = str(resolved.get("record", {}).get("events", "all"))
     return {"trades": "fills"}.get(kept, kept)
+
+
+def _faults_of(resolved: Mapping[str, Any], market: str) -> tuple[FaultSpan, ...]:
+    """A market's declared faults; runs of before there were any have none."""
+    own = (resolved.get("markets") or {}).get(market, resolved)
+    spans = []
+    for fault in own.get("faults") or ():
+        start_ns, length_ns = (parse_duration(str(fault[key])) for key in ("at", "for"))
+        spans.append(FaultSpan(fault["type"], start_ns / SECOND_NS, (start_ns + length_ns) / SECOND_NS))
+    return tuple(spans)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

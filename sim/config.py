@@ -5,17 +5,12 @@ Every duration is int nanoseconds after loading; a fraction is a float; an amoun
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
+from sim.block import SECOND as SECOND
+from sim.block import Block as Block
+from sim.faults import AnyFault
 from sim.units import Amount, DataFile, Duration, Fraction
-
-SECOND = 1_000_000_000
-
-
-class Block(BaseModel):
-    """A typo is an error, never a default; a loaded block never changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ContractConfig(Block):
@@ -269,7 +264,7 @@ class LiquidationConfig(Block):
     latency: Duration = Field(20_000_000, ge=0)
     order_bound: Literal["bankruptcy", "none"] | Fraction = Field(
         "bankruptcy",
-        description="Worst price of a liquidation order: bankruptcy price, none, or fraction from mark (fillable: its own)",
+        description="Worst price of a liquidation order: bankruptcy price, none, fraction from mark (fillable: its own)",
     )
     takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
     slice_fraction: Fraction = Field(0.2, gt=0, le=1)
@@ -386,6 +381,7 @@ class MarketConfig(Block):
     venue: VenueConfig = VenueConfig()
     index: IndexConfig = IndexConfig()
     liquidation: LiquidationConfig = LiquidationConfig()
+    faults: tuple[AnyFault, ...] = Field((), description="What goes wrong: outages, delays, wrong rules, for some time")
     depth_1pct: Amount = Field(12e6, gt=0, description="D1: the length scale of sizes ending in _d1, quote units")
     fuel_ratio: float | None = Field(
         None, gt=0, description="Lambda: forced notional per 1 % within 5 %, over measured D1; sizes are solved for it"

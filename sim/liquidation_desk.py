@@ -151,7 +151,8 @@ class VenueDesk:
     @property
     def capacity(self) -> int:
         """Accounts that the engine may handle in this scan."""
-        return self._venue.config.liquidation.capacity
+        most, throttled = self._venue.config.liquidation.capacity, self._venue.faults.at(self._now_ns).capacity
+        return most if throttled is None else min(most, throttled)
 
     def called(self) -> Rows:
         """Rows in stage CALLED, oldest call first."""

@@ -156,6 +156,14 @@ class BracketSchedule:
         initial = tuple(max(pair) for pair in zip(initial_ppm, raised, strict=True))
         return BracketSchedule(self.cap, rate, _integer_deductions(self.cap, rate), initial)
 
+    def mistaken(self, factor: float, most_ppm: int = MOST_MAINTENANCE_PPM) -> "BracketSchedule":
+        """The same brackets with maintenance rates times `factor`, up or down, and deductions that follow (eq. 133).
+
+        Between one part in a million and `most_ppm`; initial margins stay, so an account may be opened that is called.
+        """
+        rate = tuple(min(max(math.floor(ppm * factor), 1), max(most_ppm, ppm)) for ppm in self.rate_ppm)
+        return BracketSchedule(self.cap, rate, _integer_deductions(self.cap, rate), self.initial_ppm)
+
     @property
     def max_leverage(self) -> float:
         """Highest leverage of the first bracket."""

@@ -52,6 +52,8 @@ class MarginSchedule:
         self.initial = INITIAL_RULES[config.initial.rule](config.initial)
         self.dynamic = not (self.maintenance.fixed and self.initial.fixed)
         self._most_ppm = math.floor(MOST_MAINTENANCE_PPM * min(config.call.level, config.call.warning or 1.0))
+        self.fault_factor = 1.0
+        """Multiple of the right maintenance rates that a fault makes of them."""
         self.multiplier = 1.0
         """Multiple of the brackets' maintenance rates now."""
         self.initial_ppm = base.initial_ppm
@@ -81,7 +83,14 @@ class MarginSchedule:
             fractions = (self.initial.fraction(ppm / PPM, open_notional) for ppm in self.base.initial_ppm)
             self.initial_ppm = tuple(min(math.ceil(round(f * PPM, 3)), PPM) for f in fractions)
             self.initial_swings.note(now_ns, self.initial_fraction)
-        return self.base.moved(self.multiplier, self.initial_ppm, self._most_ppm)
+        return self.in_force()
+
+    def in_force(self) -> BracketSchedule:
+        """The brackets by the rules as last asked, and by a fault."""
+        right = self.base
+        if self.dynamic:
+            right = self.base.moved(self.multiplier, self.initial_ppm, self._most_ppm)
+        return right if self.fault_factor == 1.0 else right.mistaken(self.fault_factor, self._most_ppm)
 
     def _maintenance_due(self, now_ns: int) -> bool:
         return not self.maintenance.fixed and now_ns % self.maintenance.config.update_every == 0

@@ -208,6 +208,8 @@ class MarketModel(mesa.Model):
             rules = room.venue.config.liquidation
             if self.now_ns < 0 or self.now_ns % rules.monitor_period:
                 continue
+            if not room.venue.faults.at(self.now_ns).engine_scans:
+                continue
             if not room.liquidation_desk.idle:
                 self._scan(room)
             if self._check and self.now_ns % room.venue.config.venue.mark.period == 0:
@@ -222,9 +224,10 @@ class MarketModel(mesa.Model):
             return
         desk.deleverage_fund()
         engine.participant.decide(self._view(room), engine.orders)
+        latency_ns = rules.latency + room.venue.faults.at(self.now_ns).latency_ns
         for entry in (engine.orders, desk.fund_orders):
             if not entry.silent:
-                commands = entry.drain(self.now_ns, rules.latency)
+                commands = entry.drain(self.now_ns, latency_ns)
                 desk.note_orders(commands)
                 room.venue.arrivals.add(commands)
 

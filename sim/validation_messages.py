@@ -99,6 +99,8 @@ def _problem(details: ErrorDetails, model: type[BaseModel], tree: Node, node: No
     match details["type"]:
         case "missing":
             return Problem(node.place, shown, "missing, and it has no default")
+        case "union_tag_not_found":
+            return Problem(node.place, shown_path((*path, "type")), "missing, and it has no default")
         case "extra_forbidden":
             parent, owner = _owner(model, tree, node)
             return unknown_field(parent, node, field_names(owner) if owner is not None else [])

@@ -18,6 +18,7 @@ from sim.circuit_breaker import CircuitBreaker
 from sim.config import ContractConfig, InverseContractConfig, MarketConfig
 from sim.contract import ContractSpec
 from sim.exchange import NO_EVENTS, Exchange, ExchangeRules
+from sim.faults import FaultBoard
 from sim.funding_rules import FUNDING_RULES, FundingInputs, MarginTerms
 from sim.indices import FundamentalSeat, Index, build_fundamental
 from sim.margin import BracketSchedule, backing_money, leverage_capped
@@ -80,6 +81,7 @@ class Venue:
         self.brackets = BracketSchedule.from_config(self.bracket_table, self.contract)
         """The brackets in force; changed by `set_brackets` only."""
         self.margins = MarginSchedule(config.venue, self.brackets)
+        self.faults = FaultBoard(config.faults)
         self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.worth)
         self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
         self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
@@ -145,8 +147,10 @@ class Venue:
 
     def update_mark(self, now_ns: int) -> None:
         """A new mark every `mark.period`: margins, band, stops that watch it, margin calls."""
+        faults = self.faults.at(now_ns)
+        self.oracle.frozen = not faults.oracle_moves
         self.oracle.observe(now_ns, self.index.index_ticks)
-        if now_ns % self.config.venue.mark.period:
+        if now_ns % self.config.venue.mark.period or not faults.mark_moves:
             return
         exchange = self.exchange
         inputs = MarkInputs(
@@ -162,6 +166,9 @@ class Venue:
         mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
         if self.margins.dynamic and now_ns >= 0:
             self._update_margins(now_ns, mark)
+        if faults.maintenance_factor != self.margins.fault_factor:
+            self.margins.fault_factor = faults.maintenance_factor
+            self.set_brackets(self.margins.in_force())
         self.set_mark(mark, now_ns)
 
     def set_mark(self, mark_ticks: int, now_ns: int) -> None:

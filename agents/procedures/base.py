@@ -39,7 +39,7 @@ class Standing:
     @property
     def notional(self) -> NDArray[np.float64]:
         """Position at the mark, quote units."""
-        notional: NDArray[np.float64] = self.lots * self.contract.notional_per_lot(self.mark_ticks)
+        notional: NDArray[np.float64] = self.lots.astype(np.float64) * self.contract.notional_per_lot(self.mark_ticks)
         return notional
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis import style
+from analysis.load import FaultSpan
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,6 +108,17 @@ def price_axis(axis: "Axes") -> None:
         return f"{value:,.{max(decimals, 0)}f}"
 
     axis.yaxis.set_major_formatter(text)
+
+
+def shade_faults(axes: "Sequence[Axes]", faults: Sequence[FaultSpan], first_s: float, last_s: float) -> None:
+    """Grey wherever a fault of the venue lasts; the first axes name them in their legend."""
+    for fault in faults:
+        start, end = max(fault.start_s, first_s), min(fault.end_s, last_s)
+        if start >= end:
+            continue
+        for place, axis in enumerate(axes):
+            label = fault.type.replace("_", " ") if place == 0 else None
+            axis.axvspan(start, end, color=style.MUTED, alpha=0.16, linewidth=0, zorder=0.5, label=label)
 
 
 def legend_above(axis: "Axes", columns: int = 8) -> None:

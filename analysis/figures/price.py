@@ -28,6 +28,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     ):
         top.plot(time_s, run[name], color=colour, linewidth=width, linestyle=dashes, label=label)
     _mark_events(market, top, last_s - first_s)
+    canvas.shade_faults((top, flow, calls), market.faults, first_s, last_s)
     canvas.price_axis(top)
     canvas.panel_label(top, "Price, quote units")
     canvas.legend_above(top)
