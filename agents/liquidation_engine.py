@@ -173,7 +173,7 @@ class LiquidationEngine(Participant):
         per_lot = -worst / np.maximum(lots, 1)
         before = np.cumsum(per_lot * quantity) - per_lot * quantity
         left = np.maximum(allowance - before, 0.0)
-        most = np.where(per_lot > 0, left / np.maximum(per_lot, 1e-300), quantity)
+        most = np.where(per_lot > 0, left / np.maximum(per_lot, 1e-9), quantity)
         cut = np.minimum(quantity, np.floor(most)).astype(np.int64)
         desk.reserve_loss(math.ceil(float((per_lot * cut).sum())))
         return cut

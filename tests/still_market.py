@@ -101,7 +101,7 @@ class StillMarket:
         self.room = self.model.rooms[0]
         self.table = self.room.venue.accounts.rows
         self.crowd = self.room.desks[1].participant.rows
-        self.table_value = self.room.venue.contract.money_per_tick_lot
+        self.table_value = self.room.venue.contract.worth.value
 
     def until(self, seconds: float) -> "StillMarket":
         """Go on up to this time."""
