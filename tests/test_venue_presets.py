@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from sim import margin
 from sim.api import load_scenario, simulate
 from sim.config import MarketConfig
 from sim.scenario import Scenario
-from sim.venue_formulas import dydx, hyperliquid
+from sim.venue_formulas import deribit, dydx, hyperliquid
 
 FOLDER = Path(__file__).parents[1] / "scenarios" / "venues"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -30,11 +31,27 @@ NUMBERS: dict[str, dict[str, Any]] = {
         "venue.fees.liquidation": 0.0125, "venue.price_band": 0.05, "venue.adl.ranking": "binance",
         "venue.call.warning": 0.8,
     },
+    "bitmex_xbtusd": {
+        "contract.type": "inverse", "contract.tick_size": 0.5, "contract.contract_value": 1.0,
+        "venue.mark.rule": "fair_price", "venue.funding.rule": "bitmex", "venue.funding.interval": 8 * HOUR,
+        "venue.fees.maker": -0.00025, "venue.fees.taker": 0.00075, "venue.adl.ranking": "bitmex",
+        "liquidation.procedure": "tier_reduction",
+    },
+    "bybit_inverse": {
+        "contract.type": "inverse", "contract.contract_value": 1.0, "venue.mark.basis_window": 5 * MINUTE,
+        "venue.fees.taker": 0.00055, "venue.adl.trigger": "fund_drawdown", "liquidation.procedure": "tier_reduction",
+    },
     "bybit_linear": {
         "contract.type": "linear", "liquidation.procedure": "tier_reduction",
         "venue.mark.basis_window": 5 * MINUTE, "venue.fees.liquidation": 0.0,
-        "venue.funding.cap": 0.00375, "venue.adl.ranking": "leverage", "venue.adl.price_band": 0.05,
+        "venue.funding.cap": 0.00375, "venue.adl.ranking": "bitmex", "venue.adl.price_band": 0.05,
         "venue.adl.trigger": "fund_drawdown", "venue.adl.drawdown": 1.0, "venue.adl.window": 8 * HOUR,
+    },
+    "deribit_futures": {
+        "contract.type": "inverse", "contract.contract_value": 10.0, "venue.mark.rule": "index_plus_basis",
+        "venue.mark.basis_limit": 0.005, "venue.mark.basis_time_scale": 30 * SECOND, "venue.fees.liquidation": 0.0075,
+        "venue.insurance.shortfall": "socialised", "liquidation.procedure": "incremental",
+        "liquidation.incremental.slice_notional": 100.0, "liquidation.incremental.rounds_per_second": 25.0,
     },
     "dydx_v4": {
         "contract.type": "linear", "venue.mark.rule": "index", "venue.funding.interval": HOUR,
@@ -58,7 +75,10 @@ NUMBERS: dict[str, dict[str, Any]] = {
 
 FIRST_AND_LAST_BRACKET: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "binance_usdm": ((50e3, 125, 0.004), (1.8e9, 1, 0.5)),
+    "bitmex_xbtusd": ((20e6, 100, 0.005), (100e6, 20, 0.09)),
+    "bybit_inverse": ((15e6, 100, 0.005), (150e6, 18.18, 0.05)),
     "bybit_linear": ((2e6, 100, 0.005), (1e9, 10, 0.05)),
+    "deribit_futures": ((1e6, 48.78, 0.0105), (160e6, 10, 0.13)),
     "dydx_v4": ((1e9, 20, 0.03), (1e9, 20, 0.03)),
     "hyperliquid": ((150e6, 40, 0.0125), (1e9, 20, 0.025)),
 }
@@ -73,6 +93,12 @@ def with_rules_of(name: str, tmp_path: Path) -> Scenario:
 
 def market_of(name: str, tmp_path: Path) -> MarketConfig:
     return with_rules_of(name, tmp_path).markets[0]
+
+
+def brackets_of(market: MarketConfig) -> list[margin.NotionalBracket]:
+    table = market.venue.brackets
+    caps = [b.notional_cap for b in table]
+    return margin.notional_brackets([0.0, *caps[:-1]], caps, [b.maintenance for b in table])
 
 
 def test_every_preset_is_in_the_tables() -> None:
@@ -149,3 +175,21 @@ def test_dydx_numbers_follow_from_its_fractions(tmp_path: Path) -> None:
     initial, maintenance = 1 / venue.brackets[0].max_leverage, venue.brackets[0].maintenance
     assert venue.funding.cap == pytest.approx(dydx.funding_cap_8h(initial, maintenance) / 8)
     assert venue.funding.impact_notional == pytest.approx(500 / initial)
+
+
+def test_deribits_requirements_are_exact_at_its_caps(tmp_path: Path) -> None:
+    market = market_of("deribit_futures", tmp_path)
+    price = market.contract.initial_price
+    for bracket in market.venue.brackets:
+        initial, maintenance = deribit.margin_rates("BTC", bracket.notional_cap / price)
+        required = margin.maintenance_margin(bracket.notional_cap, brackets_of(market))
+        assert required == pytest.approx(maintenance * bracket.notional_cap)
+        assert 1 / bracket.max_leverage == pytest.approx(initial, rel=1e-3)
+
+
+def test_bitmex_maintenance_is_half_a_per_cent_more_of_the_whole_with_each_risk_limit(tmp_path: Path) -> None:
+    market = market_of("bitmex_xbtusd", tmp_path)
+    for step, bracket in enumerate(market.venue.brackets):
+        required = margin.maintenance_margin(bracket.notional_cap, brackets_of(market))
+        assert required == pytest.approx(0.005 * (step + 1) * bracket.notional_cap)
+        assert 1 / bracket.max_leverage == pytest.approx(0.005 * (step + 2), rel=1e-3)
