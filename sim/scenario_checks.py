@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sim.config import MarketConfig, ScenarioHead
+from sim.config import Bracket, MarketConfig, ScenarioHead
 from sim.contract import ContractSpec
 from sim.problems import Place, Problem, closest, shown_path
 from sim.units import format_duration
@@ -158,10 +158,21 @@ def _check_brackets(market: MarketConfig, tree: Node) -> Iterator[Problem]:
         if not before.max_leverage >= bracket.max_leverage:
             message = f"must not be above that of the bracket before ({before.max_leverage:g})"
             yield problem_at(tree, (*at, "max_leverage"), message)
-    for position, bracket in enumerate(market.venue.brackets):
-        if bracket.maintenance * bracket.max_leverage > 1:
-            message = f"must be at most 1 / max_leverage ({1 / bracket.max_leverage:g}), the initial margin"
-            yield problem_at(tree, ("venue", "brackets", position, "maintenance"), message)
+    yield from _check_maintenance(market.venue.brackets, tree)
+
+
+def _check_maintenance(brackets: Sequence[Bracket], tree: Node) -> Iterator[Problem]:
+    """No position may owe more maintenance than initial margin: at a bracket's cap (eq. 4), the last one anywhere."""
+    required = below = 0.0
+    for position, bracket in enumerate(brackets):
+        required += bracket.maintenance * (bracket.notional_cap - below)
+        below = bracket.notional_cap
+        largest = bracket.maintenance if position == len(brackets) - 1 else required / bracket.notional_cap
+        if largest * bracket.max_leverage <= 1 + 1e-9:
+            continue
+        whole = "" if largest == bracket.maintenance else f"comes to {largest:.4g} of a position at the cap; that "
+        message = f"{whole}must be at most 1 / max_leverage ({1 / bracket.max_leverage:g}), the initial margin"
+        yield problem_at(tree, ("venue", "brackets", position, "maintenance"), message)
 
 
 def _check_call(market: MarketConfig, tree: Node) -> Iterator[Problem]:

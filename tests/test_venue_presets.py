@@ -75,10 +75,10 @@ NUMBERS: dict[str, dict[str, Any]] = {
 
 FIRST_AND_LAST_BRACKET: dict[str, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
     "binance_usdm": ((50e3, 125, 0.004), (1.8e9, 1, 0.5)),
-    "bitmex_xbtusd": ((20e6, 100, 0.005), (100e6, 20, 0.09)),
+    "bitmex_xbtusd": ((20e6, 100, 0.005), (200e6, 11.11, 0.09)),
     "bybit_inverse": ((15e6, 100, 0.005), (150e6, 18.18, 0.05)),
     "bybit_linear": ((2e6, 100, 0.005), (1e9, 10, 0.05)),
-    "deribit_futures": ((1e6, 48.78, 0.0105), (160e6, 10, 0.13)),
+    "deribit_futures": ((1e6, 48.78, 0.0105), (320e6, 7.69, 0.13)),
     "dydx_v4": ((1e9, 20, 0.03), (1e9, 20, 0.03)),
     "hyperliquid": ((150e6, 40, 0.0125), (1e9, 20, 0.025)),
 }
@@ -180,7 +180,7 @@ def test_dydx_numbers_follow_from_its_fractions(tmp_path: Path) -> None:
 def test_deribits_requirements_are_exact_at_its_caps(tmp_path: Path) -> None:
     market = market_of("deribit_futures", tmp_path)
     price = market.contract.initial_price
-    for bracket in market.venue.brackets:
+    for bracket in market.venue.brackets[:-1]:
         initial, maintenance = deribit.margin_rates("BTC", bracket.notional_cap / price)
         required = margin.maintenance_margin(bracket.notional_cap, brackets_of(market))
         assert required == pytest.approx(maintenance * bracket.notional_cap)
@@ -189,7 +189,7 @@ def test_deribits_requirements_are_exact_at_its_caps(tmp_path: Path) -> None:
 
 def test_bitmex_maintenance_is_half_a_per_cent_more_of_the_whole_with_each_risk_limit(tmp_path: Path) -> None:
     market = market_of("bitmex_xbtusd", tmp_path)
-    for step, bracket in enumerate(market.venue.brackets):
+    for step, bracket in enumerate(market.venue.brackets[:-1]):
         required = margin.maintenance_margin(bracket.notional_cap, brackets_of(market))
         assert required == pytest.approx(0.005 * (step + 1) * bracket.notional_cap)
         assert 1 / bracket.max_leverage == pytest.approx(0.005 * (step + 2), rel=1e-3)
