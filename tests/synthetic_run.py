@@ -246,7 +246,7 @@ def _summary(path: _Path, book: _Accounts, events: NDArray[Any], seed: int, seco
         "fundamental_drawdown_fraction": float(np.max(1 - fundamental / np.maximum.accumulate(fundamental))),
         "bad_debt": 41_250.0, "insurance_fund_start": 5e6, "insurance_fund_end": 4.8e6,
         "takeover_notional": 0.06 * forced,
-        "adl_notional": 0.0, "open_interest_start": 2.2e8, "open_interest_end": 2.2e8 - forced,
+        "adl_notional": 0.0, "socialised_loss": 0.0, "open_interest_start": 2.2e8, "open_interest_end": 2.2e8 - forced,
         "accounts_called_fraction": calls / len(book.lots), "event_digest": "5f0c" * 8, "fuel_ratio_within_1pct": 0.42,
         "fuel_ratio_within_5pct": 0.97, "depth_1pct": DEPTH_1PCT, "index_feedback_depth_1pct": 12.6e6,
         "index_feedback_enabled": True, "median_spread_ticks": float(np.median(path.spread_ticks)),

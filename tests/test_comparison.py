@@ -429,7 +429,7 @@ def test_levels_are_means_with_intervals_and_differences_from_the_baseline(write
 
 def test_the_table_of_levels_has_a_row_an_alternative(write: Write) -> None:
     rows = levels_markdown(load_comparison(write())).splitlines()
-    assert rows[0] == "| | largest fall | forced volume | bad debt | auto-deleveraged |"
+    assert rows[0] == "| | largest fall | forced volume | bad debt | auto-deleveraged | socialised loss |"
     assert [row.split(" | ")[0] for row in rows[2:]] == ["| `forced`", "| `calm`", "| `again`"]
     assert "<br>" not in rows[2]
     assert "<br>-" in rows[3]

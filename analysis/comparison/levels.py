@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN: Final = ("largest_fall", "forced_volume", "bad_debt", "adl_notional")
-"""Drawdown, forced volume, bad debt, auto-deleveraging."""
+SHOWN: Final = ("largest_fall", "forced_volume", "bad_debt", "adl_notional", "socialised_loss")
+"""Drawdown, forced volume, and who paid: bad debt, auto-deleveraging, a haircut of winners."""
 
 
 @final
@@ -83,7 +83,7 @@ def levels_height_inches(comparison: Comparison) -> float:
 def draw_levels(comparison: Comparison, figure: "Figure", keys: Sequence[str] = SHOWN) -> None:
     """One panel a metric, one line an alternative: a faint dot a seed, the mean with its interval."""
     (axes,) = canvas.panels(
-        figure, (1.0,), widths=(1.0,) * len(keys), column_gap_inches=0.35, left_inches=_label_inches(comparison)
+        figure, (1.0,), widths=(1.0,) * len(keys), column_gap_inches=0.3, left_inches=_label_inches(comparison)
     )
     places = np.arange(len(comparison.alternatives), dtype=np.float64)[::-1]
     for number, (axis, key) in enumerate(zip(axes, keys, strict=True)):
@@ -95,9 +95,12 @@ def draw_levels(comparison: Comparison, figure: "Figure", keys: Sequence[str] = 
         axis.tick_params(labelleft=number == 0)
         axis.spines["left"].set_visible(False)
         low, high = axis.dataLim.intervalx
+        if not np.isfinite(low):
+            canvas.nothing(axis, "not recorded")
+            low = high = 0.0
         span = max(high, 0.0) - min(low, 0.0) or 1.0
         axis.set_xlim(min(low, 0.0) - 0.05 * span, max(high, 0.0) + 0.07 * span)
-        axis.locator_params(axis="x", nbins=4)
+        axis.locator_params(axis="x", nbins=3)
         if metric.unit.money:
             axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
         canvas.panel_label(axis, f"{metric.label}, {metric.unit.level}" if metric.unit.level else metric.label)

@@ -84,6 +84,7 @@ METRICS: Final = (
     Metric("insurance_change", "change of the insurance fund", QUOTE, Better.HIGHER,
            "equity of the fund, end less start"),
     Metric("adl_notional", "auto-deleveraged", QUOTE, Better.LOWER, "closed against profitable accounts"),
+    Metric("socialised_loss", "socialised loss", QUOTE, Better.LOWER, "profit that winners gave up for the fund"),
     Metric("median_spread", "median spread", TICKS, Better.LOWER, "best ask - best bid, median over the samples"),
     Metric("mean_spread", "mean spread", BASIS_POINTS, Better.LOWER, "of the mid, mean over the samples"),
     Metric("least_depth", "smallest depth within 1 %", PERCENT, Better.HIGHER,
@@ -100,6 +101,7 @@ _SUMMARY_KEYS: Final[Mapping[str, str]] = {
     "margin_calls": "margin_calls",
     "bad_debt": "bad_debt",
     "adl_notional": "adl_notional",
+    "socialised_loss": "socialised_loss",
     "median_spread": "median_spread_ticks",
     "open_interest_start": "open_interest_start",
 }
