@@ -211,10 +211,11 @@ def test_kernel_and_twin_agree_while_margins_move(case: Case, multipliers: list[
     base = BracketSchedule(
         rules.bracket_cap, rules.bracket_rate_ppm, rules.bracket_deduction, rules.bracket_initial_ppm
     )
+    most = MOST_MAINTENANCE_PPM * 10**6 // max(rules.warning_ppm, rules.call_ppm)
     everyone = np.arange(count_of(one))
     for number, step in enumerate(case.steps):
         if number % 4 == 3:
-            moved = base.moved(multipliers[number // 4 % len(multipliers)], base.initial_ppm)
+            moved = base.moved(multipliers[number // 4 % len(multipliers)], base.initial_ppm, most)
             for exchange in (one, other):
                 exchange.set_brackets(moved.rate_ppm, moved.deduction, moved.initial_ppm)
                 exchange.relink(everyone)

@@ -232,7 +232,9 @@ def test_added_margin_moves_liquidation_away_and_is_no_more_than_what_is_free(op
     venue.check_invariants()
 
 
-def test_margin_is_not_added_for_the_flat_for_cross_accounts_and_in_liquidation(opened: tuple[MarketModel, Rows]) -> None:
+def test_margin_is_not_added_for_the_flat_for_cross_accounts_and_in_liquidation(
+    opened: tuple[MarketModel, Rows],
+) -> None:
     model, rows = opened
     venue = model.rooms[0].venue
     table = venue.accounts.rows
