@@ -2,7 +2,7 @@
 
 Model: market_defaults, section 1 (hazards, side, leverage detents, stops) and mechanisms 2.22-2.23, 2.27, 2.33,
 3.7-3.8.  What they can do besides is off by default, each thing in a file of its own: retail_seeds (entry prices at
-the start), retail_appetite (trend, excitation, leverage), retail_stops, retail_prevention, retail_margin.
+the start), retail_appetite (trend, excitation, leverage), retail_stops, retail_prevention, retail_margin, retail_cure.
 Cost follows activity: candidates are drawn at the highest hazard and accepted by state, so a sleeping account costs
 nothing and no draw depends on the market.
 """
@@ -20,6 +20,7 @@ from agents.gauges import reference_ticks
 from agents.retail_appetite import MINUTE_NS, LeverageTargets, MinuteVolatility, SelfExcitation, TrendChasing
 from agents.retail_brackets import Brackets
 from agents.retail_config import RetailConfig
+from agents.retail_cure import Cures
 from agents.retail_margin import OutsideMoney
 from agents.retail_prevention import Policies, Prevention
 from agents.retail_seeds import SeededEntries
@@ -69,6 +70,9 @@ class Retail(Participant):
         self._protection = ProtectiveOrders(config, seat, self.accounts, policies.stop)
         self._prevention = Prevention(config, seat, self.accounts, self._brackets, policies)
         self._money = OutsideMoney(config, seat, self.accounts)
+        self._cures = None
+        if config.cure is not None:
+            self._cures = Cures(config.cure, config.market_bound, seat, self.accounts, self._brackets)
         self._trend = TrendChasing(config, self.interval_s) if config.trend_sensitivity else None
         self._excitation = SelfExcitation(config, self.interval_s) if config.excitation else None
         retargets = config.leverage_response > 0 or config.humility < 1
@@ -96,6 +100,8 @@ class Retail(Participant):
             self._begin(market, orders)
         if self._chores and market.now_ns >= self._next_chore_ns:
             self._do_chores(market, orders)
+        if self._cures is not None:
+            self._cures.act(market, orders)
         if self._trend is not None:
             self._trend.see(reference_ticks(market))
         entered = self._trade(market, orders)
@@ -179,6 +185,8 @@ class Retail(Participant):
         own = events[(events["account"] >= first) & (events["account"] <= last)]
         kinds = own["kind"]
         self._protection.hear(own, orders)
+        if self._cures is not None:
+            self._cures.hear(own, market)
         ended = kinds == EventKind.LIQUIDATION_STARTED
         if ended.any():
             index = (own["account"][ended] - first).astype(np.int64)
@@ -205,6 +213,9 @@ class Retail(Participant):
         self._protection.withdraw(closed, orders)
         self._money.closed(closed)
         self._money.opened(held, orders)
+        if self._cures is not None:
+            self._cures.closed(closed)
+            self._cures.changed(held, market, orders)
         if self._prevention.any:
             self._prevention.closed(closed, orders)
             self._prevention.changed(held, _mark(market), orders)

@@ -43,6 +43,19 @@ class PreventionConfig(Block):
         return self
 
 
+class CureConfig(Block):
+    """How accounts answer a warning or a margin call (docs/model.md, eq. 38a)."""
+
+    responsive_share: Fraction = Field(0.3, ge=0, le=1, description="Accounts that answer at all")
+    half_life: Duration = Field(
+        1800 * SECOND, gt=0, description="Half of those have answered after this time, from the warning or the call"
+    )
+    reduce_share: Fraction = Field(
+        0.0, ge=0, le=1, description="Of those that answer, who cut the position; the others add margin"
+    )
+    target: Fraction = Field(0.5, gt=0, lt=1, description="Margin ratio (maintenance / equity) that they restore")
+
+
 class RetailConfig(ParticipantConfig):
     """Hazards are per account; `leverage` and `deposit` are drawn once for each account."""
 
@@ -101,6 +114,7 @@ class RetailConfig(ParticipantConfig):
     top_up_fraction: float = Field(0.5, gt=0, description="Added, as a share of the margin behind the position")
     top_up_watch: Duration = Field(5 * SECOND, gt=0, description="How often warnings are looked at")
     top_up_cooldown: Duration = Field(0, ge=0, description="Between two top-ups of an account; 0 = once a position")
+    cure: CureConfig | None = Field(None, description="Answers to warnings and margin calls; default none")
     buffer: Trait[Fraction] = Field(
         0.0, ge=0, description="Extra collateral behind a position once it is open, share of its initial margin"
     )

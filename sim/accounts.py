@@ -126,6 +126,13 @@ class AccountView:
         isolated: NDArray[np.bool_] = self._block["mode"] == MarginMode.ISOLATED
         return isolated
 
+    def backing_equity(self, mark_ticks: float) -> NDArray[np.float64]:
+        """What backs each position (isolated margin, or the whole collateral) plus unrealised profit, money."""
+        backing = np.where(self.isolated, self._block["isolated_margin"], self._block["collateral"])
+        worth = self._worth.real(self._block["position_lots"], mark_ticks)
+        equity: NDArray[np.float64] = backing + worth - self._block["cost"]
+        return equity
+
     def equity(self, mark_ticks: float) -> NDArray[np.float64]:
         """Collateral plus unrealised profit at `mark_ticks`, money."""
         worth = self._worth.real(self._block["position_lots"], mark_ticks)
