@@ -212,7 +212,7 @@ class MarketModel(mesa.Model):
                 continue
             if not room.liquidation_desk.idle:
                 self._scan(room)
-            if self._check and self.now_ns % room.venue.config.venue.mark.period == 0:
+            if self._check and room.venue.marked_ns == self.now_ns:
                 room.liquidation_desk.check_scan(room.liquidation_desk.capacity if rules.enabled else 0)
 
     def _scan(self, room: MarketRoom) -> None:

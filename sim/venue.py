@@ -108,6 +108,8 @@ class Venue:
         )
         self.previous_mark_ticks = 0
         """The mark before the present one; 0 = none."""
+        self.marked_ns = -(2**63)
+        """When the present mark came into force."""
         self.ids = OrderIds()
         self.arrivals = Arrivals(streams[f"{self.name}/arrivals"], self.accounts.tie_key)
         self.net_deposits = self.exchange.net_deposits()
@@ -174,6 +176,7 @@ class Venue:
     def set_mark(self, mark_ticks: int, now_ns: int) -> None:
         """This mark is in force from now on; whom it warns or calls is kept for the desk.  In a pause no stop fires."""
         self.previous_mark_ticks = self.exchange.mark_ticks
+        self.marked_ns = now_ns
         paused = self.breaker is not None and self.breaker.paused
         self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not paused))
 
