@@ -75,11 +75,11 @@ class ContractSpec:
             )
 
     def _check_rounding(self) -> None:
-        initial = self.coin_price / self.tick_size
-        if self._exact_value < FINEST_ROUNDING * initial or -self.worth.of_lot(self.max_price_ticks) < 1:
+        worth = float(self._exact_value * self.tick_size / self.coin_price)
+        if worth < FINEST_ROUNDING or -self.worth.of_lot(self.max_price_ticks) < 1:
             raise ValueError(
-                f"one lot is worth {self._exact_value / initial:.6g} money units at the initial price, rounded to a "
-                f"whole number: it must be {FINEST_ROUNDING} or more; use a larger contract_value or smaller money_unit"
+                f"one lot is worth {worth:.6g} money units at the initial price, rounded to a whole number: it must be "
+                f"{FINEST_ROUNDING} or more; use a larger contract_value or smaller money_unit"
             )
 
     @property

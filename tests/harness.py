@@ -217,18 +217,18 @@ class Booth:
         return {"kind": EventKind.FILL, "account": row, "quantity_lots": abs(lots), "price_ticks": entry_ticks}
 
 
-def seat_of(kind: str, seed: int = 0, **settings: Any) -> Booth:
-    """A participant of AGENT_TYPES in a market of its own."""
+def seat_of(kind: str, seed: int = 0, spec: ContractSpec | None = None, **settings: Any) -> Booth:
+    """A participant of AGENT_TYPES in a market of its own, of the usual contract or another."""
     agent_type = AGENT_TYPES[kind]
     config = agent_type.config_type.model_validate(agent_type.example | settings)
-    spec = contract()
+    spec = contract() if spec is None else spec
     table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.worth)
     rows = table.claim(0, config.accounts)
     stream = Stream(seed, kind)
     leverage = sample(config.leverage, stream.child("leverage"), len(rows))
     deposit = sample(config.deposit, stream.child("deposit"), len(rows))
     table.rows["initial_margin_ppm"][rows] = np.ceil(1e6 / leverage)
-    table.rows["collateral"][rows] = (deposit / float(spec.money_unit)).astype(np.int64)
+    table.rows["collateral"][rows] = (deposit / spec.money_amount).astype(np.int64)
     table.rows["mode"][rows] = MarginMode.ISOLATED if config.margin_mode == "isolated" else MarginMode.CROSS
     seat = Seat(kind, rows, table, spec, stream, STEP_NS, DEPTH_1PCT, PRICE, 125.0, default_brackets())
     spot, ids = FakeSpot(len(table.rows)), OrderIds()
