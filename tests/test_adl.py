@@ -15,11 +15,12 @@ from sim.adl_rankings.hyperliquid import hyperliquid_adl_score
 from sim.adl_rankings.inputs import LAST
 from sim.adl_triggers import ADL_TRIGGERS, FundDrawdown
 from sim.config import AdlConfig
+from sim.contract import ContractSpec
 from sim.margin import backing_equity, backing_money
 from sim.records import EventKind, Side
 from sim.socialised_loss import haircuts
 from tests.oracles.takeover import NaiveDeleveraging
-from tests.test_waterfall import BRACKETS, CONTRACT, ENTRY, TRADER, VALUE, Market, Trader, market, rules
+from tests.test_waterfall import BRACKETS, CONTRACT, CONTRACTS, ENTRY, TRADER, VALUE, Market, Trader, market, rules
 
 MARK = 56_000
 
@@ -287,10 +288,11 @@ def test_while_adl_is_on_the_fund_takes_nothing_over() -> None:
     shortfall=st.sampled_from(["adl", "socialised"]),
     most=st.sampled_from([None, 0.0, 1500.0]),
     calls=st.lists(st.integers(0, 8), min_size=1, max_size=8),
+    contract=CONTRACTS,
 )
 def test_by_any_rules_adl_closes_the_residual_and_who_has_no_position_loses_nothing(
     traders: list[Trader], mark: int, previous: int, fund: int, ranking: str, allocation: str, price: str,
-    trigger: str, shortfall: str, most: float | None, calls: list[int],
+    trigger: str, shortfall: str, most: float | None, calls: list[int], contract: ContractSpec,
 ) -> None:  # fmt: skip
     for trader in traders:
         if trader.lots == 0:
@@ -301,7 +303,7 @@ def test_by_any_rules_adl_closes_the_residual_and_who_has_no_position_loses_noth
         {"shortfall": shortfall, "max_loss_per_scan": most},
         ranking=ranking, allocation=allocation, price=price, trigger=trigger,
     )  # fmt: skip
-    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), 0, venue, previous)
+    book = market([*traders, Trader(rest, 50_000.0)], mark, float(fund), 0, venue, previous, contract)
     rows = np.array([SYSTEM_ROWS + call for call in calls if call <= len(traders)], np.int64)
     before = book.rows.copy()
     outcome = book.waterfall.take_over(rows, 0)
@@ -336,14 +338,14 @@ def test_by_any_rules_adl_closes_the_residual_and_who_has_no_position_loses_noth
     previous=st.integers(45_000, 75_000),
     allocation=st.sampled_from(sorted(ADL_ALLOCATIONS)),
     price=st.sampled_from(["bankruptcy", "previous_mark"]),
+    contract=CONTRACTS,
 )
 def test_adl_is_what_the_naive_twin_says(
-    traders: list[Trader], mark: int, previous: int, allocation: str, price: str
+    traders: list[Trader], mark: int, previous: int, allocation: str, price: str, contract: ContractSpec
 ) -> None:
     rest = -sum(trader.lots for trader in traders)
-    book = market(
-        [*traders, Trader(rest, 50_000.0)], mark, -1e9, 0, rules(allocation=allocation, price=price), previous
-    )
+    venue = rules(allocation=allocation, price=price)
+    book = market([*traders, Trader(rest, 50_000.0)], mark, -1e9, 0, venue, previous, contract)
     bankrupt = SYSTEM_ROWS
     before = book.rows.copy()
     outcome = book.waterfall.take_over(np.array([bankrupt]), 0)
@@ -352,7 +354,7 @@ def test_adl_is_what_the_naive_twin_says(
     account = before[bankrupt : bankrupt + 1]
     money = int(account["cost"][0]) - int(backing_money(account)[0])
     if price == "previous_mark":
-        money = position * previous * VALUE
+        money = position * contract.worth.of_lot(previous)
     against = list(zip(adl["account"].tolist(), adl["quantity_lots"].tolist(), strict=True))
     twin = NaiveDeleveraging(before, bankrupt, money, against)
     for row, expected in enumerate(twin.accounts):
