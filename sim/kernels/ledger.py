@@ -14,6 +14,7 @@ from sim.records import Cause, EventKind, MarginMode, Stage
 _MILLION = 1_000_000
 _EXACT_IN_FLOAT = 2**51
 _ZERO = np.int64(0)
+_WHOLE = np.int64(1_000_000)
 _ONE = np.int64(1)
 _NEXT = np.uint64(1)
 _ISOLATED = np.int64(MarginMode.ISOLATED)
@@ -88,7 +89,7 @@ def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
 def under(brackets, base, slope, level, scale):  # type: ignore[no-untyped-def]
     """True where equity <= `scale` ppm of maintenance at this level; `slope`: what equity gains with a step of it."""
     required = maintenance(brackets, abs(slope) * level)
-    if scale != _MILLION:
+    if scale != _WHOLE:
         required = muldiv(required, scale)
     return base + slope * level <= required
 
@@ -178,12 +179,6 @@ def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
     return liquidation_level(x.brackets, base, a["position_lots"] * rules["value"], scale, _ONE, top)
 
 
-@routine
-def early_ticks(x, row, scale):  # type: ignore[no-untyped-def]
-    """Where an account is warned, or called before its liquidation price: `liquidation_ticks` at `scale`."""
-    return liquidation_ticks(x, x.accounts[np.uint64(row)], scale)
-
-
 @helper
 def unlink(x, a):  # type: ignore[no-untyped-def]
     """Take an account out of the liquidation-price index."""
@@ -216,9 +211,16 @@ def relink(x, row):  # type: ignore[no-untyped-def]
     ticks = _ZERO
     trigger = _ZERO
     if a["stage"] < _CALLED and a["position_lots"] != 0:
-        ticks = liquidation_ticks(x, a, _MILLION)
-        scale = x.rules[0]["warning_ppm"] if a["stage"] == _OK else x.rules[0]["call_ppm"]
-        trigger = ticks if scale == _MILLION else early_ticks(x, row, scale)
+        own_scale = x.rules[0]["warning_ppm"] if a["stage"] == _OK else x.rules[0]["call_ppm"]
+        # One place in this text reckons both: another copy of it would cost seconds of compilation.
+        scale = _WHOLE
+        for turn in range(2):
+            trigger = liquidation_ticks(x, a, scale)
+            if turn == 0:
+                ticks = trigger
+            if scale == own_scale:
+                break
+            scale = own_scale
     bucket = trigger if a["position_lots"] > 0 else x.rules[0]["size"] + trigger
     if trigger != 0 and a["index_prev"] == -bucket - 1:
         a["liquidation_ticks"] = ticks
