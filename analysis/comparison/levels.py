@@ -100,7 +100,7 @@ def draw_levels(comparison: Comparison, figure: "Figure", keys: Sequence[str] = 
             low = high = 0.0
         span = max(high, 0.0) - min(low, 0.0) or 1.0
         axis.set_xlim(min(low, 0.0) - 0.05 * span, max(high, 0.0) + 0.07 * span)
-        axis.locator_params(axis="x", nbins=3)
+        axis.locator_params(axis="x", nbins=4)
         if metric.unit.money:
             axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
         canvas.panel_label(axis, f"{metric.label}, {metric.unit.level}" if metric.unit.level else metric.label)
