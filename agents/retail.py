@@ -98,6 +98,7 @@ class Retail(Participant):
         """The few that wake enter or leave; chores are done when they are due."""
         if not self._begun:
             self._begin(market, orders)
+        self._brackets.multiplier = market.maintenance_multiplier
         if self._chores and market.now_ns >= self._next_chore_ns:
             self._do_chores(market, orders)
         if self._cures is not None:

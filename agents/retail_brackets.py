@@ -19,9 +19,13 @@ Ints = NDArray[np.int64]
 
 @final
 class Brackets:
-    """The venue's notional brackets as columns, for accounts that work out what they may hold."""
+    """The venue's notional brackets as columns, for accounts that work out what they may hold.
+
+    `multiplier`: what the venue multiplies maintenance with now, as last seen (eq. 146).
+    """
 
     def __init__(self, brackets: tuple[Bracket, ...], max_leverage: float) -> None:
+        self.multiplier = 1.0
         self.caps = np.array([b.notional_cap for b in brackets] or [math.inf])
         self.max_leverage = np.array([b.max_leverage for b in brackets] or [max_leverage])
         self.rates = np.array([b.maintenance for b in brackets] or [0.005])
@@ -31,7 +35,7 @@ class Brackets:
     def maintenance(self, notional: Floats) -> tuple[Floats, Floats]:
         """Rate and deduction (quote units) at each notional."""
         bracket = np.minimum(np.searchsorted(self.caps, notional, side="left"), len(self.caps) - 1)
-        return self.rates[bracket], self.deductions[bracket]
+        return self.multiplier * self.rates[bracket], self.multiplier * self.deductions[bracket]
 
     def largest_notional(self, leverage: Floats) -> Floats:
         """The largest position the venue lets one open at `leverage` (0 above its maximum)."""

@@ -26,7 +26,8 @@ class MarketView(NamedTuple):
     """The market as one participant sees it at a decision: a snapshot taken `data latency` ago.
 
     Prices are ticks. `bid_lots`, `ask_lots`: size at the touch. `best_*_ticks` is 0 while that side is empty.
-    `depth` answers questions on the *visible* book at decision time; see `DepthProbe`.
+    `depth` answers questions on the *visible* book at decision time; see `DepthProbe`.  `maintenance_multiplier`: what
+    the venue multiplies its brackets' maintenance rates with (eq. 146).
     """
 
     step: int
@@ -44,6 +45,7 @@ class MarketView(NamedTuple):
     funding_rate: float
     contract: ContractSpec
     depth: "DepthProbe"
+    maintenance_multiplier: float = 1.0
 
     @property
     def two_sided(self) -> bool:

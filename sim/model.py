@@ -392,6 +392,7 @@ class MarketModel(mesa.Model):
             venue.funding_rate,
             venue.contract,
             room.depth,
+            venue.margins.multiplier,
         )
 
     def _look(self, room: MarketRoom) -> None:

@@ -24,10 +24,10 @@ def policy(**shares: float) -> dict[str, float]:
     return NOBODY | shares
 
 
-def called_at(lots: int, equity: float, mark: int = PRICE) -> int:
+def called_at(lots: int, equity: float, mark: int = PRICE, rate: float = RATE) -> int:
     """Liquidation price of a small position with this equity (quote units) at the mark."""
     side, size = (1 if lots > 0 else -1), abs(lots) * 1e-3
-    return round(mark - side * (equity - RATE * size * mark) / (size * (1 - side * RATE)))
+    return round(mark - side * (equity - rate * size * mark) / (size * (1 - side * rate)))
 
 
 def distance(booth: Booth, index: int, mark: int = PRICE) -> float:
@@ -166,6 +166,18 @@ def test_a_hedger_in_danger_offsets_the_position_on_spot_and_lifts_that_when_wel
     assert len(booth.spot.trades) == 1
     set_health(booth, lots, 2.2)
     assert run(booth) == 0
+
+
+@pytest.mark.parametrize("lots", [100, -100])
+def test_health_is_reckoned_with_the_maintenance_in_force(lots: int) -> None:
+    """Equity 2.8 times the published maintenance: well by the table, 1.4 where the venue asks twice as much."""
+    booth = seat_of("retail", **QUIET, prevention=policy(hedge=1), prevention_period="1s")
+    equity = 2.8 * RATE * abs(lots) * PRICE * 1e-3
+    booth.give(0, lots, liquidation_ticks=called_at(lots, equity, rate=2 * RATE))
+    for _ in range(10):
+        booth.decide(maintenance_multiplier=2.0)
+    assert booth.spot.lots[booth.participant.rows[0]] == -lots
+    assert booth.participant._brackets.maintenance(np.array([1000.0]))[0] == 2 * RATE
 
 
 def test_a_hedge_goes_with_the_position() -> None:
