@@ -40,8 +40,9 @@ class Worth(NamedTuple):
         if not self.inverse:
             linear: Ints = lots * (ticks * self.value)
             return linear
+        ticks = np.asarray(ticks, np.int64)
         price = np.maximum(ticks, 1)
-        coin = np.where(np.asarray(ticks) > 0, (2 * self.value + price) // (2 * price), 0)
+        coin = np.where(ticks > 0, (2 * self.value + price) // (2 * price), 0)
         inverse: Ints = -lots * coin
         return inverse
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from agents import AGENT_TYPES
 from sim.config import InverseContractConfig
 from sim.contract import ContractSpec
 from sim.kernels import kernel
 from sim.kernels import worth as kernels
 from sim.records import MOST_TICKS
+from sim.scenario import load_scenario
 from sim.venue import contract_from
 from sim.worth import Worth
 
@@ -134,3 +137,19 @@ def test_an_inverse_contract_that_cannot_be_reckoned_is_refused(fields: dict[str
 def test_defaults_of_an_inverse_contract_hold_large_positions() -> None:
     contract = contract_from(InverseContractConfig(), "BTC")
     assert contract.notional(contract.max_position_lots, 100_000) == pytest.approx(2e9)
+
+
+def test_a_preset_brings_the_type_and_a_scenario_its_price(tmp_path: Path) -> None:
+    preset, mine = tmp_path / "preset.yaml", tmp_path / "mine.yaml"
+    preset.write_text("contract: {type: inverse, tick_size: 0.5, contract_value: 100}\n")
+    mine.write_text("extends: preset.yaml\nduration: 1s\ncontract: {initial_price: 60000}\n")
+    contract = load_scenario(mine, AGENT_TYPES).markets[0].contract
+    assert (contract.type, contract.tick_size, contract.initial_price) == ("inverse", 0.5, 60_000)
+
+
+def test_another_type_replaces_an_inherited_contract_whole(tmp_path: Path) -> None:
+    base, mine = tmp_path / "base.yaml", tmp_path / "mine.yaml"
+    base.write_text("contract: {initial_price: 60000, lot_size: 0.01}\n")
+    mine.write_text("extends: base.yaml\nduration: 1s\ncontract: {type: inverse}\n")
+    assert load_scenario(mine, AGENT_TYPES).markets[0].contract == InverseContractConfig()
+    assert load_scenario(mine, AGENT_TYPES).resolved()["contract"]["contract_value"] == 100

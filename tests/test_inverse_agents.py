@@ -13,9 +13,10 @@ from sim.config import FeedbackConfig, default_brackets
 from sim.contract import ContractSpec
 from sim.exchange import Exchange, ExchangeRules
 from sim.indices import Index
-from sim.margin import BracketSchedule, backing_equity
+from sim.margin import BracketSchedule, backing_equity, bankruptcy_ticks
 from sim.records import MarginMode, OrderKind, Side
 from sim.spot import SpotDesk
+from sim.venue_formulas.inverse import inverse_bankruptcy_price, inverse_liquidation_price
 from tests.harness import DEPTH_1PCT, PRICE, seat_of
 from tests.ladder import command
 from tests.test_indices import Flat
@@ -66,6 +67,31 @@ def test_a_hedge_pushes_the_index_by_quote_units_of_the_moment() -> None:
     index.advance(0, 10**9)
     SpotDesk(5, index, INVERSE).trade(np.array([4]), np.array([10_000.0]))
     assert index.displacement == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("leverage", [1, 2, 10, 50, 125])
+def test_the_venues_integers_are_the_formulas_of_inverse_venues(side: Side, leverage: int) -> None:
+    """Liquidation price with maintenance on mark value, and bankruptcy price: eq. 81, 82 in floats."""
+    market = exchange(1)
+    row, lots, entry = SYSTEM_ROWS, 200, 98_765  # in the first bracket also where they are called
+    table = market.accounts.rows
+    table["mode"][row] = MarginMode.ISOLATED
+    table["initial_margin_ppm"][row] = 1_000_000 // leverage
+    table["collateral"][row] = 10**12
+    market.seed_position(row, int(side) * lots, entry)
+    margin = int(table["isolated_margin"][row]) * 1e-8
+    called = inverse_liquidation_price(side, lots * 100, entry, margin, 0.004)
+    ruined = inverse_bankruptcy_price(side, lots * 100, entry, margin)
+    bankruptcy = int(bankruptcy_ticks(table[row : row + 1], INVERSE.worth)[0])
+    if called >= INVERSE.max_price_ticks:
+        assert (int(side), leverage) in ((-1, 1), (-1, 2))
+        assert table["liquidation_ticks"][row] == 0
+        assert bankruptcy >= INVERSE.max_price_ticks - 3_000
+    else:
+        # the coin of a lot is a whole number: half a unit of 10^5, and the tick
+        assert table["liquidation_ticks"][row] == pytest.approx(called, abs=1.0 + 1e-5 * called)
+        assert bankruptcy == pytest.approx(ruined, abs=1.0 + 1e-5 * ruined)
 
 
 # leverage 20 to 100, and one that nothing calls
