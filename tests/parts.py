@@ -77,11 +77,15 @@ class Orders(Participant):
 
 
 def part_market(
-    parts: Mapping[str, Part], *, venue: Mapping[str, Any] | None = None, liquidation: Mapping[str, Any] | None = None
+    parts: Mapping[str, Part],
+    *,
+    venue: Mapping[str, Any] | None = None,
+    liquidation: Mapping[str, Any] | None = None,
+    index: Mapping[str, Any] | None = None,
 ) -> MarketModel:
     """A market at 10,000 ticks of 1, lots of 0.01; a still index, no fees, no funding, mark = last; invariants checked.
 
-    `venue`, `liquidation`: fields that differ.
+    `venue`, `liquidation`, `index`: fields that differ.
     """
     settings: dict[str, Any] = {
         "mark": MarkConfig(rule="last", period=STEP_NS),
@@ -94,7 +98,9 @@ def part_market(
         name="main",
         contract=ContractConfig(initial_price=PRICE, tick_size=1, lot_size=0.01, max_position_lots=10**6),
         venue=VenueConfig(**settings | dict(venue or {})),
-        index=IndexConfig(fundamental=GbmConfig(volatility=0), feedback=FeedbackConfig(enabled=False)),
+        index=IndexConfig(
+            fundamental=GbmConfig(volatility=0), feedback=FeedbackConfig(enabled=False), **dict(index or {})
+        ),
         liquidation=LiquidationConfig(**{"monitor_period": 10 * STEP_NS, "latency": 0} | dict(liquidation or {})),
     )
     populations = {

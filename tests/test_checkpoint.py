@@ -14,6 +14,7 @@ from benchmarks.checkpoint_kills import differences, kill_at_random
 from sim import api, checkpoint, cli, interrupted, run_directory
 from sim.model import MarketModel
 from sim.run_directory import RunDirectoryError
+from tests.test_margin_rules import EVERYTHING
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
@@ -30,7 +31,14 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return api.run(TINY, out=tmp_path_factory.mktemp("untouched"), name="tiny", figures=False).path
 
 
-def cut_off(out: Path, monkeypatch: pytest.MonkeyPatch, step: int, every: str = "3s", figures: bool = False) -> Path:
+def cut_off(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    every: str = "3s",
+    figures: bool = False,
+    scenario: Any = TINY,
+) -> Path:
     """A checkpointed run that was interrupted after so many steps."""
     record = MarketModel.record
 
@@ -42,7 +50,7 @@ def cut_off(out: Path, monkeypatch: pytest.MonkeyPatch, step: int, every: str = 
     with monkeypatch.context() as patch:
         patch.setattr(MarketModel, "record", stop)
         with pytest.raises(KeyboardInterrupt, match="marginquake run --resume"):
-            api.run(TINY, out=out, name="tiny", figures=figures, checkpoint_every=every)
+            api.run(scenario, out=out, name="tiny", figures=figures, checkpoint_every=every)
     return out / "tiny.partial"
 
 
@@ -57,6 +65,15 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     assert differences(untouched, result.path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
     assert sorted(path.name for path in result.path.iterdir()) == sorted(path.name for path in untouched.iterdir())
+
+
+@pytest.mark.parametrize("step", [47, 63])
+def test_rules_that_remember_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Averages of the mark, reports on their way to the venue, margins that have moved, a pause."""
+    scenario = api.load_scenario(TINY, list(EVERYTHING))
+    whole = api.run(scenario, out=tmp_path / "whole", name="tiny", figures=False)
+    folder = cut_off(tmp_path / "cut", monkeypatch, step, every="1s", scenario=scenario)
+    assert differences(whole.path, api.resume(folder).path) == []
 
 
 def test_a_run_may_be_interrupted_again_and_again(

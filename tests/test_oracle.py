@@ -1,14 +1,18 @@
 """Facts about the oracle: what the venue believes the index is."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.config import SECOND, OracleConfig
+from sim.config import SECOND, FundingConfig, MarkConfig, OracleConfig
+from sim.market import MarketView, OrderEntry
 from sim.oracle import Oracle
+from sim.records import EventKind, Side
+from tests.parts import PRICE, STEP_NS, Ladder, Orders, Part, part_market
 
 
 def believed(config: OracleConfig, index: list[float], frozen: range = range(0)) -> list[float]:
@@ -94,3 +98,64 @@ def test_a_deviation_feed_is_never_further_off_than_its_deviation() -> None:
     assert len(set(seen)) < 200
     assert not math.isnan(seen[0])
     assert seen[0] == pytest.approx(index[0])
+
+
+# -- in a market -------------------------------------------------------------------------------------------------------
+
+
+class Watcher(Orders):
+    """Says what it is told, and remembers the index that it sees."""
+
+    seen: ClassVar[list[float]] = []
+
+    def decide(self, market: MarketView, orders: OrderEntry) -> None:
+        super().decide(market, orders)
+        self.seen.append(market.index_ticks)
+
+
+def test_marks_follow_the_oracle_while_traders_see_the_index() -> None:
+    """A fall of 10 % over one second; the oracle is half a second late."""
+    model = part_market(
+        {"ladder": Part(Ladder), "watcher": Part(Watcher, told={})},
+        venue={"mark": MarkConfig(rule="index", period=STEP_NS), "oracle": OracleConfig(delay=5 * STEP_NS)},
+        index={"shocks": ({"at": SECOND, "log_return": -0.1, "over": SECOND},)},
+    )
+    Watcher.seen.clear()
+    marks = []
+    for _ in range(30):
+        marks.append(model.rooms[0].venue.exchange.mark_ticks)
+        model.step()
+    index = [round(ticks) for ticks in Watcher.seen]
+    assert marks[6:] == index[1:-5], "what the venue has is what traders saw half a second ago"
+    assert index[20] == round(PRICE * math.exp(-0.1))
+    assert marks[20] > index[20]
+    series = model.rooms[0].recorder.series()
+    at = np.argmin(np.abs(series["time_s"] - 1.6))
+    assert (series["oracle"] - series["index"])[at] == pytest.approx(index[11] - index[16], abs=1)
+
+
+def test_funding_on_oracle_notional_is_paid_at_the_oracles_price() -> None:
+    """Two hundred lots push the mark up by 20 ticks; the oracle stands at 10,000, and the rate is the interest."""
+    funding = FundingConfig(
+        rule="hyperliquid",
+        interval=SECOND,
+        sample_period=STEP_NS,
+        impact_notional=1_000,
+        interest=0.05,
+        clamp=0.1,
+        cap=0.04,
+    )
+    model = part_market(
+        {"ladder": Part(Ladder), "buyer": Part(Orders, told={1: (Side.BUY, 200)})}, venue={"funding": funding}
+    )
+    events = []
+    for _ in range(20):
+        model.step()
+        events.append(model.rooms[0].last_events.copy())
+    paid = np.concatenate(events)
+    paid = paid[paid["kind"] == EventKind.FUNDING][-1]
+    assert paid["mark_ticks"] == PRICE + 20
+    assert paid["price_ticks"] == PRICE
+    notional = model.rooms[0].venue.contract.to_money(200 * 0.01 * PRICE)
+    assert paid["money"] == pytest.approx(notional * abs(int(paid["quantity_lots"])) / 1e9, abs=2)
+    assert paid["quantity_lots"] == round(0.05 / (8 * 3600) * 1e9)
