@@ -264,7 +264,7 @@ class LiquidationConfig(Block):
     latency: Duration = Field(20_000_000, ge=0)
     order_bound: Literal["bankruptcy", "none"] | Fraction = Field(
         "bankruptcy",
-        description="Worst price of a liquidation order: bankruptcy price, none, fraction from mark (fillable: its own)",
+        description="Worst price of a liquidation order: bankruptcy, none, or fraction from mark (fillable: its own)",
     )
     takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
     slice_fraction: Fraction = Field(0.2, gt=0, le=1)

@@ -276,7 +276,7 @@ def test_the_half_life_is_of_the_net_position_of_all_hft() -> None:
 # ---- falls -------------------------------------------------------------------------------------------------------
 
 
-def crash(liquidated: bool = True) -> RunFrames:
+def crash(liquidated: bool = True, more: NDArray[Any] | None = None) -> RunFrames:
     """A quiet day at 10-s samples; at noon a fall of 4 % in 200 s, a rebound of 50 bp in 5 min, a thin book."""
     time_s = 10.0 * np.arange(8641)
     rng = np.random.default_rng(16)
@@ -293,6 +293,7 @@ def crash(liquidated: bool = True) -> RunFrames:
     taken = np.zeros(1, EVENT)
     taken["kind"], taken["time_ns"], taken["side"] = EventKind.TAKEOVER, 43_255 * 10**9, 1
     taken["quantity_lots"], taken["price_ticks"] = 2000, 96_000
+    taken = taken if more is None else np.concatenate((taken, more))
     return market(
         time_s, mid, events=np.concatenate((events, taken)) if liquidated else events[:0], bid_depth_1pct=bid,
         ask_depth_1pct=ask, best_bid=mid - half, best_ask=mid + half, open_interest=1e8,
@@ -315,6 +316,21 @@ def test_liquidations_are_counted_by_who_loses() -> None:
     assert found["CA15L"].value == pytest.approx(longs / 1e8, rel=1e-6)
     quiet = measure(crash(liquidated=False))
     assert quiet["CA14"].reason == "nobody was liquidated on a day with such a move"
+
+
+def test_adl_is_measured_by_its_concentration_its_share_and_the_profit_it_closes() -> None:
+    adl = np.zeros(100, EVENT)
+    adl["kind"], adl["time_ns"], adl["side"] = EventKind.ADL, 43_256 * 10**9, 1
+    adl["account"], adl["maker_account"], adl["mark_ticks"], adl["price_ticks"] = np.arange(100), 200, 96_000, 97_000
+    adl["quantity_lots"] = [101] + [1] * 99
+    frames = crash(more=adl)
+    adl["money"] = 3 * adl["quantity_lots"] * 1000 * frames.first.contract.worth.value
+    found = measure(crash(more=adl))
+    assert found["CA3"].value == pytest.approx(101 / 200)
+    assert found["CA16"].value == pytest.approx(200 * 96.0 / (11_000 * 96.0 + 1000 * 96.5))
+    assert found["ADL_OVER"].value == pytest.approx(3.0), "three units of profit closed for one that was missing"
+    assert measure(crash(more=adl[:99]))["CA3"].reason == "only 99 accounts were deleveraged, 100 needed"
+    assert measure(crash())["ADL_OVER"].reason == "nobody was deleveraged"
 
 
 def test_a_quiet_market_has_nothing_to_say_about_falls() -> None:

@@ -283,3 +283,43 @@ def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(tmp_pat
     assert (held > 0).all()
     assert (held * 96_000 * market.room.venue.contract.worth.value <= 5000 * 10**6).all()
     assert (market.table["stage"][market.crowd] == Stage.OK).all()
+
+
+def test_what_bitmexs_fund_sells_better_than_bankruptcy_it_keeps(tmp_path: Path) -> None:
+    """Called at a fall of 4.52 %, bankrupt at 5 %, sold a little below the mark: the fund gains the difference."""
+    market = StillMarket(
+        tmp_path,
+        index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.047)]},
+        liquidation={"procedure": "takeover_at_bankruptcy"},
+    )
+    data = market.finish()
+    events = data.events["main"]
+    sold = events[(events["kind"] == EventKind.FILL) & (events["account"] == INSURANCE_ROW)]
+    taken = events[events["kind"] == EventKind.TAKEOVER]
+    assert len(taken) == len(market.crowd)
+    assert sold["quantity_lots"].sum() == taken["quantity_lots"].sum()
+    assert (sold["price_ticks"] > taken["price_ticks"].max()).all()
+    worth = market.room.venue.contract.worth.value
+    gained = sold["quantity_lots"] @ sold["price_ticks"] - taken["quantity_lots"] @ taken["price_ticks"].astype(
+        np.int64
+    )
+    gain = data.summary["insurance_fund_end"] - data.summary["insurance_fund_start"]
+    assert gain == pytest.approx(float(gained) * worth * 1e-6, rel=0.01)
+    assert gain > 0
+
+
+def test_a_backstop_is_the_funds_gain_where_the_price_stands(tmp_path: Path) -> None:
+    """After a fall that leaves less than two thirds of maintenance slices are too slow: the vault takes it."""
+    rules = {"procedure": "sliced", "slice_min_notional": 0, "slice_cooldown": "1s", "backstop_fraction": 2 / 3}
+    market = StillMarket(
+        tmp_path,
+        index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.0485)]},
+        liquidation=rules,
+        venue={"fees": {"maker": 0, "taker": 0, "liquidation": 0}},
+    )
+    data = market.finish()
+    events = data.events["main"]
+    taken = events[events["kind"] == EventKind.TAKEOVER]
+    assert len(taken) == len(market.crowd)
+    assert (taken["money"] > 0).all(), "the margin that was left goes with the position"
+    assert data.summary["bad_debt"] == 0

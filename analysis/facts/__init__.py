@@ -10,13 +10,13 @@ Its band goes to analysis/targets.json.  Needs the extra: pip install 'marginqua
 from importlib.util import find_spec
 from typing import Final
 
-from analysis.facts import book, flow, returns, stress
+from analysis.facts import book, deleveraging, flow, returns, stress
 from analysis.facts.board import FactRow, in_band_line, rows_of, to_csv, to_markdown
 from analysis.facts.fact import Fact, Measurement, MissingExtra
 from analysis.facts.observed import Observed
 from analysis.load import RunFrames
 
-FAMILIES: Final = (returns, book, flow, stress)
+FAMILIES: Final = (returns, book, flow, stress, deleveraging)
 FACTS: Final[dict[str, Fact]] = {fact.id: fact for family in FAMILIES for fact in family.FACTS}
 """Every fact by id, in the order of the scoreboard."""
 
