@@ -163,6 +163,7 @@ class Venue:
             time_to_funding_fraction=self._time_to_funding(now_ns),
             bid_ticks=float(exchange.best_bid_ticks) or math.nan,
             ask_ticks=float(exchange.best_ask_ticks) or math.nan,
+            now_ns=now_ns,
         )
         mark = round(self.mark_rule.update(inputs))
         mark = min(max(mark, 1), self.contract.max_price_ticks - 1)

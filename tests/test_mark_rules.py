@@ -1,6 +1,7 @@
 """Facts about mark rules that look at more than one price: Hyperliquid's median and its averages."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -23,7 +24,17 @@ def book(bid: float = ORACLE - 5, ask: float = ORACLE + 5, last: float = ORACLE,
 def marks(*inputs: MarkInputs, outside_perps: bool = True) -> list[float]:
     config = MarkConfig(rule="hyperliquid", period=3 * SECOND, outside_perps=outside_perps)
     rule = MARK_RULES["hyperliquid"](config)
-    return [rule.update(each) for each in inputs]
+    return [rule.update(replace(each, now_ns=3 * n * SECOND)) for n, each in enumerate(inputs)]
+
+
+def test_a_mark_that_comes_late_weighs_for_the_time_it_was_missed() -> None:
+    """150 s without a mark, then the basis of 100: it has as much weight as if it had been there all the time."""
+    rule = MARK_RULES["hyperliquid"](MarkConfig(rule="hyperliquid", period=3 * SECOND))
+    for second in range(0, 6000, 3):
+        rule.update(replace(book(), now_ns=second * SECOND))
+    up = replace(book(bid=ORACLE + 95, ask=ORACLE + 105, last=ORACLE + 100), now_ns=(5997 + 150) * SECOND)
+    kept = math.exp(-1.0) * 3 / (1 - math.exp(-3 / 150))
+    assert rule.update(up) == pytest.approx(ORACLE + 100 * 150 / (150 + kept), abs=1e-6)
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50) | st.just(NOTHING), st.integers(1, 600)), min_size=1, max_size=30))

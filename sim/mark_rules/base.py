@@ -16,7 +16,8 @@ class MarkInputs:
     `index_ticks`: what the venue believes the index is (`sim.oracle`).  `mid_ticks`: nan while a side of the book is
     empty; `bid_ticks`, `ask_ticks`: nan while that side is empty; `last_ticks`: nan (or 0) before the first fill.
     `funding_rate`: that of the last payment, or what the funding rule says accrues; `time_to_funding_fraction`: time
-    left / interval, 1 just after a payment.
+    left / interval, 1 just after a payment.  `now_ns`: the time of this mark; a venue whose marks stand still (a fault)
+    asks later than `MarkConfig.period` after the last time.
     """
 
     index_ticks: float
@@ -26,6 +27,7 @@ class MarkInputs:
     time_to_funding_fraction: float
     bid_ticks: float = math.nan
     ask_ticks: float = math.nan
+    now_ns: int = 0
 
 
 class MarkRule(ABC):

@@ -23,10 +23,13 @@ class Hyperliquid(MarkRule):
         super().__init__(config)
         self._basis = ExponentialAverage(config.basis_time_scale)
         self._book = ExponentialAverage(config.book_time_scale)
+        self._then_ns: int | None = None
 
     def update(self, inputs: MarkInputs) -> float:
         """Take one sample of basis and book and give the mark."""
-        oracle, since = inputs.index_ticks, self.config.period
+        oracle = inputs.index_ticks
+        since = self.config.period if self._then_ns is None else inputs.now_ns - self._then_ns
+        self._then_ns = inputs.now_ns
         book = (inputs.bid_ticks, inputs.ask_ticks, inputs.last_ticks)
         whole = not any(missing(ticks) for ticks in book)
         self._basis.update(inputs.mid_ticks - oracle, since)
