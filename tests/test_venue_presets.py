@@ -9,8 +9,10 @@ import pytest
 from sim import margin
 from sim.api import load_scenario, simulate
 from sim.config import MarketConfig
+from sim.first_passage import Question, triggers
+from sim.records import Side
 from sim.scenario import Scenario
-from sim.venue_formulas import deribit, dydx, hyperliquid
+from sim.venue_formulas import deribit, dydx, hyperliquid, inverse
 
 FOLDER = Path(__file__).parents[1] / "scenarios" / "venues"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -32,13 +34,13 @@ NUMBERS: dict[str, dict[str, Any]] = {
         "venue.call.warning": 0.8,
     },
     "bitmex_xbtusd": {
-        "contract.type": "inverse", "contract.tick_size": 0.5, "contract.contract_value": 1.0,
+        "contract.type": "inverse", "contract.tick_size": 0.5, "contract.contract_value": 100.0,
         "venue.mark.rule": "fair_price", "venue.funding.rule": "bitmex", "venue.funding.interval": 8 * HOUR,
         "venue.fees.maker": -0.00025, "venue.fees.taker": 0.00075, "venue.adl.ranking": "bitmex",
         "liquidation.procedure": "tier_reduction",
     },
     "bybit_inverse": {
-        "contract.type": "inverse", "contract.contract_value": 1.0, "venue.mark.basis_window": 5 * MINUTE,
+        "contract.type": "inverse", "contract.contract_value": 100.0, "venue.mark.basis_window": 5 * MINUTE,
         "venue.fees.taker": 0.00055, "venue.adl.trigger": "fund_drawdown", "liquidation.procedure": "tier_reduction",
     },
     "bybit_linear": {
@@ -48,7 +50,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
         "venue.adl.trigger": "fund_drawdown", "venue.adl.drawdown": 1.0, "venue.adl.window": 8 * HOUR,
     },
     "deribit_futures": {
-        "contract.type": "inverse", "contract.contract_value": 10.0, "venue.mark.rule": "index_plus_basis",
+        "contract.type": "inverse", "contract.contract_value": 100.0, "venue.mark.rule": "index_plus_basis",
         "venue.mark.basis_limit": 0.005, "venue.mark.basis_time_scale": 30 * SECOND, "venue.fees.liquidation": 0.0075,
         "venue.insurance.shortfall": "socialised", "liquidation.procedure": "incremental",
         "liquidation.incremental.slice_notional": 100.0, "liquidation.incremental.rounds_per_second": 25.0,
@@ -193,3 +195,28 @@ def test_bitmex_maintenance_is_half_a_per_cent_more_of_the_whole_with_each_risk_
         required = margin.maintenance_margin(bracket.notional_cap, brackets_of(market))
         assert required == pytest.approx(0.005 * (step + 1) * bracket.notional_cap)
         assert 1 / bracket.max_leverage == pytest.approx(0.005 * (step + 2), rel=1e-3)
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+@each_preset
+def test_a_market_calls_an_account_where_the_venues_formula_says(path: Path, side: Side, tmp_path: Path) -> None:
+    """Isolated, in the first bracket; the tick is the last at or past the price of the formula."""
+    market = market_of(path.stem, tmp_path)
+    first, price, notional = market.venue.brackets[0], market.contract.initial_price, 20_000.0
+    asked = Question(
+        market=market, side=side, leverages=(20.0, 5.0), horizons=(MINUTE,), notional=notional, volatility=0.6,
+        drift=0.0, monitor_period=SECOND, paths=1, seed=1,
+    )  # fmt: skip
+    for trigger in triggers(asked):
+        margin_put_up, quantity = notional / trigger.leverage, notional / price
+        if market.contract.type == "inverse":
+            said = inverse.inverse_liquidation_price(side, notional, price, margin_put_up / price, first.maintenance)
+        elif path.stem == "hyperliquid":
+            said = hyperliquid.isolated_liquidation_price(side, quantity, price, margin_put_up, first.max_leverage)
+        elif path.stem == "dydx_v4":
+            said = dydx.liquidation_price(margin_put_up, side * quantity, price, first.maintenance)
+        else:
+            said = margin.liquidation_price(side, quantity, price, margin_put_up, first.maintenance, 0.0)
+        beyond = side * (said - trigger.liquidation_price)
+        rounding = 0.5 if market.contract.type == "inverse" else 1e-3  # what a lot is worth is a whole number of units
+        assert -rounding <= beyond < market.contract.tick_size + rounding, (said, trigger)
