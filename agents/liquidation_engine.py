@@ -54,6 +54,7 @@ class LiquidationEngine(Participant):
             raise ValueError(f"liquidation.procedure: no procedure {self.rules.procedure!r}; one of {known}")
         self.procedure = PROCEDURES[self.rules.procedure](self.rules)
         self.desk = desk
+        self._now_ns = 0
         self._next_scan_ns = 0
         self._not_before_ns: dict[int, int] = {}
         self._lots_before: dict[int, int] = {}
@@ -64,6 +65,7 @@ class LiquidationEngine(Participant):
         desk = self.desk
         if desk is None or not self.rules.enabled or market.now_ns < self._next_scan_ns:
             return
+        self._now_ns = market.now_ns
         self._next_scan_ns = market.now_ns + self.rules.monitor_period
         if self._fund_offers and desk.fund_position_lots == 0:
             desk.fund_orders.cancel_all(FUND)
@@ -140,7 +142,7 @@ class LiquidationEngine(Participant):
 
     def _standing(self, desk: LiquidationDesk, rows: Rows) -> Standing:
         before = np.array([self._lots_before.get(row, -1) for row in rows.tolist()], np.int64)
-        return Standing(desk, rows, before, self.contract)
+        return Standing(desk, rows, before, self.contract, self._now_ns)
 
     def _send(self, desk: LiquidationDesk, rows: Rows, market: MarketView, orders: OrderEntry) -> None:
         """One reduce-only order for each account, as large as the procedure says and no larger than its position."""

@@ -269,6 +269,9 @@ class LiquidationConfig(Block):
     takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
     slice_fraction: Fraction = Field(0.2, gt=0, le=1)
     slice_cooldown: Duration = Field(30 * SECOND, ge=0)
+    slice_cooldown_orders: Literal["none", "whole"] = Field(
+        "none", description="What an account in its cooldown sends: nothing, or all of its position (Hyperliquid)"
+    )
     slice_min_notional: Amount = Field(100_000.0, ge=0, description="Smaller positions are closed whole")
     slice_least_notional: Amount = Field(0.0, ge=0, description="A slice is at least so large")
     slice_most_notional: Amount | None = Field(None, gt=0, description="A slice is at most so large")

@@ -179,6 +179,20 @@ def test_slices_may_have_a_least_and_a_most() -> None:
     assert sorted(forced(booth.decide())["quantity_lots"].tolist()) == [500, 800, 900]
 
 
+def test_in_hyperliquids_cooldown_orders_are_for_the_entire_position() -> None:
+    booth, desk = engine(procedure="sliced", slice_cooldown_orders="whole", slice_cooldown=3_000_000_000)
+    call(booth, FIRST, 2000, 0.4)
+    assert forced(booth.decide())["quantity_lots"].tolist() == [400]
+    call(booth, FIRST, 1600, 0.4, Stage.LIQUIDATING)
+    assert again(booth, desk)["quantity_lots"].tolist() == [1600], "a second later: all that is left"
+    call(booth, FIRST, 1500, 0.6, Stage.LIQUIDATING)
+    again(booth, desk)
+    assert desk.released == [FIRST]
+    desk.due = []
+    call(booth, FIRST, 1500, 0.4)
+    assert forced(np.concatenate([booth.decide() for _ in range(10)]))["quantity_lots"].tolist() == [300], "4 s later"
+
+
 @pytest.mark.parametrize("procedure", sorted(set(PROCEDURES) - {"full", "takeover_at_bankruptcy"}))
 def test_the_backstop_takes_who_has_less_than_its_share_of_maintenance(procedure: str) -> None:
     booth, desk = engine(procedure=procedure, backstop_fraction=2 / 3)

@@ -69,6 +69,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
         "venue.funding.cap": 0.04, "venue.funding.impact_notional": 20_000.0,
         "liquidation.procedure": "sliced", "liquidation.backstop_fraction": 0.6667,
         "liquidation.slice_fraction": 0.2, "liquidation.slice_cooldown": 30 * SECOND,
+        "liquidation.slice_cooldown_orders": "whole",
         "liquidation.slice_min_notional": 100_000.0, "venue.adl.ranking": "hyperliquid",
         "venue.adl.price": "previous_mark",
     },

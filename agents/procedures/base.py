@@ -25,9 +25,12 @@ class Standing:
     `lots_before`: lots held when the last forced order was sent; -1 before the first.
     """
 
-    def __init__(self, desk: LiquidationDesk, rows: Rows, lots_before: Lots, contract: ContractSpec) -> None:
+    def __init__(
+        self, desk: LiquidationDesk, rows: Rows, lots_before: Lots, contract: ContractSpec, now_ns: int
+    ) -> None:
         self._desk = desk
         self.rows = rows
+        self.now_ns = now_ns
         self.lots_before = lots_before
         self.contract = contract
         position = desk.rows_view["position_lots"][rows]
