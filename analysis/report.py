@@ -1,6 +1,7 @@
 """Writes `report.html`: one file with everything in it, no request to anywhere, readable on a phone."""
 
 import base64
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from analysis import style
 from analysis.cascades import episodes
 from analysis.figures import FIGURES
+from analysis.liquidation_quality import TRANSITION_HEADINGS, Result, cells_of, measure, transition_matrix
 from analysis.load import MarketFrames, RunFrames, load_run
 from analysis.plots import draw_figure, figure_path, label
 from analysis.scorecard import HEADLINES, scorecard_rows
@@ -44,6 +46,8 @@ def _content(frames: RunFrames) -> dict[str, Any]:
             "figures": _figures(frames, market, position),
             "episodes": _episodes(market),
             "no_episodes": market.not_recorded("liquidations"),
+            "quality": _quality(market),
+            "transitions": _transitions(market),
         }
         for position, market in enumerate(frames.markets.values())
     ]
@@ -54,6 +58,7 @@ def _content(frames: RunFrames) -> dict[str, Any]:
         "seed": frames.seed,
         "length": style.clock(seconds),
         "markets": markets,
+        "transition_headings": TRANSITION_HEADINGS,
         "provenance": _provenance(frames.manifest),
         "scenario_text": frames.scenario_text.rstrip(),
     }
@@ -103,6 +108,17 @@ def _episodes(market: MarketFrames) -> list[dict[str, str]]:
         }
         for episode in sorted(largest, key=lambda episode: episode.start_s)
     ]
+
+
+def _quality(market: MarketFrames) -> list[Result]:
+    """Measures of calls and liquidations, if anybody was called; those that this run cannot answer are left out."""
+    results = measure(market)
+    called = any(row.name == "margin_calls" and row.value > 0 for row in results)
+    return [row for row in results if not math.isnan(row.value)] if called else []
+
+
+def _transitions(market: MarketFrames) -> list[tuple[str, ...]]:
+    return [cells_of(each) for each in transition_matrix(market)]
 
 
 def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

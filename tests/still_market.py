@@ -73,7 +73,7 @@ def scenario(**changes: Any) -> dict[str, Any]:
         "fees": {"maker": 0, "taker": 0},
         "brackets": [{"notional_cap": "1000M", "max_leverage": 125, "maintenance": "0.5%"}],
     }
-    plain = {
+    plain: dict[str, Any] = {
         "name": "still",
         "duration": "30s",
         "warmup": "1s",
@@ -88,6 +88,8 @@ def scenario(**changes: Any) -> dict[str, Any]:
             "carry": {"type": "hedger", "accounts": 1},
         },
     }
+    if changes.pop("nobody_trades", False):
+        del plain["populations"]["book"]
     return plain | changes
 
 
@@ -100,7 +102,7 @@ class StillMarket:
         self.model = MarketModel(load_scenario(file, REGISTRY), REGISTRY, seed=seed, check_invariants=check)
         self.room = self.model.rooms[0]
         self.table = self.room.venue.accounts.rows
-        self.crowd = self.room.desks[1].participant.rows
+        self.crowd = next(d.participant.rows for d in self.room.desks if d.participant.name == "crowd")
         self.table_value = self.room.venue.contract.worth.value
 
     def until(self, seconds: float) -> "StillMarket":
