@@ -64,7 +64,9 @@ def miss_rate(seen: Liquidations) -> float:
     crossing_s = first_crossing_s(seen, start[chosen], np.sign(lots[chosen]))
     crossed = np.isfinite(crossing_s) & (crossing_s + NEAR_S <= seen.time_s[-1])
     if not crossed.any():
-        raise Unmeasurable("the fundamental crossed no liquidation price that held from t = 0")
+        raise Unmeasurable(
+            "the fundamental crossed no liquidation price that held from t = 0, or only in the last minute"
+        )
     missed = np.abs(sold_s[chosen][crossed] - crossing_s[crossed]) > NEAR_S
     missed |= np.isnan(sold_s[chosen][crossed])
     return float(missed.mean())
