@@ -117,6 +117,9 @@ class LiquidationEngine(Participant):
         price = desk.within_band(side, self._bankruptcy_bounds(desk, rows, side))
         taken = np.isin(rows, desk.take_over(rows))
         if taken.any():
+            # The fund asks no less than what it can bear itself (eq. 19b).
+            own = int(desk.bankruptcy_ticks(FUND)[0])
+            price = np.where(side < 0, np.maximum(price, own), np.minimum(price, own) if own > 0 else price)
             everyone = np.repeat(FUND, int(taken.sum()))
             desk.fund_orders.limit(everyone, side[taken], price[taken], np.abs(position[taken]), flags=Flag.REDUCE_ONLY)
             self._fund_offers = True

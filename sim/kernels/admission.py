@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sim.accounts import SYSTEM_ROWS
-from sim.kernels import helper
+from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from sim.kernels import helper, routine
 from sim.kernels.ledger import bracket_of, muldiv
 from sim.kernels.worth import highest_ticks, lowest_ticks, worth_of_lot
 
@@ -57,6 +57,12 @@ def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
     if side > 0 and per_tick < 0:
         return min(limit, -own // per_tick)
     return limit
+
+
+@routine
+def beyond_ruin(x, side, price):  # type: ignore[no-untyped-def]
+    """True where the insurance fund, closing its position at this price, would be left owing."""
+    return solvent_limit(x, INSURANCE_ROW, side, price) != price
 
 
 @helper

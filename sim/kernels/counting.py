@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sim.accounts import INSURANCE_ROW
 from sim.kernels import helper, kernel
 from sim.kernels.tally import follow
 from sim.records import Cause, EventKind
@@ -71,7 +72,8 @@ def count(events, live, per_lot_tick, inverse, unit, maker_fee, outcomes, counts
             if live:
                 total["fills"] += 1
                 outcomes[account]["fees"] += event["money"] * unit
-                outcomes[event["maker_account"]]["fees"] += notional * maker_fee
+                if event["maker_account"] != INSURANCE_ROW:
+                    outcomes[event["maker_account"]]["fees"] += notional * maker_fee
         elif kind < _MARGIN_CALL or not live:
             continue
         elif kind == _MARGIN_CALL:

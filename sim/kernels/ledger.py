@@ -339,7 +339,7 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
             fee = taker_fee(x, a, backing, collateral, position, signed, notional, cause)
             fee_of_taker = fee
         else:
-            fee = muldiv(notional, x.rules[0]["maker_fee_ppm"])
+            fee = muldiv(notional, x.rules[0]["maker_fee_ppm"]) if row != INSURANCE_ROW else _ZERO
             x.accounts[FEES_ROW]["collateral"] += fee
         a["collateral"] -= fee
         if row >= SYSTEM_ROWS:

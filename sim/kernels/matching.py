@@ -11,7 +11,7 @@ import numpy as np
 
 from sim.accounts import INSURANCE_ROW
 from sim.kernels import Helper, bitmap, helper, routine
-from sim.kernels.admission import beyond_limit, lacks_margin, market_limit, reducible, solvent_limit
+from sim.kernels.admission import beyond_limit, beyond_ruin, lacks_margin, market_limit, reducible, solvent_limit
 from sim.kernels.book import (
     BOOK,
     enter_level,
@@ -45,6 +45,7 @@ _NONE = np.int64(Reject.NONE)
 _SELF_TRADE = np.int64(Reject.SELF_TRADE)
 _NOT_REDUCING = np.int64(Reject.NOT_REDUCING)
 _WOULD_CROSS = np.int64(Reject.WOULD_CROSS)
+_PRICE_BAND = np.int64(Reject.PRICE_BAND)
 _NOT_FILLABLE = np.int64(Reject.NOT_FILLABLE)
 _INSUFFICIENT_MARGIN = np.int64(Reject.INSUFFICIENT_MARGIN)
 _POSITION_LIMIT = np.int64(Reject.POSITION_LIMIT)
@@ -166,9 +167,13 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
 
     @helper
     def allowed(x, order):  # type: ignore[no-untyped-def]
-        """Lots of a resting order that may trade: a reduce-only one is cut to what reduces."""
+        """Lots of a resting order that may trade: a reduce-only one is cut to what reduces, and none of the insurance
+        fund's that would leave it owing (eq. 19b)."""
         lots = np.int64(order["quantity_lots"])
         if ledger:
+            if order["account"] == INSURANCE_ROW:
+                if beyond_ruin(x, np.int64(order["side"]), np.int64(order["price_ticks"])):
+                    return _ZERO
             if order["flags"] & _REDUCE_ONLY:
                 return min(lots, reducible(x, np.int64(order["account"]), np.int64(order["side"])))
         return lots
@@ -247,6 +252,8 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
     def refusal(x, account, side, kind, price, limit, lots, flags, cause):  # type: ignore[no-untyped-def]
         """Why an order may not trade or rest now, given the present position and book; NONE if it may."""
         if ledger:
+            if account == INSURANCE_ROW and kind <= _POST_ONLY and beyond_ruin(x, side, price):
+                return _PRICE_BAND
             if flags & _REDUCE_ONLY:
                 if lots <= 0:
                     return _NOT_REDUCING

@@ -191,6 +191,8 @@ class NaiveExchange:
         if order.kind in CONDITIONAL:
             watched = self.mark_ticks if order.watches_mark else self.last_ticks
             return Reject.TRIGGER_CROSSED if order.fires_at(watched) else Reject.NONE
+        if order.kind in RESTING and self._ruins_the_fund(order):
+            return Reject.PRICE_BAND
         if order.reduce_only:
             allowed = self._reducible(order)
             if allowed == 0:
@@ -301,6 +303,19 @@ class NaiveExchange:
         position = self.accounts[order.account].position_lots
         return abs(position) if position * order.side < 0 else 0
 
+    def _ruins_the_fund(self, order: NaiveOrder) -> bool:
+        """Whether this is the insurance fund's, and closing all it holds at this price would leave it owing."""
+        fund = self.accounts[INSURANCE_ROW]
+        if order.account != INSURANCE_ROW or fund.position_lots * order.side >= 0:
+            return False
+        return order.side * (order.price_ticks - price_of_ruin(self.rules, fund)) > 0
+
+    def _offered(self, maker: NaiveOrder) -> int:
+        """Lots of a resting order that may trade."""
+        if self._ruins_the_fund(maker):
+            return 0
+        return min(maker.quantity_lots, self._reducible(maker)) if maker.reduce_only else maker.quantity_lots
+
     def _beyond_limit(self, order: NaiveOrder, extra_lots: int) -> bool:
         """Whether all orders on this side and the extra lots, once filled, make more than the largest position."""
         account = self.accounts[order.account]
@@ -321,7 +336,7 @@ class NaiveExchange:
         lots = 0
         for maker in self.book.marketable(order.side, self._limit_of(order)):
             if maker.account != order.account:
-                lots += min(maker.quantity_lots, self._reducible(maker)) if maker.reduce_only else maker.quantity_lots
+                lots += self._offered(maker)
         return lots
 
     # -- matching --------------------------------------------------------------------------------------------------
@@ -340,12 +355,10 @@ class NaiveExchange:
                     return
                 self._withdraw(maker, Reject.SELF_TRADE)
                 continue
-            lots = min(order.quantity_lots, maker.quantity_lots)
-            if maker.reduce_only:
-                lots = min(lots, self._reducible(maker))
-                if lots == 0:
-                    self._withdraw(maker, Reject.NOT_REDUCING)
-                    continue
+            lots = min(order.quantity_lots, self._offered(maker))
+            if lots == 0:
+                self._withdraw(maker, Reject.NOT_REDUCING)
+                continue
             self._trade(order, maker, lots)
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder, lots: int) -> None:

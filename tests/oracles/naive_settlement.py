@@ -45,7 +45,9 @@ def _close(rules: Any, account: NaiveAccount, closed: int, price_ticks: int) -> 
 
 
 def pay_maker_fee(rules: Any, accounts: list[NaiveAccount], account: NaiveAccount, notional: int) -> None:
-    """A share of the notional to the fee account; a negative share is a rebate."""
+    """A share of the notional to the fee account; a negative share is a rebate.  The insurance fund pays no fees."""
+    if account.row == INSURANCE_ROW:
+        return
     fee = muldiv(notional, rules.maker_fee_ppm)
     account.collateral -= fee
     accounts[FEES_ROW].collateral += fee
