@@ -31,11 +31,13 @@ MODULES = {
     "peers": ("benchmarks.peers.books", "Beside order books from PyPI, stream A"),
     "margin_index": ("benchmarks.margin_index", "Margin calls: bucket index beside a scan of all accounts"),
     "scaling": ("benchmarks.scaling", "Cost of a step and memory at 10^4, 10^5, 10^6 accounts"),
+    "million": ("benchmarks.million", "A million accounts, one simulated hour"),
     "mesa_objects": ("benchmarks.mesa_objects", "Array participants beside one Mesa object a trader"),
     "pams": ("benchmarks.pams", "A whole simulation beside PAMS"),
     "scenarios": ("benchmarks.scenarios", "The shipped scenarios"),
     "memory": ("benchmarks.memory", "Memory over a long run"),
     "checkpoint_kills": ("benchmarks.checkpoint_kills", "Killed and resumed"),
+    "workers": ("benchmarks.workers", "Two workers beside one"),
     "startup": ("benchmarks.startup", "Time to the first result"),
 }
 """Name on the command line: (module with `measure(repeat)`, heading)."""
