@@ -58,6 +58,9 @@ class LiquidationEngine(Participant):
         self._next_scan_ns = 0
         self._not_before_ns: dict[int, int] = {}
         self._lots_before: dict[int, int] = {}
+        self._cut: set[int] = set()
+        """Accounts whose last order the fund's limit made smaller than the procedure asked: that it left something says
+        nothing about the book."""
         self._fund_offers = False
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
@@ -102,6 +105,8 @@ class LiquidationEngine(Participant):
         given_up = np.zeros(len(rows), bool)
         if len(rows) and self.rules.takeover:
             given_up = self.procedure.gives_up(self._standing(desk, rows))
+            if self._cut:
+                given_up = given_up & ~np.isin(rows, list(self._cut))
         if len(rows) and self.rules.backstop_fraction is not None:
             given_up = given_up | (desk.equity(rows) < self.rules.backstop_fraction * desk.maintenance(rows))
         return given_up
@@ -155,7 +160,10 @@ class LiquidationEngine(Participant):
         quantity = np.minimum(self.procedure.order_lots(held), held.lots)
         bound = self.procedure.bound_ticks(held, self._bounds(desk, rows, held.side))
         self._lots_before.update(zip(rows.tolist(), held.lots.tolist(), strict=True))
-        quantity = self._affordable(desk, rows, held.lots, quantity, bound)
+        asked, quantity = quantity, self._affordable(desk, rows, held.lots, quantity, bound)
+        if desk.loss_allowance is not None:
+            self._cut.difference_update(rows.tolist())
+            self._cut.update(rows[quantity < asked].tolist())
         some = quantity > 0
         rows, side, quantity, bound = rows[some], held.side[some], quantity[some], bound[some]
         if self.procedure.fill_or_kill:
@@ -215,9 +223,11 @@ class LiquidationEngine(Participant):
             share = 1.0 - math.exp(-self.rules.monitor_period / self.rules.unwind_time)
             least = self.contract.lots_for(self.rules.slice_min_notional, desk.mark_ticks)
             lots = min(lots, math.ceil(max(share * lots, least)))
+        lots = min(lots, self.contract.max_position_lots)
         desk.fund_orders.market(FUND, side, lots, bound_ticks=bound, flags=Flag.REDUCE_ONLY)
 
     def _forget(self, rows: Rows) -> None:
         for row in rows.tolist():
             self._not_before_ns.pop(row, None)
             self._lots_before.pop(row, None)
+            self._cut.discard(row)

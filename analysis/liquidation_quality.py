@@ -67,7 +67,8 @@ def _calls(seen: Liquidations) -> float:
 
 
 def _warnings(seen: Liquidations) -> float:
-    return float((seen.audit["to_stage"] == Stage.WARNED).sum())
+    risen = (seen.audit["from_stage"] == Stage.OK) & (seen.audit["to_stage"] == Stage.WARNED)
+    return float(risen.sum())
 
 
 def _started(seen: Liquidations) -> float:

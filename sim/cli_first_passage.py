@@ -1,5 +1,6 @@
 """`marginquake first-passage`."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from sim.first_passage import Cell, Question
 
 app = typer.Typer()
+USUAL = "100,50,25,20,10,5,3"
 Value = TypeVar("Value")
 
 
@@ -22,7 +24,10 @@ def first_passage(
         Path | None,
         typer.Argument(metavar="SCENARIO", help="Whose contract, brackets and monitoring; default the usual ones."),
     ] = None,
-    leverage: Annotated[str, typer.Option(metavar="L,L", help="Of fresh isolated positions.")] = "100,50,25,20,10,5,3",
+    leverage: Annotated[
+        str | None,
+        typer.Option(metavar="L,L", help=f"Of fresh isolated positions; default what is allowed of {USUAL}."),
+    ] = None,
     horizon: Annotated[str, typer.Option(metavar="T,T", help="Within which they may be called.")] = "1h,1d,7d",
     side: Annotated[str, typer.Option(metavar="S", help="long or short.")] = "long",
     notional: Annotated[str, typer.Option(metavar="A", help="Of each position, quote units.")] = "100k",
@@ -63,13 +68,16 @@ def first_passage(
         fundamental = asked.index.fundamental
         usual = fundamental.volatility if isinstance(fundamental, GbmConfig) else GbmConfig().volatility
         period = asked.liquidation.monitor_period
+        size = _read("--notional", parse_amount, notional)
         try:
             question = Question(
                 market=asked,
                 side=Side.BUY if side == "long" else Side.SELL,
-                leverages=tuple(_read("--leverage", float, part) for part in leverage.split(",")),
+                leverages=_allowed(asked, size)
+                if leverage is None
+                else tuple(_read("--leverage", _leverage, part) for part in leverage.split(",")),
                 horizons=tuple(_read("--horizon", parse_duration, part) for part in horizon.split(",")),
-                notional=_read("--notional", parse_amount, notional),
+                notional=size,
                 volatility=usual if volatility is None else _read("--volatility", parse_fraction, volatility),
                 drift=_read("--drift", parse_fraction, drift),
                 monitor_period=period
@@ -111,6 +119,24 @@ def _market(scenario: Path | None, name: str | None, overrides: list[str]) -> "M
     return loaded.market(name)
 
 
+def _allowed(market: "MarketConfig", notional: float) -> tuple[float, ...]:
+    """The usual leverages, as far as the venue allows them for positions of this size."""
+    venue = market.venue
+    bracket = next((b for b in venue.brackets if notional <= b.notional_cap), venue.brackets[-1])
+    most = min(bracket.max_leverage, venue.max_leverage or bracket.max_leverage)
+    return tuple(each for each in map(float, USUAL.split(",")) if each <= most)
+
+
+def _leverage(text: str) -> float:
+    try:
+        value = float(text.removesuffix("x"))
+    except ValueError:
+        raise ValueError("write numbers, such as 20 or 20x, with commas between them") from None
+    if not value >= 1:
+        raise ValueError("leverage is at least 1")
+    return value
+
+
 def _read(option: str, parse: Callable[[str], Value], text: str) -> Value:
     try:
         return parse(text.strip())
@@ -138,8 +164,10 @@ def _print_cells(question: "Question", cells: "list[Cell]") -> None:
     for head in ("leverage", "called at", "distance", "horizon", "always", "shifted", "simulated", "error, SE"):
         table.add_column(head, justify="right", no_wrap=True)
     for cell in cells:
+        never = math.isnan(cell.liquidation_price)
+        called_at = ("never", "") if never else (f"{cell.liquidation_price:.6g}", f"{cell.distance:.3%}")
         table.add_row(
-            f"{cell.leverage:g}x", f"{cell.liquidation_price:.6g}", f"{cell.distance:.3%}", duration(cell.horizon_s),
+            f"{cell.leverage:g}x", *called_at, duration(cell.horizon_s),
             f"{cell.continuous:.4f}", f"{cell.closed_form:.4f}", f"{cell.simulated:.4f}",
             f"{cell.error:+.2f}" if cell.is_checked else "",
         )  # fmt: skip

@@ -118,8 +118,7 @@ class VenueDesk:
         excess = self.margin_excess(called)
         assert not self.cured(called, excess).any(), "whoever is cured is no longer called"
         if self.may_start(called, excess).any():
-            limited = self._handled >= capacity or self.loss_allowance is not None
-            assert limited, "a due call waits only while the engine is at its capacity, or the fund at its limit"
+            assert self._handled >= capacity, "a due call waits only while the engine is at its capacity"
 
     def note_orders(self, commands: NDArray[Any]) -> None:
         """Remember when each account's last forced order arrives: until then it is under way."""
@@ -322,15 +321,30 @@ class VenueDesk:
         Returns whom the fund took.
         """
         equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
-        self._venue.bad_debt -= self._venue.contract.to_amount(int(np.minimum(equity, 0).sum()))
         self.audit.take_over(rows, self._now_ns, self._venue.moment)
         self._table["stage"][rows] = Stage.TAKEN_OVER
         outcome = self._venue.waterfall.take_over(rows, self._now_ns)
         self.audit.settle_takeover(outcome.events)
         self._venue.add_events(outcome.events)
         self._venue.exchange.relink(outcome.rows)
+        unseen = np.maximum(0, -equity - self._debt_left(rows, outcome.events))
+        self._venue.bad_debt += self._venue.contract.to_amount(int(unseen.sum()))
         self.release(rows)
         return outcome.absorbed
+
+    def _debt_left(self, rows: Rows, events: NDArray[Any]) -> NDArray[np.int64]:
+        """What the waterfall left these accounts owing: counted where the fund pays it, or at the end of the run."""
+        insured = events[events["kind"] == EventKind.INSURANCE]
+        paid = np.zeros(len(rows), np.int64)
+        if len(insured):
+            order = np.argsort(rows)
+            place = order[np.searchsorted(rows, insured["account"], sorter=order).clip(max=len(rows) - 1)]
+            own = rows[place] == insured["account"]
+            np.add.at(paid, place[own], insured["money"][own])
+        accounts = self._table.take(rows)
+        owed = np.where(accounts["position_lots"] == 0, np.maximum(0, -accounts["collateral"]), 0)
+        left: NDArray[np.int64] = paid + owed
+        return left
 
     def _say(self, kind: EventKind, rows: Rows) -> None:
         if len(rows) == 0:

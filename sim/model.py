@@ -413,7 +413,7 @@ class MarketModel(mesa.Model):
             mine = room.touching(desk.first_row, desk.last_row)
             if len(mine):
                 desk.participant.on_events(mine, seen, desk.orders)
-        if self.step_index % desk.every_steps == 0:
+        if self.step_index % desk.every_steps == 0 and not room.venue.paused:
             desk.participant.decide(seen, desk.orders)
         if not desk.orders.moves_money:
             return

@@ -129,6 +129,11 @@ class Venue:
         """The rate that traders see and fair prices are made of: the last payment's, unless the rule says otherwise."""
         return self.funding_rule.accruing if self.config.venue.funding.enabled else 0.0
 
+    @property
+    def paused(self) -> bool:
+        """Whether the circuit breaker has paused matching."""
+        return self.breaker is not None and self.breaker.paused
+
     def trade(self, until_ns: int) -> None:
         """Process every command that arrives by `until_ns`, unless a pause holds them back."""
         breaker = self.breaker
@@ -178,8 +183,7 @@ class Venue:
         """This mark is in force from now on; whom it warns or calls is kept for the desk.  In a pause no stop fires."""
         self.previous_mark_ticks = self.exchange.mark_ticks
         self.marked_ns = now_ns
-        paused = self.breaker is not None and self.breaker.paused
-        self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not paused))
+        self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not self.paused))
 
     def _note_crossings(self, events: NDArray[Any]) -> None:
         """Warnings and margin calls among what a mark set off wait for the desk."""

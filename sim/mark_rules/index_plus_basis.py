@@ -19,11 +19,14 @@ class IndexPlusBasis(MarkRule):
     def __init__(self, config: MarkConfig) -> None:
         super().__init__(config)
         self._basis = ExponentialAverage(config.basis_time_scale)
+        self._then_ns: int | None = None
 
     def update(self, inputs: MarkInputs) -> float:
         """Take one sample of the basis and give the mark."""
         index = inputs.index_ticks
-        self._basis.update(inputs.mid_ticks - index, self.config.period)
+        since = self.config.period if self._then_ns is None else inputs.now_ns - self._then_ns
+        self._then_ns = inputs.now_ns
+        self._basis.update(inputs.mid_ticks - index, since)
         basis = 0.0 if math.isnan(self._basis.value) else self._basis.value
         if self.config.basis_limit is None:
             return index + basis
