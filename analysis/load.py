@@ -151,6 +151,19 @@ class MarketFrames:
         return {name: column[after] for name, column in self.series.items()} if after.any() else self.series
 
     @cached_property
+    def pauses(self) -> tuple[FaultSpan, ...]:
+        """Stretches of the series in which the circuit breaker had paused matching."""
+        if "paused_s" not in self.series:
+            return ()
+        time_s = self.series["time_s"]
+        inside = np.concatenate(([False], self.series["paused_s"] > 0, [False]))
+        starts, ends = np.flatnonzero(inside[1:] & ~inside[:-1]), np.flatnonzero(~inside[1:] & inside[:-1])
+        return tuple(
+            FaultSpan("paused", float(time_s[max(first - 1, 0)]), float(time_s[after - 1]))
+            for first, after in zip(starts.tolist(), ends.tolist(), strict=True)
+        )
+
+    @cached_property
     def events(self) -> Columns:
         """Events of the kinds in `DRAWN_KINDS`, plus the column `time_s` (0 = end of the warm-up)."""
         events = self.read_events()

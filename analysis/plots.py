@@ -51,10 +51,13 @@ def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFra
     """Overlay a run and its twin without forced orders (same seed): what the forced orders added."""
     first = run_with if isinstance(run_with, RunFrames) else load_run(run_with)
     second = run_without if isinstance(run_without, RunFrames) else load_run(run_without)
-    from analysis.figures.twin import draw_twin, same_question
+    from analysis.figures.twin import draw_twin, not_twins
 
-    if not same_question(first, second):
-        raise RunDirectoryError(f"{first.path} and {second.path} are no twins: seed or market differ")
+    why = not_twins(first, second)
+    if why is not None:
+        raise RunDirectoryError(
+            f"{first.path} and {second.path} are no twins: {why}; make one with --set liquidation.enabled=false"
+        )
     return render(
         lambda figure: draw_twin(first.first, second.first, figure), Path(path), 6.6, False, label(first, first.first)
     )

@@ -27,6 +27,8 @@ class _Entry:
     label: str
     show: Callable[[float], str]
     note: str | Callable[[Summary], str]
+    always: bool = True
+    """False: only where the value is not 0."""
 
 
 def _money(value: float) -> str:
@@ -74,6 +76,10 @@ def _fund_note(summary: Summary) -> str:
     return f"{sign}{_money(abs(end - start))} over the run; equity of the fund behind bankrupt positions"
 
 
+def _pauses_note(summary: Summary) -> str:
+    return f"{number(summary, 'paused_seconds') or 0.0:.1f} s in all, by the circuit breaker; orders waited"
+
+
 def _feedback_note(summary: Summary) -> str:
     if summary.get("index_feedback_enabled") is False:
         return "switched off in this run: the index follows the fundamental alone"
@@ -85,7 +91,7 @@ def _feedback_note(summary: Summary) -> str:
 
 ENTRIES = (
     _Entry("max_drawdown_fraction", "Largest fall", style.percent, _percent_note(
-        "fundamental_drawdown_fraction", "of the last price from its running peak; the fundamental's own: {}")),
+        "fundamental_drawdown_fraction", "of the last price in the series from its peak; the fundamental's own: {}")),
     _Entry("margin_calls", "Margin calls", _count, _percent_note(
         "accounts_called_fraction", "{} of all accounts were called")),
     _Entry("liquidations", "Liquidations", _count, "positions closed by force, in whole or in part"),
@@ -97,6 +103,13 @@ ENTRIES = (
     _Entry("adl_notional", "Auto-deleveraged", _money, "closed against profitable accounts when the fund was empty"),
     _Entry("socialised_loss", "Socialised loss", _money, "unrealised profit that winners gave up for the fund"),
     _Entry("insurance_fund_end", "Insurance fund", _money, _fund_note),
+    _Entry("pauses", "Pauses of matching", _count, _pauses_note, always=False),
+    _Entry("accounts_leverage_capped", "Leverage cut", _count,
+        "accounts that wanted more leverage than the venue allows", always=False),
+    _Entry("accounts_called_end", "Still called", _count, "accounts whose forced sale has not begun at the end",
+        always=False),
+    _Entry("accounts_in_liquidation_end", "Still in liquidation", _count, "accounts under forced sale at the end",
+        always=False),
     _Entry("open_interest_end", "Open interest", _money, _interest_note),
     _Entry("fuel_ratio_within_1pct", "Fuel ratio Λ, 1 %", _ratio,
         "forced notional waiting within 1 % of the start price on the heavier side, over D1"),
@@ -131,6 +144,8 @@ def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow
         if entry.key not in own:
             continue
         value = number(own, entry.key)
+        if not entry.always and not value:
+            continue
         note = entry.note if isinstance(entry.note, str) else entry.note(own)
         if entry.key == "index_feedback_depth_1pct" and own.get("index_feedback_enabled") is False:
             value = None

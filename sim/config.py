@@ -152,7 +152,7 @@ class InitialConfig(Block):
 class CircuitBreakerConfig(Block):
     """Velocity logic: a fast move of the last price pauses matching; orders wait, marks and margin calls go on."""
 
-    move: Fraction = Field(gt=0, description="Of the last price, up or down, within `window`")
+    move: Fraction = Field(gt=0, lt=1, description="Of the last price, up or down, within `window`")
     window: Duration = Field(gt=0)
     pause: Duration = Field(5 * SECOND, gt=0)
 
@@ -162,7 +162,7 @@ class FeeConfig(Block):
 
     maker: Fraction = 0.0002
     taker: Fraction = 0.0005
-    liquidation: Fraction = Field(0.0125, ge=0, description="Of liquidated notional, at most the equity left")
+    liquidation: Fraction = Field(0.0125, ge=0, lt=1, description="Of liquidated notional, at most the equity left")
 
 
 class InsuranceConfig(Block):
@@ -232,7 +232,9 @@ class VenueConfig(Block):
     fees: FeeConfig = FeeConfig()
     insurance: InsuranceConfig = InsuranceConfig()
     adl: AdlConfig = AdlConfig()
-    price_band: Fraction | None = Field(0.1, gt=0, description="Orders may not trade further than this from the mark")
+    price_band: Fraction | None = Field(
+        0.1, gt=0, lt=1, description="Orders may not trade further than this from the mark"
+    )
     circuit_breaker: CircuitBreakerConfig | None = Field(None, description="Default: none")
     self_trade_prevention: Literal["cancel_maker", "cancel_taker"] = "cancel_maker"
 

@@ -357,6 +357,7 @@ class MarketModel(mesa.Model):
         table["collateral"][rows] = np.rint(deposits / venue.contract.money_amount).astype(np.int64)
         leverage = sample(config.leverage, stream.child("leverage"), count)
         venue.set_leverage(rows, leverage)
+        venue.capped_accounts += int((leverage > venue.brackets.max_leverage).sum())
         table["mode"][rows] = MARGIN_MODES[config.margin_mode]
         venue.accounts.latency_ns[rows] = np.rint(sample(config.latency, stream.child("latency"), count)).astype(
             np.int64

@@ -321,6 +321,8 @@ class MarketRecorder:
             "median_spread_ticks": median(series["spread_ticks"][live]),
             "median_basis_bps": median(np.abs(basis)),
             "annualised_volatility": volatility(mid, self._record.series_every),
+            "accounts_leverage_capped": self._venue.capped_accounts,
+            "accounts_called_end": int((rows["stage"] == Stage.CALLED).sum()),
             "accounts_in_liquidation_end": int((rows["stage"] >= Stage.LIQUIDATING).sum()),
             "pauses": breaker.pauses if breaker is not None else 0,
             "paused_seconds": breaker.paused_ns / 1e9 if breaker is not None else 0.0,

@@ -20,6 +20,7 @@ from sim.rule_names import configured_by, population_types, rule_names
 from sim.scenario_checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
+    check_faults,
     check_head,
     check_market,
     check_names,
@@ -202,6 +203,7 @@ class _Loader:
             for market_config, tree in markets.values():
                 if market_config is not None:
                     self.problems += check_periods(market_config, tree, MARKET_PERIODS, head.step, step_place)
+                    self.problems += check_faults(market_config, tree, head.duration)
             for _, traits, tree in populations.values():
                 self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
         if self.problems or head is None:

@@ -44,6 +44,14 @@ def check_head(head: ScenarioHead, tree: Node, step_place: Place | None) -> Iter
     yield from check_periods(head, tree, HEAD_PERIODS, head.step, step_place)
 
 
+def check_faults(market: MarketConfig, tree: Node, duration_ns: int) -> Iterator[Problem]:
+    """A fault that begins after the end of the run would never come."""
+    for position, fault in enumerate(market.faults):
+        if fault.at >= duration_ns:
+            message = f"begins when the run is over ({format_duration(duration_ns)}): it would never come"
+            yield problem_at(tree, ("faults", position, "at"), message, format_duration(fault.at))
+
+
 def check_periods(
     config: BaseModel, tree: Node, paths: Sequence[Path_], step_ns: int, step_place: Place | None
 ) -> Iterator[Problem]:

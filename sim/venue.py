@@ -116,6 +116,8 @@ class Venue:
         self.bad_debt = 0.0
         """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
         self._taken = 0
+        self.capped_accounts = 0
+        """Accounts that were to start with more leverage than the venue allows, and got its most."""
         self._crossings: list[Crossings] = []
 
     @property

@@ -112,12 +112,14 @@ def price_axis(axis: "Axes") -> None:
 
 def shade_faults(axes: "Sequence[Axes]", faults: Sequence[FaultSpan], first_s: float, last_s: float) -> None:
     """Grey wherever a fault of the venue lasts; the first axes name them in their legend."""
+    named: set[str] = set()
     for fault in faults:
         start, end = max(fault.start_s, first_s), min(fault.end_s, last_s)
         if start >= end:
             continue
         for place, axis in enumerate(axes):
-            label = fault.type.replace("_", " ") if place == 0 else None
+            label = fault.type.replace("_", " ") if place == 0 and fault.type not in named else None
+            named.add(fault.type)
             axis.axvspan(start, end, color=style.MUTED, alpha=0.16, linewidth=0, zorder=0.5, label=label)
 
 

@@ -28,7 +28,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     ):
         top.plot(time_s, run[name], color=colour, linewidth=width, linestyle=dashes, label=label)
     _mark_events(market, top, last_s - first_s)
-    canvas.shade_faults((top, flow, calls), market.faults, first_s, last_s)
+    canvas.shade_faults((top, flow, calls), (*market.faults, *market.pauses), first_s, last_s)
     canvas.price_axis(top)
     canvas.panel_label(top, "Price, quote units")
     canvas.legend_above(top)
@@ -83,6 +83,9 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
                 at_s, mark + offset * (high - low), 20, marker=marker, color=colour, alpha=0.8, linewidths=0, zorder=5,
                 label=label,
             )  # fmt: skip
+    if len(forced):
+        # what was forced through the book between two samples of the series belongs into the picture
+        low, high = min(low, float(forced.price.min())), max(high, float(forced.price.max()))
     axis.set_ylim(low - 0.03 * (high - low), high + 0.04 * (high - low))
 
 

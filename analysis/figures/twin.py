@@ -1,6 +1,7 @@
 """Twin runs: the same seed with and without forced orders, and what the forced orders added."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from analysis.market_quality import max_drawdown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+UNIMPORTANT = ("name", "question", "description", "seed", "record")
+"""Fields of a resolved scenario that change nothing that happens; the seed is compared by itself."""
 
 
 def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure") -> None:
@@ -63,6 +67,31 @@ def _falls(name: str, with_forced: canvas.Floats, without: canvas.Floats) -> str
     return f"{name} price {style.percent(deep)} and {style.percent(shallow)}{ratio}."
 
 
-def same_question(first: RunFrames, second: RunFrames) -> bool:
-    """True where two runs have a seed and a first market in common, so that their difference is a cause."""
-    return first.seed == second.seed and first.first.name == second.first.name
+def not_twins(first: RunFrames, second: RunFrames) -> str | None:
+    """Why the difference of two runs is not what forced orders did; None if it is.
+
+    Twins have everything in common but `liquidation.enabled`, which is false in the second, and what is recorded.
+    """
+    if first.seed != second.seed:
+        return f"their seeds are {first.seed} and {second.seed}"
+    ours, theirs = dict(_leaves(first.scenario, ())), dict(_leaves(second.scenario, ()))
+    for path in sorted(ours.keys() | theirs.keys(), key=str):
+        if path[-2:] == ("liquidation", "enabled"):
+            if theirs.get(path) is not False:
+                return "liquidation.enabled is not false in the second"
+        elif path[0] not in UNIMPORTANT and ours.get(path) != theirs.get(path):
+            return f"{'.'.join(path)} is {ours.get(path)!r} in one and {theirs.get(path)!r} in the other"
+    return None
+
+
+def _leaves(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of a resolved scenario with its path."""
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, Mapping):
+        pairs = node.items()
+    elif isinstance(node, list | tuple):
+        pairs = enumerate(node)
+    else:
+        yield path, node
+    for key, child in pairs:
+        yield from _leaves(child, (*path, str(key)))
