@@ -120,13 +120,13 @@ class Stopper(Participant):
 
 
 def fall(breaker: CircuitBreakerConfig | None) -> tuple[MarketModel, np.ndarray]:
-    """At 2 s a sale takes the last price 3 % down; two sellers follow at 2.3 s, the slower one named first."""
+    """At 2 s a sale takes the last price 3 % down; two sellers' orders arrive at 2.3 s, the slower one named first."""
     model = part_market(
         {
             "ladder": Part(Ladder),
             "seller": Part(Orders, told={15: (Side.SELL, 1), 20: (Side.SELL, 3000)}),
-            "slow": Part(Orders, told={23: (Side.SELL, 7)}, latency_ns=50_000_000),
-            "fast": Part(Orders, told={23: (Side.SELL, 8)}, latency_ns=5_000_000),
+            "slow": Part(Orders, told={20: (Side.SELL, 7)}, latency_ns=350_000_000),
+            "fast": Part(Orders, told={20: (Side.SELL, 8)}, latency_ns=305_000_000),
             "long": Part(Long),
             "stopper": Part(Stopper),
         },
@@ -166,6 +166,22 @@ def test_in_a_pause_nothing_is_matched_and_what_waited_is_matched_in_order_of_ar
     summary = model.finish().summary
     assert summary["pauses"] == 1
     assert summary["paused_seconds"] == 2.0
+
+
+def test_nobody_decides_in_a_pause() -> None:
+    decided: list[int] = []
+
+    class Watcher(Long):
+        def decide(self, market: MarketView, orders: OrderEntry) -> None:
+            decided.append(market.now_ns)
+
+    told = {15: (Side.SELL, 1), 20: (Side.SELL, 3000)}
+    parts = {"ladder": Part(Ladder), "seller": Part(Orders, told=told), "watcher": Part(Watcher)}
+    model = part_market(parts | {"stopper": Part(Stopper)}, venue={"circuit_breaker": BREAKER})
+    for _ in range(60):
+        model.step()
+    assert not [at for at in decided if TRIPPED_NS <= at < RESUMED_NS - STEP_NS]
+    assert [at for at in decided if at > RESUMED_NS]
 
 
 def test_in_a_pause_marks_and_margin_calls_go_on_and_nobody_is_taken_over() -> None:

@@ -202,7 +202,8 @@ def test_the_command_takes_market_and_monitoring_from_a_scenario() -> None:
     [
         (["--side", "up"], "--side up: say 'long' or 'short'"),
         (["--horizon", "5"], "--horizon 5: a duration needs a unit"),
-        (["--leverage", "ten"], "--leverage ten: could not convert"),
+        (["--leverage", "ten"], "--leverage ten: write numbers, such as 20 or 20x"),
+        (["--leverage", "0"], "--leverage 0: leverage is at least 1"),
         (["--leverage", "126"], "leverage 126: a position of 100000 may have 1 to 100"),
         (["--set", "seed=1"], "--set, --market: belong to a scenario"),
         (["--csv", "/no/such/folder/x.csv"], "no folder"),

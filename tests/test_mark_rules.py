@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from hypothesis import given
@@ -59,12 +59,17 @@ def test_the_exponential_average_is_the_weighted_mean_written_out(samples: list[
 def test_index_plus_basis_follows_the_basis_slowly_and_not_far() -> None:
     config = MarkConfig(rule="index_plus_basis", basis_time_scale=30 * SECOND, basis_limit=0.005)
     rule = MARK_RULES["index_plus_basis"](config)
-    assert rule.update(book(bid=NOTHING)) == ORACLE
-    assert rule.update(book(bid=ORACLE + 95, ask=ORACLE + 105)) == pytest.approx(ORACLE + 100)
-    back = [rule.update(book()) for _ in range(30)]
+    seconds = count()
+
+    def mark(inputs: MarkInputs) -> float:
+        return rule.update(replace(inputs, now_ns=next(seconds) * SECOND))
+
+    assert mark(book(bid=NOTHING)) == ORACLE
+    assert mark(book(bid=ORACLE + 95, ask=ORACLE + 105)) == pytest.approx(ORACLE + 100)
+    back = [mark(book()) for _ in range(30)]
     assert all(ORACLE < now < before for before, now in pairwise([ORACLE + 100, *back]))
     for _ in range(600):
-        far = rule.update(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE))
+        far = mark(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE))
     assert far == pytest.approx(0.995 * ORACLE)
     free = MARK_RULES["index_plus_basis"](MarkConfig(basis_time_scale=SECOND))
     assert free.update(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE)) == pytest.approx(0.9 * ORACLE)
