@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -169,8 +170,18 @@ def test_show_plot_report_and_list_find_a_run_by_name(copied: Path) -> None:
     assert drawn.exit_code == 0, drawn.output
     assert all(Path(line).exists() for line in drawn.stdout.splitlines())
     over_itself = marginquake("plot", copied.name, "--against", copied.name)
-    assert over_itself.exit_code == 0, over_itself.output
-    assert Path(over_itself.stdout.strip()).name == "twin.png"
+    assert over_itself.exit_code == 2
+    assert "no twins: liquidation.enabled is not false in the second" in over_itself.output
+    twin = copied.with_name("twin")
+    shutil.copytree(copied, twin)
+    resolved = twin / "scenario.resolved.yaml"
+    off = re.sub(r"(liquidation:\n\s+enabled:) true", r"\1 false", resolved.read_text())
+    assert off != resolved.read_text()
+    resolved.write_text(off)
+    over_twin = marginquake("plot", copied.name, "--against", "twin")
+    assert over_twin.exit_code == 0, over_twin.output
+    assert Path(over_twin.stdout.strip()).name == "twin.png"
+    shutil.rmtree(twin)
     listed = marginquake("list", "runs")
     assert listed.stdout.startswith(f"runs/{copied.name}")
 
