@@ -14,7 +14,6 @@ from benchmarks.peers.environments import PeerMissing, run_driver
 from benchmarks.rows import Row, missing
 from sim.api import release
 from sim.model import MarketModel
-from sim.records import EventKind
 from sim.scenario import load_scenario
 
 SCENARIO = Path(__file__).with_name("fcn.yaml")
@@ -46,16 +45,16 @@ def _ours(steps: int, seed: int) -> dict[str, Any]:
     try:
         for _ in range(SETTLING_STEPS):
             model.step()
-        traders = model.rooms[0].desks[0].participant
-        sent, volume = traders.sent, 0
-        seconds = 0.0
+        room = model.rooms[0]
+        traders = room.desks[0].participant
+        sent, settled_s = traders.sent, model.now_ns / 1e9
+        started = time.process_time()
         for _ in range(steps):
-            started = time.process_time()
             model.step()
-            seconds += time.process_time() - started
-            events = model.rooms[0].last_events
-            fills = events["kind"] == EventKind.FILL
-            volume += int(events["quantity_lots"][fills].sum())
+        seconds = time.process_time() - started
+        series = room.recorder.series()
+        notional = float(series["volume"][series["time_s"] > settled_s].sum())
+        volume = notional / room.venue.config.contract.initial_price
         return {"steps": steps, "seconds": seconds, "orders": traders.sent - sent, "volume": volume}
     finally:
         release(model)
