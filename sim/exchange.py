@@ -249,12 +249,6 @@ class Exchange:
             return bid, 0, bid_lots, 0, words[_LAST], words[_MARK]
         return bid, ask, bid_lots, self._level_lots.item(ask), words[_LAST], words[_MARK]
 
-    @property
-    def touch_lots(self) -> tuple[int, int]:
-        """Resting lots at the best bid and at the best ask; 0 on an empty side."""
-        bid, ask = self.best_bid_ticks, self.best_ask_ticks
-        return (self._level_lots.item(bid) if bid else 0, self._level_lots.item(ask) if ask else 0)
-
     def level_lots(self, side: int, price_ticks: int) -> int:
         """Resting lots of `side` at one price."""
         is_bid = 0 < price_ticks <= self.best_bid_ticks
