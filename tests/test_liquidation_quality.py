@@ -118,8 +118,10 @@ def test_range_minima_are_those_of_slices() -> None:
     assert call_accuracy._range_minimum(values, first, last).tolist() == wanted
 
 
-def test_who_paid_is_complete(tmp_path: Path) -> None:
-    loaded = load_scenario(TINY, AGENT_TYPES, HARD)
+@pytest.mark.parametrize("price", ["bankruptcy", "previous_mark"])
+def test_who_paid_is_complete(price: str) -> None:
+    """Also where ADL closes away from the bankruptcy price: what the fund then pays is not a second debt."""
+    loaded = load_scenario(TINY, AGENT_TYPES, [*HARD, f"venue.adl.price={price}"])
     data = api.simulate(loaded, 1)
     market = frames_of(data, loaded).first
     found = by_name(market)
