@@ -143,6 +143,8 @@ class MarketFrames:
     """One row for every change of an account's stage, columns of `sim.records.AUDIT`; none where it was not kept."""
     faults: tuple[FaultSpan, ...] = ()
     """Faults of the venue that the scenario declares, in its order."""
+    read_positions: Callable[[], Columns] = dict
+    """One row an account with a position and snapshot, of this market; no columns where a run did not record them."""
 
     @cached_property
     def run(self) -> Columns:
@@ -175,6 +177,14 @@ class MarketFrames:
         """The audit log (docs/events.md) and `time_s`; no columns at all where the run did not keep it."""
         audit = self.read_audit()
         return audit | {"time_s": (audit["time_ns"] - self.start_ns) / SECOND_NS} if audit else {}
+
+    @cached_property
+    def positions(self) -> Columns:
+        """Who held what at some times (runs/README.md, positions.parquet), account within time.
+
+        No columns at all where the run did not record it: runs with `record.events: none`, and those of before.
+        """
+        return self.read_positions()
 
     def not_recorded(self, level: str) -> str:
         """Says that events of this level were not kept and how to have them; empty if they were."""
@@ -298,6 +308,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
     series = _split(_arrays(data.series), "market")
     accounts = _split(_arrays(data.accounts), "market")
     populations = _split(_arrays(data.populations), "market") if data.populations else {}
+    positions = _split(_arrays(data.positions), "market") if data.positions else {}
     maps = _maps_of(data.maps) if data.maps else {}
     name = str(resolved.get("name", ""))
     markets = {
@@ -313,6 +324,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             events_kept=_events_kept(resolved),
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             faults=_faults_of(resolved, market),
+            read_positions=partial(dict, positions.get(market, {})),
         )
         for market, columns in series.items()
     }
@@ -339,7 +351,7 @@ def _load(directory: Path) -> RunFrames:
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
-    held = directory / "populations.parquet"
+    held, positions = directory / "populations.parquet", directory / "positions.parquet"
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -350,10 +362,11 @@ def _load(directory: Path) -> RunFrames:
             map=maps.get(name),
             read_events=partial(_read_events, tuple(sorted((directory / "events").glob(f"{name}-*.parquet")))),
             start_ns=start_ns,
-            read_populations=partial(_read_populations, held, name) if held.is_file() else dict,
+            read_populations=partial(_read_market, held, name) if held.is_file() else dict,
             events_kept=_events_kept(scenario),
             read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
             faults=_faults_of(scenario, name),
+            read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
         )
         for name, columns in series.items()
     }
@@ -450,7 +463,8 @@ def _drawn(events: NDArray[Any]) -> Columns:
     return {name: np.ascontiguousarray(chosen[name]) for name in EVENT_COLUMNS}
 
 
-def _read_populations(path: Path, market: str) -> Columns:
+def _read_market(path: Path, market: str) -> Columns:
+    """One market's rows of a table."""
     return _split(_read_parquet([path]), "market").get(market, {})
 
 

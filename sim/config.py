@@ -369,6 +369,11 @@ class RecordConfig(Block):
     map_every: Duration = Field(10 * SECOND, gt=0, description="Depth and liquidation maps")
     map_range: Fraction = Field(0.15, gt=0, lt=1, description="Maps reach this far around the start price")
     map_bins: int = Field(600, gt=10)
+    positions_every: Duration | None = Field(
+        60 * SECOND,
+        gt=0,
+        description="Who holds what (positions.parquet), unless events: none; null = only at the start",
+    )
 
     @field_validator("events", mode="before")
     @classmethod

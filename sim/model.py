@@ -271,6 +271,7 @@ class MarketModel(mesa.Model):
         series: dict[str, Any] = {"market": []}
         accounts: dict[str, Any] = {}
         populations: dict[str, Any] = {}
+        positions: dict[str, Any] = {}
         maps: dict[str, Any] = {"markets": np.array([room.venue.name for room in self.rooms])}
         names = {number: agent.name for number, agent in enumerate(self._seated)}
         for i, room in enumerate(self.rooms):
@@ -285,13 +286,14 @@ class MarketModel(mesa.Model):
                 series[key] = np.concatenate([series[key], values]) if key in series else values
             _append(accounts, room.recorder.accounts(names))
             _append(populations, room.recorder.populations(names))
+            _append(positions, room.recorder.positions(names))
             maps |= {f"{room.venue.name}/{key}": values for key, values in room.recorder.maps().items()}
         summary["event_digest"] = digest.hexdigest()
         logs = {room.venue.name: room.recorder.log.finish() for room in self.rooms}
         events = {market: rows for market, rows in logs.items() if rows is not None}
         trails = {room.venue.name: room.liquidation_desk.audit.log.finish() for room in self.rooms}
         audit = {market: rows for market, rows in trails.items() if rows is not None}
-        return RunData(events, series, accounts, maps, summary, populations, audit)
+        return RunData(events, series, accounts, maps, summary, populations, audit, positions)
 
     def _open_room(self, number: int, open_log: OpenLog) -> MarketRoom:
         """Build one market and seat its populations."""

@@ -18,6 +18,7 @@ from sim.event_log import EventLog
 from sim.kernels.counting import COUNT, OUTCOME, count
 from sim.map_record import MapRecorder
 from sim.population_record import PopulationRecorder
+from sim.position_record import PositionRecorder
 from sim.records import Cause, EventKind, MarginMode, Side, Stage, raw_copy
 from sim.seeding import Fuel
 from sim.venue import Venue
@@ -73,6 +74,7 @@ class MarketRecorder:
         self._new_counts = np.zeros(1, COUNT)
         self._populations = PopulationRecorder(venue)
         self._maps = MapRecorder(venue, record)
+        self._positions = PositionRecorder(venue, record)
         self._outcomes = np.zeros(venue.accounts.count, OUTCOME)
         self._start: dict[str, NDArray[Any]] = {}
         self._totals = [0.0] * len(COUNTED)
@@ -126,9 +128,12 @@ class MarketRecorder:
         }
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
+        self._positions.snapshot(0)
 
     def observe(self, now_ns: int) -> None:
         """A step has ended."""
+        if self._positions.due(now_ns):
+            self._positions.snapshot(now_ns)
         if self._venue.exchange.events_held >= TAKEN_AT_ONCE:
             self._count_in(now_ns)
             self._take_in()
@@ -240,6 +245,10 @@ class MarketRecorder:
     def populations(self, names: Mapping[int, str]) -> dict[str, Any]:
         """What each population held at every row of the series, a column each; `names` by owner number."""
         return self._populations.table(names)
+
+    def positions(self, names: Mapping[int, str]) -> dict[str, Any]:
+        """Who held what at some times, a column each; `names` by owner number."""
+        return self._positions.table(names)
 
     def maps(self) -> dict[str, NDArray[Any]]:
         """Depth and liquidation maps: time by price bin, quote notional."""

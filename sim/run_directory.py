@@ -44,6 +44,7 @@ class RunData:
     `series`, `accounts`: one 1-D array (or list of strings) a column.
     `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
     `populations`: what every population held at every row of the series; no file is written while it is empty.
+    `positions`: what every account held at some times; the same.
     """
 
     events: Mapping[str, NDArray[Any]]
@@ -53,6 +54,7 @@ class RunData:
     summary: Mapping[str, Scalar]
     populations: Mapping[str, Column] = field(default_factory=dict)
     audit: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    positions: Mapping[str, Column] = field(default_factory=dict)
 
 
 class ScenarioText(Protocol):
@@ -246,6 +248,8 @@ def _write_tables(data: RunData, folder: Path) -> None:
     write_parquet(folder / "accounts.parquet", data.accounts)
     if data.populations:
         write_parquet(folder / "populations.parquet", data.populations)
+    if data.positions:
+        write_parquet(folder / "positions.parquet", data.positions)
     np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
 
 

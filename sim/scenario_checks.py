@@ -13,7 +13,13 @@ from sim.problems import Place, Problem, closest, shown_path
 from sim.units import format_duration
 from sim.yaml_source import Node, Path_
 
-HEAD_PERIODS: Sequence[Path_] = (("duration",), ("warmup",), ("record", "series_every"), ("record", "map_every"))
+HEAD_PERIODS: Sequence[Path_] = (
+    ("duration",),
+    ("warmup",),
+    ("record", "series_every"),
+    ("record", "map_every"),
+    ("record", "positions_every"),
+)
 MARKET_PERIODS: Sequence[Path_] = (
     ("venue", "mark", "period"),
     ("venue", "funding", "interval"),
