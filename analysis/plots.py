@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.facts import Measurement
+    from analysis.risk import Assessment
     from sim.first_passage import Cell
 
 MAX_BYTES = 300_000
@@ -75,6 +76,13 @@ def plot_first_passage(cells: "Sequence[Cell]", path: str | Path, source: str) -
     from analysis.figures.first_passage import HEIGHT_INCHES, draw
 
     return render(lambda figure: draw(cells, figure), Path(path), HEIGHT_INCHES, False, source)
+
+
+def plot_reliability(cases: "Sequence[tuple[str, Assessment]]", path: str | Path, source: str) -> Path:
+    """Draw reliability diagrams of margin-call probabilities, a named case each, and the excess."""
+    from analysis.figures.reliability import HEIGHT_INCHES, draw
+
+    return render(lambda figure: draw(cases, figure), Path(path), HEIGHT_INCHES, False, source)
 
 
 def label(frames: RunFrames, market: MarketFrames) -> str:

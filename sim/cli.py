@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim import cli_doctor, cli_first_passage, cli_liquidations, cli_sweeps
+from sim import cli_doctor, cli_first_passage, cli_liquidations, cli_risk, cli_sweeps
 from sim.cli_common import (
     RUNS,
     SCENARIOS,
@@ -451,7 +451,7 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
-for module in (cli_sweeps, cli_first_passage, cli_liquidations, cli_doctor):
+for module in (cli_sweeps, cli_first_passage, cli_liquidations, cli_risk, cli_doctor):
     app.registered_commands += module.app.registered_commands
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""Risk numbers: margin-call probabilities against what came, margin-call pressure, clusters of volatility.
+
+`assess` holds forecasts of several runs against what happened; `pressure` and `volatility_clusters` measure one run.
+"""
+
+from analysis.risk.board import Assessment, Group, accounts_csv, assess, table_csv, to_csv
+from analysis.risk.excess import Excess, excess
+from analysis.risk.forecast import Asked, Forecast, forecasts
+from analysis.risk.pressure import MOVES, Pressure, columns, maintenance_rate, pressure
+from analysis.risk.probability import call_probabilities
+from analysis.risk.reliability import Brier, brier, diagram, table_of
+from analysis.risk.volatility import SOURCES
+from analysis.risk.volatility_clusters import Clusters, volatility_clusters
+
+__all__ = [
+    "MOVES",
+    "SOURCES",
+    "Asked",
+    "Assessment",
+    "Brier",
+    "Clusters",
+    "Excess",
+    "Forecast",
+    "Group",
+    "Pressure",
+    "accounts_csv",
+    "assess",
+    "brier",
+    "call_probabilities",
+    "columns",
+    "diagram",
+    "excess",
+    "forecasts",
+    "maintenance_rate",
+    "pressure",
+    "table_csv",
+    "table_of",
+    "to_csv",
+    "volatility_clusters",
+]

@@ -1,0 +1,208 @@
+"""The risk numbers of several runs together: who was likely to be called, who was, and how good the forecasts were."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from analysis import style
+from analysis.facts.fact import Unmeasurable
+from analysis.load import Columns, Floats, RunFrames
+from analysis.pairing import pair_with_twins
+from analysis.risk.excess import Excess, excess
+from analysis.risk.forecast import Asked, Forecast, forecasts, of_one_kind
+from analysis.risk.reliability import Bin, Brier, brier, diagram, table_of, with_interval
+from analysis.sweeps.intervals import LEAST_VALUES, Interval
+
+
+@final
+@dataclass(frozen=True)
+class Group:
+    """All forecasts with one volatility and horizon: their calls, their diagram, their Brier score over seeds."""
+
+    source: str
+    horizon_s: float
+    volatility: float
+    """Mean over runs, per year."""
+    excess: Excess
+    bins: tuple[Bin, ...]
+    twin_bins: tuple[Bin, ...]
+    """The same forecasts against triggers that the mark of the twin reached; empty unless every run has a twin."""
+    brier: Brier
+    score: Interval
+
+
+@final
+@dataclass(frozen=True)
+class Assessment:
+    """What `assess` found; `left_out` names runs that could not answer, with the reason."""
+
+    market: str
+    groups: tuple[Group, ...]
+    made: tuple[Forecast, ...]
+    twins: int
+    left_out: tuple[str, ...]
+
+
+def assess(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -> Assessment:
+    """Forecasts of every run held against what came, put together over seeds.
+
+    `runs` are of one scenario, a seed each; those with `liquidation.enabled: false` are the twins of the others, or the
+    runs themselves if there are no others.  Raises RunDirectoryError for a mixture, Unmeasurable if no run can answer.
+    """
+    pairs = pair_with_twins(runs)
+    name = market or next(iter(runs[0].markets))
+    made: list[Forecast] = []
+    left_out = []
+    for run, twin in pairs:
+        try:
+            made += forecasts(run, run.markets[name], twin.markets[name] if twin else None, asked)
+        except Unmeasurable as why:
+            left_out.append(f"{run.path.name}: {why}")
+    if not made:
+        raise Unmeasurable(left_out[0])
+    groups = tuple(_group(*key, each) for key, each in of_one_kind(made).items())
+    return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out))
+
+
+def _group(source: str, horizon_s: float, made: Sequence[Forecast]) -> Group:
+    by_seed: dict[str, Floats] = {}
+    twins: dict[str, Floats] = {}
+    for each in made:
+        by_seed[each.seed] = by_seed.get(each.seed, 0.0) + table_of(each.probability, each.called)
+        if each.twin_crossed is not None:
+            twins[each.seed] = twins.get(each.seed, 0.0) + table_of(each.probability, each.twin_crossed)
+    whole = list(by_seed.values())
+    return Group(
+        source=source,
+        horizon_s=horizon_s,
+        volatility=math.fsum(each.volatility for each in made) / len(made),
+        excess=excess(made),
+        bins=tuple(diagram(whole)),
+        twin_bins=tuple(diagram(list(twins.values()))) if len(twins) == len(whole) else (),
+        brier=brier(sum(whole[1:], start=whole[0])),
+        score=with_interval(whole, lambda table: brier(table).score),
+    )
+
+
+CALL_HEADINGS = (
+    "within", "volatility", "per year", "accounts", "forecast", "called", "excess", "price", "feedback", "conduct",
+)  # fmt: skip
+SCORE_HEADINGS = (
+    "within", "volatility", "Brier score", "reliability", "resolution", "uncertainty", "within bins", "skill",
+)  # fmt: skip
+BIN_HEADINGS = ("within", "volatility", "forecast between", "accounts", "forecast", "called")
+
+
+def call_cells(group: Group) -> tuple[str, ...]:
+    """One line of the table of calls."""
+    found = group.excess
+    moved = (found.price, found.feedback) if not math.isnan(found.price.estimate) else (found.moved, None)
+    return (
+        *_key(group),
+        f"{group.volatility:.1%}",
+        f"{found.accounts:,}",
+        f"{found.forecast.estimate:.2%}",
+        shown(found.called),
+        shown(found.excess, signed=True),
+        shown(moved[0], signed=True),
+        shown(moved[1], signed=True) if moved[1] is not None else "in price",
+        shown(found.conduct, signed=True),
+    )
+
+
+def score_cells(group: Group) -> tuple[str, ...]:
+    """One line of the table of scores."""
+    parts = group.brier
+    return (
+        *_key(group),
+        shown(group.score, digits=4, percent=False),
+        f"{parts.reliability:.4f}",
+        f"{parts.resolution:.4f}",
+        f"{parts.uncertainty:.4f}",
+        f"{parts.within:+.4f}",
+        "n.a." if math.isnan(parts.skill) else f"{parts.skill:+.3f}",
+    )
+
+
+def bin_cells(group: Group) -> list[tuple[str, ...]]:
+    """A line a bin of the reliability diagram."""
+    return [
+        (*_key(group), f"{b.low:g} to {b.high:g}", f"{b.accounts:,}", f"{b.forecast:.2%}", shown(b.observed))
+        for b in group.bins
+    ]
+
+
+def remarks(found: Assessment) -> list[str]:
+    """What a reader must know about the tables, in words."""
+    lines = [f"left out: {each}" for each in found.left_out]
+    seeds = len({each.seed for each in found.made})
+    if seeds < LEAST_VALUES:
+        lines.append(f"{style.plural(seeds, 'seed')}: intervals are over seeds and need {LEAST_VALUES}.")
+    if found.twins == 0:
+        lines.append("Without twins (the same seeds with liquidation.enabled=false) price and feedback are one.")
+    elif found.twins < seeds:
+        lines.append(f"{found.twins} of {seeds} seeds have a twin: price and feedback need one for each.")
+    return lines
+
+
+def shown(value: Interval, signed: bool = False, digits: int = 2, percent: bool = True) -> str:
+    """An estimate with its interval, where it has one."""
+    scale, unit = (100.0, " %") if percent else (1.0, "")
+    sign = "+" if signed else ""
+    if math.isnan(value.estimate):
+        return "n.a."
+    middle = f"{value.estimate * scale:{sign}.{digits}f}{unit}"
+    if math.isnan(value.low):
+        return middle
+    return f"{middle} ({value.low * scale:{sign}.{digits}f} to {value.high * scale:{sign}.{digits}f})"
+
+
+def _key(group: Group) -> tuple[str, str]:
+    return style.duration(group.horizon_s), group.source
+
+
+def to_csv(assessment: Assessment) -> str:
+    """A line a volatility and horizon: fractions, seconds, per year."""
+    parts = ("forecast", "called", "excess", "moved", "price", "feedback", "conduct", "twin_called")
+    heads = ["source", "horizon_s", "volatility", "accounts", "seeds"]
+    heads += [f"{part}{end}" for part in parts for end in ("", "_low", "_high")]
+    heads += ["brier", "brier_low", "brier_high", "reliability", "resolution", "uncertainty", "within_bins", "skill"]
+    lines = [",".join(heads)]
+    for group in assessment.groups:
+        found, score = group.excess, group.brier
+        values: list[float] = [group.horizon_s, group.volatility, found.accounts, found.seeds]
+        for part in parts:
+            values += getattr(found, part)
+        values += [*group.score, score.reliability, score.resolution, score.uncertainty, score.within, score.skill]
+        lines.append(",".join((group.source, *(_number(value) for value in values))))
+    return "\n".join(lines) + "\n"
+
+
+def accounts_csv(assessment: Assessment) -> str:
+    """A line an account, moment, volatility and horizon: its forecast, and what happened to it."""
+    lines = ["seed,account,at_s,source,horizon_s,side,notional,mark,trigger,probability,called,crossed,twin_crossed"]
+    for made in assessment.made:
+        standing = made.standing
+        twin = made.twin_crossed if made.twin_crossed is not None else [None] * len(made)
+        head = f"{made.seed},{{}},{made.at_s:g},{made.source},{made.horizon_s:g},"
+        lines += [
+            head.format(account)
+            + f"{side},{notional:.8g},{standing.mark:.10g},{trigger:.10g},{p:.6g},{int(called)},{int(crossed)},"
+            + ("" if twin_crossed is None else str(int(twin_crossed)))
+            for account, side, notional, trigger, p, called, crossed, twin_crossed in zip(
+                standing.account, standing.side, standing.notional, standing.trigger, made.probability, made.called,
+                made.crossed, twin, strict=True,
+            )
+        ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def table_csv(table: Columns) -> str:
+    """Columns as CSV."""
+    rows = zip(*table.values(), strict=True)
+    return "\n".join([",".join(table), *(",".join(_number(float(v)) for v in row) for row in rows)]) + "\n"
+
+
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.8g}"

@@ -1,0 +1,78 @@
+"""Calls beyond the closed form, and what they are due to (docs/model.md, eq. 213).
+
+    called - forecast = (crossed in the twin - forecast) + (crossed - crossed in the twin) + (called - crossed)
+    excess            =  price                           +  feedback                       +  conduct
+
+*price*: what the outside price did that a Brownian motion of the volatility assumed would not have done: shocks, jumps,
+a volatility that was misjudged.  The twin without forced sales has the same outside price and none of the feedback.
+*feedback*: triggers that the mark reached only because of forced sales (negative: that they kept it away from).
+*conduct*: calls of accounts that had changed their position or margin by then, less those that had left in time.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from analysis.load import Floats
+from analysis.risk.forecast import Forecast
+from analysis.risk.reliability import with_interval
+from analysis.sweeps.intervals import Interval
+
+NONE = Interval(math.nan, math.nan, math.nan)
+
+
+@final
+@dataclass(frozen=True)
+class Excess:
+    """Shares of the accounts, with intervals over seeds.  Without twins price and feedback stand in `moved` alone."""
+
+    accounts: int
+    seeds: int
+    forecast: Interval
+    called: Interval
+    excess: Interval
+    moved: Interval
+    """crossed - forecast: price and feedback together."""
+    price: Interval
+    feedback: Interval
+    conduct: Interval
+    twin_called: Interval
+
+
+def excess(made: Sequence[Forecast]) -> Excess:
+    """Excess of calls over the forecasts of one source and horizon, all runs and moments together."""
+    has_twin = all(each.twin_crossed is not None for each in made)
+    seeds = list(dict.fromkeys(each.seed for each in made))
+    sums = [np.sum([_sums(each) for each in made if each.seed == seed], axis=0) for seed in seeds]
+
+    def share(*columns: tuple[int, float]) -> Interval:
+        def of(total: Floats) -> float:
+            return float(sum(sign * total[c] for c, sign in columns) / total[0]) if total[0] else math.nan
+
+        return with_interval(sums, of)
+
+    count, p, called, crossed, twin_crossed, twin_called = range(6)
+    return Excess(
+        accounts=int(sum(each[count] for each in sums)),
+        seeds=len(seeds),
+        forecast=share((p, 1)),
+        called=share((called, 1)),
+        excess=share((called, 1), (p, -1)),
+        moved=share((crossed, 1), (p, -1)),
+        price=share((twin_crossed, 1), (p, -1)) if has_twin else NONE,
+        feedback=share((crossed, 1), (twin_crossed, -1)) if has_twin else NONE,
+        conduct=share((called, 1), (crossed, -1)),
+        twin_called=share((twin_called, 1)) if has_twin else NONE,
+    )
+
+
+def _sums(made: Forecast) -> Floats:
+    twin_crossed = made.twin_crossed.sum() if made.twin_crossed is not None else 0
+    twin_called = made.twin_called.sum() if made.twin_called is not None else 0
+    return np.array(
+        [len(made), made.probability.sum(), made.called.sum(), made.crossed.sum(), twin_crossed, twin_called],
+        np.float64,
+    )

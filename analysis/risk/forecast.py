@@ -1,0 +1,144 @@
+"""Forecasts of margin calls held against what came: one run, one moment, one horizon (docs/model.md, eq. 211-213)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from analysis.facts.fact import Unmeasurable
+from analysis.load import Bools, Floats, Ints, MarketFrames, RunFrames
+from analysis.risk.probability import call_probabilities
+from analysis.risk.states import Standing, mark_at, standing_at_start
+from analysis.risk.volatility import Source, volatility
+from sim.units import parse_duration
+
+EDGE_S = 1e-6
+
+
+@final
+@dataclass(frozen=True)
+class Forecast:
+    """Every account of one run at `at_s`: how likely a call within `horizon_s` was, and what happened.
+
+    `volatility` per year, from `source`.  `called`: a margin call came.  `crossed`: the mark reached the trigger that
+    the account had at `at_s`.  `twin_crossed`: so did the mark of the twin without forced sales, and `twin_called` says
+    whether it was called there; None where there is no twin.
+    """
+
+    seed: str
+    source: Source | str
+    volatility: float
+    at_s: float
+    horizon_s: float
+    standing: Standing
+    probability: Floats
+    called: Bools
+    crossed: Bools
+    twin_crossed: Bools | None
+    twin_called: Bools | None
+
+    def __len__(self) -> int:
+        return len(self.probability)
+
+
+@final
+@dataclass(frozen=True)
+class Asked:
+    """What is forecast: `horizons_s` from each of `at_s`, with the volatility of each source, or a number per year.
+
+    `window_s`: how far back a trailing volatility looks; infinite: as far as the record goes.
+    """
+
+    horizons_s: tuple[float, ...]
+    sources: tuple[Source | float, ...] = ("trailing", "fundamental")
+    at_s: tuple[float, ...] = (0.0,)
+    window_s: float = math.inf
+    population: str | None = None
+
+
+def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, asked: Asked) -> list[Forecast]:
+    """All forecasts of one market of one run, sources outermost, then horizons, then moments.
+
+    Raises `Unmeasurable` where the record is too short or does not hold the calls.
+    """
+    for each in (market, twin):
+        if each is not None and (missing := each.not_recorded("liquidations")):
+            raise Unmeasurable(f"margin calls: {missing}")
+    last_s = float(market.series["time_s"][-1])
+    if twin is not None:
+        last_s = min(last_s, float(twin.series["time_s"][-1]))
+    for at_s in asked.at_s:
+        for horizon_s in asked.horizons_s:
+            if at_s + horizon_s > last_s + EDGE_S:
+                raise Unmeasurable(f"horizon {horizon_s:g} s from {at_s:g} s: the run ends at {last_s:g} s")
+    period_s = mark_period_s(run, market.name)
+    states = [standing_at_start(market, asked.population) for _ in asked.at_s]
+    outcomes = {
+        (at_s, horizon_s): _outcomes(market, twin, standing, horizon_s)
+        for at_s, standing in zip(asked.at_s, states, strict=True)
+        for horizon_s in asked.horizons_s
+    }
+    made = []
+    for source in asked.sources:
+        for horizon_s in asked.horizons_s:
+            for at_s, standing in zip(asked.at_s, states, strict=True):
+                annual = (
+                    source
+                    if isinstance(source, float)
+                    else volatility(market.series, source, at_s, horizon_s, asked.window_s)
+                )
+                chances = call_probabilities(standing, annual, horizon_s, period_s)
+                name = f"{source:.3g}" if isinstance(source, float) else source
+                made.append(
+                    Forecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
+                )
+    return made
+
+
+def mark_period_s(run: RunFrames, market: str) -> float:
+    """How often the venue makes a mark, and so looks at triggers, seconds."""
+    scenario = run.scenario
+    own: Any = (scenario.get("markets") or {}).get(market, scenario)
+    period: Any = ((own.get("venue") or {}).get("mark") or {}).get("period", "1s")
+    return parse_duration(str(period)) / 1e9
+
+
+def _outcomes(
+    market: MarketFrames, twin: MarketFrames | None, standing: Standing, horizon_s: float
+) -> tuple[Bools, Bools, Bools | None, Bools | None]:
+    span = standing.time_s, standing.time_s + horizon_s
+    called, crossed = was_called(market, standing.account, *span), was_crossed(market, standing, *span)
+    if twin is None:
+        return called, crossed, None, None
+    return called, crossed, was_crossed(twin, standing, *span), was_called(twin, standing.account, *span)
+
+
+def was_called(market: MarketFrames, account: Ints, after_s: float, until_s: float) -> Bools:
+    """True for accounts with a margin call in (after_s, until_s]."""
+    calls = market.margin_calls
+    inside = (calls.time_s > after_s + EDGE_S) & (calls.time_s <= until_s + EDGE_S)
+    return np.isin(account, calls.account[inside])
+
+
+def was_crossed(market: MarketFrames, standing: Standing, after_s: float, until_s: float) -> Bools:
+    """True where the mark, as sampled, reached a trigger in (after_s, until_s].
+
+    In another run than that of `standing` the trigger is as far from the mark of `after_s` as it was there.
+    """
+    time_s, mark = market.series["time_s"], market.series["mark"]
+    inside = mark[(time_s > after_s + EDGE_S) & (time_s <= until_s + EDGE_S) & np.isfinite(mark)]
+    if len(inside) == 0:
+        raise Unmeasurable(f"the series has no mark between {after_s:g} s and {until_s:g} s")
+    move = standing.mark / mark_at(market, after_s)
+    low, high = float(inside.min()) * move, float(inside.max()) * move
+    return np.asarray(np.where(standing.side > 0, low <= standing.trigger, high >= standing.trigger), np.bool_)
+
+
+def of_one_kind(made: Sequence[Forecast]) -> dict[tuple[str, float], list[Forecast]]:
+    """Forecasts by source and horizon, in the order in which these first occur."""
+    groups: dict[tuple[str, float], list[Forecast]] = {}
+    for each in made:
+        groups.setdefault((each.source, each.horizon_s), []).append(each)
+    return groups

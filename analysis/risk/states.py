@@ -1,0 +1,66 @@
+"""Who stands where at a moment: the positions that a margin call could meet, and the mark that would call them."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from analysis.facts.fact import Unmeasurable
+from analysis.load import Bools, Floats, Ints, MarketFrames
+
+SYSTEM_ROWS = 3
+"""Rows of the venue itself: fund, fees, rounding."""
+
+
+@final
+@dataclass(frozen=True)
+class Standing:
+    """Open positions at `time_s`, one entry an account that some mark would call and that is not called yet.
+
+    `side` +1 long; `notional` at the mark and `trigger` (liquidation price), quote units.
+    """
+
+    time_s: float
+    mark: float
+    account: Ints
+    side: Ints
+    notional: Floats
+    trigger: Floats
+
+    @property
+    def log_distance(self) -> Floats:
+        """Log of price between the mark and the trigger; 0 or less where the mark has passed it."""
+        return np.asarray(-self.side * np.log(self.trigger / self.mark), np.float64)
+
+    def select(self, mask: Bools) -> "Standing":
+        """The positions where `mask` is true."""
+        chosen = (self.account[mask], self.side[mask], self.notional[mask], self.trigger[mask])
+        return Standing(self.time_s, self.mark, *chosen)
+
+
+def standing_at_start(market: MarketFrames, population: str | None = None) -> Standing:
+    """Positions at the end of the warm-up, from the table of accounts."""
+    accounts = market.accounts
+    lots, trigger = accounts["position_start"].astype(np.int64), accounts["liquidation_price_start"]
+    chosen = (accounts["row"] >= SYSTEM_ROWS) & (lots != 0) & (trigger > 0)
+    if population is not None:
+        chosen &= accounts["population"] == population
+    mark = mark_at(market, 0.0)
+    ticks = mark / market.contract.to_price(1.0)
+    return Standing(
+        time_s=0.0,
+        mark=mark,
+        account=accounts["row"][chosen].astype(np.int64),
+        side=np.sign(lots[chosen]),
+        notional=np.asarray(market.contract.notional(np.abs(lots[chosen]), ticks), np.float64),
+        trigger=trigger[chosen],
+    )
+
+
+def mark_at(market: MarketFrames, at_s: float) -> float:
+    """The last mark known at a moment."""
+    time_s, mark = market.series["time_s"], market.series["mark"]
+    known = np.flatnonzero(np.isfinite(mark) & (time_s <= at_s + 1e-9))
+    if len(known) == 0:
+        raise Unmeasurable(f"there was no mark price at {at_s:g} s")
+    return float(mark[known[-1]])

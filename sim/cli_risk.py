@@ -1,0 +1,180 @@
+"""`marginquake risk` and `marginquake early-warning`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sim.cli_common import RUNS, RunsFolder, UserError, Verbose, check_output, one_message, open_console
+
+if TYPE_CHECKING:
+    from analysis.load import RunFrames
+    from analysis.risk import Asked, Assessment
+
+app = typer.Typer()
+SeveralRuns = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each, with their twins or without.")
+]
+MarketName = Annotated[str | None, typer.Option(metavar="NAME", help="Which market; default the first.")]
+SHARES_OF_RUN = (12, 3, 1)
+"""Horizons that are asked for if nobody says: parts of the run after the moment of the forecast."""
+
+
+@app.command("risk")
+def risk(
+    runs: SeveralRuns,
+    out: RunsFolder = RUNS,
+    horizon: Annotated[
+        str | None, typer.Option(metavar="T,T", help="Within which accounts may be called; default parts of the run.")
+    ] = None,
+    at: Annotated[str, typer.Option(metavar="T,T", help="When the forecast is made; 0s is the end of warm-up.")] = "0s",
+    volatility: Annotated[
+        str, typer.Option(metavar="V,V", help="trailing, fundamental, realised, or a number a year such as 60%.")
+    ] = "trailing,fundamental",
+    window: Annotated[
+        str | None, typer.Option(metavar="T", help="How far back volatility looks; default all there is.")
+    ] = None,
+    population: Annotated[str | None, typer.Option(metavar="NAME", help="Only its accounts.")] = None,
+    market: MarketName = None,
+    bins: Annotated[bool, typer.Option("--bins", help="Print the reliability diagram as a table.")] = False,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the measures as CSV.")] = None,
+    accounts: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every account's probability and outcome as CSV.")
+    ] = None,
+    pressure: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write margin-call pressure over time of the first run as CSV.")
+    ] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw reliability and excess.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Margin-call probabilities against what came: reliability, Brier score, excess; pressure, volatility clusters.
+
+    Every account's chance of a call by the closed form of first passage, from its state at --at, over runs of one
+    scenario. Runs with liquidation.enabled=false are taken for the twins of those with the same seed: they tell what
+    the outside price did from what forced sales added.
+    """
+    with one_message(verbose):
+        for option, path in (("--csv", csv), ("--accounts", accounts), ("--pressure", pressure)):
+            check_output(option, path, "")
+        check_output("--figure", figure, ".png")
+        from analysis.facts.fact import Unmeasurable
+        from analysis.risk import accounts_csv, assess, columns, maintenance_rate, table_csv, to_csv
+
+        loaded = _load(runs, out)
+        name = _market(loaded, market)
+        try:
+            found = assess(loaded, _asked(loaded[0], name, horizon, at, volatility, window, population), name)
+            table = columns(loaded[0].markets[name], maintenance_rate(loaded[0], name)) if pressure else {}
+        except Unmeasurable as why:
+            raise UserError(str(why)) from None
+        _print_risk(found, loaded, bins)
+        written = {csv: to_csv, accounts: accounts_csv}
+        for path, text in written.items():
+            if path is not None:
+                path.write_text(text(found), encoding="utf-8")
+        if pressure is not None:
+            pressure.write_text(table_csv(table), encoding="utf-8")
+        if figure is not None:
+            from analysis.plots import plot_reliability
+
+            plot_reliability([(loaded[0].name, found)], figure, f"{len(loaded)} runs")
+
+
+def _load(names: Iterable[str], out: Path) -> "list[RunFrames]":
+    from analysis.load import load_run
+    from sim.run_directory import find_run
+
+    return [load_run(find_run(name, out)) for name in names]
+
+
+def _market(loaded: "list[RunFrames]", market: str | None) -> str:
+    there = loaded[0].markets
+    if market is not None and market not in there:
+        raise UserError(f"--market {market}: the runs have {', '.join(there)}")
+    return market or next(iter(there))
+
+
+def _asked(
+    run: "RunFrames",
+    market: str,
+    horizon: str | None,
+    at: str,
+    volatility: str,
+    window: str | None,
+    population: str | None,
+) -> "Asked":
+    import numpy as np
+
+    from analysis.risk import SOURCES, Asked
+    from sim.units import parse_fraction
+
+    frames = run.markets[market]
+    if population is not None and population not in frames.accounts["population"]:
+        there = dict.fromkeys(np.asarray(frames.accounts["population"]).tolist())
+        raise UserError(f"--population {population}: the runs have {', '.join(map(str, there))}")
+    moments = tuple(_seconds("--at", part, least=0.0) for part in at.split(","))
+    left_s = float(frames.series["time_s"][-1]) - max(moments)
+    if left_s <= 0:
+        raise UserError(f"--at {at}: the runs end at {frames.series['time_s'][-1]:g} s")
+    if horizon is None:
+        horizons = tuple(dict.fromkeys(max(1.0, float(int(left_s / part))) for part in SHARES_OF_RUN))
+    else:
+        horizons = tuple(_seconds("--horizon", part) for part in horizon.split(","))
+    sources: list[object] = []
+    for part in volatility.split(","):
+        if part in SOURCES:
+            sources.append(part)
+            continue
+        try:
+            number = float(parse_fraction(part))
+        except ValueError:
+            raise UserError(f"--volatility {part}: say {', '.join(SOURCES)}, or a number a year such as 60%") from None
+        if not number > 0:
+            raise UserError(f"--volatility {part}: must be positive")
+        sources.append(number)
+    looks_back = float("inf") if window is None else _seconds("--window", window)
+    return Asked(horizons, tuple(sources), moments, looks_back, population)  # type: ignore[arg-type]
+
+
+def _seconds(option: str, text: str, least: float = 1e-9) -> float:
+    from sim.units import parse_duration
+
+    try:
+        seconds = parse_duration(text) / 1e9
+    except ValueError as error:
+        raise UserError(f"{option} {text}: {error}") from None
+    if seconds < least:
+        raise UserError(f"{option} {text}: must be positive")
+    return seconds
+
+
+def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> None:
+    from analysis.risk import board
+    from analysis.risk.summary import pressure_lines, volatility_lines
+
+    title = f"Margin calls of {loaded[0].name}, share of accounts"
+    _print_table(title, board.CALL_HEADINGS, map(board.call_cells, found.groups))
+    _print_table("Scores of the forecasts", board.SCORE_HEADINGS, map(board.score_cells, found.groups))
+    if bins:
+        rows = (cells for group in found.groups for cells in board.bin_cells(group))
+        _print_table("Reliability", board.BIN_HEADINGS, rows)
+    for line in (*board.remarks(found), *pressure_lines(loaded, found.market), *volatility_lines(loaded, found.market)):
+        print(line)
+
+
+def _print_table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = open_console(stderr=False)
+    if not console.is_terminal:
+        console = Console(width=200, highlight=False)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    console.print(table)
+    console.print()
