@@ -1,4 +1,4 @@
-"""`marginquake risk` and `marginquake early-warning`."""
+"""`marginquake risk`."""
 
 from collections.abc import Iterable
 from pathlib import Path

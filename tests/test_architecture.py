@@ -33,7 +33,16 @@ def test_the_import_contracts_of_pyproject_hold() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sim").glob("*.py")), ids=lambda path: path.stem)
 def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> None:
-    if path.stem in ("api", "cli", "cli_doctor", "cli_first_passage", "cli_liquidations", "cli_risk", "cli_sweeps", "tipping"):
+    if path.stem in (
+        "api",
+        "cli",
+        "cli_doctor",
+        "cli_first_passage",
+        "cli_liquidations",
+        "cli_risk",
+        "cli_sweeps",
+        "tipping",
+    ):
         return
     forbidden = {name for name in imports_of(path) if name.split(".")[0] in ("agents", "analysis")}
     assert not forbidden

@@ -262,6 +262,23 @@ def test_without_feedback_calls_are_as_frequent_as_the_closed_form_says() -> Non
     assert found.feedback.estimate == 0.0
 
 
+def test_later_forecasts_start_from_the_snapshot_and_leave_out_who_is_called_already() -> None:
+    run = planted(path(START), np.array([99_000.0]), {4: 150.0})
+    held = {
+        "time_s": np.array([0.0, 60.0, 60.0, 60.0, 60.0]), "account": np.array([3, 0, 3, 4, 5]),
+        "stage": np.array([0, 0, 2, 1, 0]), "mark": np.full(5, START), "position_lots": np.array([5, 5, 5, -7, 2]),
+        "liquidation_price": np.array([99_000.0, 99_900.0, 99_000.0, 100_500.0, np.nan]), "notional": np.full(5, 1e3),
+        "population": np.array(["a", "insurance", "a", "b", "b"]),
+    }  # fmt: skip
+    own = replace(run.first, read_positions=lambda: held)
+    (made,) = forecasts(run, own, None, Asked((100.0,), (0.5,), at_s=(60.0,)))
+    assert (made.standing.account.tolist(), made.standing.side.tolist(), made.called.tolist()) == ([4], [-1], [True])
+    with pytest.raises(Unmeasurable, match="positions at 70 s: not recorded, the nearest are of 60 s"):
+        forecasts(run, own, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
+    with pytest.raises(Unmeasurable, match="the run recorded none"):
+        forecasts(run, run.first, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
+
+
 # ---- pairing -------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames, RunFrames
 from analysis.risk.probability import call_probabilities
-from analysis.risk.states import Standing, mark_at, standing_at_start
+from analysis.risk.states import Standing, mark_at, standing_at
 from analysis.risk.volatility import Source, volatility
 from sim.units import parse_duration
 
@@ -74,7 +74,7 @@ def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, a
             if at_s + horizon_s > last_s + EDGE_S:
                 raise Unmeasurable(f"horizon {horizon_s:g} s from {at_s:g} s: the run ends at {last_s:g} s")
     period_s = mark_period_s(run, market.name)
-    states = [standing_at_start(market, asked.population) for _ in asked.at_s]
+    states = [standing_at(market, at_s, asked.population) for at_s in asked.at_s]
     outcomes = {
         (at_s, horizon_s): _outcomes(market, twin, standing, horizon_s)
         for at_s, standing in zip(asked.at_s, states, strict=True)

@@ -7,9 +7,11 @@ import numpy as np
 
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames
+from sim.records import Stage
 
 SYSTEM_ROWS = 3
 """Rows of the venue itself: fund, fees, rounding."""
+NEAR_S = 1e-6
 
 
 @final
@@ -36,6 +38,33 @@ class Standing:
         """The positions where `mask` is true."""
         chosen = (self.account[mask], self.side[mask], self.notional[mask], self.trigger[mask])
         return Standing(self.time_s, self.mark, *chosen)
+
+
+def standing_at(market: MarketFrames, at_s: float, population: str | None = None) -> Standing:
+    """Positions at a snapshot of the run; at the end of the warm-up also where none was recorded."""
+    held = market.positions
+    if not held:
+        if abs(at_s) > NEAR_S:
+            raise Unmeasurable(f"positions at {at_s:g} s: the run recorded none; run with record.positions_every")
+        return standing_at_start(market, population)
+    now = np.abs(held["time_s"] - at_s) <= NEAR_S
+    if not now.any():
+        nearest = float(held["time_s"][np.argmin(np.abs(held["time_s"] - at_s))])
+        raise Unmeasurable(
+            f"positions at {at_s:g} s: not recorded, the nearest are of {nearest:g} s; a snapshot is taken every "
+            "record.positions_every"
+        )
+    chosen = now & (held["account"] >= SYSTEM_ROWS) & (held["stage"] < Stage.CALLED) & (held["liquidation_price"] > 0)
+    if population is not None:
+        chosen &= held["population"] == population
+    return Standing(
+        time_s=at_s,
+        mark=float(held["mark"][now][0]),
+        account=held["account"][chosen].astype(np.int64),
+        side=np.sign(held["position_lots"][chosen]).astype(np.int64),
+        notional=held["notional"][chosen],
+        trigger=held["liquidation_price"][chosen],
+    )
 
 
 def standing_at_start(market: MarketFrames, population: str | None = None) -> Standing:
