@@ -83,6 +83,10 @@ class MarginCalls:
     side: Ints
     account: Ints
 
+    def select(self, chosen: slice) -> "MarginCalls":
+        """The calls in a slice."""
+        return MarginCalls(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
 
 @final
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ class MarketFrames:
     """One row for every change of an account's stage, columns of `sim.records.AUDIT`; none where it was not kept."""
     faults: tuple[FaultSpan, ...] = ()
     """Faults of the venue that the scenario declares, in its order."""
+    mark_period_s: float = 1.0
+    """Seconds between two marks."""
     read_positions: Callable[[], Columns] = dict
     """One row an account with a position and snapshot, of this market; no columns where a run did not record them."""
 
@@ -324,6 +330,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             events_kept=_events_kept(resolved),
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             faults=_faults_of(resolved, market),
+            mark_period_s=_mark_period_of(resolved, market),
             read_positions=partial(dict, positions.get(market, {})),
         )
         for market, columns in series.items()
@@ -366,6 +373,7 @@ def _load(directory: Path) -> RunFrames:
             events_kept=_events_kept(scenario),
             read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
             faults=_faults_of(scenario, name),
+            mark_period_s=_mark_period_of(scenario, name),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
         )
         for name, columns in series.items()
@@ -396,6 +404,12 @@ def _faults_of(resolved: Mapping[str, Any], market: str) -> tuple[FaultSpan, ...
         start_ns, length_ns = (parse_duration(str(fault[key])) for key in ("at", "for"))
         spans.append(FaultSpan(fault["type"], start_ns / SECOND_NS, (start_ns + length_ns) / SECOND_NS))
     return tuple(spans)
+
+
+def _mark_period_of(resolved: Mapping[str, Any], market: str) -> float:
+    """Seconds between two marks of a market; 1 where the scenario does not say."""
+    own = (resolved.get("markets") or {}).get(market, resolved)
+    return parse_duration(str(((own.get("venue") or {}).get("mark") or {}).get("period", "1s"))) / SECOND_NS
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -140,8 +140,11 @@ class Seller(Participant):
             orders.market(self.rows, Side.SELL, self.config.cascade.market_sell_lots)
 
 
-def build_model(cascade: Cascade) -> MarketModel:
-    """The model of a cascade: one tick, one lot and one unit of money are all 1 in quote currency."""
+def build_model(cascade: Cascade, capacity: int = 1) -> MarketModel:
+    """The model of a cascade: one tick, one lot and one unit of money are all 1 in quote currency.
+
+    `capacity`: accounts that the engine takes in hand at once.
+    """
     most = sum(lots for _, lots in cascade.bids + cascade.longs) + cascade.market_sell_lots
     market = MarketConfig(
         name="main",
@@ -157,7 +160,7 @@ def build_model(cascade: Cascade) -> MarketModel:
             price_band=None,
         ),
         index=IndexConfig(fundamental=GbmConfig(volatility=0), feedback=FeedbackConfig(enabled=False)),
-        liquidation=LiquidationConfig(monitor_period=STEP_NS, capacity=1, latency=0, order_bound="none"),
+        liquidation=LiquidationConfig(monitor_period=STEP_NS, capacity=capacity, latency=0, order_bound="none"),
     )
     parts: dict[str, tuple[type[Participant], int]] = {
         "bidders": (Bidders, 1),
@@ -193,11 +196,16 @@ def build_model(cascade: Cascade) -> MarketModel:
     return MarketModel(scenario, {"liquidation_engine": LiquidationEngine}, check_invariants=True)
 
 
+def liquidation_prices(cascade: Cascade) -> dict[int, int]:
+    """Account row -> liquidation price of each long."""
+    return {SYSTEM_ROWS + 1 + number: price for number, (price, _) in enumerate(cascade.longs)}
+
+
 def run_cascade(cascade: Cascade) -> Outcome:
     """Run the model until nothing has happened for a while."""
     model = build_model(cascade)
     room = model.rooms[0]
-    prices = {SYSTEM_ROWS + 1 + number: price for number, (price, _) in enumerate(cascade.longs)}
+    prices = liquidation_prices(cascade)
     sold = forced = quiet = 0
     closed: list[int] = []
     while quiet < QUIET_STEPS or model.now_ns < QUIET_STEPS * STEP_NS:
@@ -217,25 +225,30 @@ def run_cascade(cascade: Cascade) -> Outcome:
 
 def discrete_cascade(inputs: Inputs) -> dict[str, Any]:
     """Levels, liquidation prices and quantities as listed; prices become ticks of their greatest common divisor."""
+    cascade, tick, lot = of_inputs(inputs)
+    outcome = run_cascade(cascade)
+    return {
+        "last": float(outcome.last_ticks * tick),
+        "forced_quantity": float(outcome.forced_lots * lot),
+        "liquidated": [float(price * tick) for price in outcome.liquidated],
+    }
+
+
+def of_inputs(inputs: Inputs) -> tuple[Cascade, Fraction, Fraction]:
+    """The cascade of a vector in ticks and lots, and what a tick and a lot of it are."""
     levels = [exact(price) for price in inputs["bid_levels"]]
     triggers = [exact(price) for price in inputs["liquidation_prices"]]
     sizes = [exact(inputs[name]) for name in ("bid_quantity", "position_quantity", "market_sell")]
     tick = common_divisor(levels + triggers)
     lot = common_divisor(sizes) / LOTS_PER_QUANTITY
     bid_lots, position_lots, sell_lots = (int(size / lot) for size in sizes)
-    outcome = run_cascade(
-        Cascade(
-            entry_ticks=int(max(levels + triggers) / tick) + 1,
-            bids=tuple((int(price / tick), bid_lots) for price in levels),
-            longs=tuple((int(price / tick), position_lots) for price in triggers),
-            market_sell_lots=sell_lots,
-        )
+    cascade = Cascade(
+        entry_ticks=int(max(levels + triggers) / tick) + 1,
+        bids=tuple((int(price / tick), bid_lots) for price in levels),
+        longs=tuple((int(price / tick), position_lots) for price in triggers),
+        market_sell_lots=sell_lots,
     )
-    return {
-        "last": float(outcome.last_ticks * tick),
-        "forced_quantity": float(outcome.forced_lots * lot),
-        "liquidated": [float(price * tick) for price in outcome.liquidated],
-    }
+    return cascade, tick, lot
 
 
 def uniform_cascade(inputs: Inputs) -> dict[str, float]:

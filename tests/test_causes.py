@@ -1,0 +1,306 @@
+"""The causal tree: hand-worked cases, shares that sum, and a naive twin on random cascades."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.causes import Part, causal_tree, grow_tree
+from analysis.causes.branching import branching_ratio
+from analysis.causes.netting import shared
+from analysis.causes.tree import LINK_SHARE
+from analysis.load import MarketFrames
+from sim.records import Cause, Side
+from tests.cascade_frames import call, fill, frames, frames_of_cascade, record, takeover
+from tests.cascade_vectors import Cascade, liquidation_prices, of_inputs
+from tests.oracles import naive_causes
+
+SELL, BUY = Side.SELL, Side.BUY
+VECTORS = [
+    vector
+    for vector in json.loads((Path(__file__).parent / "vectors" / "venue_vectors.json").read_text(encoding="utf-8"))
+    if vector["kind"] == "discrete_cascade"
+]
+KNOWN_TREES: dict[str, dict[float, tuple[float, ...]]] = {
+    "CASC-1": {99.75: ()},
+    "CASC-2": {99.75: (), 99.55: (99.75,)},
+}
+"""Liquidation price of every called account -> those of its parents, by hand (docs/model.md, eq. 175)."""
+
+
+def check_sums(market: MarketFrames) -> None:
+    calls = causal_tree(market).calls
+    whole = calls.index + calls.voluntary + calls.stop + calls.forced + calls.smoothing
+    np.testing.assert_allclose(whole, calls.move, atol=1e-9)
+    shares = sum(calls.share(part) for part in Part)
+    np.testing.assert_allclose(shares, np.where(calls.moved, 1.0, 0.0), atol=1e-9)
+
+
+# -- the vectors -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_on_the_vectors_the_tree_is_the_known_one(vector: dict[str, Any]) -> None:
+    cascade, tick, _ = of_inputs(vector["inputs"])
+    market = frames_of_cascade(cascade)
+    tree = causal_tree(market)
+    price = {row: float(ticks * tick) for row, ticks in liquidation_prices(cascade).items()}
+    found: dict[float, tuple[float, ...]] = {price[row]: () for row in tree.calls.account.tolist()}
+    for child, parent in zip(tree.links.child.tolist(), tree.links.parent.tolist(), strict=True):
+        found[price[int(tree.calls.account[child])]] += (price[int(tree.calls.account[parent])],)
+    assert found == KNOWN_TREES[vector["id"]]
+    check_sums(market)
+
+
+def test_the_worked_example_of_the_docs() -> None:
+    """CASC-2: 26 sold into tens at 99.9, 99.8, ...; prices in units of 0.05, the start is 99.95."""
+    cascade, _, _ = of_inputs(next(vector["inputs"] for vector in VECTORS if vector["id"] == "CASC-2"))
+    tree = causal_tree(frames_of_cascade(cascade))
+    calls = tree.calls
+    np.testing.assert_allclose(calls.move, [-5, -9])
+    np.testing.assert_allclose(calls.voluntary, [-5, -5])
+    np.testing.assert_allclose(calls.forced, [0, -4])
+    assert (tree.links.child.tolist(), tree.links.parent.tolist()) == ([1], [0])
+    np.testing.assert_allclose(tree.links.share, [4 / 9])
+    assert calls.generation.tolist() == [0, 1]
+    assert tree.branching.value == pytest.approx(2 / 9)
+    (whole,) = tree.cascades
+    assert (whole.generations, whole.side, whole.calls.tolist()) == ((1, 1), 1, [0, 1])
+
+
+def test_accounts_called_by_one_mark_are_siblings() -> None:
+    ladder = tuple((price, 10_000) for price in range(99, 40, -1))
+    longs = ((97, 10_000), (97, 10_000), (95, 10_000), (60, 10_000))
+    tree = causal_tree(frames_of_cascade(Cascade(100, ladder, longs, 25_000), capacity=10))
+    assert tree.calls.parent.tolist()[:2] == [-1, -1]
+    assert tree.calls.generation.tolist() == [0, 0, 1]
+    assert set(tree.links.parent[tree.links.child == 2].tolist()) == {0, 1}
+
+
+def test_a_sale_that_reaches_no_trigger_has_no_tree() -> None:
+    tree = causal_tree(frames_of_cascade(Cascade(100, ((99, 50_000),), ((90, 1_000),), 10_000)))
+    assert len(tree.calls) == 0
+    assert tree.cascades == ()
+    assert np.isnan(tree.branching.value)
+    assert tree.missing == ""
+
+
+# -- edge cases, by hand -----------------------------------------------------------------------------------------------
+
+
+def test_a_push_that_is_undone_before_the_next_mark_moved_nothing() -> None:
+    events = record(
+        fill(0.5, 99, SELL),
+        call(1.0, 10, 99),
+        fill(1.2, 90, SELL, Cause.LIQUIDATION, account=10, mark=99),  # down by 9 ...
+        fill(1.5, 97, BUY, mark=99),  # ... and back by 7: the mark sees 2, all of them the liquidation's
+        call(2.0, 11, 97),
+    )
+    market = frames(events, 1.0)
+    calls = causal_tree(market).calls
+    assert calls.forced.tolist() == [0.0, -2.0]
+    assert calls.voluntary.tolist() == [-1.0, -1.0]
+    assert calls.parent.tolist() == [-1, 0]
+    check_sums(market)
+
+
+def test_pushes_with_the_net_shift_share_it_in_proportion() -> None:
+    np.testing.assert_allclose(shared(np.array([-6.0, 5.0, -3.0]), -4.0), [-8 / 3, 0.0, -4 / 3])
+    np.testing.assert_allclose(shared(np.array([1.0, -1.0]), 0.0), [0.0, 0.0])
+
+
+def test_the_outside_price_is_a_cause_of_its_own() -> None:
+    market = frames(record(fill(0.0, 100, SELL), fill(1.5, 96, SELL), call(2.0, 10, 96)), 1.0, [100.0, 99.0, 97.0])
+    calls = causal_tree(market).calls
+    assert calls.move.tolist() == [-4.0]
+    assert calls.index.tolist() == [-3.0]
+    assert calls.voluntary.tolist() == [-2.0]  # printed when value was 98
+    assert calls.smoothing.tolist() == [1.0]  # value went on to 97, and nobody traded there
+    check_sums(market)
+
+
+def test_a_mark_that_lags_the_trades_leaves_the_rest_to_smoothing() -> None:
+    market = frames(record(fill(0.5, 95, SELL), call(1.0, 10, 98)), 1.0)
+    calls = causal_tree(market).calls
+    assert (calls.move.tolist(), calls.voluntary.tolist(), calls.smoothing.tolist()) == ([-2.0], [-5.0], [3.0])
+    check_sums(market)
+
+
+def test_nothing_before_the_accounts_own_last_change_counts() -> None:
+    events = record(
+        fill(0.5, 90, SELL),
+        fill(1.2, 89, SELL, account=10, mark=90),  # it changes its position, and moves the price itself
+        fill(1.4, 87, SELL, mark=90),
+        call(2.0, 10, 87),
+        call(2.0, 11, 87),
+    )
+    calls = causal_tree(frames(events, 1.0)).calls
+    assert calls.from_s.tolist() == [1.2, 0.0]
+    assert (calls.move.tolist(), calls.voluntary.tolist()) == ([-3.0, -13.0], [-2.0, -13.0])
+    assert calls.smoothing.tolist() == [-1.0, 0.0]  # the mark had not seen its own trade yet
+
+
+def test_causes_are_at_most_a_minute_old() -> None:
+    events = record(
+        fill(0.5, 90, SELL),
+        fill(2.0, 90, SELL, mark=90),
+        call(100.0, 10, 90),
+        fill(100.5, 89, SELL, mark=90),
+        call(101.0, 11, 89),
+    )
+    calls = causal_tree(frames(events, 1.0)).calls
+    assert calls.from_s.tolist() == [40.0, 41.0]
+    assert calls.move.tolist() == [0.0, -1.0]
+    assert calls.moved.tolist() == [False, True]
+
+
+def test_a_call_without_an_adverse_move_has_no_causes() -> None:
+    events = record(fill(0.5, 99, SELL), call(1.0, 10, 99, side=-1))  # a short, called although the mark fell
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.calls.moved.tolist() == [False]
+    assert tree.calls.share(Part.VOLUNTARY).tolist() == [0.0]
+    assert tree.branching.value == 0.0
+
+
+def test_what_the_fund_sells_belongs_to_those_it_took_over_in_turn() -> None:
+    sale = {"cause": Cause.TAKEOVER, "account": 0, "mark": 99}
+    events = record(
+        fill(0.5, 99, SELL),
+        call(1.0, 10, 99),
+        call(1.0, 11, 99),
+        takeover(1.1, 10, 3, mark=99),
+        takeover(1.1, 11, 5, mark=99),
+        fill(1.2, 97, SELL, lots=2, **sale),  # account 10's
+        fill(1.3, 94, SELL, lots=3, **sale),  # a third account 10's, the rest account 11's
+        call(2.0, 12, 94),
+    )
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.calls.forced[2] == -5.0
+    assert dict(zip(tree.links.parent.tolist(), tree.links.share.tolist(), strict=True)) == pytest.approx(
+        {0: (2 + 3 / 3) / 6, 1: 2 / 6}
+    )
+    assert tree.calls.parent.tolist() == [-1, -1, 0]
+
+
+def test_a_rising_market_calls_shorts_by_the_same_rule() -> None:
+    events = record(
+        fill(0.5, 103, BUY),
+        call(1.0, 10, 103, side=-1),
+        fill(1.2, 107, BUY, Cause.LIQUIDATION, account=10, mark=103),
+        call(2.0, 11, 107, side=-1),
+    )
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.calls.move.tolist() == [3.0, 7.0]
+    np.testing.assert_allclose(tree.calls.share(Part.FORCED), [0, 4 / 7])
+    assert tree.cascades[0].side == -1
+
+
+def test_of_equal_parents_the_latest_is_the_main_one() -> None:
+    events = record(
+        fill(0.5, 90, SELL),
+        call(1.0, 10, 90),
+        call(1.0, 11, 90),
+        fill(1.2, 85, SELL, Cause.LIQUIDATION, account=10, mark=90),
+        fill(1.3, 80, SELL, Cause.LIQUIDATION, account=11, mark=90),
+        call(2.0, 12, 80),
+    )
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.links.share.tolist() == pytest.approx([0.25, 0.25])
+    assert tree.calls.parent.tolist() == [-1, -1, 1]
+
+
+def test_below_the_threshold_a_call_is_a_root() -> None:
+    events = record(
+        fill(0.5, 60, SELL),
+        call(1.0, 10, 60),
+        fill(1.2, 58, SELL, Cause.LIQUIDATION, account=10, mark=60),
+        call(2.0, 11, 58),
+    )
+    market = frames(events, 1.0)
+    assert causal_tree(market).calls.parent.tolist() == [-1, -1]  # 2 of 42
+    assert grow_tree(market, child_share=0.04).calls.parent.tolist() == [-1, 0]
+    assert len(causal_tree(market).cascades) == 2
+
+
+def test_a_window_that_cuts_an_interval_nets_what_is_inside() -> None:
+    events = record(
+        fill(0.2, 90, SELL),
+        fill(0.4, 96, BUY, account=10),  # its own purchase: the window begins here
+        fill(0.6, 93, SELL),
+        call(1.0, 10, 93),
+    )
+    calls = causal_tree(frames(events, 1.0)).calls
+    assert calls.voluntary.tolist() == [-3.0]
+
+
+def test_a_run_that_kept_no_fills_says_so() -> None:
+    market = frames(record(fill(0.5, 99, SELL), call(1.0, 10, 99)), 1.0)
+    tree = causal_tree(replace(market, events_kept="liquidations"))
+    assert "record.events: fills" in tree.missing
+    assert len(tree.calls) == 0
+
+
+# -- a naive twin on random cascades -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_shares_are_those_of_the_naive_twin(data: st.DataObject) -> None:
+    kinds = st.sampled_from(["sell", "buy", "stop", "call", "force", "take", "fund"])
+    facts = [fill(0.05, 100, SELL)]
+    called: list[int] = []
+    mark = last = 100
+    time = 0.0
+    for number, kind in enumerate(data.draw(st.lists(kinds, min_size=4, max_size=40))):
+        time += data.draw(st.sampled_from([0.1, 0.3, 1.0, 20.0]))
+        last = data.draw(st.integers(80, 120)) if kind in ("sell", "buy", "stop", "force", "fund") else last
+        if kind == "call":
+            mark = last
+            called.append(100 + number)
+            facts.append(call(time, called[-1], mark, side=data.draw(st.sampled_from([1, -1]))))
+        elif kind == "take" and called:
+            facts.append(takeover(time, data.draw(st.sampled_from(called)), data.draw(st.integers(1, 5)), mark=mark))
+        elif kind == "fund":
+            facts.append(fill(time, last, SELL, Cause.TAKEOVER, 0, lots=data.draw(st.integers(1, 5)), mark=mark))
+        elif kind == "force" and called:
+            facts.append(fill(time, last, SELL, Cause.LIQUIDATION, data.draw(st.sampled_from(called)), mark=mark))
+        elif kind in ("sell", "stop"):
+            facts.append(fill(time, last, SELL, Cause.STOP if kind == "stop" else Cause.VOLUNTARY, mark=mark))
+        elif kind == "buy":
+            facts.append(fill(time, last, BUY, mark=mark))
+    market = frames(record(*facts), 1.0, 100.0)
+    tree = causal_tree(market)
+    check_sums(market)
+    columns = market.events
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+    expected = naive_causes.links(rows, 1.0, LINK_SHARE) if rows else {}
+    links = tree.links
+    found = dict(zip(zip(links.child.tolist(), links.parent.tolist(), strict=True), links.share.tolist(), strict=True))
+    assert found == pytest.approx(expected)
+
+
+# -- branching ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_branching_ratio_is_the_mean_share_within_0_and_1() -> None:
+    found = branching_ratio(np.array([-0.5, 0.2, 3.0]), np.arange(3.0))
+    assert found.value == pytest.approx(0.4)
+    assert found.low <= 0.4 <= found.high
+
+
+def test_calls_of_one_mark_are_one_observation() -> None:
+    drawn = np.random.default_rng(1).integers(0, 2, 100).astype(float)
+    once = branching_ratio(drawn, np.arange(100.0))
+    bunched = branching_ratio(np.repeat(drawn[:10], 10), np.repeat(np.arange(10.0), 10))
+    assert bunched.high - bunched.low > 2 * (once.high - once.low)
+
+
+def test_one_mark_alone_gives_no_interval() -> None:
+    found = branching_ratio(np.array([0.3, 0.5]), np.zeros(2))
+    assert found.value == pytest.approx(0.4)
+    assert np.isnan(found.low)
