@@ -127,6 +127,16 @@ class FaultSpan:
 
 @final
 @dataclass(frozen=True)
+class PublishedBracket:
+    """One bracket of the venue's margin table as published: positions up to `notional_cap` (quote units)."""
+
+    notional_cap: float
+    max_leverage: float
+    maintenance: float
+
+
+@final
+@dataclass(frozen=True)
 class MarketFrames:
     """Everything one run recorded of one market.  `series` includes the warm-up (`time_s` < 0)."""
 
@@ -149,6 +159,8 @@ class MarketFrames:
     """Faults of the venue that the scenario declares, in its order."""
     mark_period_s: float = 1.0
     """Seconds between two marks."""
+    brackets: tuple[PublishedBracket, ...] = ()
+    """The venue's margin table, smallest positions first; `max_leverage` of the venue applied."""
     read_positions: Callable[[], Columns] = dict
     """One row an account with a position and snapshot, of this market; no columns where a run did not record them."""
 
@@ -331,6 +343,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             faults=_faults_of(resolved, market),
             mark_period_s=_mark_period_of(resolved, market),
+            brackets=_brackets_of(resolved, market),
             read_positions=partial(dict, positions.get(market, {})),
         )
         for market, columns in series.items()
@@ -374,6 +387,7 @@ def _load(directory: Path) -> RunFrames:
             read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
             faults=_faults_of(scenario, name),
             mark_period_s=_mark_period_of(scenario, name),
+            brackets=_brackets_of(scenario, name),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
         )
         for name, columns in series.items()
@@ -410,6 +424,17 @@ def _mark_period_of(resolved: Mapping[str, Any], market: str) -> float:
     """Seconds between two marks of a market; 1 where the scenario does not say."""
     own = (resolved.get("markets") or {}).get(market, resolved)
     return parse_duration(str(((own.get("venue") or {}).get("mark") or {}).get("period", "1s"))) / SECOND_NS
+
+
+def _brackets_of(resolved: Mapping[str, Any], market: str) -> tuple[PublishedBracket, ...]:
+    """A market's margin table; none where the scenario does not say."""
+    own = (resolved.get("markets") or {}).get(market, resolved)
+    venue = own.get("venue") or {}
+    most = float(venue.get("max_leverage") or "inf")
+    return tuple(
+        PublishedBracket(float(b["notional_cap"]), min(float(b["max_leverage"]), most), float(b["maintenance"]))
+        for b in venue.get("brackets") or ()
+    )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class Netting:
 
     def _net(self, low: int, high: int) -> Netted:
         """Of fills of one interval."""
-        pushed: Floats = np.bincount(self._part[low:high], self._shift[low:high], minlength=len(Part)).astype(np.float64)
+        pushed: Floats = np.bincount(self._part[low:high], self._shift[low:high], minlength=len(Part)).astype(
+            np.float64
+        )
         parts = shared(pushed, float(pushed.sum()))
         pieces = slice(*np.searchsorted(self._piece_fill, (low, high)))
         if not parts[Part.FORCED]:

@@ -1,0 +1,54 @@
+"""Where forced sales wait: the true map and its clusters, what an outsider would know of it, what came true.
+
+Pure functions of one market's frames.  Where a run kept no positions they return something empty that says why
+(`missing`) instead of failing.
+"""
+
+from analysis.clusters.detection import Concentration, concentration, crowded_runs
+from analysis.clusters.entries import EntryMap, EntryPeak, entry_map, entry_peaks
+from analysis.clusters.forecast import Forecast, Outcome, forecasts
+from analysis.clusters.ladder import Ladder, Rung, ladder
+from analysis.clusters.levels import BANDS, Band, Cluster, LevelMap, find_clusters, map_of, true_map
+from analysis.clusters.outsider import (
+    ASSUMED,
+    Assumed,
+    MapError,
+    map_error,
+    outsider_errors,
+    outsider_map,
+    seeded_share,
+)
+from analysis.clusters.positions import Positions, positions_at, snapshot_times
+
+__all__ = [
+    "ASSUMED",
+    "BANDS",
+    "Assumed",
+    "Band",
+    "Cluster",
+    "Concentration",
+    "EntryMap",
+    "EntryPeak",
+    "Forecast",
+    "Ladder",
+    "LevelMap",
+    "MapError",
+    "Outcome",
+    "Positions",
+    "Rung",
+    "concentration",
+    "crowded_runs",
+    "entry_map",
+    "entry_peaks",
+    "find_clusters",
+    "forecasts",
+    "ladder",
+    "map_error",
+    "map_of",
+    "outsider_errors",
+    "outsider_map",
+    "positions_at",
+    "seeded_share",
+    "snapshot_times",
+    "true_map",
+]
