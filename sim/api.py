@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mesa
 
@@ -57,6 +57,18 @@ class ReplayMismatch(RuntimeError):
 ProgressCallback = Callable[[RunProgress], None]
 
 
+class Spectator(Protocol):
+    """Looks on while a run goes on, and only looks: what it reads it leaves as it is."""
+
+    def open_log(self, inner: OpenLog) -> OpenLog:
+        """The logs that the run writes to, perhaps overheard."""
+        ...
+
+    def look(self, model: MarketModel) -> object:
+        """Called before the first step and after every one."""
+        ...
+
+
 def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     """Read one YAML scenario, with `path.to.field=value` overrides; raises `ScenarioError` with every problem found."""
     return scenario.load_scenario(Path(path), AGENT_TYPES, overrides)
@@ -72,6 +84,7 @@ def run(
     progress: ProgressCallback | None = None,
     figures: bool = True,
     checkpoint_every: int | str | None = None,
+    spectator: Spectator | None = None,
 ) -> RunResult:
     """Simulate one scenario and write its run directory, complete or not at all.
 
@@ -80,6 +93,7 @@ def run(
     conservation and the book after every step (slow).  `figures`: draw the pictures and the report.
     `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
     `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
+    `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
     """
     loaded = scenario_or_path if isinstance(scenario_or_path, Scenario) else load_scenario(scenario_or_path)
     seed = loaded.seed if seed is None else seed
@@ -87,6 +101,8 @@ def run(
     parent = Path(out)
     name = run_directory.run_name(loaded.name, digest, seed) if name is None else name
     every_ns = _checkpoint_period(checkpoint_every, loaded)
+    if every_ns and spectator is not None:
+        raise ValueError("a run with checkpoints has no spectator")
     run_directory.check_target(parent, name)
     run_directory.sweep_leftovers(parent)
     if reuse and _holds(parent / name, digest, seed):
@@ -108,7 +124,10 @@ def run(
     if every_ns:
         return _run_with_checkpoints(job, loaded, parent, progress)
     with run_directory.new_run(parent, name) as folder:
-        return _carry_out(job, _build(job, loaded, folder), folder, progress)
+        open_log: OpenLog = partial(logs_in, folder)
+        if spectator is not None:
+            open_log = spectator.open_log(open_log)
+        return _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator)
 
 
 def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None) -> RunResult:
@@ -149,12 +168,15 @@ def simulate(
     check_invariants: bool = False,
     progress: ProgressCallback | None = None,
     open_log: OpenLog = MemoryLog,
+    spectator: Spectator | None = None,
 ) -> RunData:
-    """Run the model to its end; nothing is written but by the logs of events."""
+    """Run the model to its end; nothing is written but by the logs of events.  `spectator` looks on."""
     LOG.info("building %s, seed %d", loaded.name, seed)
+    if spectator is not None:
+        open_log = spectator.open_log(open_log)
     model = MarketModel(loaded, AGENT_TYPES, seed, check_invariants, open_log)
     try:
-        return _advance(model, progress)
+        return _advance(model, progress, spectator=spectator)
     finally:
         release(model)
 
@@ -164,9 +186,9 @@ def scenario_folders(loaded: Scenario) -> list[Path]:
     return [loaded.path.resolve().parent, *map(Path, loaded.python_path), Path.cwd()]
 
 
-def _build(job: Job, loaded: Scenario, folder: Path) -> MarketModel:
+def _build(job: Job, loaded: Scenario, open_log: OpenLog) -> MarketModel:
     LOG.info("building %s, seed %d", loaded.name, job.seed)
-    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, partial(logs_in, folder))
+    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, open_log)
 
 
 def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
@@ -185,7 +207,7 @@ def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
 
 def _run_with_checkpoints(job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None) -> RunResult:
     interrupted.check_free(parent, job.name)
-    model = _build(job, loaded, interrupted.partial_path(parent, job.name))
+    model = _build(job, loaded, partial(logs_in, interrupted.partial_path(parent, job.name)))
     folder = interrupted.begin(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model))
     with interrupted.held(folder):
         return _keep_on(job, model, folder, progress)
@@ -199,7 +221,13 @@ def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallb
         raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
 
 
-def _carry_out(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
+def _carry_out(
+    job: Job,
+    model: MarketModel,
+    folder: Path,
+    progress: ProgressCallback | None,
+    spectator: Spectator | None = None,
+) -> RunResult:
     """Simulate to the end in `folder`, complete the run and give it its name."""
     loaded = model.setup
     started = time.perf_counter() - job.wall_seconds
@@ -217,7 +245,7 @@ def _carry_out(job: Job, model: MarketModel, folder: Path, progress: ProgressCal
         interrupted.strip(path)
 
     try:
-        data = _advance(model, progress, keep)
+        data = _advance(model, progress, keep, spectator)
     finally:
         release(model)
     wall = time.perf_counter() - started
@@ -231,13 +259,20 @@ def _carry_out(job: Job, model: MarketModel, folder: Path, progress: ProgressCal
 
 
 def _advance(
-    model: MarketModel, progress: ProgressCallback | None, after_step: Callable[[int], None] | None = None
+    model: MarketModel,
+    progress: ProgressCallback | None,
+    after_step: Callable[[int], None] | None = None,
+    spectator: Spectator | None = None,
 ) -> RunData:
     """Take the steps that are left."""
     LOG.info("simulating %d steps", model.steps_total - model.steps_done)
     due = time.perf_counter()
+    if spectator is not None:
+        spectator.look(model)
     while model.steps_done < model.steps_total:
         model.step()
+        if spectator is not None:
+            spectator.look(model)
         if after_step is not None:
             after_step(model.now_ns)
         now = time.perf_counter()

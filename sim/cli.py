@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim import cli_doctor, cli_first_passage, cli_liquidations, cli_risk, cli_sweeps
+from sim import cli_doctor, cli_first_passage, cli_liquidations, cli_risk, cli_sweeps, cli_watch
 from sim.cli_common import (
     RUNS,
     SCENARIOS,
@@ -27,6 +27,7 @@ from sim.cli_common import (
     logging_to,
     one_message,
     open_console,
+    print_scorecard,
     short,
 )
 from sim.cli_sweeps import draw_sweep, report_sweep
@@ -370,15 +371,10 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
 
 
 def _print_scorecard(path: Path) -> None:
-    from rich.table import Table
-
     from analysis.scorecard import scorecard_rows
     from sim.run_directory import read_summary
 
-    table = Table(title=path.name, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in scorecard_rows(read_summary(path)):
-        table.add_row(*(str(cell) for cell in row))
-    open_console(stderr=False).print(table)
+    print_scorecard(path.name, scorecard_rows(read_summary(path)))
     if (path / "report.html").is_file():
         print(f"Open the report: {path / 'report.html'}")
 
@@ -451,7 +447,7 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
-for module in (cli_sweeps, cli_first_passage, cli_liquidations, cli_risk, cli_doctor):
+for module in (cli_watch, cli_sweeps, cli_first_passage, cli_liquidations, cli_risk, cli_doctor):
     app.registered_commands += module.app.registered_commands
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,6 +105,16 @@ def open_console(stderr: bool) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False)
+
+
+def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
+    """Headline numbers as a table without lines."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    open_console(stderr=False).print(table)
 
 
 def check_output(option: str, path: Path | None, suffix: str) -> None:

@@ -4,7 +4,7 @@ Everything is derived from events and from reading the market; nothing here chan
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -146,10 +146,6 @@ class MarketRecorder:
         tick = self._tick
         bid, ask, _, _, last, mark = venue.exchange.quote()
         mid = 0.5 * (bid + ask) if bid and ask else math.nan
-        centre = mid if bid and ask else float(last or venue.initial_ticks)
-        lows = np.array([math.ceil(centre * (1 - reach)) for reach in DEPTHS.values()])
-        highs = np.array([math.floor(centre * (1 + reach)) for reach in DEPTHS.values()])
-        per_lot = self._contract.notional_per_lot(centre)
         time_s = now_ns / 1e9
         self._series.append(
             (
@@ -163,7 +159,7 @@ class MarketRecorder:
                 bid * tick if bid else math.nan,
                 ask * tick if ask else math.nan,
                 float(ask - bid) if bid and ask else math.nan,
-                *[lots * per_lot for pair in zip(*venue.exchange.depths(lows, highs), strict=True) for lots in pair],
+                *[notional for pair in resting_within(venue, DEPTHS.values()) for notional in pair],
                 self.open_interest,
                 venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0,
                 self.fund_equity,
@@ -342,6 +338,18 @@ class MarketRecorder:
         """Hash of every event counted so far, quotes included."""
         self._take_in()
         return self._digest.digest()
+
+
+def resting_within(venue: Venue, reaches: Iterable[float]) -> list[tuple[float, float]]:
+    """Quote notional of bids and asks within each fraction of the mid (of the last price while a side is empty)."""
+    bid, ask, _, _, last, _ = venue.exchange.quote()
+    centre = 0.5 * (bid + ask) if bid and ask else float(last or venue.initial_ticks)
+    distances = tuple(reaches)
+    lows = np.array([math.ceil(centre * (1 - reach)) for reach in distances])
+    highs = np.array([math.floor(centre * (1 + reach)) for reach in distances])
+    per_lot = venue.contract.notional_per_lot(centre)
+    bids, asks = venue.exchange.depths(lows, highs)
+    return [(lots * per_lot, others * per_lot) for lots, others in zip(bids, asks, strict=True)]
 
 
 def drawdown(prices: NDArray[np.float64]) -> float:

@@ -41,6 +41,7 @@ def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> No
         "cli_liquidations",
         "cli_risk",
         "cli_sweeps",
+        "cli_watch",
         "tipping",
     ):
         return

@@ -1,0 +1,416 @@
+"""Watching a run: it changes nothing, its figures are the run's own, and the picture fits the terminal."""
+
+import dataclasses
+import io
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from agents import AGENT_TYPES
+from sim import api, cli, run_directory
+from sim.event_log import MemoryLog, NoLog
+from sim.model import MarketModel
+from sim.records import Side, Stage
+from sim.run_directory import RunData
+from sim.watch import (
+    DISTANCES,
+    POINTS,
+    RUNGS,
+    Alert,
+    Frame,
+    Point,
+    PriceHistory,
+    Reach,
+    Thresholds,
+    Watcher,
+    liquidation_ladder,
+    rung_ticks,
+    rungs,
+)
+from sim.watch_view import LEAST_HEIGHT, LEAST_WIDTH, Pace, bar, chart, plain_line, ratio, render
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
+
+pytestmark = pytest.mark.model
+
+
+@dataclasses.dataclass
+class Seen:
+    """A watched run: what it gave, a frame at every sample, and the model as it ended."""
+
+    data: RunData
+    frames: list[Frame]
+
+
+class FrameAtEverySample:
+    """Asks for a frame after every step, and keeps those of the series."""
+
+    def __init__(self) -> None:
+        self.watcher = Watcher()
+        self.frames: list[Frame] = []
+
+    def open_log(self, inner: Any) -> Any:
+        return self.watcher.open_log(inner)
+
+    def look(self, model: MarketModel) -> None:
+        sampled = self.watcher.look(model)
+        frame = self.watcher.frame(model)
+        if sampled:
+            self.frames.append(frame)
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    spectator = FrameAtEverySample()
+    data = api.simulate(api.load_scenario(TINY), 1, open_log=MemoryLog, spectator=spectator)
+    return Seen(data, spectator.frames)
+
+
+def market_at(seconds: int) -> MarketModel:
+    """The tiny market after so many seconds."""
+    model = MarketModel(api.load_scenario(TINY), AGENT_TYPES, 1, False, NoLog)
+    while model.now_ns < seconds * 1_000_000_000:
+        model.step()
+    return model
+
+
+def marginquake(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+# ---- looking changes nothing ---------------------------------------------------------------------------------------
+
+
+def test_a_watched_run_has_the_events_of_one_that_is_not(seen: Seen) -> None:
+    alone = api.simulate(api.load_scenario(TINY), 1, open_log=NoLog)
+    assert alone.summary["event_digest"] == seen.data.summary["event_digest"]
+    assert alone.summary["margin_calls"] == seen.data.summary["margin_calls"] != 0
+
+
+# ---- figures -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("figure", "column"),
+    [
+        ("last", "last"),
+        ("mark", "mark"),
+        ("index", "index"),
+        ("mid", "mid"),
+        ("best_bid", "best_bid"),
+        ("best_ask", "best_ask"),
+        ("open_interest", "open_interest"),
+        ("insurance_fund", "insurance_fund"),
+        ("fund_position", "fund_position"),
+        ("funding_rate", "funding_rate"),
+    ],
+)
+def test_frames_show_what_the_series_records(seen: Seen, figure: str, column: str) -> None:
+    live = np.asarray(seen.data.series["time_s"]) >= 0
+    shown = np.array([getattr(frame, figure) for frame in seen.frames])
+    np.testing.assert_array_equal(shown, np.asarray(seen.data.series[column])[live])
+
+
+def test_depth_beside_the_ladder_is_that_of_the_series(seen: Seen) -> None:
+    live = np.asarray(seen.data.series["time_s"]) >= 0
+    for distance, label in ((0.01, "1pct"), (0.05, "5pct")):
+        place = DISTANCES.index(distance)
+        for side, name in (("bids", "bid"), ("asks", "ask")):
+            shown = [getattr(frame.ladder[place], side) for frame in seen.frames]
+            np.testing.assert_array_equal(shown, np.asarray(seen.data.series[f"{name}_depth_{label}"])[live])
+
+
+def test_counts_end_at_those_of_the_summary(seen: Seen) -> None:
+    last, summary = seen.frames[-1], seen.data.summary
+    assert last.margin_calls == summary["margin_calls"]
+    assert last.liquidations == summary["liquidations"]
+    assert last.forced_notional == pytest.approx(summary["forced_notional"], rel=1e-12)
+    assert last.largest_fall == pytest.approx(summary["max_drawdown_fraction"], rel=1e-12)
+    assert last.open_interest_start == pytest.approx(summary["open_interest_start"])
+    assert last.insurance_fund_start == pytest.approx(summary["insurance_fund_start"])
+    assert last.change == pytest.approx(last.last / seen.frames[0].last - 1.0)
+
+
+def test_margin_calls_so_far_are_the_sum_of_the_series(seen: Seen) -> None:
+    live = np.asarray(seen.data.series["time_s"]) > 0
+    recorded = np.cumsum(np.asarray(seen.data.series["margin_calls"])[live])
+    assert [frame.margin_calls for frame in seen.frames[1:]] == recorded.tolist()
+
+
+def test_last_liquidations_are_the_ends_in_the_audit_log(seen: Seen) -> None:
+    (audit,) = seen.data.audit.values()
+    ends = audit[(audit["from_stage"] >= Stage.LIQUIDATING) & (audit["to_stage"] < Stage.LIQUIDATING)]
+    shown = seen.frames[-1].closed
+    assert [each.account for each in shown] == ends["account"].tolist()
+    assert [each.time_s for each in shown] == (ends["time_ns"] / 1e9).tolist()
+    unit = 1e-6
+    assert sum(each.fund_paid for each in shown) == pytest.approx(float(ends["fund_paid"].sum()) * unit)
+    assert sum(each.loss for each in shown) == pytest.approx(float(ends["margin_paid"].sum()) * unit)
+    assert {each.side for each in shown} == {1}, "the price fell: longs were sold"
+    assert all(each.notional > 0 for each in shown)
+
+
+def test_a_run_that_keeps_no_audit_says_why_nothing_is_listed() -> None:
+    spectator = FrameAtEverySample()
+    api.simulate(api.load_scenario(TINY, ["record.events=none"]), 1, open_log=NoLog, spectator=spectator)
+    assert spectator.frames[-1].closed == ()
+    assert "record.events" in spectator.frames[-1].why_no_closed
+    assert spectator.frames[-1].margin_calls > 0, "events are counted whatever is kept"
+
+
+def test_the_ladder_is_a_sum_over_accounts() -> None:
+    venue = market_at(4).rooms[0].venue
+    mark = venue.exchange.mark_ticks
+    rows = venue.accounts.rows
+    waits = (rows["liquidation_ticks"] > 0) & (rows["stage"] < Stage.CALLED)
+    notional = np.abs(rows["position_lots"]) * venue.contract.notional_per_lot(mark)
+    for reach in liquidation_ladder(venue):
+        low, high = math.ceil(mark * (1 - reach.distance)), math.floor(mark * (1 + reach.distance))
+        inside = waits & (rows["liquidation_ticks"] >= low) & (rows["liquidation_ticks"] <= high)
+        assert reach.longs == pytest.approx(notional[inside & (rows["position_lots"] > 0)].sum())
+        assert reach.shorts == pytest.approx(notional[inside & (rows["position_lots"] < 0)].sum())
+    assert liquidation_ladder(venue)[-1].longs > 0
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_rungs_hold_what_the_levels_of_their_bucket_hold(side: Side) -> None:
+    venue = market_at(4).rooms[0].venue
+    width = rung_ticks(venue.initial_ticks)
+    ladder = rungs(venue, side)
+    assert len(ladder) == RUNGS
+    for rung in ladder:
+        outer = venue.contract.to_ticks(rung.price)
+        assert outer % width == 0, "rungs lie on whole buckets"
+        bucket = range(outer, outer + width) if side == Side.BUY else range(outer - width + 1, outer + 1)
+        lots = sum(venue.exchange.level_lots(side, ticks) for ticks in bucket)
+        assert rung.notional == pytest.approx(lots * venue.contract.notional_per_lot(outer))
+    prices = [rung.price for rung in ladder]
+    assert prices == sorted(prices, reverse=side == Side.BUY), "best first"
+
+
+@pytest.mark.parametrize(("initial", "width"), [(100_000, 10), (65_000, 10), (30_000, 5), (1_500, 1), (20, 1)])
+def test_a_rung_is_about_one_basis_point_wide(initial: int, width: int) -> None:
+    assert rung_ticks(initial) == width
+
+
+def test_pressure_without_a_book_is_infinite_where_anything_waits() -> None:
+    assert Reach(0.01, 3.0, 2.0, 0.0, 0.0).pressure_below == 1.5
+    assert Reach(0.01, 3.0, 0.0, 0.0, 0.0).pressure_below == math.inf
+    assert Reach(0.01, 3.0, 2.0, 0.0, 0.0).pressure_above == 0.0
+
+
+def test_a_level_is_told_once_and_again_after_the_value_was_clearly_below_it() -> None:
+    pressure = Thresholds((1.0, 2.0), eased=0.8)
+    told = [pressure.crossed(value) for value in (0.5, 1.1, 1.2, 0.9, 1.1, 2.5, 1.7, 2.1, 0.7, 3.0)]
+    assert told == [None, 1.0, None, None, None, 2.0, None, None, None, 2.0]
+
+
+def test_alerts_tell_of_calls_and_of_pressure(seen: Seen) -> None:
+    texts = [alert.text for alert in seen.frames[-1].alerts]
+    assert any("margin call" in text for text in texts)
+    times = [alert.time_s for alert in seen.frames[-1].alerts]
+    assert times == sorted(times)
+
+
+def test_a_fault_and_its_end_are_alerts() -> None:
+    fault = "faults=[{type: engine_outage, at: 6s, for: 4s}]"
+    spectator = FrameAtEverySample()
+    api.simulate(api.load_scenario(TINY, [fault]), 1, open_log=NoLog, spectator=spectator)
+    told = [alert for alert in spectator.frames[-1].alerts if "engine outage" in alert.text]
+    assert [(alert.time_s, alert.text) for alert in told] == [
+        (6.0, "fault: engine outage"),
+        (10.0, "fault over: engine outage"),
+    ]
+    assert [frame.time_s for frame in spectator.frames if frame.faults] == [6.0, 7.0, 8.0, 9.0]
+
+
+def test_history_keeps_the_whole_run_in_few_points() -> None:
+    history = PriceHistory()
+    for k in range(5 * POINTS):
+        history.add(Point(float(k), float(k), float(k)))
+    times = [point.time_s for point in history.points()]
+    assert POINTS / 2 <= len(times) < POINTS
+    assert times[0] == 0.0
+    assert set(np.diff(times)) == {8.0}, "evenly spaced"
+    assert times[-1] > 5 * POINTS - 9
+
+
+# ---- the picture ---------------------------------------------------------------------------------------------------
+
+
+def drawn(frame: Frame, width: int, height: int) -> list[str]:
+    console = Console(record=True, width=width, height=height, force_terminal=True, file=io.StringIO())
+    console.print(render(frame, Pace(34.2), width, height))
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(LEAST_WIDTH, LEAST_HEIGHT), (80, 24), (100, 30), (116, 24), (140, 40), (220, 60)]
+)
+@pytest.mark.parametrize("when", [0, 10, -1])
+def test_the_picture_has_exactly_the_size_of_the_terminal(seen: Seen, width: int, height: int, when: int) -> None:
+    lines = drawn(seen.frames[when], width, height)
+    assert len(lines) == height
+    assert {len(line) for line in lines} == {width}
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (140, 40)])
+def test_the_picture_says_what_the_frame_says(seen: Seen, width: int, height: int) -> None:
+    frame = seen.frames[-1]
+    text = "\n".join(drawn(frame, width, height))
+    assert "…" not in text, "nothing is cut"
+    for words in ("price", "book", "waiting to be forced", "market", "last liquidations", "alerts"):
+        assert f"─ {words}" in text
+    assert f"{frame.last:,.0f}" in text
+    assert f"{100 * frame.largest_fall:.2f} %" in text
+    assert f"calls {frame.margin_calls:,}" in text
+    assert f"{frame.closed[-1].account}" in text
+    assert "0:00:20 of 0:00:20" in text
+
+
+def test_a_market_without_a_book_or_price_is_drawn_too(seen: Seen) -> None:
+    nothing = math.nan
+    empty = dataclasses.replace(
+        seen.frames[0], last=nothing, mark=nothing, mid=nothing, best_bid=nothing, best_ask=nothing, basis=nothing,
+        start=nothing, bids=(), asks=(), history=(), time_s=-5.0,
+    )  # fmt: skip
+    text = "\n".join(drawn(empty, 80, 24))
+    assert "no two-sided book" in text
+    assert "nan" not in text
+    assert "warm-up" in text
+    assert "nan" not in plain_line(empty)
+
+
+def test_bars_are_eighths_of_a_cell() -> None:
+    assert bar(0.5, 4) == "██  "
+    assert bar(1 / 32, 4) == "▏   "
+    assert bar(7.0, 3) == "███"
+    assert bar(-1.0, 3) == "   "
+
+
+def test_a_falling_line_goes_from_top_left_to_bottom_right() -> None:
+    lines, low, high = chart([[4.0, 3.0, 2.0, 1.0]], ["white"], 2, 1)
+    assert (low, high) == (1.0, 4.0)
+    assert lines[0].plain == "⠑⢄", "dots 1, 5 and 3, 8: one a row of dots"
+
+
+def test_ratios_keep_to_five_cells() -> None:
+    assert [ratio(value) for value in (0.0, 1.234, 9.996, 45.67, 1234.0, math.inf)] == [
+        "0.00", "1.23", "10.0", "45.7", ">99", ">99",
+    ]  # fmt: skip
+
+
+def test_an_alert_in_lines_is_marked_by_its_grade() -> None:
+    from sim.watch_view import alert_line
+
+    assert alert_line(Alert(61.0, 2, "the insurance fund is empty")) == " 0:01:01  !! the insurance fund is empty"
+    assert alert_line(Alert(61.0, 0, "matching goes on")) == " 0:01:01  - matching goes on"
+
+
+# ---- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_terminal_watch_prints_lines_and_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = marginquake("watch", TINY, "--seed", 3)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stdout.splitlines() if "  last " in line]
+    assert len(lines) == 21
+    assert lines[-1].startswith(" 0:00:20")
+    assert "\x1b" not in result.stdout
+    assert "Margin calls" in result.stdout, "the scorecard ends it"
+    assert f"marginquake run {TINY} --seed 3" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_saved_run_is_the_one_that_run_makes(tmp_path: Path) -> None:
+    results = [
+        marginquake("watch", TINY, "--save", "--no-figures", "--out", tmp_path / "watched"),
+        marginquake("run", TINY, "--no-figures", "--out", tmp_path / "run"),
+    ]
+    assert [result.exit_code for result in results] == [0, 0], results[0].output
+    watched, alone = (Path(result.stdout.splitlines()[-1]) for result in results)
+    assert watched.name == alone.name
+    digests = [run_directory.read_manifest(path)["event_digest"] for path in (watched, alone)]
+    assert digests[0] == digests[1]
+    for kind in ("events", "audit"):
+        parts = [sorted((path / kind).glob("*.parquet")) for path in (watched, alone)]
+        assert [part.read_bytes() for part in parts[0]] == [part.read_bytes() for part in parts[1]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("nowhere.yaml",), "nowhere.yaml: no such file"),
+        ((TINY, "--speed", "0"), "--speed 0: must be positive"),
+        ((TINY, "--speed", "nan"), "--speed nan: must be positive"),
+        ((TINY, "--out", "somewhere"), "--out somewhere: belongs to --save"),
+        ((TINY, "--no-figures"), "--no-figures: belongs to --save"),
+        ((TINY, "--market", "moon"), "--market moon: the scenario has main"),
+        ((TINY, "--set", "duratoin=1min"), "duratoin"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_2(
+    arguments: tuple[object, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = marginquake("watch", *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_speed_holds_the_run_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sim.cli_watch import Clock
+
+    now = [100.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    clock = Clock(speed=4.0)
+    for simulated_s in (-10.0, -5.0, 0.0, 1.0, 2.0, 6.0):
+        clock.wait(simulated_s)
+    assert now[0] == pytest.approx(101.5), "six seconds at four a second; the warm-up is not held back"
+    Clock(speed=None).wait(1000.0)
+    assert now[0] == pytest.approx(101.5)
+
+
+def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "-m", "sim.cli", "watch", str(TINY), "--set", "duration=10h"]
+    process = subprocess.Popen(
+        [*command, "--speed", "5", "--save", "--out", str(tmp_path / "runs")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert first.startswith(" 0:00:00")
+    assert "until it was stopped" in rest
+    assert "nothing was kept" in errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpointed_run_has_no_spectator(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="spectator"):
+        api.run(TINY, out=tmp_path, checkpoint_every="5s", spectator=FrameAtEverySample())
+    assert list(tmp_path.iterdir()) == []
