@@ -389,9 +389,9 @@ def test_speed_holds_the_run_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
-    command = [sys.executable, "-u", "-m", "sim.cli", "watch", str(TINY), "--set", "duration=10h"]
+    command = [sys.executable, "-u", "-m", "sim.cli", "watch", str(TINY), "--set", "duration=24s"]
     process = subprocess.Popen(
-        [*command, "--speed", "5", "--save", "--out", str(tmp_path / "runs")],
+        [*command, "--speed", "1", "--save", "--out", str(tmp_path / "runs")],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -400,6 +400,8 @@ def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     first = process.stdout.readline()
+    while not process.stdout.readline().startswith(" 0:00:02"):  # by then all is compiled and the run mostly sleeps
+        pass
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 130
