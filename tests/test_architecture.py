@@ -36,6 +36,7 @@ def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> No
     if path.stem in (
         "api",
         "cli",
+        "cli_clusters",
         "cli_doctor",
         "cli_first_passage",
         "cli_liquidations",

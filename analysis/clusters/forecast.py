@@ -6,12 +6,15 @@ from typing import final
 
 import numpy as np
 
-from analysis.cascades import episodes
+from analysis.cascades import Episode, episodes
+from analysis.causes import Cascade, causal_tree
 from analysis.clusters.levels import Cluster, find_clusters, map_of
 from analysis.clusters.positions import Positions, positions_at, snapshot_times
 from analysis.load import Bools, Columns, Floats, Ints, MarketFrames
 from sim.records import Cause, EventKind
 
+LARGE = 0.1
+"""Smallest cascade that is looked at by itself, relative to the largest."""
 WAYS = ("sold", "taken_over", "deleveraged", "stopped", "closed")
 """How a position that the mark has reached may end; in the order of the codes below."""
 _SOLD, _TAKEN_OVER, _DELEVERAGED, _STOPPED, _CLOSED = range(len(WAYS))
@@ -72,9 +75,10 @@ class Forecast:
     """One episode against the last map before it.
 
     `mark_low`, `mark_high`: of the mark between snapshot and end.  `realised`: notional of liquidation orders between
-    them, at fill prices; `unforeseen` of it is of accounts that the map did not have on the way (opened later, or
-    levels that moved closer); `fund_traded`: what the insurance fund traded, unwinding.  `whole`: False where the run
-    kept forced fills only, so that `stopped` and `closed` are 0 and stand under `other`.
+    them, at fill prices; `called_before` of it is of accounts that were called already at the snapshot, `unforeseen` of
+    others that the map did not have on the way (opened later, or levels that moved closer); `fund_traded`: what the
+    insurance fund traded, unwinding.  `whole`: False where the run kept forced fills only, so that `stopped` and
+    `closed` are 0 and stand under `other`.
     """
 
     start_s: float
@@ -85,6 +89,7 @@ class Forecast:
     mark_high: float
     outcomes: tuple[Outcome, ...]
     realised: float
+    called_before: float
     unforeseen: float
     fund_traded: float
     whole: bool
@@ -97,14 +102,16 @@ class Forecast:
 def forecasts(
     market: MarketFrames, spans: Sequence[tuple[float, float]] | None = None, most: int = 3
 ) -> tuple[Forecast, ...]:
-    """Forecast and outcome of each span of time; default: of the `most` largest episodes of forced fills.
+    """Forecast and outcome of each span; default: of the `most` largest cascades, none below a tenth of the largest.
 
-    Spans without a snapshot before them are left out; so is everything where the run kept no forced fills.
+    Where the run kept too little for a causal tree, of the largest episodes of forced fills.  Spans without a snapshot
+    before them are left out; so is everything where the run kept no forced fills.
     """
     if market.not_recorded("liquidations") or not market.positions:
         return ()
     if spans is None:
-        spans = [(each.start_s, each.end_s) for each in episodes(market.forced_fills)[:most]]
+        falls: Sequence[Cascade | Episode] = causal_tree(market).cascades or episodes(market.forced_fills)
+        spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
     first = snapshot_times(market)[0]
     return tuple(_forecast(market, start, end) for start, end in spans if start >= first)
 
@@ -128,6 +135,7 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
     fill = events["kind"] == EventKind.FILL
     forced, fund = fill & (events["cause"] == Cause.LIQUIDATION), fill & (events["cause"] == Cause.TAKEOVER)
     notional = market.contract.notional(events["quantity_lots"], events["price_ticks"].astype(np.float64))
+    before = np.isin(events["account"], held.account[held.called])
     known = np.isin(events["account"], held.account[due])
     return Forecast(
         start_s=start_s,
@@ -138,7 +146,8 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
         mark_high=high,
         outcomes=tuple(outcomes),
         realised=float(notional[forced].sum()),
-        unforeseen=float(notional[forced & ~known].sum()),
+        called_before=float(notional[forced & before].sum()),
+        unforeseen=float(notional[forced & ~known & ~before].sum()),
         fund_traded=float(notional[fund].sum()),
         whole=not market.not_recorded("fills"),
     )
