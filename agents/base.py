@@ -66,6 +66,16 @@ class Participant(mesa.Agent, ABC):
         """
         return False
 
+    @classmethod
+    def without(cls, mechanism: str, config: Any) -> Mapping[str, Any] | None:
+        """What must change in a config to switch off its part in a mechanism: fields and their values.
+
+        Empty: it has no part in it.  None: the population is nothing else, and goes.  `mechanism` is a name of
+        `sim.mechanisms.MECHANISMS` (`stops`, `withdrawal`, ...).  Nobody's random draws may depend on these fields:
+        twins share them all.
+        """
+        return {}
+
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
         """Positions this population already holds when the clock starts (t = 0); None = flat."""
         return None

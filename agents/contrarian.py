@@ -11,6 +11,7 @@ Nothing here knows the price at which it bought: profit and loss are what the ac
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 import mesa
@@ -96,6 +97,11 @@ class Contrarian(Participant):
         self._held_until_ns = np.zeros((2, count), np.int64)
         self._slots = OrderSlots(seat)
         self._wake = self.stream.child("wake")
+
+    @classmethod
+    def without(cls, mechanism: str, config: Any) -> Mapping[str, Any] | None:
+        """It is contrarian and nothing else."""
+        return None if mechanism == "contrarians" else {}
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Watch; take back the orders of those who look; once that has settled, order anew."""

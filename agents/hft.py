@@ -8,6 +8,7 @@ across the spread) are ours.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, final
 
 import mesa
@@ -56,7 +57,9 @@ class HftConfig(ParticipantConfig):
     patience: Duration = Field(10 * SECOND, ge=0, description="Lots that wait longer for a passive fill cross")
     volatility: Fraction = Field(0.6, gt=0, description="Per year; where the local volatility starts")
     volatility_time: Duration = Field(300 * SECOND, gt=0, description="Memory of local volatility")
-    pull_sigmas: float = Field(8.0, gt=0, description="Move of a second that stops them; differs like the threshold")
+    pull_sigmas: float | None = Field(
+        8.0, gt=0, description="Move of a second that stops them; differs like the threshold; null = never"
+    )
     pull_time: Duration = Field(30 * SECOND, gt=0, description="Mean of the exponential time for which they stop")
 
     @model_validator(mode="after")
@@ -100,7 +103,7 @@ class Hft(Participant):
         self._per_root_s = 1.0 / np.sqrt(self._horizon_steps * self.interval_s)
         nerve = 1.0 + config.threshold_spread * (2.0 * self.stream.child("threshold").uniform(0, count) - 1.0)
         self._threshold = config.threshold * nerve
-        self._pull_sigmas = config.pull_sigmas * nerve
+        self._pull_sigmas = (math.inf if config.pull_sigmas is None else config.pull_sigmas) * nerve
         self._least_pull = float(self._pull_sigmas.min())
         # Every mid is kept twice, so that those of one horizon ago lie in one piece without wrapping round.
         self._ring = int(self._horizon_steps.max()) + 1
@@ -129,6 +132,11 @@ class Hft(Participant):
         self.pulled_until_ns = np.full(count, -(1 << 62), np.int64)
         """Until when each account only flattens."""
         self._last_pull_ns = -(1 << 62)
+
+    @classmethod
+    def without(cls, mechanism: str, config: Any) -> Mapping[str, Any]:
+        """Goes on trading however fast the price moves."""
+        return {"pull_sigmas": None} if mechanism == "withdrawal" and config.pull_sigmas is not None else {}
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Follow the move, and let inventory go: first passively, across the spread where it must."""

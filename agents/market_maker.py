@@ -10,6 +10,7 @@ drift-free fair value from the index plus an average basis instead of the mid; o
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
 import mesa
@@ -103,7 +104,9 @@ class MarketMakerConfig(ParticipantConfig):
         True, description="New quotes may trade with stale ones; otherwise they stay behind the best price last seen"
     )
     withdrawal: float = Field(0.064, ge=0, description="k of W(z) = exp(-k |z|); 0 = never")
-    pull_sigmas: float = Field(7.0, gt=0, description="Move of a second at which the most timid maker pulls")
+    pull_sigmas: float | None = Field(
+        7.0, gt=0, description="Move of a second at which the most timid maker pulls; null = never"
+    )
     pull_spread: float = Field(0.25, ge=0, description="Maker m pulls at pull_sigmas * (1 + this * m)")
     pull_residual: Fraction = Field(0.4, ge=0, le=1, description="Size left while pulled")
     pull_inventory: float | None = Field(
@@ -143,7 +146,8 @@ class MarketMaker(Participant):
         self._volatility = VolatilityGauge(
             config.volatility, self.interval_s, slow_s=config.volatility_time * 1e-9, fast_s=30.0, window_s=300.0
         )
-        self._threshold = config.pull_sigmas * (1.0 + config.pull_spread * np.arange(makers))
+        timid = math.inf if config.pull_sigmas is None else config.pull_sigmas
+        self._threshold = timid * (1.0 + config.pull_spread * np.arange(makers))
         self._lowest_threshold = float(self._threshold.min())
         shares = np.linspace(0.0, 1.0, makers) if makers > 1 else np.zeros(1)
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
@@ -174,6 +178,14 @@ class MarketMaker(Participant):
         self._offsets = np.empty((makers, config.levels))
         self._level_lots = np.empty((makers, config.levels))
         self._skew_bps = 0.0
+
+    @classmethod
+    def without(cls, mechanism: str, config: Any) -> Mapping[str, Any]:
+        """Never quotes less in stress, nor pulls; its spread still answers to volatility, and inventory has limits."""
+        pulls = (config.pull_sigmas, config.pull_inventory, config.pull_loss_d1)
+        if mechanism != "withdrawal" or (config.withdrawal == 0 and pulls == (None, None, None)):
+            return {}
+        return {"withdrawal": 0.0, "pull_sigmas": None, "pull_inventory": None, "pull_loss_d1": None}
 
     # ---- deciding -------------------------------------------------------------------------------------------------
 

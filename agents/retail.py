@@ -8,7 +8,7 @@ nothing and no draw depends on the market.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, final
 
 import mesa
@@ -67,7 +67,7 @@ class Retail(Participant):
         self._wake = self.stream.child("wake")
         self._pause = self.stream.child("pause")
         policies = Policies(config.prevention, config.stop_share, self.stream.child("character").uniform(0, count))
-        self._protection = ProtectiveOrders(config, seat, self.accounts, policies.stop)
+        self._protection = ProtectiveOrders(config, seat, self.accounts, policies.stop & config.stop_orders)
         self._prevention = Prevention(config, seat, self.accounts, self._brackets, policies)
         self._money = OutsideMoney(config, seat, self.accounts)
         self._cures = None
@@ -270,6 +270,12 @@ class Retail(Participant):
     def needs_other_side(cls, config: RetailConfig) -> bool:
         """Unless everybody starts flat."""
         return config.initial_open_fraction > 0
+
+    @classmethod
+    def without(cls, mechanism: str, config: RetailConfig) -> Mapping[str, Any]:
+        """Places no stops; take-profits stay: they wait where the price is good for the account."""
+        share = config.stop_share if config.prevention is None else config.prevention.stop
+        return {"stop_orders": False} if mechanism == "stops" and config.stop_orders and share > 0 else {}
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
         """Positions of `initial_open_fraction` of the accounts, none within `minimum_distance` of liquidation."""

@@ -82,6 +82,7 @@ class RetailConfig(ParticipantConfig):
     disposition: float = Field(1.0, gt=0, description="Hazard of closing winners over that of losers (Odean: 1.5)")
 
     stop_share: Fraction = Field(0.35, ge=0, le=1, description="Share of accounts that place a stop on entry")
+    stop_orders: bool = Field(True, description="false: nobody's stop is placed, and all else stays as it is; twins")
     stop_distance: Trait[Fraction] = Field(
         Uniform(minimum=0.5, maximum=0.8), ge=0, le=1, description="Of the distance to the liquidation price"
     )

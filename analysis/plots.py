@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from analysis.facts import Measurement
     from analysis.risk import Assessment
+    from analysis.twins import TwinResult
+    from analysis.twins.words import Describe
     from sim.first_passage import Cell
 
 MAX_BYTES = 300_000
@@ -57,11 +59,36 @@ def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFra
     why = not_twins(first, second)
     if why is not None:
         raise RunDirectoryError(
-            f"{first.path} and {second.path} are no twins: {why}; make one with --set liquidation.enabled=false"
+            f"{first.path} and {second.path} are no twins: {why}; `marginquake counterfactual {first.path} --without "
+            "liquidation` makes one and draws them (without anything else, too)"
         )
     return render(
         lambda figure: draw_twin(first.first, second.first, figure), Path(path), 6.6, False, label(first, first.first)
     )
+
+
+def plot_counterfactual(result: "TwinResult", run: RunFrames, twin: RunFrames, describe: "Describe") -> list[Path]:
+    """Draw a result of `marginquake counterfactual` into its run: the first seed over its twin, and all seeds."""
+    from analysis.figures.twin import draw_twin
+    from analysis.twins import figure as all_seeds
+    from analysis.twins.words import sentences
+
+    folder, source = run.path / "figures", label(run, run.first)
+    off, finding = describe(result.without), sentences(result, describe)[0]
+    drawn = [
+        render(
+            lambda figure: draw_twin(run.first, twin.first, figure, off, finding),
+            folder / f"twin-{result.key}.png", 6.6, False, source,
+        )
+    ]  # fmt: skip
+    if len(result.seeds) > 1 or len(result.cells) > 2:
+        path = folder / f"twins-{result.key}.png"
+        drawn.append(
+            render(
+                lambda figure: all_seeds.draw(result, figure, describe), path, all_seeds.HEIGHT_INCHES, False, run.name
+            )
+        )
+    return drawn
 
 
 def plot_facts(measurements: "Sequence[Mapping[str, Measurement]]", path: str | Path, source: str) -> Path:

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +15,14 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sim.sweep import SweepProgress
+
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
+CORES = os.cpu_count() or 1
 RUNS = Path("runs")
 SCENARIOS = Path("scenarios")
 
@@ -129,6 +134,25 @@ def check_output(option: str, path: Path | None, suffix: str) -> None:
         raise UserError(f"{option} {path}: no folder {path.parent}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UserError(f"{option} {path}: not writable")
+
+
+@contextlib.contextmanager
+def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], None] | None"]:
+    """A bar on stderr: runs done, failures, time left."""
+    if not shown:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, console=open_console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, facts="starting workers")
+
+        def update(seen: "SweepProgress") -> None:
+            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed, {clock(seen.left_s)} left"
+            bar.update(task, total=seen.total, completed=seen.done, facts=facts)
+
+        yield update
 
 
 def clock(seconds: float) -> str:

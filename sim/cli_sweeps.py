@@ -1,34 +1,30 @@
 """The commands over many runs: `sweep`, `compare`, `tipping`, `sensitivity`."""
 
-import contextlib
 import math
-import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sim.cli_common import (
+    CORES,
     RUNS,
     RunsFolder,
     UserError,
     Verbose,
+    Workers,
     check_scenario_file,
-    clock,
     logging_to,
     one_message,
     open_console,
+    sweep_bar,
 )
 
 if TYPE_CHECKING:
-    from sim.sweep import SweepProgress
     from sim.sweep_api import SweepPlan, SweepResult
 
 app = typer.Typer()
-CORES = os.cpu_count() or 1
-Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
 ]
@@ -307,22 +303,3 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
     open_console(stderr=False).print(table)
     missing = len(plan.missing(directory))
     print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")
-
-
-@contextlib.contextmanager
-def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], None] | None"]:
-    """A bar on stderr: runs done, failures, time left."""
-    if not shown:
-        yield None
-        return
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[facts]}"))
-    with Progress(*columns, console=open_console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None, facts="starting workers")
-
-        def update(seen: "SweepProgress") -> None:
-            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed, {clock(seen.left_s)} left"
-            bar.update(task, total=seen.total, completed=seen.done, facts=facts)
-
-        yield update

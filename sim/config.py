@@ -5,7 +5,7 @@ Every duration is int nanoseconds after loading; a fraction is a float; an amoun
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from sim.block import SECOND as SECOND
 from sim.block import Block as Block
@@ -396,6 +396,18 @@ class MarketConfig(Block):
     fuel_ratio: float | None = Field(
         None, gt=0, description="Lambda: forced notional per 1 % within 5 %, over measured D1; sizes are solved for it"
     )
+    position_scale: float | None = Field(
+        None, gt=0, description="Positions at the start and their deposits times this, instead of a fuel_ratio; twins"
+    )
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "MarketConfig":
+        if self.fuel_ratio is not None and self.position_scale is not None:
+            raise ValueError(
+                f"fuel_ratio ({self.fuel_ratio:g}) and position_scale ({self.position_scale:g}) both say how large "
+                "positions are at the start; remove one"
+            )
+        return self
 
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"

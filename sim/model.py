@@ -448,7 +448,7 @@ class MarketModel(mesa.Model):
                 positions = desk.participant.seed_positions(view, depth)
                 if positions is not None:
                     seeds.append(Seed(desk.participant.rows, positions))
-            seed_market(venue, seeds, depth)
+            room.recorder.position_scale = seed_market(venue, seeds, depth)
             room.recorder.fuel = measure_fuel(venue)
             room.recorder.start()
 

@@ -83,6 +83,7 @@ class MarketRecorder:
         self._insurance_paid = 0.0
         self.fuel: Fuel | None = None
         self.depth_1pct = venue.config.depth_1pct
+        self.position_scale = 1.0
         self.events_seen = 0
         self.fills_seen = 0
         self._events_live = 0
@@ -320,6 +321,7 @@ class MarketRecorder:
             "open_interest_end": self.open_interest,
             "fuel_ratio_within_1pct": fuel.ratio_1pct(self.depth_1pct),
             "fuel_ratio_within_5pct": fuel.ratio_5pct(self.depth_1pct),
+            "position_scale": self.position_scale,
             "depth_1pct": self.depth_1pct,
             "index_feedback_enabled": feedback.enabled,
             "index_feedback_depth_1pct": self._venue.index.one_percent_depth,

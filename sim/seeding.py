@@ -70,9 +70,10 @@ def measure_fuel(venue: Venue) -> Fuel:
 
 
 def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
-    """Book all seeds, scaling the scalable ones so that the fuel ratio is met.  Returns the factor (1 = as given)."""
+    """Book all seeds, the scalable ones times a factor: the one given (`position_scale`), or the one that meets the
+    fuel ratio, or 1.  Returns it."""
     takers = [seed for seed in seeds if not seed.positions.takes_other_side]
-    factor = 1.0
+    factor = venue.config.position_scale or 1.0
     sizes = [_Sizes(venue, seed) for seed in takers]
     _book(venue, sizes, factor)
     target = venue.config.fuel_ratio

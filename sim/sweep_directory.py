@@ -71,18 +71,7 @@ class SweepDirectory:
 
     def accept(self, run: str, packed: bytes) -> None:
         """Put a finished run in its place, whole or not at all."""
-        hidden = self.points / f".tmp-{run}-{os.getpid()}"
-        shutil.rmtree(hidden, ignore_errors=True)
-        hidden.mkdir()
-        try:
-            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(hidden, filter="data")
-            target = self.points / run
-            shutil.rmtree(target, ignore_errors=True)
-            hidden.rename(target)
-        except BaseException:
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
+        target = unpack(packed, self.points / run)
         if self._event is not None:  # a metric that no run has is told at the first run, not after the last
             is_event(run_directory.read_summary(target), self._event)
 
@@ -176,6 +165,22 @@ def pack(path: Path) -> bytes:
         for child in sorted(path.iterdir()):
             archive.add(child, arcname=child.name)
     return buffer.getvalue()
+
+
+def unpack(packed: bytes, target: Path) -> Path:
+    """A packed directory in its place, whole or not at all; replaces one that is there."""
+    hidden = target.with_name(f".tmp-{target.name}-{os.getpid()}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(hidden, filter="data")
+        shutil.rmtree(target, ignore_errors=True)
+        hidden.rename(target)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    return target
 
 
 def _column(values: list[Any]) -> Any:

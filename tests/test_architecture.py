@@ -37,12 +37,14 @@ def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> No
         "api",
         "cli",
         "cli_clusters",
+        "cli_counterfactual",
         "cli_doctor",
         "cli_first_passage",
         "cli_liquidations",
         "cli_risk",
         "cli_sweeps",
         "cli_watch",
+        "counterfactual",
         "tipping",
     ):
         return

@@ -1,4 +1,4 @@
-"""Twin runs: the same seed with and without forced orders, and what the forced orders added."""
+"""Twin runs: the same seed with and without forced orders (or something else), and what they added."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,13 @@ UNIMPORTANT = ("name", "question", "description", "seed", "record")
 """Fields of a resolved scenario that change nothing that happens; the seed is compared by itself."""
 
 
-def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure") -> None:
-    """Both price paths with the difference shaded; the gap in basis points; forced volume below."""
+def draw_twin(
+    with_forced: MarketFrames, without: MarketFrames, figure: "Figure", off: str = "forced orders", finding: str = ""
+) -> None:
+    """Both price paths with the difference shaded; the gap in basis points; forced volume below.
+
+    `off`: what the twin lacks, a plural.  `finding`: the line below the title; default both falls and their ratio.
+    """
     run, twin = with_forced.run, without.run
     time_s = run["time_s"]
     first_s, last_s = float(time_s[0]), float(min(time_s[-1], twin["time_s"][-1]))
@@ -27,8 +32,8 @@ def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure"
     calm_price = np.interp(time_s, twin["time_s"][np.isfinite(twin["last"])], twin["last"][np.isfinite(twin["last"])])
     top.plot(time_s, run["fundamental"], color=style.FUNDAMENTAL, linewidth=1.0, linestyle=(0, (4, 2)),
              label="fundamental")  # fmt: skip
-    top.plot(time_s, calm_price, color=style.BID, linewidth=1.4, label="forced orders off")
-    top.plot(time_s, forced_price, color=style.FORCED_SELL, linewidth=1.4, label="forced orders on")
+    top.plot(time_s, calm_price, color=style.BID, linewidth=1.4, label=f"without {off}")
+    top.plot(time_s, forced_price, color=style.FORCED_SELL, linewidth=1.4, label="with everything")
     top.fill_between(time_s, forced_price, calm_price, where=forced_price < calm_price, color=style.FORCED_SELL,
                      alpha=0.17, linewidth=0, interpolate=True, label="lower because of them")  # fmt: skip
     top.fill_between(time_s, forced_price, calm_price, where=forced_price >= calm_price, color=style.FORCED_BUY,
@@ -53,11 +58,8 @@ def draw_twin(with_forced: MarketFrames, without: MarketFrames, figure: "Figure"
     canvas.time_axis((top, gap, flow), first_s, last_s)
 
     falls = "  ".join(_falls(name, run[name], twin[name]) for name in ("last", "mark"))
-    canvas.heading(
-        figure,
-        "What the forced orders added",
-        f"Largest fall with and without forced orders:  {falls}",
-    )
+    finding = finding or f"Largest fall with and without {off}:  {falls}"
+    canvas.heading(figure, f"What {off} added" if off.endswith("s") else f"What {off} did", finding)
 
 
 def _falls(name: str, with_forced: canvas.Floats, without: canvas.Floats) -> str:

@@ -1,0 +1,108 @@
+"""`marginquake counterfactual`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sim.cli_common import (
+    CORES,
+    RUNS,
+    RunsFolder,
+    Verbose,
+    Workers,
+    check_scenario_file,
+    logging_to,
+    one_message,
+    open_console,
+    sweep_bar,
+)
+
+if TYPE_CHECKING:
+    from analysis.twins import TwinResult
+
+app = typer.Typer()
+
+
+@app.command("counterfactual")
+def counterfactual(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's path or name under runs/; or a scenario file, run first.")
+    ],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="liquidation, stops, withdrawal, contrarians or the name of a population; repeated: all off at once. "
+            "nothing: check that the same events come again.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The run's seed and the N - 1 after it.")] = 1,
+    pair_only: Annotated[
+        bool, typer.Option("--pair-only", help="Of liquidation: leave out the twins without stops.")
+    ] = False,
+    workers: Workers = CORES,
+    out: RunsFolder = RUNS,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the twins of a run with one mechanism off: what it did to the fall, paired by seed.
+
+    Same seed, same random streams, one mechanism off. Runs that are there are not made again. The result is kept in
+    RUN/counterfactuals; the last line of stdout is its file.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        from sim import counterfactual as twins
+
+        study = twins.Study(_run_of(run, out), without or (), seeds, pair_only)
+        with sweep_bar(f"without {', '.join(study.without)}", shown=not quiet) as progress:
+            found = study.carry_out(workers, progress)
+        if not quiet:
+            _print(found.result)
+        if not no_figures and found.result.without != twins.NOTHING:
+            from analysis.plots import plot_counterfactual
+            from sim.mechanisms import described
+
+            for drawn in plot_counterfactual(found.result, found.base, found.twin, described):
+                if not quiet:
+                    print(drawn)
+        print(found.path, flush=True)
+
+
+def _run_of(run: str, out: Path) -> Path:
+    """The run of that name; a scenario is run first, unless that has been done."""
+    from sim.run_directory import find_run
+
+    if Path(run).suffix not in (".yaml", ".yml"):
+        return find_run(run, out)
+    check_scenario_file(Path(run))
+    from sim import api
+
+    return api.run(api.load_scenario(run), out=out, reuse=True, figures=False).path
+
+
+def _print(result: "TwinResult") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from analysis.twins import words
+    from sim.mechanisms import described
+
+    console = open_console(stderr=False)
+    if not console.is_terminal:
+        console = Console(width=160, highlight=False)
+    for names, rows in (
+        (words.CELL_HEADINGS, words.cell_rows(result, described)),
+        (words.EFFECT_HEADINGS, words.effect_rows(result, described)),
+    ):
+        table = Table(box=None, pad_edge=False)
+        for place, heading in enumerate(words.headings(result, names)):
+            table.add_column(heading, justify="left" if place == 0 else "right")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        console.print()
+    for sentence in words.sentences(result, described):
+        print(sentence)

@@ -1,0 +1,326 @@
+"""Twins of a run: the same seeds and streams with one mechanism off, and what that mechanism did.
+
+Part of the composition root.  Model: docs/model.md, eq. 180-184.  Runs lie in `twins/` beside the run, named by
+content: what is there is not made again, and whatever finishes is kept.
+"""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from analysis.load import RunFrames, frames_of, load_run
+from analysis.sweeps.intervals import bootstrap
+from analysis.twins import Cell, Estimate, Outcome, TwinResult, effect_of, outcome, write_twin
+from analysis.twins.outcome import Direction
+from analysis.twins.result import thinned
+from sim import api, run_directory
+from sim.mechanisms import MECHANISMS, Absent, Mechanism, mechanism_named
+from sim.problems import ScenarioError
+from sim.run_directory import RunDirectoryError
+from sim.scenario import Scenario
+from sim.sweep import SweepProgress, Task, open_farm
+from sim.sweep_api import LEAN, run_point
+from sim.sweep_directory import unpack
+from sim.version import MODEL_VERSION
+
+FOLDER = "twins"
+NOTHING = ("nothing",)
+WITH_FILLS = "record.events=fills"
+Without = tuple[str, ...]
+Progress = Callable[[SweepProgress], None]
+
+
+class TwinsDiffer(RuntimeError):
+    """A twin with nothing changed gave other events."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What was found and where it lies; `base`, `twin`: the runs of the first seed."""
+
+    result: TwinResult
+    path: Path
+    base: RunFrames
+    twin: RunFrames
+
+
+def counterfactual(
+    run: Path,
+    without: Sequence[str],
+    seeds: int = 1,
+    workers: int = 1,
+    pair_only: bool = False,
+    progress: Progress | None = None,
+) -> Counterfactual:
+    """Run a run's twins without these mechanisms or populations, compare, and keep the result in the run.
+
+    `seeds`: the run's own and the following ones; runs with everything on are made where they are missing.  Without
+    forced orders alone, in a scenario with stops, twins without stops come with it unless `pair_only`.
+    Raises RunDirectoryError for what cannot be asked, `TwinsDiffer` where nothing was changed and events differ.
+    """
+    return Study(run, without, seeds, pair_only).carry_out(workers, progress)
+
+
+@final
+class Study:
+    """One question about one run, checked: `carry_out` answers it."""
+
+    def __init__(self, run: Path, without: Sequence[str], seeds: int = 1, pair_only: bool = False) -> None:
+        self.run = run
+        self.without = tuple(dict.fromkeys(without)) or NOTHING
+        if "nothing" in self.without and len(self.without) > 1:
+            raise RunDirectoryError("--without nothing: goes with no other --without")
+        manifest = run_directory.read_manifest(run)
+        if manifest.get("model_version") != MODEL_VERSION:
+            raise RunDirectoryError(
+                f"{run}: made by model version {manifest.get('model_version')}, this is {MODEL_VERSION}: its twins "
+                "would differ from it for that alone; run the scenario again"
+            )
+        self.scenario = self._load(())
+        first = int(manifest["seed"])
+        self.seeds = tuple(range(first, first + seeds))
+        self.cells = _cells(self.without, self.scenario, pair_only)
+        self._made = 0
+        self._started = time.perf_counter()
+        for cell in self.cells[1:]:  # every mistake is told before anything is run
+            self._twin(cell, run_directory.read_summary(run))
+
+    def carry_out(self, workers: int = 1, progress: Progress | None = None) -> Counterfactual:
+        """Make what is missing, compare, and write the result into the run."""
+        self._progress, self._total = progress, len(self.seeds) * len(self.cells)
+        bases = self._bases(workers)
+        frames = self._again(bases) if self.without == NOTHING else self._twins(bases, workers)
+        kept: dict[Without, list[Outcome]] = {cell: [] for cell in self.cells}
+        pair: list[RunFrames] = []
+        for cell, base, twin in frames:
+            check_same_path(base, twin)
+            kept[cell].append(outcome(twin))
+            if cell == self.cells[1]:
+                kept[()].append(outcome(base))
+                pair = pair or [base, twin]
+        result = _result(self.without, kept, *pair)
+        return Counterfactual(result, write_twin(result, self.run), *pair)
+
+    def _bases(self, workers: int) -> dict[int, Path]:
+        """A run with everything on for every seed: the run itself, others that are there, and what is made."""
+        lean = self.scenario if self.scenario.record.events in ("fills", "all") else self._load((WITH_FILLS,))
+        found = {self.seeds[0]: self.run}
+        wanted: dict[int, Scenario] = {}
+        for seed in self.seeds[1:]:
+            name = run_directory.run_name(self.scenario.name, self.scenario.digest(MODEL_VERSION), seed)
+            beside = self.run.parent / name
+            if run_directory.is_complete(beside):
+                found[seed] = beside
+            else:
+                wanted[seed] = lean
+        made = self._make([(scenario, seed) for seed, scenario in wanted.items()], workers)
+        self._tell(len(found))
+        return {**found, **dict(zip(wanted, made, strict=True))}
+
+    def _twins(self, bases: Mapping[int, Path], workers: int) -> Iterator[tuple[Without, RunFrames, RunFrames]]:
+        """Every cell of every seed with the run it belongs to."""
+        keys = list(itertools.product(self.seeds, self.cells[1:]))
+        summaries = {seed: run_directory.read_summary(path) for seed, path in bases.items()}
+        made = self._make([(self._twin(cell, summaries[seed]), seed) for seed, cell in keys], workers)
+        paths = dict(zip(keys, made, strict=True))
+        for seed in self.seeds:
+            base = load_run(bases[seed])
+            for cell in self.cells[1:]:
+                yield cell, base, load_run(paths[seed, cell])
+
+    def _again(self, bases: Mapping[int, Path]) -> Iterator[tuple[Without, RunFrames, RunFrames]]:
+        """Every seed once more with nothing changed; raises where that gives other events."""
+        for seed in self.seeds:
+            base = load_run(bases[seed])
+            scenario = self._twin(NOTHING, base.summary)
+            twin = frames_of(api.simulate(scenario, seed), scenario)
+            self._tell(1, made=True)
+            was, now = base.summary["event_digest"], twin.summary["event_digest"]
+            if was != now:
+                raise TwinsDiffer(
+                    f"{base.path}: with nothing changed seed {seed} gave other events ({now}, not {was}): was the run "
+                    "made by other sources, or is a class of the scenario not repeatable?"
+                )
+            yield NOTHING, base, twin
+
+    def _twin(self, cell: Without, summary: Mapping[str, Any]) -> Scenario:
+        """The scenario of a cell, for a run with this summary."""
+        chosen = [_switched_off(name, self.scenario) for name in cell]
+        changes: dict[str, Any] = {}
+        for _, own in chosen:
+            changes |= own
+        gone = [path for path, value in changes.items() if value is None and path.count(".") == 1]
+        changes = {
+            path: value for path, value in changes.items()
+            if path in gone or not any(path.startswith(f"{each}.") for each in gone)
+        }  # fmt: skip
+        if any(mechanism.moves_start for mechanism, _ in chosen):
+            changes |= self._sizes(summary)
+        overrides = *(f"{path}={json.dumps(value)}" for path, value in changes.items()), LEAN
+        try:
+            return self._load(overrides)
+        except ScenarioError as error:
+            names = " --without ".join(cell)
+            raise RunDirectoryError(f"--without {names}: no market is left that could be run: {error}") from None
+
+    def _sizes(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        """Positions at the start are as large as in the run: they are not solved for a fuel ratio anew."""
+        changes: dict[str, Any] = {}
+        for place, market in enumerate(self.scenario.markets):
+            if market.fuel_ratio is None:
+                continue
+            key = "position_scale" if place == 0 else f"{market.name}.position_scale"
+            if not isinstance(summary.get(key), float):
+                raise RunDirectoryError(
+                    f"{self.run}: summary.json has no {key}: made before there were twins; run the scenario again"
+                )
+            prefix = "" if len(self.scenario.markets) == 1 and market.name == "main" else f"markets.{market.name}."
+            # all markets' own blocks carry a fuel ratio of their own once the scenario is resolved
+            changes |= {f"{prefix}fuel_ratio": None, f"{prefix}position_scale": summary[key]}
+        return changes
+
+    def _load(self, overrides: Sequence[str]) -> Scenario:
+        return api.load_scenario(self.run / "scenario.resolved.yaml", overrides)
+
+    def _make(self, wanted: Sequence[tuple[Scenario, int]], workers: int) -> list[Path]:
+        """Runs of these scenarios and seeds in `twins/`, in order; what is there already is not made again."""
+        folder = self.run.parent / FOLDER
+        names = [run_directory.run_name(s.name, s.digest(MODEL_VERSION), seed) for s, seed in wanted]
+        missing = {
+            name: (scenario, seed)
+            for name, (scenario, seed) in zip(names, wanted, strict=True)
+            if not run_directory.is_complete(folder / name)
+        }
+        self._tell(len(names) - len(missing))
+        if missing:
+            run_directory.check_target(folder, next(iter(missing)))
+        if min(workers, len(missing)) <= 1:
+            for name, (scenario, seed) in missing.items():
+                api.run(scenario, seed, out=folder, name=name, figures=False)
+                self._tell(1, made=True)
+        else:
+            self._make_on_workers(missing, folder, workers)
+        return [folder / name for name in names]
+
+    def _make_on_workers(self, missing: Mapping[str, tuple[Scenario, int]], folder: Path, workers: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        run_directory.sweep_leftovers(folder)
+        tasks = [Task(0, seed, name, scenario.resolved_yaml()) for name, (scenario, seed) in missing.items()]
+        failed: list[str] = []
+        with open_farm(run_point, min(workers, len(tasks))) as farm:
+            for task, packed in farm.results(tasks):
+                if isinstance(packed, bytes):
+                    unpack(packed, folder / task.run)
+                else:
+                    failed.append(f"{task.run}: {packed}")
+                self._tell(1, made=True)
+        if failed:
+            raise RuntimeError("; ".join(failed))
+
+    _progress: Progress | None = None
+    _total = 0
+    _done = 0
+
+    def _tell(self, more: int, made: bool = False) -> None:
+        """So many runs more are there."""
+        self._done += more
+        self._made += made
+        if self._progress is not None:
+            pace = (time.perf_counter() - self._started) / max(self._made, 1)
+            self._progress(SweepProgress(self._done, 0, self._total, pace * (self._total - self._done)))
+
+
+def check_same_path(base: RunFrames, twin: RunFrames) -> None:
+    """Refuse a twin to which something else has happened outside: it would not be one."""
+    for name, market in base.markets.items():
+        own, other = market.series, twin.markets[name].series
+        same_times = np.array_equal(own["time_s"], other["time_s"])
+        if same_times and np.array_equal(own["fundamental"], other["fundamental"], equal_nan=True):
+            continue
+        when = "their times differ"
+        if same_times:
+            first = int(np.flatnonzero(own["fundamental"] != other["fundamental"])[0])
+            when = f"the fundamental of {name} differs from {own['time_s'][first]:g} s on"
+        raise RunDirectoryError(
+            f"{twin.path} is no twin of {base.path}: {when}; delete it and ask again (a data file or a class of the "
+            "scenario may have changed since the run)"
+        )
+
+
+def _cells(without: Without, scenario: Scenario, pair_only: bool) -> tuple[Without, ...]:
+    """What is off in each cell; the first two are the pair that was asked for."""
+    if without == ("liquidation",) and not pair_only and _has(MECHANISMS["stops"], scenario):
+        return (), without, ("stops",), ("liquidation", "stops")
+    return (), without
+
+
+def _has(mechanism: Mechanism, scenario: Scenario) -> bool:
+    try:
+        mechanism.changes(scenario)
+    except Absent:
+        return False
+    return True
+
+
+def _switched_off(name: str, scenario: Scenario) -> tuple[Mechanism, Mapping[str, Any]]:
+    """A mechanism or population and the changes that switch it off."""
+    try:
+        mechanism = mechanism_named(name, scenario)
+        return mechanism, mechanism.changes(scenario)
+    except Absent as why:
+        raise RunDirectoryError(str(why)) from None
+
+
+def _result(
+    without: Without, outcomes: Mapping[Without, Sequence[Outcome]], base: RunFrames, twin: RunFrames
+) -> TwinResult:
+    """Put all seeds together.  The side that is compared is the one on which most was forced with everything on."""
+    everything = outcomes[()]
+    sold, bought = (sum(each) for each in zip(*((o.forced_sold, o.forced_bought) for o in everything), strict=True))
+    direction: Direction = "rise" if bought > sold else "fall"
+    moves = {cell: np.array([each.moved(direction) for each in found]) for cell, found in outcomes.items()}
+    pairs = [(without, ())] if len(moves) == 2 else _all_effects()
+    effects = []
+    for of, given in pairs:
+        by_set = {frozenset(cell): values for cell, values in moves.items()}
+        effects.append(effect_of(of, given, by_set[frozenset(given)], by_set[frozenset(of + given)]))
+    run, other = base.first.run, twin.first.run
+    times, price_with, price_without = thinned(run["time_s"], run["last"], other["last"])
+    return TwinResult(
+        without=without,
+        run=base.path.name,
+        event_digest=str(base.summary["event_digest"]),
+        market=base.first.name,
+        direction=direction,
+        seeds=tuple(each.seed for each in everything),
+        cells=tuple(
+            Cell(
+                cell, tuple(moves[cell].tolist()), tuple(each.run for each in found),
+                tuple(each.event_digest for each in found),
+            )
+            for cell, found in outcomes.items()
+        ),
+        effects=tuple(effects),
+        forced_volume_share=_mean([each.forced_share[direction] for each in everything]),
+        stop_volume_share=_mean([each.stop_share[direction] for each in everything]),
+        time_s=tuple(times),
+        price_with=tuple(price_with),
+        price_without=tuple(price_without),
+    )  # fmt: skip
+
+
+def _all_effects() -> list[tuple[Without, Without]]:
+    """Of forced orders and stops: each with and without the other, and both together."""
+    forced, stops = ("liquidation",), ("stops",)
+    return [(forced, ()), (forced, stops), (stops, ()), (stops, forced), (forced + stops, ())]
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    return Estimate(*bootstrap(values, "mean"))
