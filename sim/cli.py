@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sim import cli_clusters, cli_counterfactual, cli_doctor, cli_first_passage, cli_liquidations, cli_risk, cli_sweeps, cli_watch
+from sim import (
+    cli_clusters,
+    cli_counterfactual,
+    cli_doctor,
+    cli_first_passage,
+    cli_liquidations,
+    cli_risk,
+    cli_sweeps,
+    cli_watch,
+)
 from sim.cli_common import (
     RUNS,
     SCENARIOS,
@@ -448,7 +457,16 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
-for module in (cli_watch, cli_sweeps, cli_first_passage, cli_liquidations, cli_clusters, cli_risk, cli_doctor, cli_counterfactual):
+for module in (
+    cli_watch,
+    cli_sweeps,
+    cli_first_passage,
+    cli_liquidations,
+    cli_clusters,
+    cli_risk,
+    cli_doctor,
+    cli_counterfactual,
+):
     app.registered_commands += module.app.registered_commands
 
 if __name__ == "__main__":

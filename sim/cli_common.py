@@ -5,8 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
