@@ -1,124 +1,122 @@
-"""Writes `report.html`: one file with everything in it, no request to anywhere, readable on a phone."""
+"""Writes `report.html`: one file with everything in it, no request to anywhere, at a desk and on a phone.
 
-import base64
-import math
+What the sections show is in `analysis.page`, how they look in `templates/report.html.j2`, how charts are drawn in
+`templates/*.js`; uPlot (MIT) is vendored in `templates/vendor`.
+"""
+
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis import style
-from analysis.cascades import episodes
-from analysis.figures import FIGURES
-from analysis.liquidation_quality import TRANSITION_HEADINGS, Result, cells_of, measure, transition_matrix
 from analysis.load import MarketFrames, RunFrames, load_run
-from analysis.plots import draw_figure, figure_path, label
+from analysis.page import SECTIONS, palette
+from analysis.page.packing import script_json
+from analysis.page.panels import extent
+from analysis.page.pictures import stills
 from analysis.scorecard import HEADLINES, scorecard_rows
 
-EPISODES_SHOWN = 5
+MOST_BYTES = 4_800_000
+"""A page larger than this leaves its still figures where they lie and names them."""
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "start.js")
+"""In the order in which they are run."""
 
 
 def write_report(run: str | Path | RunFrames) -> Path:
-    """Write `report.html` into a run directory and return its path.
-
-    Figures already in `figures/` are taken as they are; missing ones are drawn.
-    """
+    """Write `report.html` into a run directory and return its path."""
     frames = run if isinstance(run, RunFrames) else load_run(run)
     path = frames.path / "report.html"
-    path.write_text(template("report.html.j2").render(**_content(frames)), encoding="utf-8")
+    path.write_text(render_report(frames), encoding="utf-8")
     return path
+
+
+def render_report(frames: RunFrames) -> str:
+    """The page as text; figures that are missing in `figures/` are drawn."""
+    content = _content(frames)
+    page = template("report.html.j2")
+    text = str(page.render(**content, stills=_stills(frames, embedded=True)))
+    if len(text.encode("utf-8")) > MOST_BYTES:
+        text = str(page.render(**content, stills=_stills(frames, embedded=False)))
+    return text
 
 
 def template(name: str) -> Any:
     """A page of analysis/templates; texts are escaped."""
     import jinja2
 
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["script_json"] = script_json
+    environment.filters["prose"] = _prose
     return environment.get_template(name)
 
 
 def _content(frames: RunFrames) -> dict[str, Any]:
-    markets = [
-        {
-            "name": market.name,
-            "tiles": _tiles(frames, market),
-            "rows": scorecard_rows(frames.summary, market.name),
-            "figures": _figures(frames, market, position),
-            "episodes": _episodes(market),
-            "no_episodes": market.not_recorded("liquidations"),
-            "quality": _quality(market),
-            "transitions": _transitions(market),
-        }
-        for position, market in enumerate(frames.markets.values())
-    ]
+    markets = [_market(frames, market, position) for position, market in enumerate(frames.markets.values())]
     seconds = float(frames.first.run["time_s"][-1])
     return {
-        "name": frames.name.replace("_", " "),
+        "name": _title(frames.name),
         "question": frames.question,
         "seed": frames.seed,
         "length": style.clock(seconds),
         "markets": markets,
-        "transition_headings": TRANSITION_HEADINGS,
         "provenance": _provenance(frames.manifest),
         "scenario_text": frames.scenario_text.rstrip(),
+        "palette": palette.css(),
+        "styles": [_text("page.css"), _text("vendor/uPlot.min.css"), _text("report.css")],
+        "scripts": [_text(name) for name in SCRIPTS],
+        "licence": _text("vendor/uPlot.LICENSE").strip(),
     }
+
+
+def _title(name: str) -> str:
+    """Words of a scenario's name; a date in it stays one."""
+    return re.sub(r"\b(\d{4}) (\d\d) (\d\d)\b", r"\1-\2-\3", name.replace("_", " "))
+
+
+def _market(frames: RunFrames, market: MarketFrames, position: int) -> dict[str, Any]:
+    sections = [
+        {"name": section.name, "title": section.title, "content": section.content(frames, market)}
+        for section in SECTIONS
+        if section.wanted(frames, market)
+    ]
+    from_s, to_s = extent(market.run)
+    return {
+        "name": market.name,
+        "id": f"market{position}",  # a market's name may hold what no id may
+        "from_s": from_s,
+        "to_s": to_s,
+        "tiles": _tiles(frames, market),
+        "sections": sections,
+    }
+
+
+def _stills(frames: RunFrames, embedded: bool) -> list[Any]:
+    return [
+        still
+        for position, market in enumerate(frames.markets.values())
+        for still in stills(frames, market, position, embedded)
+    ]
+
+
+def _prose(text: str) -> Any:
+    """Plain words, escaped; what stands between backticks becomes code."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(part) if k % 2 else part for k, part in enumerate(parts))
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _tiles(frames: RunFrames, market: MarketFrames) -> list[Any]:
     rows = {row.label: row for row in scorecard_rows(frames.summary, market.name)}
     return [rows[name] for name in HEADLINES if name in rows]
-
-
-def _figures(frames: RunFrames, market: MarketFrames, position: int) -> list[dict[str, Any]]:
-    found = []
-    for name, picture in FIGURES.items():
-        path = figure_path(frames, market, name, position)
-        if not path.is_file():
-            if not picture.wanted(market):
-                continue
-            draw_figure(market, name, path, label(frames, market))
-        data = base64.b64encode(path.read_bytes()).decode("ascii")
-        width, height = style.WIDTH_INCHES * style.DPI, picture.height_inches * style.DPI
-        found.append(
-            {
-                "title": name.replace("_", " "),
-                "source": f"data:image/png;base64,{data}",
-                "caption": picture.caption,
-                "dark": picture.dark,
-                "width": round(width),
-                "height": round(height),
-            }
-        )
-    return found
-
-
-def _episodes(market: MarketFrames) -> list[dict[str, str]]:
-    """The largest episodes of forced flow, in order of time."""
-    largest = [episode for episode in episodes(market.forced_fills) if episode.start_s >= 0][:EPISODES_SHOWN]
-    return [
-        {
-            "start": style.clock(episode.start_s),
-            "duration": style.clock(episode.duration_s),
-            "notional": style.short_number(episode.notional),
-            "accounts": f"{episode.accounts:,}",
-            "fund": style.percent(episode.fund_fraction, 0),
-            "sold": style.percent(episode.sell_fraction, 0),
-            "change": f"{(episode.price_last / episode.price_first - 1) * 100:+.2f} %",
-            "range": style.percent(episode.range_fraction),
-        }
-        for episode in sorted(largest, key=lambda episode: episode.start_s)
-    ]
-
-
-def _quality(market: MarketFrames) -> list[Result]:
-    """Measures of calls and liquidations, if anybody was called; those that this run cannot answer are left out."""
-    results = measure(market)
-    called = any(row.name == "margin_calls" and row.value > 0 for row in results)
-    return [row for row in results if not math.isnan(row.value)] if called else []
-
-
-def _transitions(market: MarketFrames) -> list[tuple[str, ...]]:
-    return [cells_of(each) for each in transition_matrix(market)]
 
 
 def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -138,7 +138,7 @@ def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow
     """Rows for one market: the first unless `market` names another.  Keys that a summary lacks are left out; a quantity
     that does not exist in this run (null) reads 'none'.
     """
-    own = _of_market(summary, market)
+    own = market_summary(summary, market)
     rows = []
     for entry in ENTRIES:
         if entry.key not in own:
@@ -161,8 +161,8 @@ def number(summary: Summary, key: str) -> float | None:
     return float(value)
 
 
-def _of_market(summary: Summary, market: str | None) -> Summary:
-    """Values of another market are stored under `<market>.<key>`."""
+def market_summary(summary: Summary, market: str | None) -> Summary:
+    """The summary of one market: values of another than the first are stored under `<market>.<key>`."""
     if market is None or market == summary.get("market"):
         return {key: value for key, value in summary.items() if "." not in key}
     prefix = f"{market}."

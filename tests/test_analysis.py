@@ -1,12 +1,9 @@
 """Analysis: numbers with known answers, every figure drawn, a report that needs nothing from anywhere."""
 
-import json
-import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -334,46 +331,3 @@ def test_importing_analysis_does_not_import_matplotlib_and_drawing_not_pyplot(ru
         "assert not {'matplotlib.pyplot', 'pandas', 'mesa', 'numba', 'scipy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
-
-
-# Report
-
-
-class Reader(HTMLParser):
-    """Collects sources and checks that tags nest."""
-
-    VOID = frozenset({"meta", "img", "br", "link", "input"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.sources: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.VOID:
-            self.stack.append(tag)
-        self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.stack.pop() == tag
-
-
-def test_report_holds_everything_and_asks_nobody(copy: Path):
-    text = write_report(copy).read_text()
-    reader = Reader()
-    reader.feed(text)
-    assert reader.stack == []
-    assert len(reader.sources) == len(ALWAYS)
-    assert all(source.startswith("data:image/png;base64,") for source in reader.sources)
-    without_pictures = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", text)
-    assert not re.search(r"url\(|@import|<script|https?://", without_pictures)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for expected in ("Fuel ratio Λ, 5 %", "Index feedback", "who pays for it?", manifest["event_digest"]):
-        assert expected in without_pictures
-    assert without_pictures.index("Fuel ratio") < without_pictures.index("<figure")
-    assert len(text) < 3_000_000
-
-
-def test_report_escapes_what_a_scenario_says(run: Path):
-    frames = replace(load_run(run), scenario_text="# <script>alert(1)</script>\nname: x\n")
-    assert "<script" not in write_report(frames).read_text()

@@ -1,0 +1,24 @@
+"""The sections of a run's report, in their order: one file each, one entry here (docs/report.md)."""
+
+from analysis.page import (
+    episodes,
+    happened,
+    liquidity,
+    losses,
+    populations,
+    quality,
+    scores,
+    waiting,
+)
+from analysis.page.section import Section, always
+
+SECTIONS: tuple[Section, ...] = (
+    Section("happened", "What happened", always, happened.content),
+    Section("episodes", "Episodes of forced flow", always, episodes.content),
+    Section("map", "Liquidation map", waiting.wanted, waiting.content),
+    Section("losses", "Who paid", always, losses.content),
+    Section("populations", "Who held what", always, populations.content),
+    Section("liquidity", "Liquidity", always, liquidity.content),
+    Section("quality", "Calls and liquidations", quality.wanted, quality.content),
+    Section("scorecard", "Scorecard", always, scores.content),
+)

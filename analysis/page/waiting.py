@@ -1,0 +1,66 @@
+"""Liquidation map: where forced orders wait, by price and time, and where they fired."""
+
+import numpy as np
+
+from analysis import style
+from analysis.figures.canvas import gather
+from analysis.liquidation_map import fuel_near
+from analysis.load import MarketFrames, RunFrames
+from analysis.page.heat import heat_chart, price_window
+from analysis.page.panels import bubbles
+from analysis.page.section import Chart, Content
+
+FAR_SHARE = 0.05
+"""With a smaller share of what waits near the path, the whole map is shown."""
+MOST_MARKS = 250
+
+
+def wanted(run: RunFrames, market: MarketFrames) -> bool:
+    """Runs of before there were maps, or without, have no such section."""
+    return market.map is not None and len(market.map.time_s) > 0
+
+
+def content(run: RunFrames, market: MarketFrames) -> Content:
+    """The true map over time with the mark on it, and its profile at any moment."""
+    levels = market.map
+    assert levels is not None, "asked only where the run has a map"
+    series = market.run
+    waiting = levels.long_notional + levels.short_notional
+    window = price_window(series["mark"], levels.price_edges, 0.45)
+    shown = (levels.price_edges[1:] > window[0]) & (levels.price_edges[:-1] < window[1])
+    if waiting[:, shown].sum() < FAR_SHARE * waiting.sum():
+        window = float(levels.price_edges[0]), float(levels.price_edges[-1])
+    start = float(series["mark"][np.isfinite(series["mark"])][0])
+    near, far = fuel_near(levels, start, 0.01), fuel_near(levels, start, 0.05)
+    lead = (
+        f"Longs to be sold within 1 % below the start price: {style.short_number(near.long_notional)} against "
+        f"{style.short_number(near.bid_depth)} of bids ({near.long_ratio:.2f}); within 5 %: "
+        f"{style.short_number(far.long_notional)} against {style.short_number(far.bid_depth)} ({far.long_ratio:.2f})."
+    )
+    data = heat_chart(
+        market, levels, waiting, series["mark"], "waiting to be forced", style.FUEL_ANCHORS, window,
+        pathLabel="mark", marks=_fired(market, window),
+        profile={"below": "longs to be sold", "above": "shorts to be bought", "colours": ["heat-sell", "heat-buy"],
+                 "at": "start"},
+    )  # fmt: skip
+    caption = (
+        "Every streak is a group of positions that will be closed by force when the mark (white) gets there: the "
+        "brighter, the more notional. Circles: forced fills. Beside it what waits at the moment pointed at."
+    )
+    return Content(lead=lead, charts=[Chart("heat", "Forced notional waiting, by price over time", data, caption)])
+
+
+def _fired(market: MarketFrames, window: tuple[float, float]) -> list[dict[str, object]]:
+    forced = market.forced_fills
+    span_s = float(market.run["time_s"][-1])
+    found = []
+    for side, label, colour in ((-1, "long liquidated", "heat-sell"), (1, "short liquidated", "heat-buy")):
+        chosen = (forced.side == side) & (forced.time_s >= 0)
+        time_s, price, amount = gather(
+            forced.time_s[chosen], forced.price[chosen], forced.notional[chosen],
+            max(span_s, 1.0) / 160, (window[1] - window[0]) / 60,
+        )  # fmt: skip
+        if len(time_s):
+            kept = time_s[:MOST_MARKS], price[:MOST_MARKS], amount[:MOST_MARKS]
+            found.append(bubbles(label, colour, "circle", kept, "quote"))
+    return found

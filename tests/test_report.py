@@ -1,0 +1,295 @@
+"""The report of a run: one file that asks nobody, holds what it shows, and says what is missing."""
+
+import base64
+import importlib.resources
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from agents import AGENT_TYPES
+from analysis import report
+from analysis.figures import FIGURES
+from analysis.load import load_run
+from analysis.page import SECTIONS, palette
+from analysis.page.heat import heat_chart
+from analysis.page.packing import pack, script_json
+from analysis.page.pictures import REPLACED
+from analysis.page.thinning import WINDOW_POINTS, rows_to_keep
+from analysis.report import TEMPLATES, write_report
+from sim import api
+from sim.scenario import load_scenario
+from tests.synthetic_run import write_synthetic_run
+
+TINY = Path(__file__).parent / "scenarios" / "tiny.yaml"
+HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
+MOST_BYTES = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic_run(tmp_path_factory.mktemp("report") / "run", seconds=1200)
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run in which many are called, the fund is emptied and winners pay."""
+    return api.run(
+        load_scenario(TINY, AGENT_TYPES, HARD), seed=1, out=tmp_path_factory.mktemp("hard"), figures=False
+    ).path
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A run directory to spoil, without figures."""
+    return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("figures", "report.html")))
+
+
+class Reader(HTMLParser):
+    """Collects sources and texts, and checks that tags nest."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.sources: list[str] = []
+        self.ids: list[str] = []
+        self.charts: list[dict[str, str]] = []
+        self.scripts: dict[str, str] = {}
+        self.words: list[str] = []
+        self._script: str | None = None
+        self.feed(text)
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        if tag not in self.VOID:
+            self.stack.append(tag)
+        self.sources += [value for name, value in named.items() if name in ("src", "href", "srcset", "action", "data")]
+        self.ids += [named["id"]] if "id" in named else []
+        if named.get("class") == "chart":
+            self.charts.append(named)
+        self._script = named.get("id") if tag == "script" else None
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.stack and self.stack[-1] == "script":
+            if self._script:
+                self.scripts[self._script] = data
+        elif self.stack and self.stack[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def read(path: Path) -> Reader:
+    return Reader(write_report(path).read_text(encoding="utf-8"))
+
+
+def test_the_page_holds_everything_and_asks_nobody(copy: Path) -> None:
+    text = write_report(copy).read_text(encoding="utf-8")
+    page = Reader(text)
+    pictures = [source for source in page.sources if not source.startswith("#")]
+    stills = [name for name in FIGURES if name not in (*REPLACED, "crowd", "round_prices")]
+    assert len(pictures) == len(stills)
+    assert all(source.startswith("data:image/png;base64,") for source in pictures)
+    assert all(source[1:] in page.ids for source in page.sources if source.startswith("#"))
+    bare = re.sub(r"[A-Za-z0-9+/=]{200,}", "", text)
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|WebSocket|EventSource|sendBeacon|import\(", bare)
+    # the only address is the one by which the vendored library names itself, in a comment
+    assert set(re.findall(r"https?://[^\s\"')]+", bare)) == {"https://github.com/leeoniya/uPlot"}
+    assert "default-src 'none'" in bare
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for expected in (
+        "Fuel ratio Λ, 5 %",
+        "Index feedback",
+        "who pays for it?",
+        manifest["event_digest"],
+        "Leon Sorokin",
+    ):
+        assert expected in page.text
+    assert bare.index("Fuel ratio") < bare.index('class="chart"')
+    assert len(text.encode()) < MOST_BYTES
+
+
+def test_every_chart_has_its_data_and_a_function_that_draws_it(hard: Path) -> None:
+    page = read(hard)
+    code = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.js"))
+    assert len(page.charts) >= 7
+    for chart in page.charts:
+        assert isinstance(json.loads(page.scripts[chart["data-source"]]), dict)
+        assert f"MQ.kinds.{chart['data-kind']} =" in code
+        assert chart["aria-label"]
+    assert len(set(page.ids)) == len(page.ids)
+
+
+def test_every_section_of_the_registry_has_a_name_of_its_own_and_shows_up(hard: Path) -> None:
+    assert len({section.name for section in SECTIONS}) == len(SECTIONS)
+    frames = load_run(hard)
+    page = read(hard)
+    for section in SECTIONS:
+        assert (f"market0-{section.name}" in page.ids) == section.wanted(frames, frames.first)
+    for expected in ("Who paid", "Liquidation map", "Calls and liquidations", "winners closed by ADL"):
+        assert expected in page.text
+
+
+def test_every_colour_that_charts_name_exists_in_both_schemes(hard: Path) -> None:
+    assert palette.LIGHT.keys() == palette.DARK.keys()
+    known = set(palette.LIGHT) | {palette.population(k) for k in range(9)}
+    page = read(hard)
+
+    def colours(node: Any) -> set[str]:
+        if isinstance(node, list):
+            return set().union(*map(colours, node)) if node else set()
+        if not isinstance(node, dict):
+            return set()
+        own = {node["colour"]} if isinstance(node.get("colour"), str) else set()
+        return own.union(*map(colours, node.values())) if node else own
+
+    for text in page.scripts.values():
+        assert colours(json.loads(text)) <= known
+    for path in TEMPLATES.glob("*.js"):
+        named = re.findall(r"MQ\.(?:colour|faded)\(\"([a-z-]+)\"", path.read_text(encoding="utf-8"))
+        assert set(named) <= known
+
+
+def test_what_a_scenario_says_is_escaped_everywhere(run: Path) -> None:
+    evil = "</script><script>alert(1)</script><!-- <b>"
+    frames = load_run(run)
+    market = replace(frames.first, name=evil)
+    spoilt = replace(
+        frames, scenario_text=f"# {evil}\nname: x\n", scenario={**frames.scenario, "question": evil},
+        summary={**frames.summary, "name": evil, "market": evil}, markets={evil: market},
+    )  # fmt: skip
+    text = report.render_report(spoilt)
+    Reader(text)
+    assert "<script>alert" not in text
+    assert "<b>" not in text
+    assert "&lt;/script&gt;&lt;script&gt;alert(1)" in text
+
+
+def test_data_cannot_end_its_script_element() -> None:
+    text = script_json({"label": "</script><!--\u2028&", "value": 1.5})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"label": "</script><!--\u2028&", "value": 1.5}
+
+
+def test_what_was_not_recorded_is_said_with_the_level_it_takes(tmp_path: Path) -> None:
+    path = api.run(load_scenario(TINY, AGENT_TYPES, ["record.events=none"]), out=tmp_path, figures=False).path
+    page = read(path)
+    assert "Forced fills: not recorded (record.events: none); run with record.events: liquidations" in page.text
+    assert "Who paid: not recorded (record.events: none); run with record.events: liquidations" in page.text
+    assert "market0-quality" not in page.ids
+
+
+def test_runs_of_before_there_were_populations_audit_or_maps_still_have_a_page(copy: Path) -> None:
+    (copy / "liquidation_map.npz").unlink()
+    page = read(copy)
+    assert "market0-map" not in page.ids
+    for expected in ("The run recorded no map of the book", "did not record what populations held", "has no audit log"):
+        assert expected in page.text
+    shutil.rmtree(copy / "events")
+    assert "No position was closed by force" in read(copy).text
+
+
+def test_a_run_without_trades_and_a_run_of_one_row_still_have_a_page(copy: Path) -> None:
+    series = pq.read_table(copy / "series.parquet")
+    dead = ("last", "mid", "best_bid", "best_ask", "spread_ticks")
+    columns = {
+        name: np.full(len(series), np.nan) if name in dead else series.column(name) for name in series.column_names
+    }
+    pq.write_table(pa.table(columns), copy / "series.parquet")
+    assert read(copy).charts
+    pq.write_table(series.slice(len(series) - 1), copy / "series.parquet")
+    assert read(copy).charts
+
+
+def test_every_market_has_its_own_sections(copy: Path) -> None:
+    for name in ("series.parquet", "accounts.parquet"):
+        table = pq.read_table(copy / name)
+        second = table.set_column(table.column_names.index("market"), "market", pa.array(["alt"] * len(table)))
+        pq.write_table(pa.concat_tables([table, second]), copy / name)
+    page = read(copy)
+    assert {"market0-happened", "market1-happened"} <= set(page.ids)
+    assert "Market alt" in page.text
+
+
+def test_a_page_that_grows_too_large_names_its_still_figures_instead(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MOST_BYTES", 1000)
+    page = read(copy)
+    assert not [source for source in page.sources if source.startswith("data:")]
+    assert "figures/returns.png" in page.text
+
+
+def test_thinned_columns_keep_first_last_least_and_largest() -> None:
+    rng = np.random.default_rng(3)
+    time_s = np.arange(50_000.0)
+    columns = [np.cumsum(rng.normal(size=50_000)), rng.normal(size=50_000)]
+    columns[1][100:9_000] = np.nan
+    rows = rows_to_keep(time_s, columns)
+    assert len(rows) <= 2000
+    assert (rows[0], rows[-1]) == (0, 49_999)
+    assert (np.diff(rows) > 0).all()
+    for column in columns:
+        kept = column[rows]
+        assert (np.nanmin(kept), np.nanmax(kept)) == (np.nanmin(column), np.nanmax(column))
+    detailed = rows_to_keep(time_s, columns, [(20_000.0, 20_500.0)])
+    assert set(range(20_000, 20_501)) <= set(detailed.tolist())
+    assert len(detailed) <= 2000 + WINDOW_POINTS
+    np.testing.assert_array_equal(rows_to_keep(time_s[:30], [time_s[:30]]), np.arange(30))
+
+
+def test_packed_columns_come_back() -> None:
+    values = np.array([1.5, np.nan, -3e7])
+    back = np.frombuffer(base64.b64decode(pack(values)["f32"]), "<f4")
+    np.testing.assert_allclose(back, values, rtol=1e-7)
+
+
+def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) -> None:
+    market = load_run(run).first
+    levels = market.map
+    assert levels is not None
+    waiting = levels.long_notional + levels.short_notional
+    low, high = float(levels.price_edges[0]), float(levels.price_edges[-1])
+    chart = heat_chart(market, levels, waiting, market.run["mark"], "x", ["#000000", "#ffffff"], (low, high))
+
+    def floats(packed: dict[str, str]) -> Any:
+        return np.frombuffer(base64.b64decode(packed["f32"]), "<f4").astype(np.float64)
+
+    times, prices = floats(chart["times"]), floats(chart["prices"])
+    codes = np.frombuffer(base64.b64decode(chart["codes"]["u8"]), np.uint8).reshape(len(times) - 1, len(prices) - 1)
+    amount = np.where(
+        codes > 0, chart["low"] * (chart["high"] / chart["low"]) ** ((codes.astype(float) - 1) / 254), 0.0
+    )
+    join = -(-len(levels.price_edges[:-1]) // len(prices[:-1]))
+    bins = (len(levels.price_edges) - 1) // join
+    whole = waiting[:, : bins * join].reshape(len(waiting), bins, join).sum(axis=2)
+    np.testing.assert_allclose(prices, levels.price_edges[: bins * join + 1 : join], rtol=1e-6)
+    step = -(-len(waiting) // (len(times) - 1))
+    mean = np.stack([whole[k : k + step].mean(axis=0) for k in range(0, len(whole), step)])
+    seen = (mean > chart["low"]) & (mean < chart["high"])
+    assert seen.any()
+    np.testing.assert_allclose(amount[seen], mean[seen], rtol=0.02)
+
+
+def test_an_installed_package_has_the_vendored_library_and_its_licence() -> None:
+    folder = importlib.resources.files("analysis") / "templates" / "vendor"
+    for name in ("uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE", "README.md"):
+        assert (folder / name).is_file()
+    project = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    assert '"templates/vendor/*"' in project
