@@ -16,6 +16,13 @@ from sim import (
     cli_clusters,
     cli_counterfactual,
     cli_doctor,
+    cli_explain,
+    cli_first_passage,
+    cli_liquidations,
+    cli_risk,
+    cli_sweeps,
+    cli_watch,
+)
     cli_first_passage,
     cli_liquidations,
     cli_risk,
@@ -457,16 +464,12 @@ def _list_runs(out: Path) -> None:
         print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
 
 
-for module in (
-    cli_watch,
-    cli_sweeps,
-    cli_first_passage,
-    cli_liquidations,
-    cli_clusters,
-    cli_risk,
+COMMANDS = (
+    cli_watch, cli_sweeps, cli_explain, cli_counterfactual, cli_clusters, cli_risk, cli_liquidations, cli_first_passage,
     cli_doctor,
-    cli_counterfactual,
-):
+)  # fmt: skip
+"""Modules of commands, in the order of `--help`."""
+for module in COMMANDS:
     app.registered_commands += module.app.registered_commands
 
 if __name__ == "__main__":

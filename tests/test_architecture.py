@@ -39,6 +39,7 @@ def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> No
         "cli_clusters",
         "cli_counterfactual",
         "cli_doctor",
+        "cli_explain",
         "cli_first_passage",
         "cli_liquidations",
         "cli_risk",

@@ -95,8 +95,7 @@ def _spread(time_s: Floats, clock_s: float) -> Floats:
 
 def _fit(time_s: Floats, length_s: float, fano: dict[int, float]) -> Outsider:
     from scipy.optimize import minimize
-    from scipy.special import expit, logit
-    from scipy.stats import kstest, norm
+    from scipy.special import expit, kolmogorov, logit, ndtri
 
     time_s = np.maximum(time_s, 0.0)
 
@@ -112,11 +111,13 @@ def _fit(time_s: Floats, length_s: float, fano: dict[int, float]) -> Outsider:
     free = np.asarray(best.x, np.float64)
     base, branching, beta = float(np.exp(free[0])), float(expit(free[1])), float(np.exp(free[2]))
     error = _standard_error(loss, free)
-    low, high = expit(free[1] + norm.ppf([0.025, 0.975]) * error) if np.isfinite(error) else (nan, nan)
+    low, high = expit(free[1] + ndtri([0.025, 0.975]) * error) if np.isfinite(error) else (nan, nan)
     excited = _recursion(time_s, beta)
     before = np.append(0.0, np.arange(len(time_s)) - excited)[1:]
-    rescaled = np.diff(base * time_s + branching * before)
-    fit_p = float(kstest(rescaled, "expon").pvalue) if len(rescaled) else nan
+    rescaled = np.sort(-np.expm1(-np.diff(base * time_s + branching * before)))  # uniform on (0, 1) if it fits
+    places = np.arange(len(rescaled) + 1) / len(rescaled)
+    distance = float(max((places[1:] - rescaled).max(), (rescaled - places[:-1]).max()))
+    fit_p = float(kolmogorov(np.sqrt(len(rescaled)) * distance))
     return Outsider(Branching(branching, float(low), float(high)), 1.0 / beta, fit_p, fano)
 
 

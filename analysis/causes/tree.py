@@ -56,6 +56,10 @@ class Calls:
     def __len__(self) -> int:
         return len(self.time_s)
 
+    def select(self, chosen: Ints) -> "Calls":
+        """The calls with these numbers; parents keep their numbers in the whole tree."""
+        return Calls(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
     @cached_property
     def moved(self) -> Bools:
         """True where the mark moved against the position; the others were called for another reason than price."""

@@ -1,0 +1,91 @@
+"""What set it off."""
+
+import numpy as np
+
+from analysis import style
+from analysis.causes import Part
+from analysis.explain.scene import Scene, change, signed
+from analysis.explain.section import Section
+from analysis.style import short_number as short
+from sim.units import parse_duration
+
+NAMES = {
+    Part.INDEX: "the outside price",
+    Part.VOLUNTARY: "voluntary trades",
+    Part.STOP: "stop orders",
+    Part.FORCED: "forced orders of earlier liquidations",
+    Part.SMOOTHING: "the mark rule (smoothing)",
+}
+
+
+def beginning(scene: Scene) -> Section:
+    """The first calls, and the shares of the moves that caused those without a parent."""
+    calls, cascade = scene.calls, scene.cascade
+    roots = calls.generation == 0
+    first = int(np.argmin(calls.time_s))
+    sentences = [
+        f"The first call came at {style.clock(float(calls.time_s[first]))}, at a mark of {calls.mark[first]:,.6g}: "
+        f"{_who(scene, first)}.",
+        f"{style.plural(int(roots.sum()), 'call').capitalize()} of {len(calls):,} had no forced order among the main "
+        f"causes: they are where it began. The move that called them was made by {_shares(scene, roots)}.",
+    ]
+    series = scene.series
+    start, end = scene.before, scene.extreme
+    sentences.append(
+        f"The outside price {_moved(change(series['fundamental'], start, end))} from "
+        f"{style.clock(float(series['time_s'][start]))}, when the first causes begin, to the "
+        f"{'low' if scene.falls else 'high'} at {style.clock(scene.extreme_s)}; the last price "
+        f"{_moved(change(series['last'], start, end))} in the same time."
+    )
+    sentences += _declared(scene, float(series["time_s"][start]), cascade.end_s)
+    rows = tuple(
+        (NAMES[part], signed(share_of(scene, part, roots), 0), signed(share_of(scene, part, ~roots), 0))
+        for part in Part
+    )
+    return Section("What set it off", tuple(sentences), ("share of the move that called", "roots", "all others"), rows)
+
+
+def share_of(scene: Scene, part: Part, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+    """Mean share of a part over calls that the mark moved, each counting alike; nan if there are none."""
+    moved = chosen & scene.calls.moved
+    return float(scene.calls.share(part)[moved].mean()) if moved.any() else float("nan")
+
+
+def _shares(scene: Scene, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+    shares = {part: share_of(scene, part, chosen) for part in Part}
+    if any(share != share for share in shares.values()):
+        return "nothing that moved the mark against them within a minute"
+    told = sorted((part for part in Part if abs(shares[part]) >= 0.005), key=lambda part: -shares[part])
+    return ", ".join(f"{NAMES[part]} ({shares[part] * 100:.0f} %)" for part in told)
+
+
+def _who(scene: Scene, call: int) -> str:
+    side = "long" if scene.calls.side[call] > 0 else "short"
+    row = int(scene.calls.account[call])
+    text = f"account {row}, {side} {short(float(scene.calls.notional[call]))}"
+    accounts = scene.market.accounts
+    if accounts:
+        place = np.flatnonzero(accounts["row"] == row)
+        if len(place):
+            text += (
+                f" at {float(accounts['leverage'][place[0]]):.3g}x, of population {accounts['population'][place[0]]}"
+            )
+    return text
+
+
+def _moved(fraction: float) -> str:
+    return f"{'fell' if fraction < 0 else 'rose'} by {style.percent(abs(fraction))}"
+
+
+def _declared(scene: Scene, from_s: float, to_s: float) -> list[str]:
+    """Shocks to the outside price that the scenario declares and that overlap with the cascade."""
+    told = []
+    for shock in (scene.scenario.get("index") or {}).get("shocks") or ():
+        at_s = parse_duration(str(shock["at"])) / 1e9
+        over_s = parse_duration(str(shock.get("over") or "0s")) / 1e9
+        if at_s <= to_s and at_s + over_s >= from_s:
+            told.append(
+                f"The scenario declares a shock to the outside price: {signed(float(shock['log_return']))} (log) from "
+                f"{style.clock(at_s)} over {style.duration(over_s)}."
+            )
+    return told

@@ -1,0 +1,66 @@
+"""Which clusters it ran through: the map before it, and what became of it."""
+
+from analysis import style
+from analysis.clusters import Forecast, Outcome, forecasts
+from analysis.explain.scene import Scene
+from analysis.explain.section import Section
+from analysis.style import short_number as short
+
+TITLE = "Which clusters it ran through"
+
+
+def route(scene: Scene) -> Section:
+    """Clusters of liquidation levels that the mark reached, in the order in which it came to them."""
+    found = forecasts(scene.market, [(scene.cascade.start_s, scene.cascade.end_s)])
+    if not found:
+        why = scene.market.not_recorded("liquidations") or "the run kept no positions before it (positions.parquet)"
+        return Section(TITLE, (f"Not known: {why}.",))
+    forecast = found[0]
+    clusters = [each for each in forecast.outcomes if each.cluster is not None and each.side == scene.cascade.side]
+    hit = [each for each in clusters if each.due > 0]
+    side = "longs" if scene.falls else "shorts"
+    sentences = [
+        f"On the map of {style.clock(forecast.snapshot_s)} {side} had {style.plural(len(clusters), 'cluster')} of "
+        f"liquidation levels; the mark, which went {'down' if scene.falls else 'up'} to "
+        f"{forecast.mark_low if scene.falls else forecast.mark_high:,.6g}, reached {len(hit) or 'none'} of them.",
+        _came_true(forecast, scene.cascade.side),
+    ]
+    if not hit:
+        return Section(TITLE, tuple(sentences))
+    hit.sort(key=lambda each: each.cluster.near if each.cluster else 0.0)
+    rows = tuple(_row(forecast, each) for each in hit)
+    headings = ("levels", "from the mark", "waiting", "reached", "forced", "closed by themselves", "margin added")
+    return Section(TITLE, tuple(sentences), headings, rows)
+
+
+def _row(forecast: Forecast, outcome: Outcome) -> tuple[str, ...]:
+    cluster = outcome.cluster
+    assert cluster is not None
+    return (
+        f"{cluster.price_near:,.6g} to {cluster.price_far:,.6g}",
+        f"{cluster.near * 100:.2f} to {cluster.far * 100:.2f} %",
+        short(outcome.mass),
+        style.percent(outcome.hit_share, 0),
+        short(outcome.forced),
+        short(outcome.stopped + outcome.closed),
+        short(outcome.margin_added),
+    )
+
+
+def _came_true(forecast: Forecast, side: int) -> str:
+    own = [each for each in forecast.outcomes if each.side == side]
+    due, forced = sum(each.due for each in own), sum(each.forced for each in own)
+    inside = sum(each.forced for each in own if each.cluster is not None)
+    if not due:
+        return "No level that stood on that map was reached."
+    rest = {
+        "stopped out": sum(each.stopped for each in own),
+        "closed by themselves": sum(each.closed for each in own),
+        "saved by more margin": sum(each.margin_added for each in own),
+        "still waiting to be sold": sum(each.waiting for each in own),
+    }
+    told = ", ".join(f"{short(amount)} {name}" for name, amount in rest.items() if amount > 0.005 * due)
+    share = f", {inside / forced * 100:.0f} % of it inside clusters" if forced else ""
+    return f"Of {short(due)} whose levels were reached, {short(forced)} was closed by force{share}" + (
+        f"; {told}." if told else "."
+    )

@@ -1,0 +1,15 @@
+"""A part of an explanation: plain sentences, and a small table where figures say more."""
+
+from dataclasses import dataclass
+from typing import final
+
+
+@final
+@dataclass(frozen=True)
+class Section:
+    """`rows` have as many cells as `headings`; both may be empty."""
+
+    title: str
+    sentences: tuple[str, ...]
+    headings: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()

@@ -1,0 +1,85 @@
+"""The whole explanation of one cascade, in the order in which one asks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from analysis import style
+from analysis.causes import CausalTree, causal_tree
+from analysis.explain.beginning import beginning
+from analysis.explain.depth import depth
+from analysis.explain.ending import ending
+from analysis.explain.payers import payers
+from analysis.explain.route import route
+from analysis.explain.scene import Scene, change
+from analysis.explain.section import Section
+from analysis.explain.traders import traders
+from analysis.explain.twin import twin
+from analysis.load import MarketFrames, RunFrames
+from analysis.style import short_number as short
+
+SECTIONS: tuple[Callable[[Scene], Section], ...] = (beginning, route, traders, depth, ending, payers, twin)
+"""Parts of an explanation, in order."""
+LEAST_CALLS = 2
+"""A call that caused nothing and had no parent is no cascade to explain, unless there is nothing else."""
+
+
+@final
+@dataclass(frozen=True)
+class Explanation:
+    """`headline`: one sentence; `sections`: what set it off, ..., what the twin says; none without calls."""
+
+    headline: str
+    sections: tuple[Section, ...]
+
+
+class NoSuchCascade(ValueError):
+    """There are fewer cascades than that."""
+
+
+def cascades_told(tree: CausalTree) -> int:
+    """How many cascades there are to explain: those of at least two calls, or the largest if none has two."""
+    several = sum(len(cascade.calls) >= LEAST_CALLS for cascade in tree.cascades)
+    return several or min(len(tree.cascades), 1)
+
+
+def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1) -> Explanation:
+    """Explain cascade number `cascade` of a market (default: the first market), 1 the largest by forced notional.
+
+    Raises `NoSuchCascade`.
+    """
+    market = market or run.first
+    tree = causal_tree(market)
+    if tree.missing:
+        return Explanation(f"Nothing can be said about causes: fills are {tree.missing}.", ())
+    if not tree.cascades:
+        return Explanation("Nobody was called in this run: there is no cascade to explain.", ())
+    told = [each for each in tree.cascades if len(each.calls) >= LEAST_CALLS] or list(tree.cascades[:1])
+    if not 1 <= cascade <= len(told):
+        raise NoSuchCascade(
+            f"there {'is 1 cascade' if len(told) == 1 else f'are {len(told)} cascades'} of two calls or more"
+        )
+    scene = Scene(run, market, tree, told[cascade - 1])
+    return Explanation(headline(scene, cascade, len(told)), tuple(section(scene) for section in SECTIONS))
+
+
+def headline(scene: Scene, place: int, of: int) -> str:
+    """Who, when, how much, how far."""
+    cascade = scene.cascade
+    side = "long" if scene.falls else "short"
+    last = scene.series["last"]
+    which = "The only cascade" if of == 1 else f"Cascade {place} of {of}"
+    generations = len(cascade.generations)
+    moved = abs(change(last, scene.before, scene.extreme))
+    return (
+        f"{which}: {style.plural(len(cascade.calls), side)} called from {style.clock(cascade.start_s)} to "
+        f"{style.clock(float(scene.calls.time_s[-1]))}, in {style.plural(generations, 'generation')}; "
+        f"{short(cascade.notional)} {scene.forced_word} by force until {style.clock(cascade.end_s)}; the "
+        f"price {scene.word} by {style.percent(moved)}."
+    )
+
+
+def sentences(run: RunFrames, market: MarketFrames | None = None) -> list[str]:
+    """The headline of the largest cascade and the first sentences of each section: for the report."""
+    told = explain(run, market)
+    return [told.headline, *(section.sentences[0] for section in told.sections if section.sentences)]

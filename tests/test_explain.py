@@ -1,0 +1,169 @@
+"""`marginquake explain`: what it says is what the record holds."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from agents import AGENT_TYPES
+from analysis.causes import causal_tree
+from analysis.explain import Explanation, NoSuchCascade, Section, cascades_told, explain, sentences, story
+from analysis.explain.scene import Scene
+from analysis.explain.traders import flows
+from analysis.load import RunFrames, frames_of
+from sim import cli
+from sim.api import simulate
+from sim.event_log import MemoryLog
+from sim.scenario import load_scenario
+
+pytestmark = pytest.mark.model
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+TITLES = [
+    "What set it off", "Which clusters it ran through", "Who sold, who absorbed", "What depth did", "Why it stopped",
+    "Who paid", "What the twin says",
+]  # fmt: skip
+
+
+@cache
+def run_of(name: str, *overrides: str) -> RunFrames:
+    loaded = load_scenario(SCENARIOS / f"{name}.yaml", AGENT_TYPES, overrides)
+    return frames_of(simulate(loaded, loaded.seed, open_log=MemoryLog), loaded)
+
+
+def squeeze() -> RunFrames:
+    return run_of("long_squeeze", "duration=5min")
+
+
+def section(told: Explanation, title: str) -> Section:
+    return next(each for each in told.sections if each.title == title)
+
+
+def test_the_parts_come_in_the_order_in_which_one_asks() -> None:
+    assert [each.title for each in explain(squeeze()).sections] == TITLES
+
+
+def test_the_headline_is_the_trees() -> None:
+    run = squeeze()
+    tree = causal_tree(run.first)
+    largest = tree.cascades[0]
+    headline = explain(run).headline
+    assert f"{len(largest.calls):,} longs called" in headline.replace(" long ", " longs ")
+    assert f"in {len(largest.generations)} generation" in headline
+    assert "fell by" in headline
+
+
+def test_shares_of_the_causes_sum_to_the_whole() -> None:
+    rows = section(explain(squeeze()), "What set it off").rows
+    for column in (1, 2):
+        shares = [float(row[column].removesuffix(" %")) for row in rows]
+        assert sum(shares) == pytest.approx(100, abs=3)  # each is rounded
+
+
+def test_a_shock_that_the_scenario_declares_is_named() -> None:
+    assert any("declares a shock" in line for line in section(explain(squeeze()), "What set it off").sentences)
+
+
+def test_what_was_sold_was_bought() -> None:
+    run = squeeze()
+    tree = causal_tree(run.first)
+    scene = Scene(run, run.first, tree, tree.cascades[0])
+    fills = scene.fills_between(scene.cascade.start_s, scene.extreme_s)
+    names, bought, sold = flows(scene, fills)
+    assert bought.sum() == pytest.approx(sold.sum())
+    assert bought.sum() == pytest.approx(fills.notional.sum())
+    assert "insurance fund" in names
+    by_takeover = fills.notional[fills.account == 0].sum() + fills.notional[fills.maker_account == 0].sum()
+    fund = names.index("insurance fund")
+    assert bought[fund] + sold[fund] == pytest.approx(by_takeover)
+
+
+def test_a_squeeze_of_shorts_is_told_the_other_way_round() -> None:
+    run = run_of("short_squeeze", "duration=6min")
+    told = explain(run)
+    if not causal_tree(run.first).cascades:
+        pytest.fail("the short squeeze called nobody")
+    assert "shorts called" in told.headline
+    assert "bought by force" in told.headline
+    assert "rose by" in told.headline
+    assert told.sections[2].title == "Who bought, who absorbed"
+
+
+def test_without_calls_it_says_so() -> None:
+    told = explain(run_of("calm_market", "duration=20s", "warmup=10s"))
+    assert told == Explanation("Nobody was called in this run: there is no cascade to explain.", ())
+
+
+def test_without_fills_it_says_what_to_record() -> None:
+    told = explain(run_of("long_squeeze", "duration=20s", "warmup=10s", "record.events=liquidations"))
+    assert "record.events: fills" in told.headline
+
+
+def test_a_cascade_that_is_not_there() -> None:
+    run = squeeze()
+    there = cascades_told(causal_tree(run.first))
+    explain(run, cascade=there)
+    with pytest.raises(NoSuchCascade, match="of two calls or more"):
+        explain(run, cascade=there + 1)
+
+
+def test_the_extreme_is_the_lowest_price_of_the_cascade() -> None:
+    run = squeeze()
+    tree = causal_tree(run.first)
+    scene = Scene(run, run.first, tree, tree.cascades[0])
+    series = run.first.series
+    inside = (series["time_s"] > scene.cascade.start_s) & (series["time_s"] <= scene.cascade.end_s)
+    assert series["last"][scene.extreme] == np.nanmin(series["last"][inside])
+
+
+def test_sentences_for_the_report_have_no_empty_line() -> None:
+    told = sentences(squeeze())
+    assert len(told) == 1 + len(TITLES)
+    assert all(re.search(r"\w", line) for line in told)
+
+
+def test_every_number_is_finite_text() -> None:
+    told = explain(squeeze())
+    text = " ".join([told.headline, *(line for each in told.sections for line in each.sentences)])
+    assert "nan" not in text.lower().split()
+    assert "inf" not in text.lower().split()
+
+
+def test_sections_are_one_function_each() -> None:
+    assert len(story.SECTIONS) == len(TITLES)
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_explains_a_run(tmp_path: Path) -> None:
+    scenario = SCENARIOS / "long_squeeze.yaml"
+    made = CliRunner().invoke(
+        cli.app,
+        [
+            "run",
+            str(scenario),
+            "--set",
+            "duration=4min",
+            "--out",
+            str(tmp_path),
+            "--name",
+            "a",
+            "--no-figures",
+            "--quiet",
+        ],
+    )
+    assert made.exit_code == 0, made.output
+    told = CliRunner().invoke(cli.app, ["explain", "a", "--out", str(tmp_path)])
+    assert told.exit_code == 0, told.output
+    for title in TITLES:
+        assert title in told.output
+    refused = CliRunner().invoke(cli.app, ["explain", "a", "--out", str(tmp_path), "--cascade", "999"])
+    assert refused.exit_code == 2
+    assert "--cascade 999" in refused.output
+    unknown = CliRunner().invoke(cli.app, ["explain", "a", "--out", str(tmp_path), "--market", "moon"])
+    assert unknown.exit_code == 2
+    assert "--market moon" in unknown.output
