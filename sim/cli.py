@@ -23,12 +23,6 @@ from sim import (
     cli_sweeps,
     cli_watch,
 )
-    cli_first_passage,
-    cli_liquidations,
-    cli_risk,
-    cli_sweeps,
-    cli_watch,
-)
 from sim.cli_common import (
     RUNS,
     SCENARIOS,
