@@ -101,11 +101,37 @@ def keep_fuel(data: Any, loaded: Any) -> Kept:
     return {**data.summary, "fuel_distance": 1.0 - level[longs] / first, "fuel_lots": position[longs]}
 
 
+def keep_feedback(data: Any, loaded: Any) -> Kept:
+    """Summary, and R before the largest event beside what it was and what an outsider would have said of it."""
+    from analysis.causes import causal_tree
+    from analysis.feedback_profile import largest_event
+    from analysis.load import frames_of
+
+    market = frames_of(data, loaded).first
+    tree = causal_tree(market)
+    event = largest_event(market, tree)
+    if event is None:
+        return {**data.summary, "feedback": {"calls": 0}}
+    outsider = tree.outsider
+    found: dict[str, float] = {
+        "start_s": event.start_s, "calls": event.calls, "side": event.side,
+        "r_at_price": event.before.at_price, "r_largest": event.before.largest, "r_mean": event.before.mean,
+        "branching": event.branching.value,
+        "branching_low": event.branching.low, "branching_high": event.branching.high,
+        "hawkes": outsider.hawkes.value, "hawkes_low": outsider.hawkes.low, "hawkes_high": outsider.hawkes.high,
+        "hawkes_fit_p": outsider.fit_p, "hawkes_decay_s": outsider.decay_s,
+        **{f"fano_{window}": value for window, value in outsider.fano.items()},
+    }  # fmt: skip
+    plain = {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
+    return {**data.summary, "feedback": plain}
+
+
 MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
     "summary": keep_summary,
     "facts": keep_facts,
     "populations": keep_populations,
     "fuel": keep_fuel,
+    "feedback": keep_feedback,
 }
 
 
