@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.risk import Assessment
     from analysis.twins import TwinResult
     from analysis.twins.words import Describe
+    from analysis.warning import Trial
     from sim.first_passage import Cell
 
 MAX_BYTES = 300_000
@@ -110,6 +111,13 @@ def plot_reliability(cases: "Sequence[tuple[str, Assessment]]", path: str | Path
     from analysis.figures.reliability import HEIGHT_INCHES, draw
 
     return render(lambda figure: draw(cases, figure), Path(path), HEIGHT_INCHES, False, source)
+
+
+def plot_early_warning(trial: "Trial", path: str | Path, source: str) -> Path:
+    """Draw what `analysis.warning.warn` found: ROC, precision and recall, and what models add to volatility alone."""
+    from analysis.figures.early_warning import HEIGHT_INCHES, draw
+
+    return render(lambda figure: draw(trial, figure), Path(path), HEIGHT_INCHES, False, source)
 
 
 def label(frames: RunFrames, market: MarketFrames) -> str:

@@ -1,4 +1,4 @@
-"""`marginquake risk`."""
+"""`marginquake risk` and `marginquake early-warning`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +11,7 @@ from sim.cli_common import RUNS, RunsFolder, UserError, Verbose, check_output, o
 if TYPE_CHECKING:
     from analysis.load import RunFrames
     from analysis.risk import Asked, Assessment
+    from analysis.warning import Trial
 
 app = typer.Typer()
 SeveralRuns = Annotated[
@@ -79,6 +80,62 @@ def risk(
             from analysis.plots import plot_reliability
 
             plot_reliability([(loaded[0].name, found)], figure, f"{len(loaded)} runs")
+
+
+@app.command("early-warning")
+def early_warning(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each; many.")],
+    out: RunsFolder = RUNS,
+    horizon: Annotated[
+        str | None, typer.Option(metavar="T", help="Within which forced sales are to come; default a 48th of the run.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="T", help="How far back signals look; default twelve horizons.")
+    ] = None,
+    every: Annotated[str | None, typer.Option(metavar="T", help="Between samples; default a quarter horizon.")] = None,
+    quantile: Annotated[
+        float, typer.Option(metavar="Q", help="An event forces more than this quantile of the training samples.")
+    ] = 0.99,
+    false_alarms: Annotated[
+        float, typer.Option(metavar="F", help="Share of quiet samples that may raise an alarm.")
+    ] = 0.05,
+    market: MarketName = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw ROC and precision-recall.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Can bursts of forced sales be foreseen? Models on ex-ante signals, judged on seeds that they never saw.
+
+    Beside a model that knows volatility alone: one that knows how far the price has moved, one with everything public,
+    and one that also knows the true map of liquidations. Says so where a model does not beat volatility alone.
+    """
+    with one_message(verbose):
+        check_output("--figure", figure, ".png")
+        for option, value in (("--quantile", quantile), ("--false-alarms", false_alarms)):
+            if not 0 < value < 1:
+                raise UserError(f"{option} {value:g}: must lie between 0 and 1")
+        from dataclasses import replace
+
+        from analysis.facts.fact import Unmeasurable
+        from analysis.warning import usual, warn
+
+        loaded = _load(runs, out)
+        name = _market(loaded, market)
+        try:
+            asked = replace(usual(loaded[0], name), quantile=quantile, false_alarms=false_alarms)
+            if horizon is not None:
+                horizon_s = _seconds("--horizon", horizon)
+                asked = replace(asked, horizon_s=horizon_s, window_s=12.0 * horizon_s, every_s=horizon_s / 4.0)
+            for field, option, text in (("window_s", "--window", window), ("every_s", "--every", every)):
+                if text is not None:
+                    asked = replace(asked, **{field: _seconds(option, text)})
+            trial = warn(loaded, asked, name)
+        except Unmeasurable as why:
+            raise UserError(str(why)) from None
+        _print_trial(trial, loaded[0].name)
+        if figure is not None:
+            from analysis.plots import plot_early_warning
+
+            plot_early_warning(trial, figure, f"{loaded[0].name}  {trial.seeds} seeds")
 
 
 def _load(names: Iterable[str], out: Path) -> "list[RunFrames]":
@@ -160,6 +217,21 @@ def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> N
         rows = (cells for group in found.groups for cells in board.bin_cells(group))
         _print_table("Reliability", board.BIN_HEADINGS, rows)
     for line in (*board.remarks(found), *pressure_lines(loaded, found.market), *volatility_lines(loaded, found.market)):
+        print(line)
+
+
+def _print_trial(trial: "Trial", name: str) -> None:
+    from analysis.warning import BASELINE, board
+
+    print(board.summary(trial))
+    print()
+    _print_table(f"Early warning in {name}, out of sample by seed", board.HEADINGS, map(board.cells, trial.models))
+    models = tuple(model.name for model in trial.models)
+    _print_table("Mean weights of standardised signals", (*board.WEIGHT_HEADINGS, *models), board.weight_rows(trial))
+    for line in (
+        *board.remarks(trial),
+        *(board.verdict(model) for model in trial.models if model.name != BASELINE),
+    ):
         print(line)
 
 

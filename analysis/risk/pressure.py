@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from analysis.facts.fact import Unmeasurable
-from analysis.load import Columns, Floats, LiquidationMap, MarketFrames, RunFrames
+from analysis.load import Columns, Floats, MarketFrames, RunFrames
 
 MOVES = (0.005, 0.01, 0.02, 0.05)
 """D: fractions of the mark."""
@@ -24,7 +24,7 @@ class Pressure:
 
     `top_up`: what the accounts called on the way would have to add to stand at their maintenance margin there (MCP).
     `forced`: notional whose trigger lies on the way (FSN).  `depth`: resting orders on the way.  `index`: forced /
-    depth (PI), NaN where nothing rests.
+    depth (PI), NaN where nothing rests.  All NaN where the move leaves the maps.
     """
 
     time_s: Floats
@@ -51,6 +51,10 @@ def pressure(market: MarketFrames, move: float, direction: Direction, maintenanc
     mark = marks_at(market, maps.time_s)
     edges, centers = maps.price_edges, maps.price_centers
     reach = mark * (1.0 - move if direction == "fall" else 1.0 + move)
+    inside = (reach >= edges[0]) & (reach <= edges[-1])
+    if not inside.any():
+        raise Unmeasurable(f"a move of {move:.3g} leaves the maps; run with a larger record.map_range")
+    reach = np.where(inside, reach, np.nan)
     if direction == "fall":
         notional, depth, sign = maps.long_notional, maps.bid_depth, 1.0
         # Accounts beyond their trigger already (called, not closed yet) count too: nothing bounds the sum above.
@@ -58,7 +62,6 @@ def pressure(market: MarketFrames, move: float, direction: Direction, maintenanc
     else:
         notional, depth, sign = maps.short_notional, maps.ask_depth, -1.0
         part = share_between(edges, np.full_like(reach, edges[0]), reach)
-    _check_reach(maps, reach, move)
     away = reach[:, None] / centers[None, :]
     if market.contract.inverse:  # coin: Q (1 + s m) (1/P - 1/L), notional Q / L
         lacking = sign * (1.0 / away - 1.0) * (1.0 + sign * maintenance)
@@ -70,11 +73,6 @@ def pressure(market: MarketFrames, move: float, direction: Direction, maintenanc
         forced=np.asarray((part * notional).sum(axis=1), np.float64),
         depth=np.asarray((part * depth).sum(axis=1), np.float64),
     )
-
-
-def _check_reach(maps: LiquidationMap, reach: Floats, move: float) -> None:
-    if float(np.nanmin(reach)) < maps.price_edges[0] or float(np.nanmax(reach)) > maps.price_edges[-1]:
-        raise Unmeasurable(f"a move of {move:.3g} leaves the maps; run with a larger record.map_range")
 
 
 def share_between(edges: Floats, low: Floats, high: Floats) -> Floats:

@@ -38,8 +38,8 @@ def pressure_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
                 lines.append(f"{head}: n.a., {why or 'nothing rests in the book'}")
                 continue
             lines.append(
-                f"{head}: forced notional {np.mean(start):.2f} of the depth on the way at the start, at most "
-                f"{np.mean(most):.2f}; top-up shortfall at the start {style.short_number(float(np.mean(top_up)))}"
+                f"{head}: forced notional {np.nanmean(start):.2f} of the depth on the way at the start, at most "
+                f"{np.mean(most):.2f}; top-up shortfall at the start {style.short_number(float(np.nanmean(top_up)))}"
             )
     return lines
 
