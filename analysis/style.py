@@ -100,6 +100,11 @@ def short_number(value: float, digits: int = 3) -> str:
     return _significant(value, digits)
 
 
+def price(value: float) -> str:
+    """A price: 98765.4 -> '98,765', 12.3456 -> '12.346'."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.5g}"
+
+
 def plural(count: float, noun: str) -> str:
     """1 -> '1 tick', 3 -> '3 ticks'."""
     return f"{count:,.4g} {noun}" if count == 1 else f"{count:,.4g} {noun}s"

@@ -40,11 +40,13 @@ def write_synthetic_run(directory: Path, seed: int = 7, seconds: int = 1800, for
     events = _events(np.random.default_rng([seed, 3]), path, book)
     pq.write_table(pa.table({name: events[name] for name in EVENT.names}), directory / f"events/{MARKET}-00000.parquet")
     _write_accounts(directory, path, book)
+    _write_positions(directory, path, book)
     _write_maps(directory, path, book, np.random.default_rng([seed, 4]))
     (directory / "scenario.yaml").write_text(SCENARIO_TEXT)
     contract = f"{{tick_size: {TICK_SIZE}, lot_size: {LOT_SIZE}, multiplier: 1.0, money_unit: {MONEY_UNIT}}}"
+    venue = "{brackets: [{notional_cap: 1e9, max_leverage: 100.0, maintenance: 0.004}]}"
     (directory / "scenario.resolved.yaml").write_text(
-        f"name: synthetic_squeeze\nmarkets:\n  {MARKET}:\n    contract: {contract}\n"
+        f"name: synthetic_squeeze\nmarkets:\n  {MARKET}:\n    contract: {contract}\n    venue: {venue}\n"
     )
     manifest = {
         "schema_version": 1, "software": "marginquake 0.1.0", "git_commit": "0" * 40, "seed": seed, "python": "3.11.9",
@@ -204,6 +206,29 @@ def _write_accounts(directory: Path, path: _Path, book: _Accounts) -> None:
         "liquidation_price_end": both(0.0, np.where(liquidated, 0.0, book.liquidation)), "spot_pnl": both(spot, 0.0),
     }  # fmt: skip
     pq.write_table(pa.table(columns), directory / "accounts.parquet")
+
+
+def _write_positions(directory: Path, path: _Path, book: _Accounts) -> None:
+    """Retail accounts that are not liquidated yet, every five minutes."""
+    tables = []
+    for now in range(0, int(path.time_s[-1]) + 1, 300):
+        alive = np.flatnonzero(book.called_s > now) if path.forced else np.arange(len(book.lots))
+        mark = path.mark[path.time_s == now][0]
+        notional = book.lots[alive] * LOT_SIZE * mark
+        gain = book.side[alive] * (notional - book.notional[alive])
+        tables.append(
+            {
+                "market": [MARKET] * len(alive), "time_s": np.full(len(alive), float(now)),
+                "account": (FIRST_RETAIL_ROW + alive).astype(np.int32),
+                "population": np.where(book.side[alive] > 0, "retail_longs", "retail_shorts"),
+                "stage": np.zeros(len(alive), np.uint8), "mark": np.full(len(alive), mark),
+                "position_lots": book.side[alive] * book.lots[alive], "entry_price": book.entry[alive],
+                "liquidation_price": book.liquidation[alive], "bankruptcy_price": book.liquidation[alive],
+                "equity": book.notional[alive] / book.leverage[alive] + gain, "notional": notional,
+                "maintenance": 0.004 * notional,
+            }
+        )  # fmt: skip
+    pq.write_table(pa.concat_tables(pa.table(table) for table in tables), directory / "positions.parquet")
 
 
 def _write_maps(directory: Path, path: _Path, book: _Accounts, rng: np.random.Generator) -> None:

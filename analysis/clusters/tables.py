@@ -16,7 +16,7 @@ from analysis.clusters.ladder import Ladder, ladder
 from analysis.clusters.levels import LevelMap, find_clusters, true_map
 from analysis.clusters.outsider import MapError, map_error, outsider_errors, outsider_map
 from analysis.load import MarketFrames
-from analysis.style import clock, percent, short_number
+from analysis.style import clock, percent, price, short_number
 
 SIDES = {1: "long", -1: "short"}
 MOST_PEAKS, MOST_TIMES = 6, 6
@@ -58,7 +58,7 @@ def cluster_table(truth: LevelMap, sides: Sequence[int]) -> Table:
             short_number(each.mass),
             percent(each.share, 1),
             percent(each.distance),
-            f"{each.price:,.6g}" if each.price < 1000 else f"{each.price:,.0f}",
+            price(each.price),
             percent(each.near) + " - " + percent(each.far),
             short_number(each.peak_mass),
         )
@@ -78,7 +78,7 @@ def ladder_table(rungs: Ladder, sides: Sequence[int]) -> Table:
     rows = tuple(
         (
             f"{'down' if each.side > 0 else 'up'} {each.move:.2%}",
-            f"{each.price:,.6g}" if each.price < 1000 else f"{each.price:,.0f}",
+            price(each.price),
             short_number(each.forced),
             f"{each.accounts:,}",
             short_number(each.resting) if math.isfinite(each.resting) else "off the map",
@@ -104,7 +104,7 @@ def entry_table(entries: EntryMap, sides: Sequence[int]) -> Table:
             SIDES[each.side],
             short_number(each.notional),
             percent(each.share, 1),
-            f"{each.price:,.6g}" if each.price < 1000 else f"{each.price:,.0f}",
+            price(each.price),
             percent(each.price / entries.mark - 1),
         )
         for each in [peak for peak in entry_peaks(entries) if peak.side in sides][:MOST_PEAKS]

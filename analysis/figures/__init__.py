@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, final
 from analysis.figures import (
     book_heatmap,
     crowd,
+    entries,
+    forecast,
+    levels,
     leverage,
     liquidation_map,
     liquidity,
@@ -48,6 +51,26 @@ FIGURES: dict[str, Picture] = {
         "means much notional. The white line is the mark; bubbles are liquidations as they were executed.",
         7.0,
         dark=True,
+    ),
+    "levels": Picture(
+        levels.draw,
+        "Above: who is forced where, at the start. Middle: what somebody outside would draw. Below: where forced sales "
+        "rise above the book, a move that far would feed itself.",
+        8.6,
+        wanted=levels.tells,
+    ),
+    "forecast": Picture(
+        forecast.draw,
+        "The map before the largest cascade against what came: which clusters the mark ran through, where forced "
+        "orders traded, and who got away.",
+        6.4,
+        wanted=forecast.tells,
+    ),
+    "entries": Picture(
+        entries.draw,
+        "Entry prices that crowd, with leverages that crowd, make liquidation levels that crowd.",
+        4.8,
+        wanted=entries.tells,
     ),
     "book_heatmap": Picture(
         book_heatmap.draw,
