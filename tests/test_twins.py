@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -103,6 +106,16 @@ def test_the_interval_is_that_of_the_log_ratios_carried_over() -> None:
     assert shuffled.amplification.value == pytest.approx(effect.amplification.value), "the same mean of logs"
     width = math.log(effect.amplification.high / effect.amplification.low)
     assert math.log(shuffled.amplification.high / shuffled.amplification.low) > 2 * width, "pairs are what narrows it"
+
+
+def test_the_ratio_of_means_draws_whole_seeds_like_a_naive_loop() -> None:
+    draws = np.random.default_rng(8)
+    with_it, without = draws.uniform(0.02, 0.05, 9), draws.uniform(0.01, 0.02, 9)
+    picks = np.random.default_rng(1).integers(0, 9, (4000, 9))
+    ratios = sorted(sum(with_it[k] for k in row) / sum(without[k] for k in row) for row in picks)
+    found = effect_of(("x",), (), with_it, without).ratio_of_means
+    assert found.value == pytest.approx(sum(with_it) / sum(without))
+    assert (found.low, found.high) == pytest.approx((ratios[100], ratios[-101]), rel=2e-3)
 
 
 def test_pairing_keeps_its_promise_over_many_samples() -> None:
@@ -274,7 +287,43 @@ def test_the_outside_path_is_the_same_and_a_twin_with_another_is_refused(tiny: P
     other = replace(found.twin, markets={"main": replace(twin, series=moved)})
     with pytest.raises(RunDirectoryError, match=r"no twin of .*: the fundamental of main differs from 3 s on"):
         check_same_path(found.base, other)
-    assert tmp_path.exists()
+
+
+@pytest.mark.model
+def test_a_spoilt_twin_on_disk_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    run = made(tmp_path, "duration=3s")
+    twin = counterfactual(run, ["liquidation"], pair_only=True)
+    twin.path.unlink()
+    file = twin.twin.path / "series.parquet"
+    table = pq.read_table(file)
+    place = table.column_names.index("fundamental")
+    moved = pa.array(table["fundamental"].to_numpy() + 1.0)
+    pq.write_table(table.set_column(place, "fundamental", moved), file)
+    result = marginquake("counterfactual", run, "--without", "liquidation", "--pair-only")
+    assert result.exit_code == 2
+    assert not twin.path.exists()
+
+
+TWO_MARKETS = """
+fuel_ratio: 1
+markets: {a: {}, b: {fuel_ratio: 2}}
+populations:
+"""
+
+
+@pytest.mark.model
+def test_every_market_keeps_the_size_of_its_own_positions(tmp_path: Path) -> None:
+    head, populations = TINY.read_text().split("populations:\n")
+    others = re.sub(r"^  (\w+):", r"  b_\1:", populations, flags=re.M).replace("type:", "market: b, type:")
+    others = others.replace("    market: b, type: retail\n", "    market: b\n    type: retail\n")
+    file = tmp_path / "two.yaml"
+    file.write_text(head + TWO_MARKETS + populations + others)
+    run = api.run(api.load_scenario(file, ("duration=2s", "warmup=5s")), out=tmp_path, figures=False).path
+    found = counterfactual(run, ["withdrawal"])
+    for name, key in (("a", "position_scale"), ("b", "b.position_scale")):
+        block = found.twin.scenario["markets"][name]
+        assert (block["fuel_ratio"], block["position_scale"]) == (None, found.base.summary[key])
+    assert found.base.summary["position_scale"] != found.base.summary["b.position_scale"]
 
 
 @pytest.mark.model
