@@ -26,6 +26,8 @@ HOUR = (
     "record.positions_every=10min",
 )
 """The crowded longs without a declared fall: an hour of a wild market, which may or may not reach them."""
+SHIPPED = ("step=200ms", "record.events=liquidations")
+"""As shipped, with a fall of 1.3 % declared, at coarser steps."""
 UNSHOCKED = (
     "duration=8h",
     "warmup=10min",
@@ -60,6 +62,10 @@ CASES = {
         Case("clustered_twin", "long_squeeze.yaml", (*HOUR, OFF)),
         Case("dispersed", "dispersed_control.yaml", HOUR),
         Case("dispersed_twin", "dispersed_control.yaml", (*HOUR, OFF)),
+        Case("clustered_fall", "long_squeeze.yaml", SHIPPED, 10),
+        Case("clustered_fall_twin", "long_squeeze.yaml", (*SHIPPED, OFF), 10),
+        Case("dispersed_fall", "dispersed_control.yaml", SHIPPED, 10),
+        Case("dispersed_fall_twin", "dispersed_control.yaml", (*SHIPPED, OFF), 10),
         Case("warning", "re_leveraging_cycle.yaml", UNSHOCKED),
     )
 }

@@ -117,6 +117,7 @@ def early_warning(
 
         from analysis.facts.fact import Unmeasurable
         from analysis.warning import usual, warn
+        from analysis.warning.board import pressure_line
 
         loaded = _load(runs, out)
         name = _market(loaded, market)
@@ -132,6 +133,7 @@ def early_warning(
         except Unmeasurable as why:
             raise UserError(str(why)) from None
         _print_trial(trial, loaded[0].name)
+        print(pressure_line(loaded, name))
         if figure is not None:
             from analysis.plots import plot_early_warning
 

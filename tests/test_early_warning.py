@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from analysis.facts.fact import Unmeasurable
-from analysis.load import LiquidationMap, MarketFrames, load_run
+from analysis.load import LiquidationMap, MarketFrames, RunFrames, load_run
 from analysis.warning import (
     BASELINE,
     MODELS,
@@ -31,6 +31,7 @@ from analysis.warning import (
     trial as evaluation,
 )
 from analysis.warning.logit import fit
+from analysis.warning.pressure_rank import falls, pressure_rank
 from analysis.warning.ranking import Ranking
 from analysis.warning.target import burst_starts, forced_between
 from sim import cli
@@ -360,6 +361,44 @@ def test_every_signal_is_in_the_omniscient_model_and_public_ones_alone_in_the_ob
     assert set(MODELS["omniscient"]) == set(SIGNALS)
     assert set(MODELS["observable"]) == {name for name, signal in SIGNALS.items() if signal.public}
     assert {"leverage", "within_1pct", "within_5pct", "pressure"} == set(SIGNALS) - set(MODELS["observable"])
+
+
+def test_a_ranking_that_is_no_better_than_chance_is_not_praised() -> None:
+    model = evaluate(seeds_of("depth"), ASKED).models[2]
+    low = replace(model, auc=model.auc._replace(estimate=0.52, low=0.4))
+    assert "but no better than chance" in board.verdict(low)
+
+
+# ---- pressure and falls ----------------------------------------------------------------------------------------------
+
+
+def fallen(seed: int, deep: float, longs: float) -> RunFrames:
+    """An hour with a fall of 1.2 % at 20 min and `deep` more by 30 min; `longs` waits within 1 % of every bin."""
+    time_s = np.arange(3601.0)
+    mark = np.interp(time_s, [0, 1200, 1260, 1800, 3600], [1e5, 1e5, 98_800, 98_800 * (1 - deep), 98_800])
+    run = market(time_s, mark)
+    edges = 1e5 * np.linspace(0.85, 1.15, 61)
+    tables = [np.full((361, 60), each) for each in (longs, 0.0, 1.0, 1.0)]
+    own = replace(run.first, map=LiquidationMap(time_s[::10], edges, *tables))
+    return replace(run, markets={"main": own}, summary={"seed": seed})
+
+
+def test_a_fall_is_found_once_with_what_followed() -> None:
+    at, further = falls(fallen(1, 0.02, 1.0).first)
+    assert at.tolist() == [1250.0]
+    assert further[0] == pytest.approx(math.log(99_000 / (98_800 * 0.98)), abs=1e-4)
+
+
+def test_pressure_that_tells_ranks_falls_and_pressure_that_does_not_is_chance() -> None:
+    deep = np.linspace(0.001, 0.03, 14)
+    telling = [fallen(k, each, 1.0 + 100 * each) for k, each in enumerate(deep)]
+    assert pressure_rank(telling, "main").auc == (1.0, 1.0, 1.0)
+    blind = [fallen(k, each, 1.0 + (k % 2)) for k, each in enumerate(deep)]
+    found = pressure_rank(blind, "main")
+    assert found.falls == 14
+    assert found.auc.low < 0.5 < found.auc.high
+    with pytest.raises(Unmeasurable, match="3 falls of 1% within 15 min"):
+        pressure_rank(telling[:3], "main")
 
 
 # ---- the command ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from analysis.facts.fact import Unmeasurable
 from analysis.load import RunFrames
 from analysis.pairing import check_one_scenario
 from analysis.sweeps.intervals import Interval
+from analysis.warning.pressure_rank import pressure_rank
 from analysis.warning.signals import SIGNALS
 from analysis.warning.trial import BASELINE, Asked, Model, Samples, Trial, evaluate, samples_of
 
@@ -69,6 +70,8 @@ def verdict(model: Model) -> str:
     """Whether a model beats volatility alone, in plain words."""
     low, high = model.beyond.low, model.beyond.high
     by = f"AUC {model.beyond.estimate:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
+    if low > 0 and not model.auc.low > 0.5:
+        return f"{model.name}: ranks better than volatility alone ({by}), but no better than chance."
     if low > 0:
         return f"{model.name}: beats volatility alone ({by})."
     if high < 0:
@@ -90,6 +93,20 @@ def summary(trial: Trial) -> str:
 def remarks(trial: Trial) -> list[str]:
     """Signals that are missing, and why."""
     return [f"without {SIGNALS[name].label}: {why}" for name, why in trial.missing.items()]
+
+
+def pressure_line(runs: Sequence[RunFrames], market: str) -> str:
+    """Whether pressure ranks falls, in one line."""
+    try:
+        found = pressure_rank(runs, market)
+    except Unmeasurable as why:
+        return f"Pressure and falls: n.a., {why}."
+    verdict = "better than chance" if found.auc.low > 0.5 else "no better than chance"
+    return (
+        f"Pressure and falls: of {found.falls} falls of 1 % in {found.seeds} seeds, PI(1 %) ranks those that go on "
+        f"more than the median {style.percent(found.median_further)} within 15 min with an AUC of {_shown(found.auc)}: "
+        f"{verdict}."
+    )
 
 
 def _shown(value: Interval, signed: bool = False) -> str:

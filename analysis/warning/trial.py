@@ -26,6 +26,8 @@ MODELS: Mapping[str, tuple[str, ...]] = {
 }
 """Signals of every model.  "observable": all that is public; "omniscient": the true map of liquidations too."""
 FOLDS = 10
+LEAST_SEEDS_WITH_EVENTS = 5
+"""With events in fewer seeds than these, an interval over seeds says little."""
 RESAMPLES = 1000
 
 
@@ -152,7 +154,7 @@ def evaluate(seeds: Sequence[Samples], asked: Asked, models: Mapping[str, tuple[
     event = [fold.events[at] for fold, at in order]
     quiet = [fold.quiet[at] for fold, at in order]
     with_events = sum(bool(each.any()) for each in event)
-    if with_events < LEAST_VALUES:
+    if with_events < LEAST_SEEDS_WITH_EVENTS:
         raise Unmeasurable(
             f"{with_events} of {len(seeds)} seeds have an event: too few to judge a warning; take more or longer runs, "
             "a smaller --quantile or a scenario with more forced sales"
@@ -164,7 +166,7 @@ def evaluate(seeds: Sequence[Samples], asked: Asked, models: Mapping[str, tuple[
         score = np.concatenate([fold.scores[name][at] for fold, at in order])
         rankings[name] = Ranking(score, happened, group, len(seeds))
         onset[name] = Ranking(score[calm], happened[calm], group[calm], len(seeds))
-    drawn = _resamples(len(seeds))
+    drawn = resamples(len(seeds))
     areas = {name: ranking.auc(drawn) for name, ranking in rankings.items()}
     precisions = {name: ranking.average_precision(drawn) for name, ranking in rankings.items()}
     onset_areas = {name: ranking.auc(drawn) for name, ranking in onset.items()}
@@ -183,12 +185,12 @@ def evaluate(seeds: Sequence[Samples], asked: Asked, models: Mapping[str, tuple[
             Model(
                 name=name,
                 ranking=rankings[name],
-                auc=_interval(areas[name]),
-                precision=_interval(precisions[name]),
-                onset_auc=_interval(onset_areas[name]),
-                beyond=_interval(_less(areas[name], areas[BASELINE])),
-                onset_beyond=_interval(_less(onset_areas[name], onset_areas[BASELINE])),
-                precision_beyond=_interval(_less(precisions[name], precisions[BASELINE])),
+                auc=interval_of(areas[name]),
+                precision=interval_of(precisions[name]),
+                onset_auc=interval_of(onset_areas[name]),
+                beyond=interval_of(_less(areas[name], areas[BASELINE])),
+                onset_beyond=interval_of(_less(onset_areas[name], onset_areas[BASELINE])),
+                precision_beyond=interval_of(_less(precisions[name], precisions[BASELINE])),
                 warned=_warned(leads),
                 lead_s=float(np.median(known)) if len(known) else math.nan,
                 alarm_rate=float(raised.mean()),
@@ -270,7 +272,7 @@ def _warned(leads: Sequence[Floats]) -> Interval:
     return Interval(float(counts[:, 1].sum() / counts[:, 0].sum()), *percentiles(known[:, 1] / known[:, 0]))
 
 
-def _resamples(seeds: int) -> Floats:
+def resamples(seeds: int) -> Floats:
     """How often each seed was drawn; the first row is the sample itself."""
     drawn = np.random.default_rng(1).multinomial(seeds, np.full(seeds, 1.0 / seeds), RESAMPLES)
     return np.concatenate((np.ones((1, seeds)), drawn))
@@ -280,7 +282,8 @@ def _less(one: Floats, other: Floats) -> Floats:
     return np.asarray(one - other, np.float64)
 
 
-def _interval(replicates: Floats) -> Interval:
+def interval_of(replicates: Floats) -> Interval:
+    """The first value, and the interval of the others, which are its resamples."""
     known = replicates[1:][np.isfinite(replicates[1:])]
     if len(known) == 0:
         return Interval(float(replicates[0]), math.nan, math.nan)
