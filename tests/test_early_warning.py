@@ -405,9 +405,9 @@ def test_pressure_that_tells_ranks_falls_and_pressure_that_does_not_is_chance() 
 
 
 def test_the_command_prints_and_draws(tmp_path: Path) -> None:
-    runs = [str(write_synthetic_run(tmp_path / str(seed), seed, seconds=900)) for seed in range(1, 5)]
+    runs = [str(write_synthetic_run(tmp_path / str(seed), seed, seconds=900)) for seed in range(1, 7)]
     picture = tmp_path / "warning.png"
-    asked = ["--horizon", "1min", "--window", "4min", "--every", "20s", "--quantile", "0.9", "--figure", str(picture)]
+    asked = ["--horizon", "1min", "--window", "4min", "--every", "20s", "--quantile", "0.8", "--figure", str(picture)]
     done = CliRunner().invoke(cli.app, ["early-warning", *runs, *asked], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     for words in (

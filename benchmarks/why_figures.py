@@ -1,0 +1,105 @@
+"""Figures and tables of docs/why.md, "Risk numbers" and "Early warning", from the runs of benchmarks.why_runs.
+
+`python -m benchmarks.why_figures --out DIR` reads what is there, writes docs/images/reliability.png and
+docs/images/early_warning.png, and prints the tables as markdown.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from analysis.load import RunFrames, load_run
+from analysis.plots import plot_early_warning, plot_reliability
+from analysis.risk import Asked, Assessment, assess, board
+from analysis.warning import BASELINE, usual, warn
+from analysis.warning import board as warning_board
+from benchmarks.studies.runs import ROOT
+from benchmarks.why_runs import OUT
+from sim.run_directory import list_runs
+
+HORIZONS_S = (1200.0, 3600.0)
+FALL_HORIZONS_S = (300.0, 720.0)
+POPULATIONS = ("clustered", "dispersed")
+QUANTILES = (0.9, 0.95, 0.99)
+SHOWN_QUANTILE = 0.95
+
+
+def runs_of(out: Path, case: str) -> list[RunFrames]:
+    """The finished runs of a case, by seed."""
+    folder = out / case
+    return (
+        sorted((load_run(path) for path in list_runs(folder)), key=lambda run: int(run.seed)) if folder.is_dir() else []
+    )
+
+
+def in_common(out: Path, cases: Sequence[str]) -> dict[str, list[RunFrames]]:
+    """Of every case the runs of the seeds that all of them have."""
+    found = {case: runs_of(out, case) for case in cases}
+    seeds = set.intersection(*({run.seed for run in runs} for runs in found.values()))
+    return {case: [run for run in runs if run.seed in seeds] for case, runs in found.items()}
+
+
+def assessments(out: Path, suffix: str, horizons_s: tuple[float, ...]) -> dict[str, Assessment]:
+    """Clustered and dispersed, with their twins, on the same seeds."""
+    names = {population: (f"{population}{suffix}", f"{population}{suffix}_twin") for population in POPULATIONS}
+    runs = in_common(out, [case for pair in names.values() for case in pair])
+    asked = Asked(horizons_s, ("trailing", "fundamental"))
+    return {population: assess([*runs[one], *runs[twin]], asked) for population, (one, twin) in names.items()}
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def risk_tables(found: dict[str, Assessment]) -> str:
+    """Calls and scores of both populations."""
+    seeds = next(iter(found.values())).groups[0].excess.seeds
+    calls = [(name, *board.call_cells(group)) for name, each in found.items() for group in each.groups]
+    scores = [(name, *board.score_cells(group)) for name, each in found.items() for group in each.groups]
+    return "\n\n".join(
+        (
+            f"{seeds} seeds.",
+            table(("population", *board.CALL_HEADINGS), calls),
+            table(("population", *board.SCORE_HEADINGS), scores),
+        )
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--images", type=Path, default=ROOT / "docs" / "images")
+    given = parser.parse_args(arguments)
+
+    hour = assessments(given.out, "", HORIZONS_S)
+    seeds = next(iter(hour.values())).groups[0].excess.seeds
+    plot_reliability(
+        list(hour.items()), given.images / "reliability.png", f"long_squeeze, no fall declared  {seeds} seeds"
+    )
+    print("An hour without a declared fall:", risk_tables(hour), sep="\n\n")
+    print(
+        "\nAs shipped, with the declared fall:",
+        risk_tables(assessments(given.out, "_fall", FALL_HORIZONS_S)),
+        sep="\n\n",
+    )
+
+    runs = runs_of(given.out, "warning")
+    for quantile in QUANTILES:
+        trial = warn(runs, replace(usual(runs[0]), quantile=quantile))
+        print("", warning_board.summary(trial), "", sep="\n")
+        print(table(warning_board.HEADINGS, [warning_board.cells(model) for model in trial.models]), "\n")
+        for model in trial.models:
+            if model.name != BASELINE:
+                print(f"* {warning_board.verdict(model)}")
+        if quantile == SHOWN_QUANTILE:
+            plot_early_warning(trial, given.images / "early_warning.png", f"re_leveraging_cycle  {trial.seeds} seeds")
+    print("", warning_board.pressure_line(runs, next(iter(runs[0].markets))), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
