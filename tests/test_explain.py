@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from agents import AGENT_TYPES
-from analysis.causes import causal_tree
-from analysis.explain import Explanation, NoSuchCascade, Section, cascades_told, explain, sentences, story
+from analysis.causes import causal_tree, grow_tree
+from analysis.explain import Explanation, NoSuchCascade, Section, explain, sentences, story
 from analysis.explain.scene import Scene
 from analysis.explain.traders import flows
 from analysis.load import RunFrames, frames_of
@@ -97,6 +97,19 @@ def test_without_calls_it_says_so() -> None:
     assert told == Explanation("Nobody was called in this run: there is no cascade to explain.", ())
 
 
+def test_where_forced_orders_caused_no_call_the_largest_bunch_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = squeeze()
+    tree = grow_tree(run.first, child_share=100.0)  # nobody is a child by this measure
+    monkeypatch.setattr(story, "causal_tree", lambda market: tree)
+    assert tree.several == ()
+    told = explain(run)
+    assert told.headline.startswith("No call had a forced order among its main causes")
+    assert "longs called" in told.headline
+    assert [each.title for each in told.sections] == TITLES
+    with pytest.raises(NoSuchCascade):
+        explain(run, cascade=2)
+
+
 def test_without_fills_it_says_what_to_record() -> None:
     told = explain(run_of("long_squeeze", "duration=20s", "warmup=10s", "record.events=liquidations"))
     assert "record.events: fills" in told.headline
@@ -104,7 +117,7 @@ def test_without_fills_it_says_what_to_record() -> None:
 
 def test_a_cascade_that_is_not_there() -> None:
     run = squeeze()
-    there = cascades_told(causal_tree(run.first))
+    there = len(causal_tree(run.first).several)
     explain(run, cascade=there)
     with pytest.raises(NoSuchCascade, match="of two calls or more"):
         explain(run, cascade=there + 1)

@@ -80,6 +80,16 @@ def find_cascades(
     return place[label], tuple(Cascade(**(vars(found[each]) | {"number": number})) for number, each in enumerate(order))
 
 
+def largest_bunch(calls: MarginCalls, fills: ForcedFills, gap_s: float) -> Cascade:
+    """Calls that follow each other within `gap_s`, whatever caused them: of such bunches the one with most notional.
+
+    For runs in which no call had a parent; generations say so: all are roots.
+    """
+    bunch = np.append(0, np.cumsum(np.diff(calls.time_s) > gap_s))
+    own = np.flatnonzero(bunch == np.argmax(np.bincount(bunch, calls.notional)))
+    return _describe(calls, np.zeros(len(bunch), np.int64), fills, own, np.flatnonzero(np.isin(fills.call, own)))
+
+
 def _components(links: Links, parent: Ints) -> Ints:
     """Calls that are joined by the links of children, labelled 0, 1, ..."""
     from scipy.sparse import coo_array

@@ -85,6 +85,11 @@ class CausalTree:
     forced: ForcedFills
     missing: str = ""
 
+    @property
+    def several(self) -> tuple[Cascade, ...]:
+        """The cascades of two calls or more; the others are calls that stand alone."""
+        return tuple(cascade for cascade in self.cascades if len(cascade.calls) > 1)
+
     def branching_of(self, cascade: Cascade) -> Branching:
         """The branching ratio of one cascade's calls."""
         chosen = cascade.calls

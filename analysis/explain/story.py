@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import final
 
 from analysis import style
-from analysis.causes import CausalTree, causal_tree
+from analysis.causes import causal_tree
+from analysis.causes.cascade import largest_bunch
+from analysis.causes.moves import WINDOW_S
 from analysis.explain.beginning import beginning
 from analysis.explain.depth import depth
 from analysis.explain.ending import ending
@@ -20,8 +22,6 @@ from analysis.style import short_number as short
 
 SECTIONS: tuple[Callable[[Scene], Section], ...] = (beginning, route, traders, depth, ending, payers, twin)
 """Parts of an explanation, in order."""
-LEAST_CALLS = 2
-"""A call that caused nothing and had no parent is no cascade to explain, unless there is nothing else."""
 
 
 @final
@@ -37,12 +37,6 @@ class NoSuchCascade(ValueError):
     """There are fewer cascades than that."""
 
 
-def cascades_told(tree: CausalTree) -> int:
-    """How many cascades there are to explain: those of at least two calls, or the largest if none has two."""
-    several = sum(len(cascade.calls) >= LEAST_CALLS for cascade in tree.cascades)
-    return several or min(len(tree.cascades), 1)
-
-
 def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1) -> Explanation:
     """Explain cascade number `cascade` of a market (default: the first market), 1 the largest by forced notional.
 
@@ -54,21 +48,27 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
         return Explanation(f"Nothing can be said about causes: fills are {tree.missing}.", ())
     if not tree.cascades:
         return Explanation("Nobody was called in this run: there is no cascade to explain.", ())
-    told = [each for each in tree.cascades if len(each.calls) >= LEAST_CALLS] or list(tree.cascades[:1])
+    told = tree.several
+    if not told and cascade == 1:
+        bunch = largest_bunch(market.margin_calls, tree.forced, WINDOW_S)
+        return _told(Scene(run, market, tree, bunch), "No call had a forced order among its main causes: no cascade")
     if not 1 <= cascade <= len(told):
         raise NoSuchCascade(
             f"there {'is 1 cascade' if len(told) == 1 else f'are {len(told)} cascades'} of two calls or more"
         )
-    scene = Scene(run, market, tree, told[cascade - 1])
-    return Explanation(headline(scene, cascade, len(told)), tuple(section(scene) for section in SECTIONS))
+    which = "The only cascade" if len(told) == 1 else f"Cascade {cascade} of {len(told)}"
+    return _told(Scene(run, market, tree, told[cascade - 1]), which)
 
 
-def headline(scene: Scene, place: int, of: int) -> str:
+def _told(scene: Scene, which: str) -> Explanation:
+    return Explanation(headline(scene, which), tuple(section(scene) for section in SECTIONS))
+
+
+def headline(scene: Scene, which: str) -> str:
     """Who, when, how much, how far."""
     cascade = scene.cascade
     side = "long" if scene.falls else "short"
     last = scene.series["last"]
-    which = "The only cascade" if of == 1 else f"Cascade {place} of {of}"
     generations = len(cascade.generations)
     moved = abs(change(last, scene.before, scene.extreme))
     return (

@@ -50,9 +50,11 @@ def _twin_sentence(result: TwinResult) -> str:
 def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
     own = scene.tree.branching_of(scene.cascade)
     whole, outsider = scene.tree.branching, scene.tree.outsider
+    inside = sum(len(cascade.calls) for cascade in scene.tree.several)
     told = [
         f"By the causal tree forced orders made {_interval(own)} of the moves that called this cascade's accounts "
-        f"({_interval(whole)} over all calls of the run): the branching ratio."
+        f"({_interval(whole)} over all calls of the run): the branching ratio. Of the run's {len(scene.tree.calls):,} "
+        f"calls {inside:,} belong to {style.plural(len(scene.tree.several), 'cascade')}; the others stand alone."
     ]
     liquidation = [
         each for each in known if "liquidation" in each.without and each.forced_share.value == each.forced_share.value
