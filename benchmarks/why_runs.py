@@ -84,7 +84,7 @@ def make_all(names: Sequence[str], seeds: int | None, out: Path, workers: int) -
     jobs = [(CASES[name], seed) for name in names for seed in range(1, 1 + (seeds or CASES[name].seeds))]
     jobs.sort(key=lambda job: job[1])
     made: dict[str, list[Path]] = {name: [] for name in names}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = [(case.name, pool.submit(make, case, seed, out)) for case, seed in jobs]
         for name, one in waiting:
             made[name].append(one.result())

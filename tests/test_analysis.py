@@ -305,7 +305,7 @@ def test_a_run_without_events_maps_or_trades_still_draws(copy: Path):
         name: np.full(len(series), np.nan) if name in dead else series.column(name) for name in series.column_names
     }
     pq.write_table(pa.table(columns), copy / "series.parquet")
-    assert len(plot_run(copy)) == len(ALWAYS) - 1, "no cascade, so no forecast"
+    assert len(plot_run(copy)) == len(ALWAYS) - 2, "no cascade, so no forecast; no calls, so no pressure"
     assert "No position was closed by force" in write_report(copy).read_text()
 
 

@@ -14,6 +14,7 @@ from analysis.figures import (
     liquidation_map,
     liquidity,
     losses,
+    pressure,
     price,
     returns,
     round_prices,
@@ -87,6 +88,13 @@ FIGURES: dict[str, Picture] = {
     "leverage": Picture(
         leverage.draw,
         "Open positions, the rate that longs pay shorts, and the fund that pays for bankrupt positions.",
+    ),
+    "pressure": Picture(
+        pressure.draw,
+        "How much a small move would force to trade, for every unit that rests in the book on the way. Where the line "
+        "of a small move is above 1, that move cannot be absorbed: the next one follows.",
+        7.0,
+        wanted=pressure.tells,
     ),
     "losses": Picture(
         losses.draw,
