@@ -259,6 +259,8 @@ def test_without_feedback_calls_are_as_frequent_as_the_closed_form_says() -> Non
     spread = 0.5 * (found.excess.high - found.excess.low) / 1.96
     assert abs(found.excess.estimate) < 3 * spread
     assert spread < 0.06
+    assert abs(found.price.estimate) < 3 * found.error
+    assert found.error == pytest.approx(spread, rel=0.4)
     assert found.feedback.estimate == 0.0
 
 
@@ -277,6 +279,18 @@ def test_later_forecasts_start_from_the_snapshot_and_leave_out_who_is_called_alr
         forecasts(run, own, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
     with pytest.raises(Unmeasurable, match="the run recorded none"):
         forecasts(run, run.first, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
+
+
+def test_the_error_is_that_of_counts_on_common_paths() -> None:
+    """Naive twin: covariances pair by pair; and one account alone has the error of one toss."""
+    run = planted(path(START), START * np.exp(-np.array([0.001, 0.002, 0.004])), {})
+    (made,) = forecasts(run, run.first, None, Asked((300.0,), (0.9,)))
+    p = made.probability
+    variance = sum(min(a, b) - a * b for a in p for b in p)
+    assert excess([made]).error == pytest.approx(math.sqrt(variance) / 3)
+    alone = replace(made, probability=p[:1], standing=made.standing.select(np.array([True, False, False])))
+    alone = replace(alone, called=made.called[:1], crossed=made.crossed[:1])
+    assert excess([alone]).error == pytest.approx(math.sqrt(p[0] * (1 - p[0])))
 
 
 # ---- pairing -------------------------------------------------------------------------------------------------------

@@ -86,7 +86,8 @@ def _group(source: str, horizon_s: float, made: Sequence[Forecast]) -> Group:
 
 
 CALL_HEADINGS = (
-    "within", "volatility", "per year", "accounts", "forecast", "called", "excess", "price", "feedback", "conduct",
+    "within", "volatility", "per year", "accounts", "forecast", "called", "excess", "price", "in errors",
+    "feedback", "conduct",
 )  # fmt: skip
 SCORE_HEADINGS = (
     "within", "volatility", "Brier score", "reliability", "resolution", "uncertainty", "within bins", "skill",
@@ -106,6 +107,7 @@ def call_cells(group: Group) -> tuple[str, ...]:
         shown(found.called),
         shown(found.excess, signed=True),
         shown(moved[0], signed=True),
+        "" if moved[1] is None or not found.error > 0 else f"{found.price.estimate / found.error:+.1f}",
         shown(moved[1], signed=True) if moved[1] is not None else "in price",
         shown(found.conduct, signed=True),
     )
@@ -167,14 +169,32 @@ def to_csv(assessment: Assessment) -> str:
     parts = ("forecast", "called", "excess", "moved", "price", "feedback", "conduct", "twin_called")
     heads = ["source", "horizon_s", "volatility", "accounts", "seeds"]
     heads += [f"{part}{end}" for part in parts for end in ("", "_low", "_high")]
-    heads += ["brier", "brier_low", "brier_high", "reliability", "resolution", "uncertainty", "within_bins", "skill"]
+    heads += [
+        "price_error",
+        "brier",
+        "brier_low",
+        "brier_high",
+        "reliability",
+        "resolution",
+        "uncertainty",
+        "within_bins",
+        "skill",
+    ]
     lines = [",".join(heads)]
     for group in assessment.groups:
         found, score = group.excess, group.brier
         values: list[float] = [group.horizon_s, group.volatility, found.accounts, found.seeds]
         for part in parts:
             values += getattr(found, part)
-        values += [*group.score, score.reliability, score.resolution, score.uncertainty, score.within, score.skill]
+        values += [
+            found.error,
+            *group.score,
+            score.reliability,
+            score.resolution,
+            score.uncertainty,
+            score.within,
+            score.skill,
+        ]
         lines.append(",".join((group.source, *(_number(value) for value in values))))
     return "\n".join(lines) + "\n"
 

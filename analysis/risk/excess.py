@@ -40,6 +40,8 @@ class Excess:
     feedback: Interval
     conduct: Interval
     twin_called: Interval
+    error: float
+    """Standard error of the share crossed without feedback, were the closed form true: price / error is its test."""
 
 
 def excess(made: Sequence[Forecast]) -> Excess:
@@ -66,7 +68,28 @@ def excess(made: Sequence[Forecast]) -> Excess:
         feedback=share((crossed, 1), (twin_crossed, -1)) if has_twin else NONE,
         conduct=share((called, 1), (crossed, -1)),
         twin_called=share((twin_called, 1)) if has_twin else NONE,
+        error=_error(made, seeds),
     )
+
+
+def _error(made: Sequence[Forecast], seeds: Sequence[str]) -> float:
+    """Seeds are independent; moments of one seed are taken as if they moved together, which is the worst they can."""
+    of_seeds = [math.fsum(_deviation(each) for each in made if each.seed == seed) for seed in seeds]
+    count = sum(len(each) for each in made)
+    return math.sqrt(math.fsum(each**2 for each in of_seeds)) / count if count else math.nan
+
+
+def _deviation(made: Forecast) -> float:
+    """Of the number crossed: longs of one path are all called by its one minimum, so two are with min(p, q).
+
+    Longs and shorts exclude each other rather than not, so that taking them as independent errs on the large side.
+    """
+    variance = 0.0
+    for side in (1, -1):
+        p = np.sort(made.probability[made.standing.side == side])
+        pairs = 2.0 * np.arange(len(p) - 1, -1, -1) + 1.0  # in which this one is the smaller
+        variance += max(float((p * pairs).sum() - p.sum() ** 2), 0.0)
+    return math.sqrt(variance)
 
 
 def _sums(made: Forecast) -> Floats:

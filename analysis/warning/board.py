@@ -48,7 +48,7 @@ def cells(model: Model) -> tuple[str, ...]:
         _shown(model.precision),
         _shown(model.onset_auc),
         _shown(model.warned),
-        "n.a." if math.isnan(model.lead_s) else style.duration(round(model.lead_s)),
+        "n.a." if math.isnan(model.lead_s) else f"{model.lead_s / 60:.1f} min",
         f"{model.alarm_rate:.1%}",
     )
 
