@@ -111,8 +111,8 @@ def test_called_accounts_and_far_ones_are_told_apart() -> None:
     )
     truth = true_map(market)
     assert truth.called == pytest.approx(1000)
-    assert truth.beyond_long == pytest.approx(600)
-    assert truth.beyond_short == pytest.approx(20 * 130)
+    assert truth.beyond_long == pytest.approx(1000)
+    assert truth.beyond_short == pytest.approx(2000)
     assert truth.mass(1) == truth.mass(-1) == 0
 
 
@@ -218,7 +218,9 @@ def test_the_true_map_is_the_map_of_the_run() -> None:
             inside = own & (held.liquidation_price >= edges[0]) & (held.liquidation_price < edges[-1])
             truth = true_map(market, time_s)
             beyond = truth.beyond_long if side > 0 else truth.beyond_short
-            assert truth.mass(side) + beyond == pytest.approx(held.forced[own].sum())
+            far = own & (held.distance >= 0.2)
+            assert truth.mass(side) == pytest.approx(held.forced[own & ~far].sum())
+            assert beyond == pytest.approx(held.notional[far].sum())
             assert held.forced[inside].sum() == pytest.approx(recorded.sum(), rel=1e-3)
     assert called > 0, "there were accounts that wait no longer"
 

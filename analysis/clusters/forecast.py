@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.cascades import Episode, episodes
 from analysis.causes import Cascade, causal_tree
-from analysis.clusters.levels import Cluster, find_clusters, map_of
+from analysis.clusters.levels import REACH, Cluster, find_clusters, map_of
 from analysis.clusters.positions import Positions, positions_at, snapshot_times
 from analysis.load import Bools, Columns, Floats, Ints, MarketFrames
 from sim.records import Cause, EventKind
@@ -23,7 +23,7 @@ _SOLD, _TAKEN_OVER, _DELEVERAGED, _STOPPED, _CLOSED = range(len(WAYS))
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one cluster (or, without one, of all levels that lie in none); notional at the levels.
+    """What became of one cluster (or, without one, of the levels within 20 % that lie in none); notional at them.
 
     `mass` was waiting; `due` of it is at levels that the mark reached, and is the sum of the rest:
     `sold` by liquidation orders, `taken_over` by the insurance fund, closed by ADL (`deleveraged`), by the account's
@@ -129,12 +129,14 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
         held.waiting & (held.side == each.side) & (held.distance >= each.near) & (held.distance < each.far)
         for each in clusters
     ]
-    elsewhere = held.waiting & ~np.any([np.zeros(len(held), np.bool_), *inside], axis=0)
+    near = due | (held.waiting & (held.distance < REACH))
+    elsewhere = near & ~np.any([np.zeros(len(held), np.bool_), *inside], axis=0)
     outcomes = [fate.outcome(each.side, each, chosen) for each, chosen in zip(clusters, inside, strict=True)]
     outcomes += [fate.outcome(side, None, elsewhere & (held.side == side)) for side in (1, -1)]
     fill = events["kind"] == EventKind.FILL
     forced, fund = fill & (events["cause"] == Cause.LIQUIDATION), fill & (events["cause"] == Cause.TAKEOVER)
-    notional = market.contract.notional(events["quantity_lots"], events["price_ticks"].astype(np.float64))
+    price = np.where(fill, events["price_ticks"], 1).astype(np.float64)  # other events may have none
+    notional = market.contract.notional(events["quantity_lots"], price)
     before = np.isin(events["account"], held.account[held.called])
     known = np.isin(events["account"], held.account[due])
     return Forecast(

@@ -43,7 +43,7 @@ class LevelMap:
     """Forced notional by log-distance from the mark (eq. 190), K leverage bands by B bins; quote units.
 
     `edges` (B + 1) from 0 outwards, on either side; `long`, `short` (K, B): at the liquidation price.  Not in the
-    bins: `beyond_*` lies further away than the last edge, `called` is called already (notional at the mark).
+    bins: `beyond_*` lies further away than the last edge, `called` is called already (both: notional at the mark).
     `missing` says why there is nothing.
     """
 
@@ -142,7 +142,8 @@ def map_of(positions: Positions, leverage: Leverage = "declared", bands: tuple[B
         side: by_bin(waiting.distance, levers, waiting.forced, waiting.side == side, bands, edges) for side in (1, -1)
     }
     beyond = {
-        side: float(waiting.forced[(waiting.side == side) & (waiting.distance >= edges[-1])].sum()) for side in (1, -1)
+        side: float(waiting.notional[(waiting.side == side) & (waiting.distance >= edges[-1])].sum())
+        for side in (1, -1)
     }
     return LevelMap(
         time_s=positions.time_s,

@@ -87,6 +87,7 @@ def outsider_map(
 ) -> LevelMap:
     """The map that an outsider would have at `at_s` (the time of the last snapshot, if there are any).
 
+    Only its bins are estimated, not what lies beyond them or is called.
     `prints`: every trade is taken for a long and a short opened there; their levels go once the mark has crossed them.
     `entries`: more than anybody outside knows, the true open interest by entry price; only leverage is assumed.  What
     separates the two is what trades do not tell of positions, such as those held since before the record.
@@ -107,8 +108,7 @@ def outsider_map(
     for side in (1, -1):
         distance, leverage, notional = levels[side]
         sides[side] = by_bin(distance, leverage, notional, distance >= 0, BANDS, edges)
-    beyond = {side: float(levels[side][2][levels[side][0] >= edges[-1]].sum()) for side in (1, -1)}
-    return LevelMap(time_s, mark, edges, BANDS, sides[1], sides[-1], beyond[1], beyond[-1])
+    return LevelMap(time_s, mark, edges, BANDS, sides[1], sides[-1])
 
 
 Levels = dict[int, tuple[Floats, Floats, Floats]]

@@ -126,12 +126,52 @@ def keep_feedback(data: Any, loaded: Any) -> Kept:
     return {**data.summary, "feedback": plain}
 
 
+def keep_maps(data: Any, loaded: Any) -> Kept:
+    """Summary, how concentrated the map of the start was, the outsider's error over time, forecast against realised."""
+    from analysis.causes import causal_tree
+    from analysis.clusters import find_clusters, forecasts, outsider_errors, true_map
+    from analysis.load import frames_of
+
+    market = frames_of(data, loaded).first
+    truth = true_map(market)
+    cascades = causal_tree(market).cascades
+    errors = {
+        knows: [dict(vars(each)) for each in outsider_errors(market, knows, most=25)] for knows in ("prints", "entries")
+    }
+    seen = forecasts(market, most=1)
+    return {
+        **data.summary,
+        "hhi": truth.concentration(1).hhi,
+        "gini": truth.concentration(1).gini,
+        "largest_share": max((each.share for each in find_clusters(truth, side=1)), default=0.0),
+        "cascade_notional": cascades[0].notional if cascades else 0.0,
+        "cascade_calls": len(cascades[0].calls) if cascades else 0,
+        "errors": errors,
+        "forecast": {
+            name: sum(each.total(name) for each in seen)
+            for name in (
+                "due",
+                "sold",
+                "taken_over",
+                "deleveraged",
+                "stopped",
+                "closed",
+                "margin_added",
+                "waiting",
+                "other",
+            )
+        }
+        | {name: sum(getattr(each, name) for each in seen) for name in ("realised", "called_before", "unforeseen")},
+    }
+
+
 MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
     "summary": keep_summary,
     "facts": keep_facts,
     "populations": keep_populations,
     "fuel": keep_fuel,
     "feedback": keep_feedback,
+    "maps": keep_maps,
 }
 
 
