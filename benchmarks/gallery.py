@@ -18,7 +18,8 @@ from sim import api
 IMAGES = ROOT / "docs" / "images"
 PICTURES: Mapping[str, Mapping[str, str]] = {
     "long_squeeze": {"price": "long_squeeze_price", "liquidation_map": "long_squeeze_map",
-                     "liquidity": "long_squeeze_liquidity"},
+                     "liquidity": "long_squeeze_liquidity", "levels": "long_squeeze_levels",
+                     "forecast": "long_squeeze_forecast"},
     "dispersed_control": {"liquidation_map": "dispersed_control_map"},
     "short_squeeze": {"price": "short_squeeze_price"},
     "thin_book": {"price": "thin_book_price", "liquidity": "thin_book_liquidity"},

@@ -19,7 +19,8 @@ from analysis.load import MarketFrames
 from analysis.style import clock, percent, price, short_number
 
 SIDES = {1: "long", -1: "short"}
-MOST_PEAKS, MOST_TIMES = 6, 6
+MOST_CLUSTERS, MOST_PEAKS, MOST_TIMES = 12, 6, 6
+"""Rows of the tables: the largest clusters and peaks, moments spread evenly over the run."""
 
 
 @final
@@ -52,6 +53,7 @@ def tables(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> tuple[Tabl
 
 def cluster_table(truth: LevelMap, sides: Sequence[int]) -> Table:
     """Clusters, the largest first, and how concentrated the map is."""
+    found = [each for each in find_clusters(truth) if each.side in sides]
     rows = tuple(
         (
             SIDES[each.side],
@@ -62,14 +64,14 @@ def cluster_table(truth: LevelMap, sides: Sequence[int]) -> Table:
             percent(each.near) + " - " + percent(each.far),
             short_number(each.peak_mass),
         )
-        for each in find_clusters(truth)
-        if each.side in sides
+        for each in found[:MOST_CLUSTERS]
     )
+    left_out = f"{len(found) - MOST_CLUSTERS} smaller ones are not shown.\n" if len(found) > MOST_CLUSTERS else ""
     return Table(
         "Clusters of liquidation levels",
         ("side", "notional", "of side", "distance", "price", "from - to", "largest bin"),
         rows or (("none", *[""] * 6),),
-        remark="\n".join(_concentration_line(truth, each) for each in sides) + _called_line(truth),
+        remark=left_out + "\n".join(_concentration_line(truth, each) for each in sides) + _called_line(truth),
     )
 
 

@@ -131,7 +131,7 @@ def _fates(axis: "Axes", outcomes: list[Outcome]) -> None:
     axis.grid(axis="y", visible=False)
     axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
     axis.locator_params(axis="x", nbins=4)
-    used = [name for name in FATES if any(getattr(each, name) > 0 for each in ordered)]
+    used = [name for name in FATES if any(getattr(each, name) > 0.002 * each.due for each in ordered)]
     assert set(WAYS) < set(FATES), "every way to end has a colour"
     for name in used:
         axis.barh(0, 0, color=FATES[name][1], label=FATES[name][0])

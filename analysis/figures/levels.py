@@ -124,6 +124,7 @@ def _ladder(axis: "Axes", market: MarketFrames, reach: float) -> None:
         resting = [0.0, *(rung.resting for rung in own)]
         book, shade = ("bids", style.BID) if side > 0 else ("asks", style.ASK)
         axis.plot(prices, resting, color=shade, linewidth=1.2, linestyle=(0, (4, 2)), label=f"resting {book}")
+    axis.set_ylim(0, 1.2 * axis.get_ylim()[1])  # room for the legend
     canvas.money_axis(axis)
     canvas.panel_label(axis, "Ladder: forced notional from the mark to a price, and what the book holds up to there")
     axis.legend(loc="upper center", ncols=4)
