@@ -209,6 +209,7 @@ def _seconds(option: str, text: str, least: float = 1e-9) -> float:
 
 
 def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> None:
+    from analysis.pairing import pair_with_twins
     from analysis.risk import board
     from analysis.risk.summary import pressure_lines, volatility_lines
 
@@ -218,7 +219,8 @@ def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> N
     if bins:
         rows = (cells for group in found.groups for cells in board.bin_cells(group))
         _print_table("Reliability", board.BIN_HEADINGS, rows)
-    for line in (*board.remarks(found), *pressure_lines(loaded, found.market), *volatility_lines(loaded, found.market)):
+    own = [run for run, _ in pair_with_twins(loaded)]
+    for line in (*board.remarks(found), *pressure_lines(own, found.market), *volatility_lines(own, found.market)):
         print(line)
 
 

@@ -90,7 +90,7 @@ def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, a
                     else volatility(market.series, source, at_s, horizon_s, asked.window_s)
                 )
                 chances = call_probabilities(standing, annual, horizon_s, period_s)
-                name = f"{source:.3g}" if isinstance(source, float) else source
+                name = f"{100.0 * source:.3g}%" if isinstance(source, float) else source
                 made.append(
                     Forecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
                 )
