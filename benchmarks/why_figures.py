@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from analysis import style
 from analysis.load import RunFrames, load_run
 from analysis.plots import plot_early_warning, plot_reliability
 from analysis.risk import Asked, Assessment, assess, board
+from analysis.sweeps.intervals import bootstrap
 from analysis.warning import BASELINE, usual, warn
 from analysis.warning import board as warning_board
 from benchmarks.studies.runs import ROOT
@@ -68,6 +70,23 @@ def risk_tables(found: dict[str, Assessment]) -> str:
     )
 
 
+def clustering(found: dict[str, Assessment], horizon_s: float) -> str:
+    """Calls and feedback of the clustered population less those of the dispersed one, paired by seed."""
+    of_seed: dict[str, list[dict[str, float]]] = {}
+    for each in found.values():
+        for made in each.made:
+            if made.source == "trailing" and made.horizon_s == horizon_s and made.twin_crossed is not None:
+                feedback = float(made.crossed.mean() - made.twin_crossed.mean())
+                excess = float(made.called.mean() - made.probability.mean())
+                of_seed.setdefault(made.seed, []).append({"feedback": feedback, "excess": excess})
+    parts = []
+    for measure in ("feedback", "excess"):
+        value = bootstrap([one[measure] - other[measure] for one, other in of_seed.values()], "mean")
+        parts.append(f"{measure} {board.shown(value, signed=True)}")
+    within = style.duration(horizon_s)
+    return f"Clustered less dispersed within {within}, paired over {len(of_seed)} seeds: {'; '.join(parts)}."
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,11 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         list(hour.items()), given.images / "reliability.png", f"long_squeeze, no fall declared  {seeds} seeds"
     )
     print("An hour without a declared fall:", risk_tables(hour), sep="\n\n")
-    print(
-        "\nAs shipped, with the declared fall:",
-        risk_tables(assessments(given.out, "_fall", FALL_HORIZONS_S)),
-        sep="\n\n",
-    )
+    print("", clustering(hour, HORIZONS_S[-1]), sep="\n")
+    fall = assessments(given.out, "_fall", FALL_HORIZONS_S)
+    print("\nAs shipped, with the declared fall:", risk_tables(fall), sep="\n\n")
+    print("", clustering(fall, FALL_HORIZONS_S[-1]), sep="\n")
 
     runs = runs_of(given.out, "warning")
     for quantile in QUANTILES:

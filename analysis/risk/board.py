@@ -107,7 +107,7 @@ def call_cells(group: Group) -> tuple[str, ...]:
         shown(found.called),
         shown(found.excess, signed=True),
         shown(moved[0], signed=True),
-        "" if moved[1] is None or not found.error > 0 else f"{found.price.estimate / found.error:+.1f}",
+        "" if moved[1] is None else in_errors(found),
         shown(moved[1], signed=True) if moved[1] is not None else "in price",
         shown(found.conduct, signed=True),
     )
@@ -146,6 +146,14 @@ def remarks(found: Assessment) -> list[str]:
     elif found.twins < seeds:
         lines.append(f"{found.twins} of {seeds} seeds have a twin: price and feedback need one for each.")
     return lines
+
+
+def in_errors(found: Excess) -> str:
+    """The price part over its standard error under the closed form."""
+    if not found.error > 0:
+        return "n.a."
+    errors = found.price.estimate / found.error
+    return f"{errors:+.1f}" if abs(errors) < 100 else f"beyond {math.copysign(100, errors):+.0f}"
 
 
 def shown(value: Interval, signed: bool = False, digits: int = 2, percent: bool = True) -> str:
