@@ -17,7 +17,7 @@ from analysis.sweeps.intervals import bootstrap
 from analysis.warning import BASELINE, usual, warn
 from analysis.warning import board as warning_board
 from benchmarks.studies.runs import ROOT
-from benchmarks.why_runs import OUT
+from benchmarks.why_runs import CASES, OUT
 from sim.run_directory import list_runs
 
 HORIZONS_S = (1200.0, 3600.0)
@@ -28,11 +28,9 @@ SHOWN_QUANTILE = 0.95
 
 
 def runs_of(out: Path, case: str) -> list[RunFrames]:
-    """The finished runs of a case, by seed."""
-    folder = out / case
-    return (
-        sorted((load_run(path) for path in list_runs(folder)), key=lambda run: int(run.seed)) if folder.is_dir() else []
-    )
+    """The finished runs of a case, by seed; seeds beyond those of the case are left out, whatever they say."""
+    runs = [load_run(path) for path in list_runs(out / case)]
+    return sorted((run for run in runs if int(run.seed) <= CASES[case].seeds), key=lambda run: int(run.seed))
 
 
 def in_common(out: Path, cases: Sequence[str]) -> dict[str, list[RunFrames]]:

@@ -62,10 +62,10 @@ CASES = {
         Case("clustered_twin", "long_squeeze.yaml", (*HOUR, OFF)),
         Case("dispersed", "dispersed_control.yaml", HOUR),
         Case("dispersed_twin", "dispersed_control.yaml", (*HOUR, OFF)),
-        Case("clustered_fall", "long_squeeze.yaml", SHIPPED, 10),
-        Case("clustered_fall_twin", "long_squeeze.yaml", (*SHIPPED, OFF), 10),
-        Case("dispersed_fall", "dispersed_control.yaml", SHIPPED, 10),
-        Case("dispersed_fall_twin", "dispersed_control.yaml", (*SHIPPED, OFF), 10),
+        Case("clustered_fall", "long_squeeze.yaml", SHIPPED, 8),
+        Case("clustered_fall_twin", "long_squeeze.yaml", (*SHIPPED, OFF), 8),
+        Case("dispersed_fall", "dispersed_control.yaml", SHIPPED, 8),
+        Case("dispersed_fall_twin", "dispersed_control.yaml", (*SHIPPED, OFF), 8),
         Case("warning", "re_leveraging_cycle.yaml", UNSHOCKED),
     )
 }
