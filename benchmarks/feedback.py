@@ -20,6 +20,7 @@ from benchmarks.studies.runs import OFF, ROOT, Job, Kept, run_all
 
 FUEL_RATIOS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SEEDS = tuple(range(1, 11))
+POINTS: dict[str, Any] = {"s": 18, "alpha": 0.6, "linewidths": 0, "cmap": "viridis"}
 LEAST_CALLS = 20
 """Events with fewer calls have no branching ratio to speak of."""
 STEEP = 1.0
@@ -135,46 +136,50 @@ def draw(found: Mapping[str, Floats], line: Line, output: Path) -> None:
 
     with matplotlib.rc_context(style.LIGHT):
         figure = Figure(figsize=(style.WIDTH_INCHES, 5.6), layout="constrained")
-        main_axes, hawkes, twins = figure.subplots(1, 3, width_ratios=(2.0, 1.0, 1.0))
+        wide, hawkes, twins = figure.subplots(1, 3, width_ratios=(2.0, 1.0, 1.0), sharey=True)
+        shade = np.log10(found["fuel"])
         r, branching = found["r_largest"], found["branching"]
-        points = {"s": 16, "alpha": 0.55, "linewidths": 0}
-        shades = main_axes.scatter(r, branching, c=np.log10(found["fuel"]), cmap="viridis", **points)
-        bar = figure.colorbar(shades, ax=main_axes, pad=0.01, ticks=np.log10(FUEL_RATIOS))
-        bar.ax.set_yticklabels([f"{fuel:g}" for fuel in FUEL_RATIOS])
-        bar.set_label("fuel ratio Λ")
-        main_axes.set_xscale("log")
-        ideal = np.geomspace(np.nanmin(r), np.nanmax(r), 200)
-        main_axes.plot(ideal, np.minimum(ideal, 1.0), ":", color=style.MUTED, label="branching = R, at most 1")
+        shades = wide.scatter(r, branching, c=shade, **POINTS)
+        wide.set_xscale("log")
+        ideal = np.geomspace(0.9 * np.nanmin(r), 1.1 * np.nanmax(r), 200)
+        wide.plot(ideal, np.minimum(ideal, 1.0), ":", color=style.MUTED, label="branching = R, at most 1")
         below = ideal[ideal <= STEEP]
         fitted = f"line for R < {STEEP:g}: slope {line.slope:.2f} ({line.low:.2f} to {line.high:.2f})"
-        main_axes.plot(below, line.intercept + line.slope * below, color=style.FORCED_SELL, label=fitted)
-        middle, mean, low, high = binned(r, branching)
-        spread = (np.maximum(mean - low, 0.0), np.maximum(high - mean, 0.0))
-        main_axes.errorbar(middle, mean, spread, fmt="o", color=style.INK, capsize=3, label="means of bins, 95 %")
-        main_axes.set_xlabel("largest R within 5 % below the price, last map before the event")
-        main_axes.set_ylabel("true branching ratio of the event")
-        main_axes.legend(loc="upper left")
-        main_axes.set_ylim(0, 1.25)
+        wide.plot(below, line.intercept + line.slope * below, color=style.FORCED_SELL, label=fitted)
+        middle, mean, error = binned(r, branching)
+        wide.errorbar(middle, mean, error, fmt="o", color=style.INK, capsize=3, label="means of bins, 95 %")
+        wide.set_xlim(ideal[0], ideal[-1])
+        ticks = [
+            each for each in (0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0) if ideal[0] < each < ideal[-1]
+        ]
+        wide.set_xticks(ticks, [f"{each:g}" for each in ticks])
+        wide.set_xlabel("largest R within 5 % of the price, last map before the event")
+        wide.set_ylabel("true branching ratio of the event")
+        wide.set_ylim(0, 1.05)
+        wide.legend(loc="upper left")
         for axes, x, label in (
             (hawkes, found["hawkes"], "Hawkes estimate from times alone"),
             (twins, 1.0 - 1.0 / found["amplification"], "1 - 1/A of run and twin"),
         ):
-            axes.scatter(x, branching, c=np.log10(found["fuel"]), cmap="viridis", **points)
+            axes.scatter(x, branching, c=shade, **POINTS)
             axes.plot((0, 1), (0, 1), ":", color=style.MUTED)
             axes.set_xlim(-0.05, 1.05)
-            axes.set_ylim(0, 1.05)
             axes.set_xlabel(label)
+        fuels = np.unique(found["fuel"])
+        bar = figure.colorbar(shades, ax=twins, pad=0.03, ticks=np.log10(fuels))
+        bar.ax.set_yticklabels([f"{fuel:g}" for fuel in fuels])
+        bar.set_label("fuel ratio Λ")
         figure.suptitle("The feedback number before an event, and what came of it", x=0.01, ha="left", weight="bold")
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=110)
 
 
-def binned(x: Floats, y: Floats, bins: int = 8) -> tuple[Floats, Floats, Floats, Floats]:
-    """Median of x, mean of y and its 95 % interval (normal) in bins of equal numbers."""
+def binned(x: Floats, y: Floats, bins: int = 8) -> tuple[Floats, Floats, Floats]:
+    """Median of x, mean of y and half its 95 % interval (normal) in bins of equal numbers."""
     parts = np.array_split(np.argsort(x), bins)
     mean = np.array([y[part].mean() for part in parts])
     error = np.array([1.96 * y[part].std(ddof=1) / math.sqrt(len(part)) for part in parts])
-    return np.array([np.median(x[part]) for part in parts]), mean, mean - error, mean + error
+    return np.array([np.median(x[part]) for part in parts]), mean, error
 
 
 def _number(value: Any) -> float:

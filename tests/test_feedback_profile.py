@@ -11,6 +11,8 @@ from analysis.causes.moves import Part
 from analysis.feedback_profile import FeedbackProfile, largest_event, profile_before
 from analysis.load import LiquidationMap, MarketFrames, frames_of
 from analysis.seed_regression import line_over_seeds
+from benchmarks import feedback
+from benchmarks.studies.runs import MEASURES, SCENARIOS
 from sim import api
 
 TINY = Path(__file__).resolve().parent / "scenarios" / "tiny.yaml"
@@ -144,3 +146,30 @@ def test_the_interval_holds_the_true_slope_about_as_often_as_it_says() -> None:
         line = line_over_seeds(x, 0.4 * x + draws.normal(0.0, 0.1, 15)[seed] + draws.normal(0.0, 0.05, 60), seed)
         held += line.low <= 0.4 <= line.high
     assert 170 <= held <= 199
+
+
+# ---- the study -----------------------------------------------------------------------------------------------------
+
+
+def test_every_run_of_the_study_has_a_twin_that_differs_in_one_rule() -> None:
+    wanted = feedback.jobs(0.5, (1, 2))
+    for run, twin in zip(wanted[:2], wanted[2:], strict=True):
+        assert run.seed == twin.seed
+        assert run.keep in MEASURES
+        own = {each for each in (*run.overrides, *twin.overrides) if not each.startswith("record.")}
+        assert own == {"fuel_ratio=0.5", "duration=8min", "liquidation.enabled=false"}
+        assert api.load_scenario(SCENARIOS / run.scenario, run.overrides).duration == 480_000_000_000
+
+
+def test_rows_without_an_event_of_some_size_are_left_out() -> None:
+    whole = {"max_drawdown_fraction": 0.03, "forced_notional": 1e6, "margin_calls": 400}
+    twin = {"max_drawdown_fraction": 0.02}
+    rows = [
+        feedback.row_of(1.0, 1, whole | {"feedback": {"calls": 400.0, "r_largest": 2.0, "hawkes": None}}, twin),
+        feedback.row_of(1.0, 2, whole | {"feedback": {"calls": 3.0, "r_largest": 1.0}}, twin),
+        feedback.row_of(1.0, 3, whole | {"feedback": {"calls": 0}}, twin),
+    ]
+    found = feedback.columns(rows)
+    assert found["seed"].tolist() == [1.0]
+    assert found["amplification"].tolist() == pytest.approx([1.5])
+    assert math.isnan(found["hawkes"][0])
