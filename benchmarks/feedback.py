@@ -91,9 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for (name, where), line in lines.items():
         shown = f"{line.slope:.2f} | {line.low:.2f} to {line.high:.2f} | {line.r_squared:.2f} | {line.runs}"
         print(f"| {name} | {where} | {shown} |")
-    gap = found["hawkes"] - found["branching"]
-    print(f"\nHawkes less true: median {np.nanmedian(gap):+.2f}, {np.nanmin(gap):+.2f} to {np.nanmax(gap):+.2f}")
-    draw(found, lines["r_largest", f"R < {STEEP:g}"], given.output)
+    for name in ("hawkes", "twin"):
+        known = found["hawkes"] if name == "hawkes" else 1.0 - 1.0 / found["amplification"]
+        gap = known - found["branching"]
+        print(f"{name} less true: median {np.nanmedian(gap):+.2f}, {np.nanmin(gap):+.2f} to {np.nanmax(gap):+.2f}")
+    print(f"rank correlation of largest R and branching: {ranks(found):.2f}; within a fuel ratio {within(found):.2f}")
+    draw(found, lines["r_largest", f"R < {STEEP:g}"], lines["ln r_largest", "all"], given.output)
     print(given.output)
     return 0
 
@@ -106,10 +109,23 @@ def fits(found: Mapping[str, Floats]) -> dict[tuple[str, str], Line]:
         low = found[name] < STEEP
         lines[name, f"R < {STEEP:g}"] = line_over_seeds(found[name][low], branching[low], seed[low])
         lines[name, "all"] = line_over_seeds(found[name], branching, seed)
-        lines[f"log {name}", "all"] = line_over_seeds(np.log(found[name]), branching, seed)
+        lines[f"ln {name}", "all"] = line_over_seeds(np.log(found[name]), branching, seed)
     lines["1 - 1/A", "all"] = line_over_seeds(1.0 - 1.0 / found["amplification"], branching, seed)
     lines["hawkes", "all"] = line_over_seeds(found["hawkes"], branching, seed)
     return lines
+
+
+def ranks(found: Mapping[str, Floats]) -> float:
+    """Spearman's rank correlation of the largest R and the branching ratio."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(found["r_largest"], found["branching"]).statistic)
+
+
+def within(found: Mapping[str, Floats]) -> float:
+    """The same among the seeds of one fuel ratio, mean over fuel ratios: does R know more than the fuel?"""
+    groups = [found["fuel"] == fuel for fuel in np.unique(found["fuel"])]
+    return float(np.mean([ranks({name: values[group] for name, values in found.items()}) for group in groups]))
 
 
 TABLE = {
@@ -127,7 +143,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"| {fuel:g} | {len(found['fuel'])} | {' | '.join(cells)} |")
 
 
-def draw(found: Mapping[str, Floats], line: Line, output: Path) -> None:
+def draw(found: Mapping[str, Floats], line: Line, curve: Line, output: Path) -> None:
     """Left: true branching against the largest R.  Right: against the Hawkes estimate, and against 1 - 1/A."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -144,8 +160,11 @@ def draw(found: Mapping[str, Floats], line: Line, output: Path) -> None:
         ideal = np.geomspace(0.9 * np.nanmin(r), 1.1 * np.nanmax(r), 200)
         wide.plot(ideal, np.minimum(ideal, 1.0), ":", color=style.MUTED, label="branching = R, at most 1")
         below = ideal[ideal <= STEEP]
-        fitted = f"line for R < {STEEP:g}: slope {line.slope:.2f} ({line.low:.2f} to {line.high:.2f})"
+        fitted = f"R < {STEEP:g}: slope {line.slope:.2f} ({line.low:.2f} to {line.high:.2f})"
         wide.plot(below, line.intercept + line.slope * below, color=style.FORCED_SELL, label=fitted)
+        doubled = curve.slope * math.log(2.0)
+        label = f"all: +{doubled:.2f} each time R doubles, R² {curve.r_squared:.2f}"
+        wide.plot(ideal, curve.intercept + curve.slope * np.log(ideal), "--", color=style.INDEX, label=label)
         middle, mean, error = binned(r, branching)
         wide.errorbar(middle, mean, error, fmt="o", color=style.INK, capsize=3, label="means of bins, 95 %")
         wide.set_xlim(ideal[0], ideal[-1])
@@ -156,7 +175,7 @@ def draw(found: Mapping[str, Floats], line: Line, output: Path) -> None:
         wide.set_xlabel("largest R within 5 % of the price, last map before the event")
         wide.set_ylabel("true branching ratio of the event")
         wide.set_ylim(0, 1.05)
-        wide.legend(loc="upper left")
+        wide.legend(loc="lower right")
         for axes, x, label in (
             (hawkes, found["hawkes"], "Hawkes estimate from times alone"),
             (twins, 1.0 - 1.0 / found["amplification"], "1 - 1/A of run and twin"),
