@@ -21,7 +21,7 @@ MOST_BYTES = 4_800_000
 """A page larger than this leaves its still figures where they lie and names them."""
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "start.js")
+SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "icicle.js", "start.js")
 """In the order in which they are run."""
 
 

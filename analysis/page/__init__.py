@@ -1,7 +1,7 @@
 """The sections of a run's report, in their order: one file each, one entry here (docs/report.md)."""
 
 from analysis.page import (
-    episodes,
+    cascades,
     happened,
     liquidity,
     losses,
@@ -14,7 +14,7 @@ from analysis.page.section import Section, always
 
 SECTIONS: tuple[Section, ...] = (
     Section("happened", "What happened", always, happened.content),
-    Section("episodes", "Episodes of forced flow", always, episodes.content),
+    Section("cascades", "Cascades", always, cascades.content),
     Section("map", "Liquidation map", waiting.wanted, waiting.content),
     Section("losses", "Who paid", always, losses.content),
     Section("populations", "Who held what", always, populations.content),

@@ -1,0 +1,122 @@
+"""Cascades: what caused what, from the causal tree; where a run kept too little for one, episodes of forced flow."""
+
+import math
+
+import numpy as np
+
+from analysis import style
+from analysis.causes import Branching, Cascade, CausalTree, Part, causal_tree
+from analysis.load import MarketFrames, RunFrames
+from analysis.page import episodes
+from analysis.page.icicle import CAUSES, icicle
+from analysis.page.panels import around
+from analysis.page.section import Chart, Content, Table
+
+DRAWN, LISTED = 5, 8
+LEAST_CALLS = 2
+"""A cascade of one call is none: somebody was called, and nobody because of it."""
+HEADINGS = ("no.", "begins", "lasts", "calls", "first called", "generations", "forced notional", "price, first to farthest")
+
+
+def content(run: RunFrames, market: MarketFrames) -> Content:
+    """Branching, the icicle of the largest cascades, and tables of cascades and generations."""
+    tree = causal_tree(market)
+    if tree.missing:
+        found = episodes.content(run, market)
+        return Content(found.lead, found.sentences, found.charts, found.tables, f"Causes of margin calls: {tree.missing}")
+    if not len(tree.calls):
+        return Content(lead="Nobody was called in this run, so there is no cascade.")
+    linked = [cascade for cascade in tree.cascades if len(cascade.calls) >= LEAST_CALLS and cascade.end_s >= 0]
+    tables = [_cascades(linked)] if linked else []
+    charts = [_chart(tree, linked[:DRAWN])] if linked else []
+    if linked:
+        tables.append(_generations(tree, linked[0]))
+    return Content(lead=_lead(tree, linked), charts=charts, tables=tables)
+
+
+def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
+    alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
+    joined = f"{len(linked):,} cascade{'s' if len(linked) != 1 else ''} of two calls or more; {alone:,} of "
+    return (
+        f"{joined}{len(tree.calls):,} margin calls stand alone. Branching ratio {_interval(tree.branching)}: the part of "
+        f"the moves that called accounts which forced orders made. {_outsider(tree)}"
+    )
+
+
+def _outsider(tree: CausalTree) -> str:
+    guess = tree.outsider.hawkes
+    if math.isnan(guess.value):
+        return "There are too few calls for an estimate from their times alone."
+    return (
+        f"Somebody who sees only when accounts were called would say {_interval(guess)} (Hawkes process): a fall of the "
+        "outside price makes calls come in bunches too."
+    )
+
+
+def _interval(estimate: Branching) -> str:
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.2f}"
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
+    data = {
+        "causes": [{"label": label, "colour": colour} for _, label, colour in CAUSES],
+        "cascades": [icicle(tree, cascade) for cascade in drawn],
+    }
+    return Chart(
+        "icicle",
+        "Who was called because of whom",
+        data,
+        "Each cell is a margin call, below the call whose forced sale made the largest part of the move that caused it; "
+        "the top row was called first. Width: forced notional of the call and of all below it. Colours: what made the "
+        "move. Choose a cell to enlarge it, the top row to go back.",
+    )
+
+
+def _cascades(linked: list[Cascade]) -> Table:
+    shown = linked[:LISTED]
+    rows = [
+        (
+            str(cascade.number + 1),
+            style.clock(cascade.start_s),
+            f"{cascade.duration_s:,.0f} s",
+            f"{len(cascade.calls):,}",
+            f"{cascade.generations[0]:,}",
+            str(len(cascade.generations)),
+            style.short_number(cascade.notional),
+            f"{cascade.change * 100:+.2f} %".replace("-", "\u2212"),
+        )
+        for cascade in shown
+    ]
+    more = f" {len(linked) - LISTED:,} smaller ones are left out." if len(linked) > LISTED else ""
+    return Table(
+        HEADINGS,
+        rows,
+        "Cascades: calls joined by their causes. Choose a row to see its minutes in every chart." + more,
+        [around(max(cascade.start_s, 0.0), cascade.end_s) for cascade in shown],
+    )
+
+
+def _generations(tree: CausalTree, cascade: Cascade) -> Table:
+    calls = tree.calls
+    forced = np.bincount(tree.forced.call, tree.forced.notional, len(calls))
+    rows = []
+    for generation, count in enumerate(cascade.generations):
+        own = cascade.calls[calls.generation[cascade.calls] == generation]
+        shares = [f"{100 * float(np.mean(calls.share(part)[own])):.0f} %".replace("-", "\u2212") for part in _PARTS]
+        rows.append(
+            (
+                "called first" if generation == 0 else str(generation),
+                f"{count:,}",
+                style.clock(float(calls.time_s[own].min())),
+                style.clock(float(calls.time_s[own].max())),
+                style.short_number(float(forced[own].sum())),
+                *shares,
+            )
+        )
+    headings = ("generation", "calls", "first at", "last at", "forced notional", *(label for _, label, _ in CAUSES))
+    return Table(headings, rows, "Generations of the largest cascade; what made the moves that called them, on average.")
+
+
+_PARTS: tuple[Part, ...] = tuple(part for part, _, _ in CAUSES)
