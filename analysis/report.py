@@ -12,16 +12,18 @@ from typing import Any
 from analysis import style
 from analysis.load import MarketFrames, RunFrames, load_run
 from analysis.page import SECTIONS, palette
-from analysis.page.packing import script_json
 from analysis.page.panels import extent
 from analysis.page.pictures import stills
 from analysis.scorecard import HEADLINES, scorecard_rows
+from analysis.templating import TEMPLATES, template
 
 MOST_BYTES = 4_800_000
 """A page larger than this leaves its still figures where they lie and names them."""
 
-TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "icicle.js", "start.js")
+SCRIPTS = (
+    "vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "icicle.js", "levels.js",
+    "start.js",
+)  # fmt: skip
 """In the order in which they are run."""
 
 
@@ -41,17 +43,6 @@ def render_report(frames: RunFrames) -> str:
     if len(text.encode("utf-8")) > MOST_BYTES:
         text = str(page.render(**content, stills=_stills(frames, embedded=False)))
     return text
-
-
-def template(name: str) -> Any:
-    """A page of analysis/templates; texts are escaped."""
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["script_json"] = script_json
-    environment.filters["prose"] = _prose
-    return environment.get_template(name)
 
 
 def _content(frames: RunFrames) -> dict[str, Any]:
@@ -100,14 +91,6 @@ def _stills(frames: RunFrames, embedded: bool) -> list[Any]:
         for position, market in enumerate(frames.markets.values())
         for still in stills(frames, market, position, embedded)
     ]
-
-
-def _prose(text: str) -> Any:
-    """Plain words, escaped; what stands between backticks becomes code."""
-    from markupsafe import Markup, escape
-
-    parts = [escape(part) for part in text.split("`")]
-    return Markup("").join(Markup("<code>{}</code>").format(part) if k % 2 else part for k, part in enumerate(parts))
 
 
 def _text(name: str) -> str:

@@ -19,9 +19,9 @@ from agents import AGENT_TYPES
 from analysis import report
 from analysis.figures import FIGURES
 from analysis.load import load_run
+from analysis.packing import pack, script_json
 from analysis.page import SECTIONS, palette
 from analysis.page.heat import heat_chart
-from analysis.page.packing import pack, script_json
 from analysis.page.pictures import REPLACED
 from analysis.page.thinning import WINDOW_POINTS, rows_to_keep
 from analysis.report import TEMPLATES, write_report

@@ -11,7 +11,7 @@ from analysis.comparison.levels import SHOWN, draw_levels, levels_height_inches
 from analysis.comparison.load import Comparison, load_comparison
 from analysis.comparison.verdict import LEVEL, Effect, Finding, Pair, compare, effect_size, p_value
 from analysis.plots import render
-from analysis.report import template
+from analysis.templating import template
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

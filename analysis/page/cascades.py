@@ -15,7 +15,9 @@ from analysis.page.section import Chart, Content, Table
 DRAWN, LISTED = 5, 8
 LEAST_CALLS = 2
 """A cascade of one call is none: somebody was called, and nobody because of it."""
-HEADINGS = ("no.", "begins", "lasts", "calls", "first called", "generations", "forced notional", "price, first to farthest")
+HEADINGS = (
+    "no.", "begins", "lasts", "calls", "first called", "generations", "forced notional", "price, first to farthest",
+)  # fmt: skip
 
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
@@ -23,7 +25,8 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     tree = causal_tree(market)
     if tree.missing:
         found = episodes.content(run, market)
-        return Content(found.lead, found.sentences, found.charts, found.tables, f"Causes of margin calls: {tree.missing}")
+        why = f"Causes of margin calls: {tree.missing}"
+        return Content(found.lead, found.sentences, found.charts, found.tables, found.missing or why)
     if not len(tree.calls):
         return Content(lead="Nobody was called in this run, so there is no cascade.")
     linked = [cascade for cascade in tree.cascades if len(cascade.calls) >= LEAST_CALLS and cascade.end_s >= 0]
@@ -36,10 +39,10 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
 
 def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
-    joined = f"{len(linked):,} cascade{'s' if len(linked) != 1 else ''} of two calls or more; {alone:,} of "
     return (
-        f"{joined}{len(tree.calls):,} margin calls stand alone. Branching ratio {_interval(tree.branching)}: the part of "
-        f"the moves that called accounts which forced orders made. {_outsider(tree)}"
+        f"{style.plural(len(linked), 'cascade')} of two calls or more; {alone:,} of {len(tree.calls):,} margin calls "
+        f"stand alone. Branching ratio {_interval(tree.branching)}: the part of the moves that called accounts which forced "
+        f"orders made. {_outsider(tree)}"
     )
 
 
@@ -48,8 +51,8 @@ def _outsider(tree: CausalTree) -> str:
     if math.isnan(guess.value):
         return "There are too few calls for an estimate from their times alone."
     return (
-        f"Somebody who sees only when accounts were called would say {_interval(guess)} (Hawkes process): a fall of the "
-        "outside price makes calls come in bunches too."
+        f"Somebody who sees only when accounts were called would say {_interval(guess)} (Hawkes process): a fall of "
+        "the outside price makes calls come in bunches too."
     )
 
 
@@ -68,9 +71,9 @@ def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
         "icicle",
         "Who was called because of whom",
         data,
-        "Each cell is a margin call, below the call whose forced sale made the largest part of the move that caused it; "
-        "the top row was called first. Width: forced notional of the call and of all below it. Colours: what made the "
-        "move. Choose a cell to enlarge it, the top row to go back.",
+        "Each cell is a margin call, below the call whose forced sale made the largest part of the move that caused "
+        "it; the top row was called first. Width: forced notional of the call and of all below it. Colours: what made "
+        "the move. Choose a cell to enlarge it, the top row to go back.",
     )
 
 
@@ -104,7 +107,7 @@ def _generations(tree: CausalTree, cascade: Cascade) -> Table:
     rows = []
     for generation, count in enumerate(cascade.generations):
         own = cascade.calls[calls.generation[cascade.calls] == generation]
-        shares = [f"{100 * float(np.mean(calls.share(part)[own])):.0f} %".replace("-", "\u2212") for part in _PARTS]
+        shares = [_percent(float(np.mean(calls.share(part)[own]))) for part in _PARTS]
         rows.append(
             (
                 "called first" if generation == 0 else str(generation),
@@ -116,7 +119,12 @@ def _generations(tree: CausalTree, cascade: Cascade) -> Table:
             )
         )
     headings = ("generation", "calls", "first at", "last at", "forced notional", *(label for _, label, _ in CAUSES))
-    return Table(headings, rows, "Generations of the largest cascade; what made the moves that called them, on average.")
+    caption = "Generations of the largest cascade; what made the moves that called them, on average."
+    return Table(headings, rows, caption)
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share)} %".replace("-", "\u2212")
 
 
 _PARTS: tuple[Part, ...] = tuple(part for part, _, _ in CAUSES)

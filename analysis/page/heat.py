@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from analysis.load import Floats, LiquidationMap, MarketFrames
-from analysis.page.packing import finite, pack, pack_bytes
+from analysis.packing import finite, pack, pack_bytes
 from analysis.page.panels import busy_windows, extent
 from analysis.page.thinning import rows_to_keep
 

@@ -1,4 +1,4 @@
-"""A cascade as an icicle: one cell a call, below the call whose liquidation caused most of it, as wide as what it led to.
+"""A cascade as an icicle: one cell a call, below the call whose liquidation caused most of it.
 
 Cells too small to be seen are joined: the small children of one call, with all that followed from them, are one cell.
 """
@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.causes import Cascade, CausalTree, Part
 from analysis.load import Floats, Ints
-from analysis.page.packing import finite, pack
+from analysis.packing import finite, pack
 
 MOST_CELLS_ABREAST = 500
 """Cells narrower than one of so many of the whole width are joined."""

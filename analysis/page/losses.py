@@ -7,7 +7,7 @@ from analysis.facts.fact import Unmeasurable
 from analysis.liquidation_cases import Liquidations
 from analysis.liquidation_costs import total
 from analysis.load import Floats, MarketFrames, RunFrames
-from analysis.page.packing import finite
+from analysis.packing import finite
 from analysis.page.panels import Flow, Line, Panel, busy_windows, column, flows, lines, time_chart
 from analysis.page.section import Chart, Content, Table
 from analysis.scorecard import market_summary, number

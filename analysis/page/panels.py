@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.cascades import episodes
 from analysis.load import Columns, Floats, MarketFrames
-from analysis.page.packing import pack
+from analysis.packing import pack
 from analysis.page.thinning import rows_to_keep
 
 Panel = dict[str, Any]

@@ -5,8 +5,8 @@ import numpy as np
 from analysis import style
 from analysis.figures.losses import SYSTEM_LABELS, PopulationResult, results_by_population
 from analysis.load import Columns, Floats, MarketFrames, RunFrames
+from analysis.packing import finite
 from analysis.page import palette
-from analysis.page.packing import finite
 from analysis.page.panels import Line, Panel, busy_windows, lines, time_chart
 from analysis.page.section import Chart, Content, Table
 

@@ -12,7 +12,7 @@ from analysis.load import MarketFrames, RunFrames
 class Chart:
     """A chart that JavaScript draws: `kind` names a function in analysis/templates/*.js, `data` is what it is given.
 
-    `data` is JSON-able; long columns are packed (`analysis.page.packing.pack`).  `title` is read out where nothing is
+    `data` is JSON-able; long columns are packed (`analysis.packing.pack`).  `title` is read out where nothing is
     drawn; `caption` says what to look for.
     """
 
@@ -41,13 +41,17 @@ class Table:
 @final
 @dataclass(frozen=True)
 class Content:
-    """What one section shows of one market; `missing` says what the run does not hold and what it takes to have it."""
+    """What one section shows of one market, in this order.
+
+    `missing` says what the run does not hold and what it takes to have it; `aside` is small print at the end.
+    """
 
     lead: str = ""
     sentences: Sequence[str] = ()
     charts: Sequence[Chart] = ()
     tables: Sequence[Table] = ()
     missing: str = ""
+    aside: str = ""
 
 
 @final

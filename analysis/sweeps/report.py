@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis import style
-from analysis.report import template
 from analysis.sweeps.intervals import Interval, bootstrap, wilson
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import DEFAULT_METRIC, Outcome, SweepData, by_point, load_sweep
 from analysis.sweeps.plots import SWEEP_FIGURES, draw_figure, reasons
 from analysis.sweeps.words import Metric, describe, event_words, value_texts
+from analysis.templating import template
 
 MOST_ROWS = 1000
 """Points in the table of the report; a larger design says where the others are."""

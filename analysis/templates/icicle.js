@@ -68,7 +68,8 @@ MQ.kinds.icicle = (host, data, group) => {
       });
       pen.globalAlpha = 1;
       if (end - start > 58) {
-        const text = cascade.account[k] < 0 ? `${MQ.grouped(cascade.count[k])} calls` : MQ.short(cascade.own[k]);
+        const more = cascade.count[k] > 1 && end - start > 170 ? `, then ${MQ.short(cascade.mass[k] - cascade.own[k])}` : "";
+        const text = cascade.account[k] < 0 ? `${MQ.grouped(cascade.count[k])} calls` : MQ.short(cascade.own[k]) + more;
         pen.font = "600 12px " + MQ.FONT;
         pen.textBaseline = "middle";
         pen.textAlign = "left";

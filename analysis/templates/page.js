@@ -116,7 +116,7 @@ MQ.ticks = (from, to, most) => {
 
 MQ.bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
-// Packed columns (analysis/page/packing.py) become arrays, NaN in them null; everything else stays.
+// Packed columns (analysis/packing.py) become arrays, NaN in them null; everything else stays.
 MQ.unpack = (data) => {
   if (Array.isArray(data)) return data.map(MQ.unpack);
   if (data === null || typeof data !== "object") return data;

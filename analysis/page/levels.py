@@ -1,0 +1,135 @@
+"""Clusters of liquidation levels: the truth beside what an outsider would estimate, what came true, and the ladder."""
+
+import numpy as np
+
+from analysis import style
+from analysis.clusters import (
+    Forecast,
+    LevelMap,
+    Rung,
+    find_clusters,
+    forecasts,
+    ladder,
+    map_error,
+    outsider_map,
+    true_map,
+)
+from analysis.load import MarketFrames, RunFrames
+from analysis.packing import finite, pack
+from analysis.page.section import Chart, Content, Table
+
+MOMENTS = 4
+"""Maps beside that of the start: the last before each of the largest cascades."""
+SHOWN = 8
+CLUSTER_HEADINGS = ("side", "price", "away", "waiting", "reached", "sold", "taken over", "otherwise closed")
+LADDER_HEADINGS = ("price moves by", "down: forced", "bids", "ratio", "up: forced", "asks", "ratio")
+
+
+def wanted(run: RunFrames, market: MarketFrames) -> bool:
+    """Only where the run kept positions, and somebody may be called."""
+    return bool(market.positions) and not true_map(market, 0.0).missing
+
+
+def content(run: RunFrames, market: MarketFrames) -> Content:
+    """Maps at some moments, clusters and what became of them, the ladder of the start."""
+    found = forecasts(market)
+    moments = sorted({0.0, *(each.snapshot_s for each in found[:MOMENTS])})
+    maps = [(true_map(market, at_s), outsider_map(market, at_s)) for at_s in moments]
+    maps = [(truth, guess) for truth, guess in maps if truth.mass(1) + truth.mass(-1) > 0]
+    if not maps:
+        return Content(lead="No account could have been called within reach of the price.")
+    tables = [_clusters(found[0])] if found else []
+    tables.append(_ladder(market))
+    return Content(lead=_lead(maps), charts=[_chart(maps)], tables=tables)
+
+
+def _lead(maps: list[tuple[LevelMap, LevelMap]]) -> str:
+    truth, guess = maps[0]
+    error = map_error(truth, guess)
+    clusters = len(find_clusters(truth))
+    known = (
+        "An outsider who sees trades only would have nothing to go by."
+        if np.isnan(error.correlation)
+        else f"What an outsider would estimate from volume and assumed leverage has a correlation of "
+        f"{error.correlation:.2f} with the truth, and {error.mass_ratio:.2f} times its size."
+    )
+    return f"At {style.clock(truth.time_s)}: {style.plural(clusters, 'cluster')} of liquidation levels. {known}"
+
+
+def _chart(maps: list[tuple[LevelMap, LevelMap]]) -> Chart:
+    data = {
+        "moments": [
+            {
+                "time": finite(truth.time_s, 8),
+                "mark": finite(truth.mark, 8),
+                "sides": [
+                    {
+                        "side": side,
+                        "edges": pack(truth.prices(side)),
+                        "truth": pack(truth.of(side)),
+                        "guess": pack(guess.of(side)) if not guess.missing else None,
+                    }
+                    for side in (1, -1)
+                ],
+                "correlation": finite(map_error(truth, guess).correlation, 3),
+                "clusters": [
+                    {"side": each.side, "near": finite(each.price_near, 8), "far": finite(each.price_far, 8),
+                     "mass": finite(each.mass)}
+                    for each in find_clusters(truth)[:SHOWN]
+                ],
+            }
+            for truth, guess in maps
+        ]
+    }  # fmt: skip
+    caption = (
+        "Bars: forced notional at the true liquidation prices, longs below the mark and shorts above. Line: the map of "
+        "somebody who sees trades only and assumes what leverage is used, scaled to the same sum. Grey: clusters. The "
+        "moments are the start and the last maps before the largest cascades."
+    )
+    return Chart("levels", "Liquidation levels, true and estimated", data, caption)
+
+
+def _clusters(forecast: Forecast) -> Table:
+    rows = []
+    for outcome in [each for each in forecast.outcomes if each.mass > 0][:SHOWN]:
+        cluster = outcome.cluster
+        other = outcome.due - outcome.sold - outcome.taken_over
+        rows.append(
+            (
+                "longs" if outcome.side > 0 else "shorts",
+                _price(cluster.price) if cluster else "between",
+                style.percent(cluster.distance) if cluster else "",
+                style.short_number(outcome.mass),
+                style.percent(outcome.hit_share, 0),
+                style.short_number(outcome.sold),
+                style.short_number(outcome.taken_over),
+                style.short_number(max(other, 0.0)),
+            )
+        )
+    return Table(
+        CLUSTER_HEADINGS,
+        rows,
+        f"Clusters on the map of {style.clock(forecast.snapshot_s)}, before the largest cascade, and what became of "
+        f"them until {style.clock(forecast.end_s)}; quote notional at the levels.",
+    )
+
+
+def _ladder(market: MarketFrames) -> Table:
+    found = ladder(market, 0.0)
+    rows = [
+        (style.percent(down.move), *_rung(down), *_rung(up)) for down, up in zip(found.of(1), found.of(-1), strict=True)
+    ]
+    return Table(
+        LADDER_HEADINGS,
+        rows,
+        f"The ladder at {style.clock(found.time_s)}: the mark moves so far, so much is forced, so much rests on the way.",
+    )
+
+
+def _rung(rung: Rung) -> tuple[str, ...]:
+    pressure = f"{rung.pressure:.2f}" if rung.pressure == rung.pressure else "none"
+    return style.short_number(rung.forced), style.short_number(rung.resting), pressure
+
+
+def _price(value: float) -> str:
+    return f"{value:,.5g}" if value < 1000 else f"{value:,.0f}"
