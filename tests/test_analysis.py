@@ -306,7 +306,7 @@ def test_a_run_without_events_maps_or_trades_still_draws(copy: Path):
     }
     pq.write_table(pa.table(columns), copy / "series.parquet")
     assert len(plot_run(copy)) == len(ALWAYS) - 2, "no cascade, so no forecast; no calls, so no pressure"
-    assert "No position was closed by force" in write_report(copy).read_text()
+    assert "The events of this run are gone" in write_report(copy).read_text()
 
 
 def test_a_single_row_of_series_still_draws(copy: Path):

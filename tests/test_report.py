@@ -17,14 +17,21 @@ import pytest
 
 from agents import AGENT_TYPES
 from analysis import report
+from analysis.causes import Branching, Calls, Cascade, CausalTree, Links, Outsider
+from analysis.causes.cascade import ForcedFills
+from analysis.causes.genealogy import generations
 from analysis.figures import FIGURES
 from analysis.load import load_run
 from analysis.packing import pack, script_json
 from analysis.page import SECTIONS, palette
 from analysis.page.heat import heat_chart
+from analysis.page.icicle import icicle
 from analysis.page.pictures import REPLACED
 from analysis.page.thinning import WINDOW_POINTS, rows_to_keep
-from analysis.report import TEMPLATES, write_report
+from analysis.report import write_report
+from analysis.templating import TEMPLATES
+from analysis.twins import Cell, Effect, Estimate, TwinResult, write_twin
+from analysis.twins.effects import NONE
 from sim import api
 from sim.scenario import load_scenario
 from tests.synthetic_run import write_synthetic_run
@@ -103,7 +110,8 @@ def test_the_page_holds_everything_and_asks_nobody(copy: Path) -> None:
     text = write_report(copy).read_text(encoding="utf-8")
     page = Reader(text)
     pictures = [source for source in page.sources if not source.startswith("#")]
-    stills = [name for name in FIGURES if name not in (*REPLACED, "crowd", "round_prices")]
+    market = load_run(copy).first
+    stills = [name for name, picture in FIGURES.items() if name not in REPLACED and picture.wanted(market)]
     assert len(pictures) == len(stills)
     assert all(source.startswith("data:image/png;base64,") for source in pictures)
     assert all(source[1:] in page.ids for source in page.sources if source.startswith("#"))
@@ -142,7 +150,7 @@ def test_every_section_of_the_registry_has_a_name_of_its_own_and_shows_up(hard: 
     page = read(hard)
     for section in SECTIONS:
         assert (f"market0-{section.name}" in page.ids) == section.wanted(frames, frames.first)
-    for expected in ("Who paid", "Liquidation map", "Calls and liquidations", "winners closed by ADL"):
+    for expected in ("Who paid", "Liquidation map", "Calls and liquidations", "winners closed by ADL", "Branching"):
         assert expected in page.text
 
 
@@ -202,7 +210,7 @@ def test_runs_of_before_there_were_populations_audit_or_maps_still_have_a_page(c
     for expected in ("The run recorded no map of the book", "did not record what populations held", "has no audit log"):
         assert expected in page.text
     shutil.rmtree(copy / "events")
-    assert "No position was closed by force" in read(copy).text
+    assert "The events of this run are gone" in read(copy).text
 
 
 def test_a_run_without_trades_and_a_run_of_one_row_still_have_a_page(copy: Path) -> None:
@@ -285,6 +293,87 @@ def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) 
     seen = (mean > chart["low"]) & (mean < chart["high"])
     assert seen.any()
     np.testing.assert_allclose(amount[seen], mean[seen], rtol=0.02)
+
+
+def _tree(notional: list[float], parent: list[int]) -> CausalTree:
+    """A causal tree of calls a second apart, each with one forced fill."""
+    count = len(notional)
+    zeros, ones = np.zeros(count), np.ones(count)
+    calls = Calls(
+        time_s=np.arange(count, dtype=float), account=100 + np.arange(count), side=np.ones(count, np.int64),
+        notional=np.array(notional), mark=100 * ones, from_s=zeros, move=-ones, index=-0.75 * ones, voluntary=zeros,
+        stop=zeros, forced=-0.25 * ones, smoothing=zeros, parent=np.array(parent),
+        generation=generations(np.array(parent)), cascade=np.zeros(count, np.int64),
+    )  # fmt: skip
+    whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)), 100.0, 90.0)
+    nothing = Branching(0.0, 0.0, 0.0)
+    fills = ForcedFills(np.arange(count), calls.time_s, 100 * ones, np.array(notional))
+    links = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    return CausalTree(calls, links, (whole,), nothing, Outsider(nothing, 0.0, 0.0, {}), fills)
+
+
+def _floats(packed: dict[str, str]) -> list[float]:
+    return np.frombuffer(base64.b64decode(packed["f32"]), "<f4").tolist()
+
+
+def test_a_cell_is_as_wide_as_its_call_and_all_that_followed() -> None:
+    #     0 (100)
+    #    /       \
+    #  1 (50)   2 (30)
+    #    |
+    #  3 (20)
+    tree = _tree([100, 50, 30, 20], [-1, 0, 0, 1])
+    cells = icicle(tree, tree.cascades[0])
+    assert cells["parent"] == [-1, 0, 0, 1]
+    assert _floats(cells["mass"]) == [200, 70, 30, 20]
+    assert _floats(cells["own"]) == [100, 50, 30, 20]
+    assert cells["count"] == [4, 2, 1, 1]
+    assert cells["account"] == [100, 101, 102, 103]
+    assert _floats(cells["time"]) == [0, 1, 2, 3]
+    assert _floats(cells["shares"])[:5] == [0.75, 0, 0, 0.25, 0]
+
+
+def test_small_calls_of_one_parent_are_one_cell_and_nothing_is_lost() -> None:
+    small = [0.01] * 300
+    tree = _tree([100, 50, *small, 0.01], [-1, 0, *([0] * 150), *([1] * 150), 150])
+    cells = icicle(tree, tree.cascades[0])
+    assert cells["parent"] == [-1, 0, 0, 1]
+    assert cells["account"] == [100, 101, -1, -1]
+    assert cells["count"] == [303, 151, 151, 150]
+    mass = _floats(cells["mass"])
+    assert mass[0] == pytest.approx(153.01)
+    assert mass[2] == pytest.approx(1.51)
+    own = _floats(cells["own"])
+    assert sum(own) == pytest.approx(153.01)
+
+
+def test_a_twin_beside_the_run_has_a_section(copy: Path) -> None:
+    assert "market0-twins" not in read(copy).ids
+    run = load_run(copy)
+    one = Estimate(1.5, 1.2, 1.9)
+    effect = Effect(("liquidation",), (), one, Estimate(0.33, 0.17, 0.47), one, one, 3, 0)
+    cells = (Cell((), (0.03, 0.03, 0.03), ("a",), ("d",)), Cell(("liquidation",), (0.02, 0.02, 0.02), ("b",), ("e",)))
+    result = TwinResult(
+        ("liquidation",), copy.name, run.manifest["event_digest"], run.first.name, "fall", (7, 8, 9), cells, (effect,),
+        NONE, NONE, (0.0, 600.0, 1200.0), (100.0, 97.0, 98.0), (100.0, 98.0, 99.0),
+    )  # fmt: skip
+    write_twin(result, copy)
+    page = read(copy)
+    assert "market0-twins" in page.ids
+    assert "fell by 2.00 % instead of 3.00 %; over 3 seeds the amplification is 1.50 (1.20 to 1.90)" in page.text
+    panels = json.loads(page.scripts["market0-twins-1"])["panels"]
+    assert [line["label"] for line in panels[0]["series"]] == ["as it was", "without liquidation", "fundamental"]
+
+
+def test_losses_in_the_waterfall_add_up_to_what_the_accounts_say(hard: Path) -> None:
+    frames = load_run(hard)
+    page = read(hard)
+    bars = {bar["label"]: bar["amount"] for bar in json.loads(page.scripts["market0-losses-1"])["bars"]}
+    accounts = frames.first.accounts
+    fund = accounts["population"].astype(str) == "insurance"
+    change = float((accounts["equity_end"] - accounts["equity_start"])[fund].sum())
+    assert bars["insurance fund, net"] == pytest.approx(-change, rel=1e-4)
+    assert bars["winners closed by ADL"] > 0
 
 
 def test_an_installed_package_has_the_vendored_library_and_its_licence() -> None:

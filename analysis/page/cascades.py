@@ -13,8 +13,6 @@ from analysis.page.panels import around
 from analysis.page.section import Chart, Content, Table
 
 DRAWN, LISTED = 5, 8
-LEAST_CALLS = 2
-"""A cascade of one call is none: somebody was called, and nobody because of it."""
 HEADINGS = (
     "no.", "begins", "lasts", "calls", "first called", "generations", "forced notional", "price, first to farthest",
 )  # fmt: skip
@@ -28,8 +26,10 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         why = f"Causes of margin calls: {tree.missing}"
         return Content(found.lead, found.sentences, found.charts, found.tables, found.missing or why)
     if not len(tree.calls):
-        return Content(lead="Nobody was called in this run, so there is no cascade.")
-    linked = [cascade for cascade in tree.cascades if len(cascade.calls) >= LEAST_CALLS and cascade.end_s >= 0]
+        if np.nansum(market.run["margin_calls"]) > 0:
+            return Content(missing="The events of this run are gone: who was called, and why, cannot be said.")
+        return Content(lead="Nobody was called in this run: no position was closed by force.")
+    linked = [cascade for cascade in tree.several if cascade.end_s >= 0]
     tables = [_cascades(linked)] if linked else []
     charts = [_chart(tree, linked[:DRAWN])] if linked else []
     if linked:
@@ -41,8 +41,8 @@ def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
     return (
         f"{style.plural(len(linked), 'cascade')} of two calls or more; {alone:,} of {len(tree.calls):,} margin calls "
-        f"stand alone. Branching ratio {_interval(tree.branching)}: the part of the moves that called accounts which forced "
-        f"orders made. {_outsider(tree)}"
+        f"stand alone. Branching ratio {_interval(tree.branching)}: the part of the moves that called accounts which "
+        f"forced orders made. {_outsider(tree)}"
     )
 
 
@@ -65,7 +65,7 @@ def _interval(estimate: Branching) -> str:
 def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
     data = {
         "causes": [{"label": label, "colour": colour} for _, label, colour in CAUSES],
-        "cascades": [icicle(tree, cascade) for cascade in drawn],
+        "cascades": [icicle(tree, cascade) | {"label": str(rank + 1)} for rank, cascade in enumerate(drawn)],
     }
     return Chart(
         "icicle",
@@ -81,7 +81,7 @@ def _cascades(linked: list[Cascade]) -> Table:
     shown = linked[:LISTED]
     rows = [
         (
-            str(cascade.number + 1),
+            str(rank + 1),
             style.clock(cascade.start_s),
             f"{cascade.duration_s:,.0f} s",
             f"{len(cascade.calls):,}",
@@ -90,7 +90,7 @@ def _cascades(linked: list[Cascade]) -> Table:
             style.short_number(cascade.notional),
             f"{cascade.change * 100:+.2f} %".replace("-", "\u2212"),
         )
-        for cascade in shown
+        for rank, cascade in enumerate(shown)
     ]
     more = f" {len(linked) - LISTED:,} smaller ones are left out." if len(linked) > LISTED else ""
     return Table(

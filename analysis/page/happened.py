@@ -3,15 +3,14 @@
 import numpy as np
 
 from analysis import style
-from analysis.cascades import episodes
 from analysis.figures.canvas import gather
 from analysis.load import Floats, MarketFrames, RunFrames
 from analysis.market_quality import max_drawdown
-from analysis.page.panels import Flow, Line, Panel, bubbles, busy_windows, flows, lines, time_chart
+from analysis.page.panels import Flow, Line, Panel, bubbles, busy_windows, cascade_spans, flows, lines, time_chart
 from analysis.page.section import Chart, Content
 
 NUMBERED = 5
-"""Episodes of forced flow whose number stands in the chart."""
+"""Cascades whose number stands in the chart."""
 MOST_MARKS = 400
 
 
@@ -27,8 +26,8 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))
     caption = (
         "Where the price leaves the fundamental while forced sales crowd, the market falls by its own weight. "
-        "Circles: forced fills, area by notional. Triangles: margin calls. Shaded and numbered: the largest episodes "
-        "of forced flow."
+        "Circles: forced fills, area by notional. Triangles: margin calls. Shaded and numbered: the largest "
+        "cascades."
     )
     return Content(
         lead=lead,
@@ -104,8 +103,5 @@ def _calls(market: MarketFrames) -> Panel:
 
 
 def _numbered(market: MarketFrames) -> list[dict[str, object]]:
-    found = [episode for episode in episodes(market.forced_fills) if episode.end_s >= 0]
-    return [
-        {"from": max(episode.start_s, 0.0), "to": episode.end_s, "label": str(rank + 1)}
-        for rank, episode in enumerate(found[:NUMBERED])
-    ]
+    spans = cascade_spans(market)[:NUMBERED]
+    return [{"from": start_s, "to": end_s, "label": str(rank + 1)} for rank, (start_s, end_s) in enumerate(spans)]

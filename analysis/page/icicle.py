@@ -73,7 +73,6 @@ def icicle(tree: CausalTree, cascade: Cascade) -> dict[str, Any]:
     known = call >= 0
     real = cascade.calls[np.where(known, call, 0)]
     return {
-        "label": f"{cascade.number + 1}",
         "from": cascade.start_s,
         "to": cascade.end_s,
         "calls": len(cascade.calls),

@@ -116,13 +116,14 @@ def _clusters(forecast: Forecast) -> Table:
 
 def _ladder(market: MarketFrames) -> Table:
     found = ladder(market, 0.0)
-    rows = [
-        (style.percent(down.move), *_rung(down), *_rung(up)) for down, up in zip(found.of(1), found.of(-1), strict=True)
-    ]
+    rows = []
+    for down, up in zip(found.of(1), found.of(-1), strict=True):
+        move = style.percent(down.move).replace(" ", "\u00a0")
+        rows.append((move, *_rung(down), *_rung(up)))
     return Table(
         LADDER_HEADINGS,
         rows,
-        f"The ladder at {style.clock(found.time_s)}: the mark moves so far, so much is forced, so much rests on the way.",
+        f"The ladder at {style.clock(found.time_s)}: the mark moves, so much is forced, so much rests on the way.",
     )
 
 

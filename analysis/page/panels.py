@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from analysis.cascades import episodes
+from analysis.causes import causal_tree
 from analysis.load import Columns, Floats, MarketFrames
 from analysis.packing import pack
 from analysis.page.thinning import rows_to_keep
@@ -103,10 +104,19 @@ def extent(run: Columns) -> tuple[float, float]:
     return first_s, max(last_s, first_s + 1.0)
 
 
+def cascade_spans(market: MarketFrames) -> list[tuple[float, float]]:
+    """From when to when the cascades were, largest first; of episodes of forced flow, where there is no causal tree."""
+    tree = causal_tree(market)
+    if tree.missing:
+        found = [(episode.start_s, episode.end_s) for episode in episodes(market.forced_fills)]
+    else:
+        found = [(each.start_s, each.end_s) for each in tree.several]
+    return [(max(start_s, 0.0), end_s) for start_s, end_s in found if end_s >= 0]
+
+
 def busy_windows(market: MarketFrames) -> list[tuple[float, float]]:
-    """Stretches of time that a reader will zoom into: the largest episodes of forced flow, with what surrounds them."""
-    found = [episode for episode in episodes(market.forced_fills) if episode.end_s >= 0][:WINDOWS]
-    return [around(episode.start_s, episode.end_s) for episode in found]
+    """Stretches of time that a reader will zoom into: the largest cascades, with what surrounds them."""
+    return [around(start_s, end_s) for start_s, end_s in cascade_spans(market)[:WINDOWS]]
 
 
 def around(start_s: float, end_s: float) -> tuple[float, float]:
