@@ -55,7 +55,7 @@ def _panel(market: MarketFrames, result: TwinResult) -> Panel:
     without = f"without {_names(result.without)}"
     time_s = np.array(result.time_s)
     each = [Line("as it was", "mark", np.array(result.price_with), 1.6)]
-    each.append(Line(without, "without", np.array(result.price_without), 1.6, (7, 3)))
+    each.append(Line(without, "without", np.array(result.price_without), 1.6))
     run = market.run
     each.append(Line("fundamental", "fundamental", np.interp(time_s, run["time_s"], run["fundamental"]), 1.0, (2, 3)))
     return lines(f"Price with and {without}", "quote units", "price", time_s, each, busy_windows(market), height=240)
@@ -77,10 +77,13 @@ def _names(mechanisms: tuple[str, ...]) -> str:
 
 
 def _interval(estimate: Estimate, scale: float = 1.0, unit: str = "") -> str:
-    if math.isnan(estimate.value):
-        return "none"
-    digits = 0 if scale > 1 else 2
-    text = f"{scale * estimate.value:.{digits}f}{unit}"
+    text = f"{_number(estimate.value, scale)}{unit}"
     if not estimate.has_interval:
         return text
-    return f"{text} ({scale * estimate.low:.{digits}f} to {scale * estimate.high:.{digits}f})"
+    return f"{text} ({_number(estimate.low, scale)} to {_number(estimate.high, scale)})"
+
+
+def _number(value: float, scale: float) -> str:
+    if math.isnan(value):
+        return "none"
+    return (f"{value:.2f}" if scale == 1 else str(round(scale * value))).replace("-", "\u2212")

@@ -353,7 +353,7 @@ MQ.drawMarks = (u, panel) => {
         const y = u.valToPos(mark.y[k], "y", true) + MQ.markShift(mark) * scale;
         MQ.drawMark(ctx, mark, u.valToPos(mark.x[k], "x", true), y, MQ.markRadius(mark, k) * scale);
         ctx.fill();
-        if (mark.marker === "circle") ctx.stroke();
+        if (mark.marker === "circle" && MQ.markRadius(mark, k) > 3) ctx.stroke();
       }
     }
   });
