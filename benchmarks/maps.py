@@ -145,7 +145,7 @@ def draw(kept: Mapping[str, Any], squeezes: Sequence[Job], days: Sequence[Job], 
             axes.set_xlabel(f"{name} ({len(jobs)} seeds)")
             axes.set_ylim(-0.05, 1.05)
         figure.axes[0].set_ylabel("correlation with the true map")
-        figure.axes[1].legend(loc="center right")
+        figure.axes[1].legend(loc="upper right")
         figure.suptitle("How much of the liquidation map an outsider sees", x=0.01, ha="left", weight="bold")
         output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(output, dpi=110)
