@@ -20,9 +20,11 @@ from analysis.risk import Asked, assess, call_probabilities, excess, forecasts, 
 from analysis.risk.pressure import columns, share_between
 from analysis.risk.reliability import BINS, COUNT, EDGES, EVENT, brier, diagram, table_of, with_interval
 from analysis.risk.states import Standing
+from analysis.risk.summary import volatility_lines
 from analysis.risk.volatility import realised_between, volatility
 from analysis.risk.volatility_clusters import runs_of
 from sim import cli
+from sim.contract import ContractSpec
 from sim.records import EVENT as EVENT_TYPE
 from sim.records import EventKind, Side
 from sim.run_directory import RunData, RunDirectoryError
@@ -349,6 +351,22 @@ def test_a_hand_worked_pressure() -> None:
     assert half.index[0] == pytest.approx(2.0)
 
 
+def test_what_an_inverse_position_lacks_is_reckoned_in_coin() -> None:
+    """One bin at 99,250: 600 of notional there lacks Q (1 + m) (1/P - 1/L) coin at P = 99,000, at the coin's price."""
+    longs, bids = np.zeros(12), np.ones(12)
+    longs[4] = 600.0
+    run = mapped(longs, bids)
+    fields = {
+        "type": "inverse", "tick_size": 1, "contract_value": 100, "money_unit": 1e-8, "initial_price": 100_000,
+    }  # fmt: skip
+    inverse = ContractSpec.from_fields("main", fields, max_price_ticks=200_000, max_position_lots=1000)
+    found = pressure(replace(run.first, contract=inverse), 0.01, "fall", maintenance=0.004)
+    quantity = 600.0 * 99_250 / START  # quote units: notional is an amount, coin at the initial price
+    coin = quantity * 1.004 * (1 / 99_000 - 1 / 99_250)
+    assert found.top_up[0] == pytest.approx(coin * START)
+    assert found.forced[0] == 600.0
+
+
 def test_a_rise_is_the_mirror_of_a_fall() -> None:
     notional, depth = np.linspace(1.0, 5.0, 12), np.linspace(9.0, 4.0, 12)
     run = mapped(notional, depth, notional[::-1], depth[::-1])
@@ -398,6 +416,22 @@ def test_planted_clusters_are_found_and_order_is_what_makes_them() -> None:
     plain = START * np.exp(np.cumsum(rng.normal(0, 1e-4, len(steps))))
     quiet = volatility_clusters(market(5.0 * steps, plain).first)
     assert quiet.shuffled_low <= len(quiet) <= quiet.shuffled_high
+
+
+def test_lines_on_volatility_hold_clusters_and_memory_of_long_runs() -> None:
+    pytest.importorskip("statsmodels")
+    pytest.importorskip("arch")
+    rng = np.random.default_rng(2)
+    steps = np.arange(12 * 720)
+    loud = np.repeat(np.exp(np.cumsum(rng.normal(0, 0.1, 144))), 60)
+    mid = START * np.exp(np.cumsum(rng.normal(0, 1e-4 * loud)))
+    lines = volatility_lines([market(5.0 * steps, mid)], "main")
+    assert lines[0].startswith("Volatility clusters (5 min above their 95 % quantile, gaps under 30 min): ")
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "decay exponent of ACF(|r|)",
+        "GARCH(1,1) alpha + beta, 5 min",
+    ]
+    assert volatility_lines([market(5.0 * steps[:720], mid[:720])], "main")[0].startswith("Volatility clusters: n.a., ")
 
 
 def test_a_short_run_has_no_clusters() -> None:
