@@ -152,6 +152,16 @@ def test_assumptions_must_be_whole() -> None:
         Assumed((10,), (1.0,), half_life_s=0)
 
 
+def test_trades_alone_need_no_snapshot() -> None:
+    market = opened()
+    blind = replace(market, read_positions=dict)
+    np.testing.assert_allclose(
+        outsider_map(blind, 1.0, assumed=ASSUMED).long, outsider_map(market, 1.0, assumed=ASSUMED).long
+    )
+    assert outsider_map(blind, 1.0, "entries", ASSUMED).missing
+    assert outsider_errors(blind) == ()
+
+
 def test_no_brackets_no_map() -> None:
     empty = outsider_map(replace(opened(), brackets=()), 1.0)
     assert empty.missing == "the scenario names no margin brackets"
