@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from analysis.causes import Part, causal_tree, grow_tree
 from analysis.causes.branching import branching_ratio
+from analysis.causes.cascade import largest_bunch
 from analysis.causes.netting import shared
 from analysis.causes.tree import LINK_SHARE
 from analysis.load import MarketFrames
@@ -304,3 +305,25 @@ def test_one_mark_alone_gives_no_interval() -> None:
     found = branching_ratio(np.array([0.3, 0.5]), np.zeros(2))
     assert found.value == pytest.approx(0.4)
     assert np.isnan(found.low)
+
+
+def test_an_account_called_again_counts_once_among_first_calls() -> None:
+    events = record(
+        fill(0.5, 90, SELL),
+        call(1.0, 10, 90),
+        fill(1.2, 85, SELL, Cause.LIQUIDATION, account=10, mark=90),
+        call(2.0, 11, 85),
+        fill(2.2, 80, SELL, Cause.LIQUIDATION, account=11, mark=85),
+        call(3.0, 10, 80),
+    )
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.first_calls.value == pytest.approx((0 + 5 / 15) / 2)
+    # Since its own sale the mark fell by 10: 5 that it had not seen of that sale yet, 5 by account 11.
+    assert tree.branching.value == pytest.approx((0 + 5 / 15 + 5 / 10) / 3)
+
+
+def test_the_largest_bunch_is_of_one_side() -> None:
+    events = record(fill(0.5, 99, SELL), call(1.0, 10, 99), call(1.0, 11, 99), call(2.0, 12, 99, side=-1, lots=5))
+    market = frames(events, 1.0)
+    bunch = largest_bunch(market.margin_calls, causal_tree(market).forced, 60.0)
+    assert (bunch.side, bunch.calls.tolist(), bunch.number) == (-1, [2], -1)

@@ -81,13 +81,17 @@ def find_cascades(
 
 
 def largest_bunch(calls: MarginCalls, fills: ForcedFills, gap_s: float) -> Cascade:
-    """Calls that follow each other within `gap_s`, whatever caused them: of such bunches the one with most notional.
+    """Calls of one side that follow each other within `gap_s`, whatever caused them: the bunch with most notional.
 
     For runs in which no call had a parent; generations say so: all are roots.
     """
-    bunch = np.append(0, np.cumsum(np.diff(calls.time_s) > gap_s))
-    own = np.flatnonzero(bunch == np.argmax(np.bincount(bunch, calls.notional)))
-    return _describe(calls, np.zeros(len(bunch), np.int64), fills, own, np.flatnonzero(np.isin(fills.call, own)))
+    bunches: list[Ints] = []
+    for side in (1, -1):
+        own = np.flatnonzero(calls.side == side)
+        bunches += np.split(own, np.flatnonzero(np.diff(calls.time_s[own]) > gap_s) + 1)
+    largest = max(bunches, key=lambda bunch: float(calls.notional[bunch].sum()))
+    forced = np.flatnonzero(np.isin(fills.call, largest))
+    return _describe(calls, np.zeros(len(calls.side), np.int64), fills, largest, forced)
 
 
 def _components(links: Links, parent: Ints) -> Ints:

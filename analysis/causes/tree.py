@@ -75,12 +75,17 @@ class Calls:
 @final
 @dataclass(frozen=True)
 class CausalTree:
-    """Calls, who caused them, and what follows from it.  `missing`: why there is none, '' if there is."""
+    """Calls, who caused them, and what follows from it.
+
+    `branching` over all calls, `first_calls` over the first one of every account: where accounts are called again and
+    again the former is larger.  `missing`: why there is no tree, '' if there is.
+    """
 
     calls: Calls
     links: Links
     cascades: tuple[Cascade, ...]
     branching: Branching
+    first_calls: Branching
     outsider: Outsider
     forced: ForcedFills
     missing: str = ""
@@ -145,11 +150,13 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
         cascade=cascade,
     )
     run_s = market.run["time_s"]
+    first = np.sort(np.unique(account, return_index=True)[1])
     return CausalTree(
         calls=calls,
         links=links,
         cascades=cascades,
         branching=branching_ratio(forced_share, calls.time_s),
+        first_calls=branching_ratio(forced_share[first], calls.time_s[first]),
         outsider=as_an_outsider(calls.time_s, market.mark_period_s, max(0.0, float(run_s[0])), float(run_s[-1])),
         forced=forced,
         missing=missing,
@@ -167,9 +174,10 @@ def _causes(
         trades[call], owners, pushes = netting.between(int(low[call]), int(high[call]))
         if adverse:
             known = owners >= 0
-            share = np.bincount(owners[known], pushes[known]) / move[call]
-            parents = np.flatnonzero(share >= LINK_SHARE)
-            found.append((np.full(len(parents), call), parents, share[parents]))
+            parents, place = np.unique(owners[known], return_inverse=True)
+            share = np.bincount(place, pushes[known], minlength=len(parents)) / move[call]
+            listed = share >= LINK_SHARE
+            found.append((np.full(int(listed.sum()), call), parents[listed], share[listed]))
     if not found:
         return trades, Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     child, parent, shares = (np.concatenate(column) for column in zip(*found, strict=True))

@@ -5,12 +5,16 @@ import numpy as np
 from analysis import style
 from analysis.explain.scene import Scene, change, signed
 from analysis.explain.section import Section
-from analysis.explain.traders import flows
 from analysis.liquidation_map import Fuel, fuel_near
 from analysis.style import short_number as short
+from sim.records import Cause, EventKind
 
 REACH = 0.01
 AFTER_S = 60.0
+HARMLESS = 0.5
+"""Pressure below which what waits is no reason for a fall to go on."""
+PUSH = 0.001
+"""The outside price has pushed if it moved by so much in the direction of the cascade."""
 
 
 def ending(scene: Scene) -> Section:
@@ -38,18 +42,21 @@ def pressure(scene: Scene, time_s: float, price: float) -> tuple[float, float, f
 
 
 def _fuel(scene: Scene) -> list[tuple[bool, str]]:
-    start_s = scene.cascade.start_s
+    start_s = float(np.nextafter(scene.cascade.start_s, -np.inf))  # a map of that instant has the first calls in it
     first = pressure(scene, start_s, float(scene.series["last"][scene.row_at(start_s)]))
     last = pressure(scene, scene.extreme_s, float(scene.series["last"][scene.extreme]))
     if first is None or last is None:
         return []
-    ran_out = last[2] < 0.5 or last[0] < 0.25 * first[0]
-    lead = "It ran out of fuel: within" if ran_out else "There was fuel left: within"
+    ran_out = last[2] < HARMLESS <= first[2] and last[0] < first[0]
+    if ran_out:
+        lead = "It ran out of fuel: within"
+    else:
+        lead = "There was fuel left: within" if last[2] >= HARMLESS else "Little waited there, before as after: within"
     return [
         (
             ran_out,
             f"{lead} 1 % {scene.beyond} the price {short(last[0])} still waited to be forced, against "
-            f"{short(last[1])} resting there (pressure {last[2]:.2g}); at the first call it was "
+            f"{short(last[1])} resting there (pressure {last[2]:.2g}); before the first call it was "
             f"{short(first[0])} against {short(first[1])} ({first[2]:.2g}).",
         )
     ]
@@ -63,31 +70,28 @@ def _outside(scene: Scene) -> list[tuple[bool, str]]:
     moved = change(outside, scene.extreme, after)
     so_far = change(outside, scene.before, scene.extreme)
     sign = -1 if scene.falls else 1
-    stopped = sign * moved <= 0 or (sign * so_far > 0 and sign * moved < 0.1 * sign * so_far)
-    return [
-        (
-            stopped and sign * so_far > 0.001,
-            f"The outside price moved {signed(moved)} in the minute after, {signed(so_far)} before: it "
-            + ("no longer pushed." if stopped else "went on pushing."),
-        )
-    ]
+    pushed = sign * so_far > PUSH
+    stopped = sign * moved < 0.1 * sign * so_far
+    text = f"The outside price moved {signed(moved)} in the minute after, {signed(so_far)} before: it "
+    if not pushed:
+        return [(False, f"{text}was not what pushed.")]
+    return [(stopped, text + ("no longer pushed." if stopped else "went on pushing."))]
 
 
 def _buyers(scene: Scene) -> list[tuple[bool, str]]:
-    """Voluntary market orders against the move around the extreme, and who sent them."""
+    """Voluntary market orders against the move around the extreme, and who sent most of them."""
     fills = scene.fills_between(scene.extreme_s - AFTER_S / 2, scene.extreme_s + AFTER_S / 2)
     if not len(fills):
         return []
     sign = -1 if scene.falls else 1
-    free = ~fills.forced & (fills.cause == 0)
-    net = -sign * float((fills.side * fills.notional)[free].sum())
-    names, bought, sold = flows(scene, fills.select(free))
-    towards = -sign * (bought - sold)
-    best = int(np.argmax(towards))
+    free = fills.select(~fills.forced & (fills.cause == Cause.VOLUNTARY))
+    net = -sign * float((free.side * free.notional).sum())
     forced = float(fills.notional[fills.forced].sum())
     when = f"In the {AFTER_S:.0f} s around it voluntary market orders"
     if net > 0:
-        text = f"{when} {'bought' if scene.falls else 'sold'} net {short(net)}, {names[best]} most"
+        names, place = scene.owners
+        by = np.bincount(place[free.account], -sign * free.side * free.notional) if len(place) else np.array([net])
+        text = f"{when} {'bought' if scene.falls else 'sold'} net {short(net)}, {names[int(np.argmax(by))]} most"
     else:
         text = f"{when} did not {'buy' if scene.falls else 'sell'} on balance"
     return [(net > 0 and net > 0.5 * forced, f"{text}; forced orders came to {short(forced)}.")]
@@ -101,7 +105,7 @@ def _venue(scene: Scene) -> list[tuple[bool, str]]:
         for pause in scene.market.pauses
         if start_s <= pause.start_s <= end_s
     ]
-    deleveraged = float(scene.series["adl_notional"][scene.between(start_s, end_s)].sum())
+    deleveraged = scene.notional_of(EventKind.ADL)
     if deleveraged:
         told.append(
             (True, f"Auto-deleveraging closed {short(deleveraged)} that was not {scene.forced_word} in the book.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.causes import Calls, Cascade, CausalTree
 from analysis.load import Bools, Columns, Fills, Floats, Ints, MarketFrames, RunFrames
+from sim.records import EventKind
 
 BEFORE_S = 600.0
 """What is called normal is taken from so long before the cascade, as far as the run reaches (warm-up included)."""
@@ -29,6 +30,11 @@ class Scene:
         """True where longs were called and the price went down."""
         return self.cascade.side > 0
 
+    @property
+    def is_cascade(self) -> bool:
+        """False where it is only a bunch of calls close in time."""
+        return self.cascade.number >= 0
+
     @cached_property
     def calls(self) -> Calls:
         """The cascade's calls."""
@@ -37,9 +43,7 @@ class Scene:
     @cached_property
     def extreme(self) -> int:
         """Row of the series with the lowest (falls) or highest last price of the cascade."""
-        inside = np.flatnonzero(self.between(self.cascade.start_s, self.cascade.end_s))
-        if not len(inside):
-            return self.row_at(self.cascade.start_s)
+        inside = np.arange(self.row_at(self.cascade.start_s), self.row_after(self.cascade.end_s) + 1)
         last = self.series["last"][inside]
         last = np.where(np.isfinite(last), last, np.inf if self.falls else -np.inf)
         return int(inside[np.argmin(last) if self.falls else np.argmax(last)])
@@ -63,6 +67,10 @@ class Scene:
         """The last row of the series at or before a time."""
         return max(int(np.searchsorted(self.series["time_s"], time_s, side="right")) - 1, 0)
 
+    def row_after(self, time_s: float) -> int:
+        """The first row of the series at or after a time, or the last there is."""
+        return min(int(np.searchsorted(self.series["time_s"], time_s)), len(self.series["time_s"]) - 1)
+
     def between(self, from_s: float, to_s: float) -> Bools:
         """Rows of the series in (from_s, to_s]."""
         time_s = self.series["time_s"]
@@ -74,6 +82,14 @@ class Scene:
         values = self.series[column][self.between(start_s - BEFORE_S, start_s)]
         values = values[np.isfinite(values)]
         return float(np.median(values)) if len(values) else float("nan")
+
+    def notional_of(self, kind: EventKind) -> float:
+        """Notional of the cascade's time in events of a kind (TAKEOVER, ADL), quote units."""
+        events = self.market.events
+        time_s = events["time_s"]
+        chosen = (events["kind"] == kind) & (time_s >= self.cascade.start_s) & (time_s <= self.cascade.end_s)
+        lots, ticks = events["quantity_lots"][chosen], events["price_ticks"][chosen].astype(np.float64)
+        return float(np.sum(self.market.contract.notional(lots, ticks)))
 
     def near_depth(self) -> str:
         """The series' column of resting orders that the forced ones run into."""

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from analysis import style
 from analysis.causes import causal_tree
 from analysis.causes.cascade import largest_bunch
@@ -22,6 +24,8 @@ from analysis.style import short_number as short
 
 SECTIONS: tuple[Callable[[Scene], Section], ...] = (beginning, route, traders, depth, ending, payers, twin)
 """Parts of an explanation, in order."""
+
+NO_CASCADE = "No call had a forced order among its main causes, so there is no cascade; the largest bunch of calls"
 
 
 @final
@@ -51,7 +55,7 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
     told = tree.several
     if not told and cascade == 1:
         bunch = largest_bunch(market.margin_calls, tree.forced, WINDOW_S)
-        return _told(Scene(run, market, tree, bunch), "No call had a forced order among its main causes: no cascade")
+        return _told(Scene(run, market, tree, bunch), NO_CASCADE)
     if not 1 <= cascade <= len(told):
         raise NoSuchCascade(
             f"there {'is 1 cascade' if len(told) == 1 else f'are {len(told)} cascades'} of two calls or more"
@@ -67,12 +71,13 @@ def _told(scene: Scene, which: str) -> Explanation:
 def headline(scene: Scene, which: str) -> str:
     """Who, when, how much, how far."""
     cascade = scene.cascade
-    side = "long" if scene.falls else "short"
+    accounts = style.plural(len(np.unique(scene.calls.account)), "long" if scene.falls else "short")
+    calls = "" if len(np.unique(scene.calls.account)) == len(cascade.calls) else f" {len(cascade.calls):,} times"
     last = scene.series["last"]
     generations = len(cascade.generations)
     moved = abs(change(last, scene.before, scene.extreme))
     return (
-        f"{which}: {style.plural(len(cascade.calls), side)} called from {style.clock(cascade.start_s)} to "
+        f"{which}: {accounts} called{calls} from {style.clock(cascade.start_s)} to "
         f"{style.clock(float(scene.calls.time_s[-1]))}, in {style.plural(generations, 'generation')}; "
         f"{short(cascade.notional)} {scene.forced_word} by force until {style.clock(cascade.end_s)}; the "
         f"price {scene.word} by {style.percent(moved)}."

@@ -11,8 +11,10 @@ TITLE = "What the twin says"
 
 def twin(scene: Scene) -> Section:
     """Known counterfactuals of the run, the branching ratio of the tree, and what an outsider would have estimated."""
-    known = [each for each in known_twins(scene.run) if each.market == scene.market.name]
-    sentences = [_twin_sentence(each) for each in known if each.without]
+    known = [
+        each for each in known_twins(scene.run) if each.market == scene.market.name and each.without != ("nothing",)
+    ]
+    sentences = [_twin_sentence(each) for each in known]
     if not sentences:
         name = scene.run.path.name
         sentences.append(f"No twin is known yet: marginquake counterfactual {name} --without liquidation makes one.")
@@ -27,9 +29,8 @@ def twin(scene: Scene) -> Section:
         for each in known
         for effect in each.effects
     )
-    return Section(
-        TITLE, tuple(sentences), ("effect of", "amplification", "share of the move", "seeds") if rows else (), rows
-    )
+    headings = ("effect of", "amplification", "share of the move", "seeds") if rows else ()
+    return Section(TITLE, tuple(sentences), headings, rows)
 
 
 def _twin_sentence(result: TwinResult) -> str:
@@ -38,36 +39,34 @@ def _twin_sentence(result: TwinResult) -> str:
         f"Without {' and '.join(result.without)}, with the same seed, the price {word} by "
         f"{style.percent(result.fall_without)} instead of {style.percent(result.fall_with)}"
     )
-    if len(result.seeds) == 1:
-        return (
-            f"{text}: {result.fall_with / result.fall_without:.2f} times as much with it."
-            if result.fall_without
-            else f"{text}."
-        )
-    return f"{text}; over {len(result.seeds)} seeds the amplification is {_interval(result.amplification)}."
+    if len(result.seeds) > 1:
+        return f"{text}; over {len(result.seeds)} seeds the amplification is {_interval(result.amplification)}."
+    if not result.fall_without:
+        return f"{text}."
+    return f"{text}: {result.fall_with / result.fall_without:.2f} times as much with it."
 
 
 def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
-    own = scene.tree.branching_of(scene.cascade)
-    whole, outsider = scene.tree.branching, scene.tree.outsider
-    inside = sum(len(cascade.calls) for cascade in scene.tree.several)
+    tree = scene.tree
+    own, whole, first, hawkes = tree.branching_of(scene.cascade), tree.branching, tree.first_calls, tree.outsider.hawkes
+    inside = sum(len(cascade.calls) for cascade in tree.several)
+    mine = f"; {_interval(own)} in this cascade, picked because its calls hang together" if scene.is_cascade else ""
     told = [
-        f"By the causal tree forced orders made {_interval(own)} of the moves that called this cascade's accounts "
-        f"({_interval(whole)} over all calls of the run): the branching ratio. Of the run's {len(scene.tree.calls):,} "
-        f"calls {inside:,} belong to {style.plural(len(scene.tree.several), 'cascade')}; the others stand alone."
+        f"By the causal tree forced orders made {_interval(whole)} of the moves that called accounts in this run: the "
+        f"branching ratio ({_interval(first)} over the first call of each account{mine}). Of {len(tree.calls):,} calls "
+        f"{inside:,} belong to {style.plural(len(tree.several), 'cascade')}; the others stand alone."
     ]
-    liquidation = [
-        each for each in known if "liquidation" in each.without and each.forced_share.value == each.forced_share.value
-    ]
-    if liquidation:
+    liquidation = [each for each in known if each.without == ("liquidation",)]
+    if liquidation and liquidation[0].forced_share.value == liquidation[0].forced_share.value:
         told.append(f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}.")
-    if outsider.hawkes.value == outsider.hawkes.value:
-        fits = "fits" if outsider.fit_p > 0.05 else "does not fit"
-        told.append(
-            f"Somebody who sees only the times of calls would estimate {_interval(outsider.hawkes)} (Hawkes; the "
-            f"process {fits}, p = {outsider.fit_p:.2g}), {outsider.hawkes.value - whole.value:+.2f} against the tree: "
-            "he takes what the outside price did for contagion."
+    if hawkes.value == hawkes.value:
+        fits = "fits" if tree.outsider.fit_p > 0.05 else "does not fit"
+        text = (
+            f"Somebody who sees only the times of calls would estimate {_interval(hawkes)} (Hawkes; the process "
+            f"{fits}, p = {tree.outsider.fit_p:.2g}), {hawkes.value - whole.value:+.2f} against the tree"
         )
+        too_much = hawkes.value > whole.value and not whole.high >= hawkes.value
+        told.append(f"{text}: he takes what the outside price did for contagion." if too_much else f"{text}.")
     return told
 
 
