@@ -415,7 +415,6 @@ def test_the_command_prints_and_draws(tmp_path: Path) -> None:
         "volatility alone",
         "omniscient",
         "nobody outside",
-        "without log OI / equity",
     ):
         assert words in done.output
     assert picture.read_bytes().startswith(b"\x89PNG")
