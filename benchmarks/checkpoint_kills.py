@@ -85,8 +85,8 @@ def differences(one: Path, other: Path) -> list[str]:
     summaries = [run_directory.read_summary(path) for path in (one, other)]
     keys = (summaries[0].keys() | summaries[1].keys()) - set(CLOCKS)
     found = [f"summary: {key}" for key in keys if summaries[0].get(key) != summaries[1].get(key)]
-    for table in ("series", "accounts", "populations"):
-        columns = [_bytes(pq.read_table(path / f"{table}.parquet")) for path in (one, other)]
+    for table in ("series", "accounts", "populations", "positions"):
+        columns = [_columns(path / f"{table}.parquet") for path in (one, other)]
         found += [table] if columns[0] != columns[1] else []
     events = [_events(path) for path in (one, other)]
     found += [f"events of {market}" for market in events[0] if not events[0][market].equals(events[1][market])]
@@ -99,8 +99,11 @@ def _wall_seconds(run: Path) -> float:
     return float(run_directory.read_summary(run)["wall_seconds"])
 
 
-def _bytes(table: pa.Table) -> dict[str, bytes]:
-    """Columns as bytes: nan is equal to itself."""
+def _columns(path: Path) -> dict[str, bytes]:
+    """Columns of a table as bytes, so that nan is equal to itself; none without the file."""
+    if not path.is_file():
+        return {}
+    table = pq.read_table(path)
     return {name: np.asarray(table[name].to_pylist()).tobytes() for name in table.column_names}
 
 

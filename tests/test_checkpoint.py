@@ -70,7 +70,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
 @pytest.mark.parametrize("step", [47, 63])
 def test_rules_that_remember_go_on_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Averages of the mark, reports on their way to the venue, margins that have moved, a pause."""
-    scenario = api.load_scenario(TINY, list(EVERYTHING))
+    scenario = api.load_scenario(TINY, [*EVERYTHING, "record.positions_every=2s"])
     whole = api.run(scenario, out=tmp_path / "whole", name="tiny", figures=False)
     folder = cut_off(tmp_path / "cut", monkeypatch, step, every="1s", scenario=scenario)
     assert differences(whole.path, api.resume(folder).path) == []
