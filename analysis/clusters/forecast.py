@@ -113,11 +113,11 @@ def forecasts(
         falls: Sequence[Cascade | Episode] = causal_tree(market).cascades or episodes(market.forced_fills)
         spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
     first = snapshot_times(market)[0]
-    return tuple(_forecast(market, start, end) for start, end in spans if start >= first)
+    return tuple(_forecast(market, start, end) for start, end in spans if start > first)
 
 
 def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
-    held = positions_at(market, start_s)
+    held = positions_at(market, float(np.nextafter(start_s, -np.inf)))  # one of that instant has the first calls in it
     low, high = _mark_range(market, held, end_s)
     due = held.waiting & np.where(held.side > 0, held.liquidation_price >= low, held.liquidation_price <= high)
     events = {
