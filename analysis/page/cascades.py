@@ -73,7 +73,7 @@ def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
         data,
         "Each cell is a margin call, below the call whose forced sale made the largest part of the move that caused "
         "it; the top row was called first. Width: forced notional of the call and of all below it. Colours: what made "
-        "the move. Choose a cell to enlarge it, the top row to go back.",
+        "the move (what worked against it is left out). Choose a cell to enlarge it, the top row to go back.",
     )
 
 

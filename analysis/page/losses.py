@@ -14,7 +14,7 @@ from analysis.scorecard import market_summary, number
 
 PAYERS = (
     ("margin", "margin of those liquidated", "margin",
-     "what their accounts lost from the beginning of the forced sale on, fees included"),
+     "what their accounts lost from the beginning of the forced sale on, fees included (minus: relieved of debts)"),
     ("fund", "insurance fund, net", "insurance", "how much less it is worth than at the start (minus: it gained)"),
     ("winners", "winners closed by ADL", "adl", "how much worse than the mark they were closed"),
     ("socialised", "winners (socialised loss)", "socialised", "unrealised profit given up for the fund"),
@@ -30,6 +30,8 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         seen = Liquidations(market)
         sales = len(seen.ended.start)
     except Unmeasurable as error:
+        if market.audit:
+            return Content(lead=f"{str(error).capitalize()}.", charts=[fund])
         return Content(charts=[fund], missing=f"Who paid: {error}.")
     paid = _paid(run, market, seen)
     bars = [
@@ -64,7 +66,12 @@ def _paid(run: RunFrames, market: MarketFrames, seen: Liquidations) -> dict[str,
 def _lead(sales: int, paid: dict[str, float]) -> str:
     borne = sorted(((paid[key], label) for key, label, _, _ in PAYERS if paid[key] > 0), reverse=True)
     words = ", ".join(f"{label} {style.short_number(amount)}" for amount, label in borne)
-    gained = f" The insurance fund gained {style.short_number(-paid['fund'])} over the run." if paid["fund"] < 0 else ""
+    gained = ""
+    if paid["margin"] < 0:
+        relieved = style.short_number(-paid["margin"])
+        gained = f" Those liquidated owed more than they had when it began, and were relieved of {relieved}."
+    if paid["fund"] < 0:
+        gained += f" The insurance fund gained {style.short_number(-paid['fund'])} over the run."
     return f"Losses of {sales:,} forced sales, from the beginning of each: {words or 'none'}.{gained}"
 
 

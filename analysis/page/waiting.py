@@ -26,6 +26,8 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     assert levels is not None, "asked only where the run has a map"
     series = market.run
     waiting = levels.long_notional + levels.short_notional
+    if not waiting.any():
+        return Content(lead="At no time did anything wait to be forced within the prices of the map.")
     window = price_window(series["mark"], levels.price_edges, 0.45)
     shown = (levels.price_edges[1:] > window[0]) & (levels.price_edges[:-1] < window[1])
     if waiting[:, shown].sum() < FAR_SHARE * waiting.sum():

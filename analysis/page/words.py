@@ -13,6 +13,6 @@ def wanted(run: RunFrames, market: MarketFrames) -> bool:
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """The headline of the largest cascade, and the first sentence of every part of its explanation."""
-    headline, *rest = sentences(run, market)
+    headline, *rest = (each.removesuffix(":") + "." if each.endswith(":") else each for each in sentences(run, market))
     aside = "`marginquake explain` says more, about any cascade of the run."
     return Content(lead=headline, sentences=rest, aside=aside)

@@ -13,7 +13,7 @@ MQ.rowsOfBars = (host, names, low, high) => {
   const wide = Math.max(host.clientWidth - left - right, 40);
   const x = (value) => left + ((value - low) / (high - low || 1)) * wide;
   const top = (k) => k * pitch + (narrow ? 20 : 9);
-  const ticks = MQ.ticks(low, high, Math.max(wide / 90, 2));
+  const ticks = MQ.ticks(low, high, Math.max(wide / 90, 3));
   pen.font = "12px " + MQ.FONT;
   pen.lineWidth = 1;
   pen.textBaseline = "top";

@@ -223,6 +223,6 @@ MQ.kinds.heat = (host, data, group) => {
   return {
     draw: () => (drawMap(), drawProfile()),
     resize: () => (drawMap(), drawProfile()),
-    painted: () => MQ.painted(canvas, [MQ.NIGHT.line]) && MQ.painted(profile, data.profile.colours),
+    painted: () => MQ.painted(canvas, [MQ.NIGHT.line]) && MQ.painted(profile, [...data.profile.colours, MQ.NIGHT.line]),
   };
 };

@@ -32,7 +32,7 @@ MQ.short = (value, digits = 3) => {
   const size = Math.abs(value);
   const [unit, letter] = MQ.SIZES.find(([unit]) => size >= unit * 0.9995) || [1, ""];
   const scaled = size / unit;
-  const decimals = Math.max(digits - 1 - Math.floor(Math.log10(scaled) + 1e-9), 0);
+  const decimals = Math.max(digits - 1 - Math.floor(Math.log10(unit > 1 ? Math.max(scaled, 1) : scaled) + 1e-9), 0);
   return (value < 0 ? "\u2212" : "") + scaled.toFixed(Math.min(decimals, 6)) + letter;
 };
 
@@ -59,17 +59,20 @@ MQ.shown = (value, format) => (value == null || Number.isNaN(value) ? "none" : M
 // Labels of an axis: as many digits as tell neighbours apart.
 MQ.axisLabels = (values, format) => {
   const known = values.filter((value) => value != null);
-  const steps = known.slice(1).map((value, k) => Math.abs(value - known[k])).filter((step) => step > 0);
-  const step = steps.length ? Math.min(...steps) : Math.abs(known[0]) || 1;
   const most = Math.max(...known.map(Math.abs), 0);
+  const decimalsOf = (scaled) => {
+    for (let decimals = 0; decimals < 8; decimals++)
+      if (scaled.every((value) => Math.abs(value - Number(value.toFixed(decimals))) <= 1e-9 * Math.max(Math.abs(value), 1))) return decimals;
+    return 8;
+  };
   if (format === "money" || format === "count") {
     const [unit, letter] = MQ.SIZES.find(([unit]) => most >= unit) || [1, ""];
-    const decimals = Math.min(Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9)), 6);
+    const decimals = decimalsOf(known.map((value) => value / unit));
     return values.map((value) =>
       value == null ? "" : value === 0 ? "0" : MQ.grouped(value / unit, decimals) + letter);
   }
   const scale = format === "percent" ? 100 : 1;
-  const decimals = Math.min(Math.max(0, -Math.floor(Math.log10(step * scale) + 1e-9)), 8);
+  const decimals = decimalsOf(known.map((value) => value * scale));
   const unit = format === "percent" ? " %" : "";
   return values.map((value) => (value == null ? "" : MQ.grouped(value * scale, decimals) + unit));
 };

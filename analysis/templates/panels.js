@@ -1,7 +1,7 @@
 "use strict";
 // Panels over one time axis, one uPlot each: lines, flows summed anew at every zoom, marks, shaded stretches.
 
-MQ.gutter = (width) => ({ left: width < 560 ? 58 : 66, right: width < 560 ? 12 : 18 });
+MQ.gutter = (width) => ({ left: width < 560 ? 58 : 66, right: width < 560 ? 22 : 26 });
 
 MQ.kinds.panels = (host, data, group) => {
   const panels = data.panels.map((panel, k) => MQ.panel(host, panel, data, group, k));
