@@ -1,7 +1,7 @@
 """The runs that docs/why.md reports under "Risk numbers" and "Early warning", made once and kept.
 
-`python -m benchmarks.why_runs --out DIR` makes what is missing; benchmarks.risk_numbers and benchmarks.early_warning
-read them.  A run that is there already is taken as it is.
+`python -m benchmarks.why_runs --out DIR` makes what is missing; benchmarks.why_figures
+reads them.  A run that is there already is taken as it is.
 """
 
 import argparse

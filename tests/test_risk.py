@@ -17,7 +17,7 @@ from analysis.facts.fact import Unmeasurable
 from analysis.load import LiquidationMap, RunFrames, frames_of, load_run
 from analysis.pairing import pair_with_twins
 from analysis.risk import Asked, assess, call_probabilities, excess, forecasts, pressure, to_csv, volatility_clusters
-from analysis.risk.pressure import columns, share_between
+from analysis.risk.pressure import Pressure, columns, share_between
 from analysis.risk.reliability import BINS, COUNT, EDGES, EVENT, brier, diagram, table_of, with_interval
 from analysis.risk.states import Standing
 from analysis.risk.summary import volatility_lines
@@ -507,3 +507,11 @@ def test_the_same_run_twice_is_refused(two: Path) -> None:
     done = ask(str(two / "with"), str(two / "with"))
     assert done.exit_code == 2
     assert "a seed counts once" in done.output
+
+
+def test_pressure_is_infinite_where_something_is_forced_and_nothing_rests() -> None:
+    nothing = np.zeros(3)
+    found = Pressure(
+        time_s=np.arange(3.0), top_up=nothing, forced=np.array([2.0, 0.0, 3.0]), depth=np.array([0.0, 0.0, 6.0])
+    )
+    np.testing.assert_array_equal(found.index, [np.inf, np.nan, 0.5])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COLOURS = ("#d4253f", "#e07b1a", "#0072b2", "#7a5cc2")
 """One a move, the smallest first."""
-LEAST = 1e-3
-"""Lower end of the axis: an index below this is nothing."""
+LEAST, MOST = 1e-3, 1e3
+"""Ends of the axis: an index below is nothing; one above, or infinite since nothing rests, is drawn at its end."""
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
@@ -57,7 +57,7 @@ def _lines(axis: "Axes", market: MarketFrames, direction: "Direction") -> None:
             found = pressure(market, move, direction)
         except Unmeasurable:
             continue
-        index = np.where(found.index > LEAST, found.index, np.nan)
+        index = np.where(found.index > LEAST, np.minimum(found.index, MOST), np.nan)
         axis.plot(found.time_s, index, color=colour, linewidth=1.2, label=f"D = {style.percent(move, 1)}")
         drawn = drawn or bool(np.isfinite(index).any())
     if not drawn:

@@ -34,9 +34,9 @@ class Pressure:
 
     @property
     def index(self) -> Floats:
-        """Forced notional over what rests against it."""
+        """Forced notional over what rests against it: infinite where nothing does, NaN where nothing is forced."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.depth > 0, self.forced / self.depth, np.nan)
+            return np.asarray(self.forced / self.depth, np.float64)
 
 
 def pressure(market: MarketFrames, move: float, direction: Direction, maintenance: float = 0.0) -> Pressure:
@@ -57,7 +57,7 @@ def pressure(market: MarketFrames, move: float, direction: Direction, maintenanc
     reach = np.where(inside, reach, np.nan)
     if direction == "fall":
         notional, depth, sign = maps.long_notional, maps.bid_depth, 1.0
-        # Accounts beyond their trigger already (called, not closed yet) count too: nothing bounds the sum above.
+        # Nothing bounds the sum above: a trigger that the mark has passed and nobody was called at yet counts too.
         part = share_between(edges, reach, np.full_like(reach, edges[-1]))
     else:
         notional, depth, sign = maps.short_notional, maps.ask_depth, -1.0

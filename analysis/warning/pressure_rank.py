@@ -64,7 +64,7 @@ def pressure_rank(runs: Sequence[RunFrames], market: str) -> PressureRank:
         pressed = pressure(own, MOVE, "fall")
         place = last_at(pressed.time_s, at)
         index = np.where(place >= 0, pressed.index[np.maximum(place, 0)], np.nan)
-        chosen = np.isfinite(index)
+        chosen = ~np.isnan(index)
         score.append(index[chosen])
         further.append(fell[chosen])
         group.append(np.full(int(chosen.sum()), number))

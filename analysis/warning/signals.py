@@ -84,6 +84,10 @@ class Seen:
         return fills.time_s[new], fills.side[new].astype(np.float64)
 
 
+MOST_PRESSED = 1000.0
+"""Pressure above this, or infinite because nothing rests, is not told apart: a model cannot take in infinity."""
+
+
 def last_at(rows_s: Floats, times_s: Floats) -> Ints:
     """Index of the last row at or before each time; -1 before the first."""
     return np.asarray(np.searchsorted(rows_s, times_s + 1e-9, side="right") - 1, np.int64)
@@ -166,8 +170,8 @@ def within(move: float, seen: Seen) -> Floats:
 
 
 def pressed(move: float, seen: Seen) -> Floats:
-    """Log of 1 + pressure index, of the side where it is higher."""
-    sides = [pressure(seen.market, move, direction).index for direction in DIRECTIONS]
+    """Log of 1 + pressure index, of the side where it is higher; at most that of `MOST_PRESSED`."""
+    sides = [np.minimum(pressure(seen.market, move, direction).index, MOST_PRESSED) for direction in DIRECTIONS]
     return seen.of_maps(np.log1p(np.fmax(*sides)))
 
 
