@@ -22,7 +22,8 @@ HEAVY = (
     "rich",
 )
 COMMANDS = ("run", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "doctor",
-            "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch")  # fmt: skip
+            "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch", "clusters",
+            "counterfactual", "early-warning", "explain")  # fmt: skip
 
 
 def loaded_after(program: str) -> set[str]:
