@@ -177,6 +177,8 @@ def test_the_ladder_by_hand() -> None:
     assert (far.forced, far.accounts, far.resting) == (pytest.approx(3 * 99.5 + 2 * 98), 2, pytest.approx(80))
     assert np.isnan(unseen.resting), "the map ends at 10 %"
     assert np.isnan(unseen.pressure)
+    assert replace(near, resting=0.0).pressure == np.inf
+    assert np.isnan(replace(near, resting=0.0, forced=0.0).pressure)
     up = rungs.of(-1)
     assert [rung.forced for rung in up] == pytest.approx([606, 606, 606])
 

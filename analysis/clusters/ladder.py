@@ -36,8 +36,10 @@ class Rung:
 
     @property
     def pressure(self) -> float:
-        """PI, forced over resting: above 1 the move forces more than stands in its way."""
-        return self.forced / self.resting if self.resting > 0 else np.nan
+        """PI, forced over resting: above 1 the move forces more than stands in its way; infinite where nothing does."""
+        if self.resting == 0:
+            return np.inf if self.forced > 0 else np.nan
+        return self.forced / self.resting
 
 
 @final

@@ -85,7 +85,7 @@ def ladder_table(rungs: Ladder, sides: Sequence[int]) -> Table:
             f"{each.accounts:,}",
             short_number(each.resting) if math.isfinite(each.resting) else "off the map",
             short_number(each.absorbed),
-            f"{each.pressure:.2f}" if math.isfinite(each.pressure) else "none",
+            "none" if math.isnan(each.pressure) else f"{each.pressure:.2f}",
         )
         for each in rungs.rungs
         if each.side in sides
