@@ -42,7 +42,8 @@ def beginning(scene: Scene) -> Section:
         (NAMES[part], signed(share_of(scene, part, roots), 0), signed(share_of(scene, part, ~roots), 0))
         for part in Part
     )
-    return Section("What set it off", tuple(sentences), ("share of the move that called", "roots", "all others"), rows)
+    headings = ("share of the move that called", "roots", "all others")
+    return Section("What set it off", tuple(sentences), headings, rows, leading=2)
 
 
 def share_of(scene: Scene, part: Part, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:

@@ -28,8 +28,8 @@ def depth(scene: Scene) -> Section:
         _recovery(scene, values, worst, normal),
     ]
     spread = scene.series["spread_ticks"].astype(np.float64)
-    usual, widest = scene.normal("spread_ticks"), float(np.nanmax(np.append(spread[inside], np.nan)))
-    if usual > 0 and np.isfinite(widest):
+    usual, widest = scene.normal("spread_ticks"), float(np.nan_to_num(spread[inside]).max())
+    if usual > 0 and widest > 0:
         sentences.append(
             f"The spread, {style.plural(usual, 'tick')} before, was at most {style.plural(widest, 'tick')} wide."
         )

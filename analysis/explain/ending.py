@@ -26,9 +26,9 @@ def ending(scene: Scene) -> Section:
     head = (
         f"The {word} was {scene.series['last'][scene.extreme]:,.6g} at {style.clock(scene.extreme_s)}."
         if supported
-        else f"Nothing in the record says why the price stopped at the {word} of {style.clock(scene.extreme_s)}:"
+        else f"Nothing in the record says why the price stopped at the {word} of {style.clock(scene.extreme_s)}."
     )
-    return Section("Why it stopped", (head, *(text for _, text in found)))
+    return Section("Why it stopped", (head, *(text for _, text in found)), leading=2 if supported else 1)
 
 
 def pressure(scene: Scene, time_s: float, price: float) -> tuple[float, float, float] | None:

@@ -87,4 +87,4 @@ def headline(scene: Scene, which: str) -> str:
 def sentences(run: RunFrames, market: MarketFrames | None = None) -> list[str]:
     """The headline of the largest cascade and the first sentences of each section: for the report."""
     told = explain(run, market)
-    return [told.headline, *(section.sentences[0] for section in told.sections if section.sentences)]
+    return [told.headline, *(" ".join(section.sentences[: section.leading]) for section in told.sections)]
