@@ -1,7 +1,7 @@
 """R before an event against the branching that came of it, over a sweep of the fuel ratio.
 
 `python -m benchmarks.feedback` runs what is missing of `long_squeeze` at every fuel ratio and seed, and its twin
-without liquidations, keeps what it measures in runs/feedback.json, prints tables and draws docs/images/feedback.png.
+without liquidations, keeps what it measures in runs/feedback-model<N>.json (delete it after a change of how things are measured), prints tables and draws docs/images/feedback.png.
 What it means: docs/why.md, "The feedback number against what happened".
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 from analysis.load import Floats
 from analysis.seed_regression import Line, line_over_seeds
 from benchmarks.studies.runs import OFF, ROOT, Job, Kept, run_all
+from sim.version import MODEL_VERSION
 
 FUEL_RATIOS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SEEDS = tuple(range(1, 11))
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
-    parser.add_argument("--data", type=Path, default=ROOT / "runs" / "feedback.json")
+    parser.add_argument("--data", type=Path, default=ROOT / "runs" / f"feedback-model{MODEL_VERSION}.json")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images" / "feedback.png")
     given = parser.parse_args(arguments)
     rows = gather(given.data, FUEL_RATIOS, SEEDS[: given.seeds], given.workers)

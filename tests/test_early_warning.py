@@ -442,3 +442,10 @@ def test_a_trial_knows_how_much_it_rests_on() -> None:
     assert (trial.seeds, trial.samples) == (12, 3600)
     assert trial.events == pytest.approx(180, abs=40)
     assert trial.seeds_with_events == 12
+
+
+def test_bursts_warned_of_stand_beside_what_random_alarms_would_do() -> None:
+    trial = evaluate(seeds_of("depth"), ASKED)
+    for model in trial.models:
+        samples = ASKED.horizon_s / ASKED.every_s
+        assert model.by_luck == pytest.approx(1 - (1 - model.alarm_rate) ** samples)

@@ -13,8 +13,8 @@ from analysis.warning.signals import SIGNALS
 from analysis.warning.trial import BASELINE, Asked, Model, Samples, Trial, evaluate, samples_of
 
 HEADINGS = (
-    "model", "AUC", "less baseline", "average precision", "AUC before bursts", "bursts warned of", "median lead",
-    "false alarms",
+    "model", "AUC", "less baseline", "average precision", "AUC before bursts", "bursts warned of", "by luck",
+    "median lead", "false alarms",
 )  # fmt: skip
 WEIGHT_HEADINGS = ("signal", "seen by")
 
@@ -48,6 +48,7 @@ def cells(model: Model) -> tuple[str, ...]:
         _shown(model.precision),
         _shown(model.onset_auc),
         _shown(model.warned),
+        f"{model.by_luck:.2f}",
         "n.a." if math.isnan(model.lead_s) else f"{model.lead_s / 60:.1f} min",
         f"{model.alarm_rate:.1%}",
     )

@@ -70,7 +70,8 @@ class Model:
     `ranking`: every sample's score by models that never saw its seed.  `onset_*`: of samples while no burst is on.
     `beyond`: area under the curve less the baseline's, paired.  `warned`: share of bursts with an alarm in the horizon
     before they begin; `lead_s`: median time from the first of these to the beginning.  `alarm_rate`: alarms among
-    samples without event.  `weights`: mean over folds, of standardised signals.
+    samples without event; `by_luck`: share of bursts that as many alarms at random would warn of (docs/model.md,
+    eq. 223).  `weights`: mean over folds, of standardised signals.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Model:
     warned: Interval
     lead_s: float
     alarm_rate: float
+    by_luck: float
     weights: Mapping[str, float]
 
 
@@ -194,6 +196,7 @@ def evaluate(seeds: Sequence[Samples], asked: Asked, models: Mapping[str, tuple[
                 warned=_warned(leads),
                 lead_s=float(np.median(known)) if len(known) else math.nan,
                 alarm_rate=float(raised.mean()),
+                by_luck=1.0 - (1.0 - float(raised.mean())) ** (asked.horizon_s / asked.every_s),
                 weights={
                     signal: float(np.mean([fold.fits[name].weights[k] for fold in folds]))
                     for k, signal in enumerate(kept[name])
