@@ -1,7 +1,8 @@
 """R before an event against the branching that came of it, over a sweep of the fuel ratio.
 
 `python -m benchmarks.feedback` runs what is missing of `long_squeeze` at every fuel ratio and seed, and its twin
-without liquidations, keeps what it measures in runs/feedback-model<N>.json (delete it after a change of how things are measured), prints tables and draws docs/images/feedback.png.
+without liquidations, keeps what it measures in runs/feedback-model<N>.json (delete it after a change of how things are
+measured), prints tables and draws docs/images/feedback.png.
 What it means: docs/why.md, "The feedback number against what happened".
 """
 
