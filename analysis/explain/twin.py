@@ -1,5 +1,7 @@
 """What the twin says, and what the tree says beside it."""
 
+import numpy as np
+
 from analysis import style
 from analysis.causes import Branching
 from analysis.explain.scene import Scene
@@ -58,7 +60,13 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
     ]
     liquidation = [each for each in known if each.without == ("liquidation",)]
     if liquidation and liquidation[0].forced_share.value == liquidation[0].forced_share.value:
-        told.append(f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}.")
+        last = scene.market.run["last"]
+        farthest = np.nanmin(last) if scene.falls else np.nanmax(last)
+        elsewhere = scene.series["last"][scene.extreme] != farthest
+        told.append(
+            f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}"
+            + (f", of the run's largest {liquidation[0].direction}, which this is not." if elsewhere else ".")
+        )
     if hawkes.value == hawkes.value:
         fits = "fits" if tree.outsider.fit_p > 0.05 else "does not fit"
         text = (
