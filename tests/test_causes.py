@@ -249,7 +249,7 @@ def test_a_run_that_kept_no_fills_says_so() -> None:
 # -- a naive twin on random cascades -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_shares_are_those_of_the_naive_twin(data: st.DataObject) -> None:
     kinds = st.sampled_from(["sell", "buy", "stop", "call", "force", "take", "fund"])
@@ -327,3 +327,16 @@ def test_the_largest_bunch_is_of_one_side() -> None:
     market = frames(events, 1.0)
     bunch = largest_bunch(market.margin_calls, causal_tree(market).forced, 60.0)
     assert (bunch.side, bunch.calls.tolist(), bunch.number) == (-1, [2], -1)
+
+
+def test_what_the_fund_sells_without_having_taken_it_over_is_nobodys() -> None:
+    events = record(
+        fill(0.5, 90, SELL),
+        call(1.0, 10, 90),
+        fill(1.2, 88, SELL, Cause.TAKEOVER, account=0, mark=90),  # of nobody's
+        fill(1.3, 84, SELL, Cause.LIQUIDATION, account=10, mark=90),
+        call(2.0, 11, 84),
+    )
+    tree = causal_tree(frames(events, 1.0))
+    assert tree.calls.forced.tolist() == [0.0, -6.0]
+    assert tree.links.share.tolist() == pytest.approx([4 / 16])

@@ -14,6 +14,9 @@ from analysis.causes.moves import Part, TradedPath
 from analysis.causes.owners import Pieces
 from analysis.load import Floats, Ints
 
+NOBODY = -1
+"""Owner of what belongs to no call."""
+
 Netted = tuple[Floats, Ints, Floats]
 """Parts (5), and pushes of liquidations: their owners, one or more entries each, and the pushes."""
 
@@ -60,8 +63,10 @@ class Netting:
         pieces = slice(*np.searchsorted(self._piece_fill, (low, high)))
         if not parts[Part.FORCED]:
             return parts, np.zeros(0, np.int64), np.zeros(0)
-        owners, place = np.unique(self._piece_owner[pieces], return_inverse=True)
-        by_owner: Floats = np.bincount(place, self._piece_push[pieces], minlength=len(owners)).astype(np.float64)
+        owners, place = np.unique(np.append(self._piece_owner[pieces], NOBODY), return_inverse=True)
+        pushes = self._piece_push[pieces]
+        left = float(pushed[Part.FORCED] - pushes.sum())  # what the fund sold without having taken it over
+        by_owner: Floats = np.bincount(place, np.append(pushes, left), minlength=len(owners)).astype(np.float64)
         return parts, owners, shared(by_owner, float(parts[Part.FORCED]))
 
 
