@@ -96,7 +96,7 @@ ENTRIES = (
         "accounts_called_fraction", "{} of all accounts were called")),
     _Entry("liquidations", "Liquidations", _count, "positions closed by force, in whole or in part"),
     _Entry("forced_notional", "Forced volume", _money, _percent_note(
-        "forced_fill_fraction_of_open_interest", "quote notional that liquidation orders traded; {} of open interest")),
+        "forced_fill_fraction_of_open_interest", "traded by liquidation orders and the fund; {} of open interest")),
     _Entry("stop_notional", "Stop volume", _money, "quote notional that triggered stop orders traded"),
     _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay; the insurance fund pays first"),
     _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took at their bankruptcy price"),

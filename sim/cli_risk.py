@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from analysis.risk import Asked, Assessment
     from analysis.warning import Trial
 
+MOST_VOLATILITY = 20.0
+"""A year; whoever says more has forgotten the percent sign."""
+
 app = typer.Typer()
 SeveralRuns = Annotated[
     list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each, with their twins or without.")
@@ -191,6 +194,8 @@ def _asked(
             raise UserError(f"--volatility {part}: say {', '.join(SOURCES)}, or a number a year such as 60%") from None
         if not number > 0:
             raise UserError(f"--volatility {part}: must be positive")
+        if number > MOST_VOLATILITY:
+            raise UserError(f"--volatility {part}: {number:.0%} a year; write 60 % as 60% or 0.6")
         sources.append(number)
     looks_back = float("inf") if window is None else _seconds("--window", window)
     return Asked(horizons, tuple(sources), moments, looks_back, population)  # type: ignore[arg-type]

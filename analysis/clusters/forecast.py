@@ -8,6 +8,8 @@ import numpy as np
 
 from analysis.cascades import Episode, episodes
 from analysis.causes import Cascade, causal_tree
+from analysis.causes.cascade import largest_bunch
+from analysis.causes.moves import WINDOW_S
 from analysis.clusters.levels import REACH, Cluster, find_clusters, map_of
 from analysis.clusters.positions import Positions, positions_at, snapshot_times
 from analysis.load import Bools, Columns, Floats, Ints, MarketFrames
@@ -104,13 +106,16 @@ def forecasts(
 ) -> tuple[Forecast, ...]:
     """Forecast and outcome of each span; default: of the `most` largest cascades, none below a tenth of the largest.
 
-    Where the run kept too little for a causal tree, of the largest episodes of forced fills.  Spans without a snapshot
+    Of the largest bunch of calls where there is no cascade; of the largest episodes of forced fills where the run kept
+    too little for a causal tree.  Spans without a snapshot
     before them are left out; so is everything where the run kept no forced fills.
     """
     if market.not_recorded("liquidations") or not market.positions:
         return ()
     if spans is None:
-        falls: Sequence[Cascade | Episode] = causal_tree(market).cascades or episodes(market.forced_fills)
+        tree = causal_tree(market)
+        bunch = (largest_bunch(market.margin_calls, tree.forced, WINDOW_S),) if len(tree.calls) else ()
+        falls: Sequence[Cascade | Episode] = tree.several or bunch or episodes(market.forced_fills)
         spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
     first = snapshot_times(market)[0]
     return tuple(_forecast(market, start, end) for start, end in spans if start > first)

@@ -38,6 +38,12 @@ def beginning(scene: Scene) -> Section:
         f"{_moved(change(series['last'], start, end))} in the same time."
     )
     sentences += _declared(scene, float(series["time_s"][start]), cascade.end_s)
+    sentences += [
+        f"A fault of the venue that the scenario declares, {fault.type}, lasted from {style.clock(fault.start_s)} to "
+        f"{style.clock(fault.end_s)}."
+        for fault in scene.market.faults
+        if fault.start_s <= cascade.end_s and fault.end_s >= float(series["time_s"][start])
+    ]
     rows = tuple(
         (NAMES[part], signed(share_of(scene, part, roots), 0), signed(share_of(scene, part, ~roots), 0))
         for part in Part

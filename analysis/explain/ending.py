@@ -23,12 +23,28 @@ def ending(scene: Scene) -> Section:
     found.sort(key=lambda reason: not reason[0])
     supported = sum(1 for holds, _ in found if holds)
     word = "low" if scene.falls else "high"
+    left_s = float(scene.series["time_s"][-1]) - scene.extreme_s
+    if left_s < AFTER_S:
+        head = f"The run ends {left_s:.0f} s after the {word} of {_price(scene)}: whether it stopped is not known."
+        return Section("Why it stopped", (head, *(text for _, text in found)))
     head = (
-        f"The {word} was {scene.series['last'][scene.extreme]:,.6g} at {style.clock(scene.extreme_s)}."
+        f"The {word} was {_price(scene)}."
         if supported
         else f"Nothing in the record says why the price stopped at the {word} of {style.clock(scene.extreme_s)}."
     )
     return Section("Why it stopped", (head, *(text for _, text in found)), leading=2 if supported else 1)
+
+
+def _price(scene: Scene) -> str:
+    """The extreme as sampled, and the farthest print, which lasts as long as an order does."""
+    sampled = scene.series["last"][scene.extreme]
+    fills = scene.fills_between(scene.cascade.start_s - 1e-9, scene.cascade.end_s)
+    text = f"{sampled:,.6g} at {style.clock(scene.extreme_s)}"
+    if not len(fills):
+        return text
+    print_price = float(fills.price.min() if scene.falls else fills.price.max())
+    beyond = print_price < sampled if scene.falls else print_price > sampled
+    return f"{text} (sampled with the series; single trades went to {print_price:,.6g})" if beyond else text
 
 
 def pressure(scene: Scene, time_s: float, price: float) -> tuple[float, float, float] | None:
@@ -65,7 +81,7 @@ def _fuel(scene: Scene) -> list[tuple[bool, str]]:
 def _outside(scene: Scene) -> list[tuple[bool, str]]:
     outside = scene.series["fundamental"]
     after = scene.row_at(scene.extreme_s + AFTER_S)
-    if after == scene.extreme:
+    if float(scene.series["time_s"][-1]) < scene.extreme_s + AFTER_S:
         return []
     moved = change(outside, scene.extreme, after)
     so_far = change(outside, scene.before, scene.extreme)

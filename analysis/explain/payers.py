@@ -35,7 +35,7 @@ def payers(scene: Scene) -> Section:
     debt = paid["unpaid"]
     sentences = [
         f"{style.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill. From then on they {lost}, {short(paid['fee'])} of liquidation fees included.",
+        f"forced fill. From then on they {lost}, after {short(paid['fee'])} of liquidation fees.",
         f"The insurance fund {'gained' if gained >= 0 else 'lost'} {short(abs(gained))} in this time: "
         f"{short(paid['fee'])} of fees received, {short(paid['fund_paid'])} of deficits covered, and "
         f"{'+' if rest >= 0 else '-'}{short(abs(rest))} from the rest: trading what it took over ({short(taken)}), "

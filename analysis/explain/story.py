@@ -50,6 +50,10 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
     tree = causal_tree(market)
     if tree.missing:
         return Explanation(f"Nothing can be said about causes: fills are {tree.missing}.", ())
+    if not tree.cascades and run.summary.get("margin_calls"):
+        return Explanation(
+            "Nothing can be said about causes: the events of this run are missing (events/*.parquet).", ()
+        )
     if not tree.cascades:
         return Explanation("Nobody was called in this run: there is no cascade to explain.", ())
     told = tree.several
@@ -79,7 +83,7 @@ def headline(scene: Scene, which: str) -> str:
     return (
         f"{which}: {accounts} called{calls} from {style.clock(cascade.start_s)} to "
         f"{style.clock(float(scene.calls.time_s[-1]))}, in {style.plural(generations, 'generation')}; "
-        f"{short(cascade.notional)} {scene.forced_word} by force until {style.clock(cascade.end_s)}; the "
+        f"{short(cascade.notional)} of theirs {scene.forced_word} by force until {style.clock(cascade.end_s)}; the "
         f"price {scene.word} by {style.percent(moved)}."
     )
 

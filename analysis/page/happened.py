@@ -18,9 +18,13 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     """The chart that a reader looks at first."""
     series = market.run
     fall, outside = max_drawdown(series["last"]), max_drawdown(series["fundamental"])
+    rise = 1.0 / (1.0 - max_drawdown(1.0 / series["last"]).fraction) - 1.0
+    fell = f"fell by {style.percent(fall.fraction)} at most, the fundamental by {style.percent(outside.fraction)}"
+    went = f"The market {fell}"
+    if rise > fall.fraction:
+        went = f"The market rose by {style.percent(rise)} at most, and {fell}"
     lead = (
-        f"The market fell by {style.percent(fall.fraction)} at most, the fundamental by "
-        f"{style.percent(outside.fraction)}. {int(np.sum(series['margin_calls'])):,} margin calls; "
+        f"{went}. {int(np.sum(series['margin_calls'])):,} margin calls; "
         f"{style.short_number(float(np.sum(series['forced_volume'])))} traded by force."
     )
     data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))

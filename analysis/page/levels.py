@@ -21,7 +21,9 @@ from analysis.page.section import Chart, Content, Table
 MOMENTS = 4
 """Maps beside that of the start: the last before each of the largest cascades."""
 SHOWN = 8
-CLUSTER_HEADINGS = ("side", "price", "away", "waiting", "reached", "sold", "taken over", "otherwise closed")
+CLUSTER_HEADINGS = ("side", "price", "away", "waiting", "reached", "sold", "taken over", "closed otherwise",
+    "not closed",
+)  # fmt: skip
 LADDER_HEADINGS = ("price moves by", "down: forced", "bids", "ratio", "up: forced", "asks", "ratio")
 
 
@@ -93,7 +95,8 @@ def _clusters(forecast: Forecast) -> Table:
     rows = []
     for outcome in [each for each in forecast.outcomes if each.mass > 0][:SHOWN]:
         cluster = outcome.cluster
-        other = outcome.due - outcome.sold - outcome.taken_over
+        other = outcome.deleveraged + outcome.stopped + outcome.closed
+        held = outcome.margin_added + outcome.waiting + outcome.other
         rows.append(
             (
                 "longs" if outcome.side > 0 else "shorts",
@@ -103,7 +106,8 @@ def _clusters(forecast: Forecast) -> Table:
                 style.percent(outcome.hit_share, 0),
                 style.short_number(outcome.sold),
                 style.short_number(outcome.taken_over),
-                style.short_number(max(other, 0.0)),
+                style.short_number(other),
+                style.short_number(held),
             )
         )
     return Table(

@@ -48,7 +48,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
 
 
 def _known(run: RunFrames, market: MarketFrames) -> list[TwinResult]:
-    return [each for each in known_twins(run) if each.market == market.name and each.without]
+    return [each for each in known_twins(run) if each.market == market.name and each.without != ("nothing",)]
 
 
 def _panel(market: MarketFrames, result: TwinResult) -> Panel:

@@ -212,8 +212,8 @@ MQ.flowLines = (panel) => {
       sums = flows.map((flow) => {
         const found = new Array(count).fill(0);
         for (let k = MQ.lowerBound(flow.x, first * step); k < flow.x.length; k++) {
-          const bin = Math.floor(flow.x[k] / step + 1e-6) - first;
-          if (bin >= count) break;
+          if (flow.x[k] > to) break;
+          const bin = Math.min(Math.floor(flow.x[k] / step + 1e-6) - first, count - 1);
           if (bin >= 0) found[bin] += flow.amount[k];
         }
         return found;
