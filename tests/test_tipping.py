@@ -108,9 +108,9 @@ def tipping(out: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         "--metric",
         "margin_calls",
         "--tolerance",
-        "0.4",
+        "0.8",
         "--workers",
-        "2",
+        "1",
     )
     command = [sys.executable, "-m", "sim.cli", "tipping", str(TINY), "--out", str(out), *usual, *options]
     return subprocess.run(command, capture_output=True, text=True)
