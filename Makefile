@@ -8,7 +8,7 @@ CLI := $(VENV)/bin/marginquake
 PIP_INSTALL := $(PY) -m pip install -qq --no-compile --disable-pip-version-check
 STAMP_RUN := $(VENV)/.stamp-run
 STAMP_DEV := $(VENV)/.stamp-dev
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 
 .PHONY: help demo test test-312 validate bench lint format clean
 
