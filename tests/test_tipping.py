@@ -108,7 +108,7 @@ def tipping(out: Path, *options: str) -> "subprocess.CompletedProcess[str]":
         "--metric",
         "margin_calls",
         "--tolerance",
-        "0.8",
+        "0.5",
         "--workers",
         "1",
     )
