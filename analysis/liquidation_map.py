@@ -3,6 +3,7 @@
 Fuel is forced notional by distance from the price; depth is the resting notional that would have to absorb it.
 """
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -33,12 +34,19 @@ class Fuel:
     @property
     def long_ratio(self) -> float:
         """Forced sales per unit of bids within the distance."""
-        return self.long_notional / self.bid_depth if self.bid_depth > 0 else float("nan")
+        return _ratio(self.long_notional, self.bid_depth)
 
     @property
     def short_ratio(self) -> float:
         """Forced purchases per unit of asks within the distance."""
-        return self.short_notional / self.ask_depth if self.ask_depth > 0 else float("nan")
+        return _ratio(self.short_notional, self.ask_depth)
+
+
+def _ratio(forced: float, depth: float) -> float:
+    """Infinite where something is forced and nothing rests, NaN where nothing is forced either (eq. 214)."""
+    if depth > 0:
+        return forced / depth
+    return math.inf if forced > 0 else math.nan
 
 
 def within(edges: Floats, notional: Floats, low: float, high: float) -> float:

@@ -134,8 +134,10 @@ def test_fuel_counts_a_cut_bin_by_the_part_inside():
     near = fuel_near(levels, 100.0, 0.05)
     assert (near.long_notional, near.short_notional, near.bid_depth) == pytest.approx((8.0, 6.0, 10.0))
     assert near.long_ratio == pytest.approx(0.8)
-    assert np.isnan(near.short_ratio)
-    assert fuel_near(levels, 100.0, 0.05, at_s=10.0).long_notional == 0.0
+    assert near.short_ratio == np.inf, "6 are forced and nothing rests"
+    empty = fuel_near(levels, 100.0, 0.05, at_s=10.0)
+    assert empty.long_notional == 0.0
+    assert np.isnan(empty.short_ratio)
     # A first map without positions precedes their booking: the opening is the next one.
     late = replace(levels, long_notional=levels.long_notional[::-1], short_notional=levels.short_notional[::-1])
     assert fuel_near(late, 100.0, 0.05).long_notional == pytest.approx(8.0)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from agents import AGENT_TYPES
 from analysis.causes import causal_tree, grow_tree
-from analysis.explain import Explanation, NoSuchCascade, Section, explain, sentences, story
+from analysis.explain import Explanation, NoSuchCascade, Section, ending, explain, sentences, story
 from analysis.explain.scene import Scene
 from analysis.explain.traders import flows
 from analysis.load import RunFrames, frames_of
@@ -138,6 +138,12 @@ def test_sentences_for_the_report_have_no_empty_line() -> None:
     told = sentences(squeeze())
     assert len(told) == 1 + len(TITLES)
     assert all(re.search(r"\w", line) for line in told)
+
+
+def test_an_empty_book_is_no_lack_of_fuel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ending, "pressure", lambda scene, time_s, price: (5e6, 0.0, np.inf))
+    told = section(explain(squeeze()), "Why it stopped").sentences
+    assert any(line.startswith("There was fuel left") and "nothing to meet it" in line for line in told)
 
 
 def test_every_number_is_finite_text() -> None:

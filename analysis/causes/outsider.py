@@ -113,7 +113,7 @@ def _fit(time_s: Floats, length_s: float, fano: dict[int, float]) -> Outsider:
     error = _standard_error(loss, free)
     low, high = expit(free[1] + ndtri([0.025, 0.975]) * error) if np.isfinite(error) else (nan, nan)
     excited = _recursion(time_s, beta)
-    before = np.append(0.0, np.arange(len(time_s)) - excited)[1:]
+    before = np.arange(len(time_s)) - excited
     rescaled = np.sort(-np.expm1(-np.diff(base * time_s + branching * before)))  # uniform on (0, 1) if it fits
     places = np.arange(len(rescaled) + 1) / len(rescaled)
     distance = float(max((places[1:] - rescaled).max(), (rescaled - places[:-1]).max()))

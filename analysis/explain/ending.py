@@ -57,6 +57,12 @@ def pressure(scene: Scene, time_s: float, price: float) -> tuple[float, float, f
     return fuel.short_notional, fuel.ask_depth, fuel.short_ratio
 
 
+def _pressed(ratio: float) -> str:
+    if ratio != ratio:
+        return "no pressure"
+    return "nothing to meet it" if ratio == float("inf") else f"pressure {ratio:.2g}"
+
+
 def _fuel(scene: Scene) -> list[tuple[bool, str]]:
     start_s = float(np.nextafter(scene.cascade.start_s, -np.inf))  # a map of that instant has the first calls in it
     first = pressure(scene, start_s, float(scene.series["last"][scene.row_at(start_s)]))
@@ -72,8 +78,8 @@ def _fuel(scene: Scene) -> list[tuple[bool, str]]:
         (
             ran_out,
             f"{lead} 1 % {scene.beyond} the price {short(last[0])} still waited to be forced, against "
-            f"{short(last[1])} resting there (pressure {last[2]:.2g}); before the first call it was "
-            f"{short(first[0])} against {short(first[1])} ({first[2]:.2g}).",
+            f"{short(last[1])} resting there ({_pressed(last[2])}); before the first call it was "
+            f"{short(first[0])} against {short(first[1])} ({_pressed(first[2])}).",
         )
     ]
 

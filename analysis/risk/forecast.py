@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from analysis.load import Bools, Floats, Ints, MarketFrames, RunFrames
 from analysis.risk.probability import call_probabilities
 from analysis.risk.states import Standing, mark_at, standing_at
 from analysis.risk.volatility import Source, volatility
-from sim.units import parse_duration
 
 EDGE_S = 1e-6
 
@@ -73,7 +72,7 @@ def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, a
         for horizon_s in asked.horizons_s:
             if at_s + horizon_s > last_s + EDGE_S:
                 raise Unmeasurable(f"horizon {horizon_s:g} s from {at_s:g} s: the run ends at {last_s:g} s")
-    period_s = mark_period_s(run, market.name)
+    period_s = market.mark_period_s
     states = [standing_at(market, at_s, asked.population) for at_s in asked.at_s]
     outcomes = {
         (at_s, horizon_s): _outcomes(market, twin, standing, horizon_s)
@@ -95,14 +94,6 @@ def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, a
                     Forecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
                 )
     return made
-
-
-def mark_period_s(run: RunFrames, market: str) -> float:
-    """How often the venue makes a mark, and so looks at triggers, seconds."""
-    scenario = run.scenario
-    own: Any = (scenario.get("markets") or {}).get(market, scenario)
-    period: Any = ((own.get("venue") or {}).get("mark") or {}).get("period", "1s")
-    return parse_duration(str(period)) / 1e9
 
 
 def _outcomes(
