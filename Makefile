@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 CLI := $(VENV)/bin/marginquake
 # --no-compile: modules are byte-compiled when first imported, which halves the time of installation.
 PIP_INSTALL := $(PY) -m pip install -qq --no-compile --disable-pip-version-check
+# Where the environment forbids bytecode, every process would compile every module of every library anew: 4 s each.
+unexport PYTHONDONTWRITEBYTECODE
 STAMP_RUN := $(VENV)/.stamp-run
 STAMP_DEV := $(VENV)/.stamp-dev
 PYTEST_WORKERS ?= 3
@@ -47,7 +49,7 @@ test: lint
 	$(VENV)/bin/lint-imports
 	@echo "Compiling kernels once, before the tests run side by side ..."
 	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null
-	$(PY) -m pytest -n $(PYTEST_WORKERS) --quiet
+	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --quiet
 
 lint: $(STAMP_DEV)
 	$(VENV)/bin/ruff format --check .
