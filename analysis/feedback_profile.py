@@ -14,8 +14,9 @@ from analysis.causes import Branching, CausalTree
 from analysis.causes.branching import branching_ratio
 from analysis.causes.moves import Part
 from analysis.feedback_number import REACH, WINDOW
-from analysis.liquidation_map import within
 from analysis.load import Floats, LiquidationMap, MarketFrames
+from analysis.lookup import mark_at
+from sim.pressure import between, pressure_index
 
 WINDOWS_A_WIDTH = 10
 """Windows overlap: each begins a tenth of its width after the one before."""
@@ -38,9 +39,8 @@ class FeedbackProfile:
 
     @property
     def number(self) -> Floats:
-        """R(x) of each window; infinite where anything waits and nothing rests."""
-        empty = np.where(self.fuel > 0, np.inf, 0.0 * self.fuel)
-        return np.divide(self.fuel, self.depth, out=empty, where=self.depth > 0)
+        """R(x) of each window; infinite where anything waits and nothing rests, 0 where nothing waits."""
+        return np.where(self.fuel == 0.0, 0.0, pressure_index(self.fuel, self.depth))
 
     @property
     def at_price(self) -> float:
@@ -57,7 +57,7 @@ class FeedbackProfile:
         """All that waits within reach over all that rests there, by windows that do not overlap."""
         apart = slice(None, None, WINDOWS_A_WIDTH)
         waiting, resting = float(self.fuel[apart].sum()), float(self.depth[apart].sum())
-        return waiting / resting if resting != 0 else math.inf if waiting > 0 else 0.0
+        return float(pressure_index(waiting, resting)) if waiting != 0 else 0.0
 
 
 def profile_before(
@@ -78,9 +78,7 @@ def profile_before(
     resting = (levels.bid_depth if side > 0 else levels.ask_depth)[row]
     near, far = price * np.exp(-side * start), price * np.exp(-side * (start + window))
     low, high = np.minimum(near, far), np.maximum(near, far)
-    bounds = list(zip(low.tolist(), high.tolist(), strict=True))
-    fuel = np.array([within(edges, waiting, *each) for each in bounds]) / window
-    depth = np.array([within(edges, resting, *each) for each in bounds]) / window
+    fuel, depth = (between(edges, notional, low, high) / window for notional in (waiting, resting))
     return FeedbackProfile(float(levels.time_s[row]), side, start, fuel, depth)
 
 
@@ -116,6 +114,4 @@ def largest_event(market: MarketFrames, tree: CausalTree) -> Event | None:
 def _profile(market: MarketFrames, levels: LiquidationMap, at_s: float, side: int) -> FeedbackProfile:
     """From the mark at the time of the map."""
     row = max(0, int(np.searchsorted(levels.time_s, at_s, side="left")) - 1)
-    series = market.series
-    place = max(0, int(np.searchsorted(series["time_s"], levels.time_s[row], side="right")) - 1)
-    return profile_before(levels, float(series["mark"][place]), at_s, side)
+    return profile_before(levels, mark_at(market, float(levels.time_s[row])), at_s, side)

@@ -63,13 +63,13 @@ def risk(
             check_output(option, path, "")
         check_output("--figure", figure, ".png")
         from analysis.facts.fact import Unmeasurable
-        from analysis.risk import accounts_csv, assess, columns, maintenance_rate, table_csv, to_csv
+        from analysis.risk import accounts_csv, assess, columns, table_csv, to_csv
 
         loaded = _load(runs, out)
         name = _market(loaded, market)
         try:
             found = assess(loaded, _asked(loaded[0], name, horizon, at, volatility, window, population), name)
-            table = columns(loaded[0].markets[name], maintenance_rate(loaded[0], name)) if pressure else {}
+            table = columns(loaded[0].markets[name]) if pressure else {}
         except Unmeasurable as why:
             raise UserError(str(why)) from None
         _print_risk(found, loaded, bins)

@@ -14,7 +14,7 @@ from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.closed_liquidations import ClosedLiquidation, ClosedLiquidations, listening
 from sim.event_log import OpenLog
 from sim.model import MarketModel, MarketRoom
-from sim.recorder import resting_within
+from sim.pressure import Reach, reached
 from sim.records import Cause, EventKind, Side, Stage
 from sim.venue import Venue
 
@@ -28,6 +28,8 @@ EASED = 0.8
 """A level is crossed anew once pressure was below so much of it: depth flickers."""
 CALL_LEVELS = tuple(base * 10**power for power in range(7) for base in (1, 3))
 """Alerts come at so many margin calls in all."""
+BINS = 400
+"""Bins of price in which the ladder is added up."""
 RUNG_FRACTION = 1e-4
 """Width of a rung of the book ladder as a fraction of the initial price, about."""
 RUNGS = 24
@@ -46,31 +48,6 @@ class Rung:
 
     price: float
     notional: float
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """What waits within `distance` (a fraction) of the mark, and what rests within it of the mid; quote notional.
-
-    Below, longs would be sold into bids; above, shorts bought back from asks.
-    """
-
-    distance: float
-    longs: float
-    bids: float
-    shorts: float
-    asks: float
-
-    @property
-    def pressure_below(self) -> float:
-        """PI = forced sales over bids (eq. 230); infinite without a bid."""
-        return _over(self.longs, self.bids)
-
-    @property
-    def pressure_above(self) -> float:
-        """Forced purchases over asks."""
-        return _over(self.shorts, self.asks)
 
 
 @final
@@ -150,7 +127,7 @@ class Frame:
     @property
     def near(self) -> Reach:
         """The reach whose pressure alerts are about."""
-        return next(reach for reach in self.ladder if reach.distance == PRESSURE_DISTANCE)
+        return nearest(self.ladder)
 
 
 @final
@@ -187,8 +164,8 @@ class Thresholds:
         """Levels that the value is through."""
 
     def crossed(self, value: float) -> float | None:
-        """The highest level that is newly crossed by this value."""
-        while self._above and value < self._eased * self._levels[self._above - 1]:
+        """The highest level that is newly crossed by this value; NaN is below all of them."""
+        while self._above and not value >= self._eased * self._levels[self._above - 1]:
             self._above -= 1
         before = self._above
         while self._above < len(self._levels) and value >= self._levels[self._above]:
@@ -330,7 +307,7 @@ class Watcher:
         if not math.isnan(last):
             self._high = max(last, self._high) if not math.isnan(self._high) else last
             self._fall = max(self._fall, 1.0 - last / self._high)
-        near = liquidation_ladder(venue, (PRESSURE_DISTANCE,))[0]
+        near = nearest(liquidation_ladder(venue))
         for side, pressure, sold in (
             ("below", near.pressure_below, "longs within 1 %: {:.1f} × bids"),
             ("above", near.pressure_above, "shorts within 1 %: {:.1f} × asks"),
@@ -370,23 +347,30 @@ class Watcher:
             del kept[:-ALERTS]
 
 
-def liquidation_ladder(venue: Venue, distances: tuple[float, ...] = DISTANCES) -> tuple[Reach, ...]:
-    """Forced notional (at the mark) and resting notional within each distance."""
-    mark = venue.exchange.mark_ticks
-    depths = resting_within(venue, distances)
-    if not mark:
-        return tuple(
-            Reach(distance, 0.0, bids, 0.0, asks) for distance, (bids, asks) in zip(distances, depths, strict=True)
-        )
-    lows = [math.ceil(mark * (1.0 - distance)) for distance in reversed(distances)]
-    highs = [math.floor(mark * (1.0 + distance)) + 1 for distance in distances]
-    _, _, longs, shorts = venue.exchange.profile(np.array([*lows, mark, *highs], np.int64))
-    per_lot = venue.contract.notional_per_lot(mark)
-    below = np.cumsum(longs[: len(distances)][::-1]) * per_lot
-    above = np.cumsum(shorts[len(distances) :]) * per_lot
+def nearest(ladder: tuple[Reach, ...]) -> Reach:
+    """The reach whose pressure alerts are about."""
+    return next(reach for reach in ladder if reach.distance == PRESSURE_DISTANCE)
+
+
+def liquidation_ladder(venue: Venue) -> tuple[Reach, ...]:
+    """What waits and what rests within each distance of the mark (of the last price while there is none)."""
+    exchange = venue.exchange
+    centre = exchange.mark_ticks or exchange.last_ticks or venue.initial_ticks
+    lows = [math.ceil(centre * (1.0 - distance)) for distance in DISTANCES]
+    highs = [math.floor(centre * (1.0 + distance)) + 1 for distance in DISTANCES]
+    between = np.linspace(min(lows), max(highs), BINS + 1).astype(np.int64)
+    edges = np.unique([*between, *lows, *highs])
+    worth = venue.contract.notional(1, 0.5 * (edges[1:] + edges[:-1] - 1))
+    bids, asks, longs, shorts = (lots * worth for lots in exchange.profile(edges))
     return tuple(
-        Reach(distance, float(below[k]), bids, float(above[k]), asks)
-        for k, (distance, (bids, asks)) in enumerate(zip(distances, depths, strict=True))
+        Reach(
+            distance=distance,
+            longs=float(reached(edges, longs, low, 1)),
+            bids=float(reached(edges, bids, low, 1)),
+            shorts=float(reached(edges, shorts, high, -1)),
+            asks=float(reached(edges, asks, high, -1)),
+        )
+        for distance, low, high in zip(DISTANCES, lows, highs, strict=True)
     )
 
 
@@ -426,9 +410,3 @@ def _faults(venue: Venue, now_ns: int) -> tuple[str, ...]:
 
 def _price(ticks: int, tick: float) -> float:
     return ticks * tick if ticks else math.nan
-
-
-def _over(forced: float, resting: float) -> float:
-    if resting > 0:
-        return forced / resting
-    return math.inf if forced > 0 else 0.0

@@ -121,7 +121,9 @@ def basis(fraction: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """A pressure: 0.42, 12.3, or >99 where there is hardly a book."""
+    """A pressure: 0.42, 12.3, >99 where there is hardly a book, or - where nothing is forced and nothing rests."""
+    if math.isnan(value):
+        return "-"
     if value >= 99.5:
         return ">99"
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}"
@@ -291,7 +293,7 @@ def _ladder_side(forced: float, resting: float, pressure: float, width: int) -> 
     colour = "red" if pressure >= 2 else "yellow" if pressure >= 1 else "white"
     unity = round(room / PRESSURE_SCALE)
     text = Text()
-    for place, cell in enumerate(bar(pressure / PRESSURE_SCALE, room)):
+    for place, cell in enumerate(bar(0.0 if math.isnan(pressure) else pressure / PRESSURE_SCALE, room)):
         if place == unity:
             text.append("┊", QUIET if cell == " " else f"black on {colour}")
         else:

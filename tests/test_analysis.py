@@ -17,7 +17,7 @@ from analysis.cascades import episodes
 from analysis.figures import FIGURES
 from analysis.figures.canvas import gather
 from analysis.figures.losses import results_by_population
-from analysis.liquidation_map import fuel_near, within
+from analysis.liquidation_map import last_map, opening, reach_near
 from analysis.load import Fills, LiquidationMap, leading_comment, load_run
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
@@ -130,17 +130,17 @@ def test_fuel_counts_a_cut_bin_by_the_part_inside():
         bid_depth=np.array([[10.0, 10.0, 0.0, 0.0]] * 2),
         ask_depth=np.array([[0.0, 0.0, 0.0, 0.0]] * 2),
     )
-    assert within(edges, levels.long_notional[0], 92.5, 100.0) == pytest.approx(10.0)
-    near = fuel_near(levels, 100.0, 0.05)
-    assert (near.long_notional, near.short_notional, near.bid_depth) == pytest.approx((8.0, 6.0, 10.0))
-    assert near.long_ratio == pytest.approx(0.8)
-    assert near.short_ratio == np.inf, "6 are forced and nothing rests"
-    empty = fuel_near(levels, 100.0, 0.05, at_s=10.0)
-    assert empty.long_notional == 0.0
-    assert np.isnan(empty.short_ratio)
+    assert reach_near(levels, 0, 100.0, 0.075).longs == pytest.approx(10.0)
+    near = reach_near(levels, 0, 100.0, 0.05)
+    assert (near.longs, near.shorts, near.bids) == pytest.approx((8.0, 6.0, 10.0))
+    assert near.pressure_below == pytest.approx(0.8)
+    assert near.pressure_above == np.inf, "6 are forced and nothing rests"
+    empty = reach_near(levels, last_map(levels, 10.0), 100.0, 0.05)
+    assert empty.longs == 0.0
+    assert np.isnan(empty.pressure_above)
     # A first map without positions precedes their booking: the opening is the next one.
     late = replace(levels, long_notional=levels.long_notional[::-1], short_notional=levels.short_notional[::-1])
-    assert fuel_near(late, 100.0, 0.05).long_notional == pytest.approx(8.0)
+    assert reach_near(late, opening(late), 100.0, 0.05).longs == pytest.approx(8.0)
 
 
 def test_forced_fills_join_an_episode_until_a_pause_longer_than_the_gap():

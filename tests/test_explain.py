@@ -141,7 +141,7 @@ def test_sentences_for_the_report_have_no_empty_line() -> None:
 
 
 def test_an_empty_book_is_no_lack_of_fuel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "pressure", lambda scene, time_s, price: (5e6, 0.0, np.inf))
+    monkeypatch.setattr(ending, "pressure", lambda scene, time_s: (5e6, 0.0, np.inf))
     told = section(explain(squeeze()), "Why it stopped").sentences
     assert any(line.startswith("There was fuel left") and "nothing to meet it" in line for line in told)
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from analysis.facts.fact import Unmeasurable
-from analysis.load import LiquidationMap, RunFrames, frames_of, load_run
+from analysis.load import LiquidationMap, PublishedBracket, RunFrames, frames_of, load_run
 from analysis.pairing import pair_with_twins
 from analysis.risk import Asked, assess, call_probabilities, excess, forecasts, pressure, to_csv, volatility_clusters
-from analysis.risk.pressure import Pressure, columns, share_between
+from analysis.risk.pressure import columns
 from analysis.risk.reliability import BINS, COUNT, EDGES, EVENT, brier, diagram, table_of, with_interval
 from analysis.risk.states import Standing
 from analysis.risk.summary import volatility_lines
@@ -340,7 +340,7 @@ def test_a_hand_worked_pressure() -> None:
     longs, bids = np.zeros(12), np.zeros(12)
     longs[[4, 5]], bids[[3, 4, 5]] = (600.0, 200.0), (1000.0, 400.0, 100.0)
     run = mapped(longs, bids)
-    one = pressure(run.first, 0.01, "fall", maintenance=0.004)
+    one = pressure(replace(run.first, brackets=(PublishedBracket(1e9, 100.0, 0.004),)), 0.01, "fall")
     assert one.forced[0] == pytest.approx(800.0)
     assert one.depth[0] == pytest.approx(500.0)
     assert one.index[0] == pytest.approx(1.6)
@@ -360,7 +360,8 @@ def test_what_an_inverse_position_lacks_is_reckoned_in_coin() -> None:
         "type": "inverse", "tick_size": 1, "contract_value": 100, "money_unit": 1e-8, "initial_price": 100_000,
     }  # fmt: skip
     inverse = ContractSpec.from_fields("main", fields, max_price_ticks=200_000, max_position_lots=1000)
-    found = pressure(replace(run.first, contract=inverse), 0.01, "fall", maintenance=0.004)
+    table = (PublishedBracket(1e9, 100.0, 0.004),)
+    found = pressure(replace(run.first, contract=inverse, brackets=table), 0.01, "fall")
     quantity = 600.0 * 99_250 / START  # quote units: notional is an amount, coin at the initial price
     coin = quantity * 1.004 * (1 / 99_000 - 1 / 99_250)
     assert found.top_up[0] == pytest.approx(coin * START)
@@ -375,11 +376,6 @@ def test_a_rise_is_the_mirror_of_a_fall() -> None:
         # Accounts beyond their trigger on the far side of the mark count as called in both.
         assert fall.forced[0] == pytest.approx(rise.forced[0])
         assert fall.depth[0] == pytest.approx(rise.depth[0])
-
-
-def test_shares_of_bins_are_lengths() -> None:
-    edges = np.array([0.0, 1.0, 2.0, 4.0])
-    assert share_between(edges, np.array([0.5]), np.array([3.0])).tolist() == [[0.5, 1.0, 0.5]]
 
 
 def test_a_move_beyond_the_maps_is_left_out_and_refused_by_itself() -> None:
@@ -507,11 +503,3 @@ def test_the_same_run_twice_is_refused(two: Path) -> None:
     done = ask(str(two / "with"), str(two / "with"))
     assert done.exit_code == 2
     assert "a seed counts once" in done.output
-
-
-def test_pressure_is_infinite_where_something_is_forced_and_nothing_rests() -> None:
-    nothing = np.zeros(3)
-    found = Pressure(
-        time_s=np.arange(3.0), top_up=nothing, forced=np.array([2.0, 0.0, 3.0]), depth=np.array([0.0, 0.0, 6.0])
-    )
-    np.testing.assert_array_equal(found.index, [np.inf, np.nan, 0.5])

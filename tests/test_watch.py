@@ -23,14 +23,12 @@ from sim.model import MarketModel
 from sim.records import Side, Stage
 from sim.run_directory import RunData
 from sim.watch import (
-    DISTANCES,
     POINTS,
     RUNGS,
     Alert,
     Frame,
     Point,
     PriceHistory,
-    Reach,
     Thresholds,
     Watcher,
     liquidation_ladder,
@@ -122,15 +120,6 @@ def test_frames_show_what_the_series_records(seen: Seen, figure: str, column: st
     np.testing.assert_array_equal(shown, np.asarray(seen.data.series[column])[live])
 
 
-def test_depth_beside_the_ladder_is_that_of_the_series(seen: Seen) -> None:
-    live = np.asarray(seen.data.series["time_s"]) >= 0
-    for distance, label in ((0.01, "1pct"), (0.05, "5pct")):
-        place = DISTANCES.index(distance)
-        for side, name in (("bids", "bid"), ("asks", "ask")):
-            shown = [getattr(frame.ladder[place], side) for frame in seen.frames]
-            np.testing.assert_array_equal(shown, np.asarray(seen.data.series[f"{name}_depth_{label}"])[live])
-
-
 def test_counts_end_at_those_of_the_summary(seen: Seen) -> None:
     last, summary = seen.frames[-1], seen.data.summary
     assert last.margin_calls == summary["margin_calls"]
@@ -169,17 +158,22 @@ def test_a_run_that_keeps_no_audit_says_why_nothing_is_listed() -> None:
     assert spectator.frames[-1].margin_calls > 0, "events are counted whatever is kept"
 
 
-def test_the_ladder_is_a_sum_over_accounts() -> None:
+def test_the_ladder_is_a_sum_over_accounts_and_orders() -> None:
     venue = market_at(4).rooms[0].venue
     mark = venue.exchange.mark_ticks
     rows = venue.accounts.rows
     waits = (rows["liquidation_ticks"] > 0) & (rows["stage"] < Stage.CALLED)
-    notional = np.abs(rows["position_lots"]) * venue.contract.notional_per_lot(mark)
+    notional = venue.contract.notional(np.abs(rows["position_lots"]), np.maximum(rows["liquidation_ticks"], 1))
+    book, close = venue.exchange, 2e-4  # half of a bin, which is valued at its middle
     for reach in liquidation_ladder(venue):
         low, high = math.ceil(mark * (1 - reach.distance)), math.floor(mark * (1 + reach.distance))
         inside = waits & (rows["liquidation_ticks"] >= low) & (rows["liquidation_ticks"] <= high)
-        assert reach.longs == pytest.approx(notional[inside & (rows["position_lots"] > 0)].sum())
-        assert reach.shorts == pytest.approx(notional[inside & (rows["position_lots"] < 0)].sum())
+        assert reach.longs == pytest.approx(notional[inside & (rows["position_lots"] > 0)].sum(), rel=close)
+        assert reach.shorts == pytest.approx(notional[inside & (rows["position_lots"] < 0)].sum(), rel=close)
+        for side, resting in ((Side.BUY, reach.bids), (Side.SELL, reach.asks)):
+            levels = {ticks: book.level_lots(side, ticks) for ticks in range(low, high + 1)}
+            worth = sum(venue.contract.notional(lots, ticks) for ticks, lots in levels.items())
+            assert resting == pytest.approx(worth, rel=close)
     assert liquidation_ladder(venue)[-1].longs > 0
 
 
@@ -204,16 +198,11 @@ def test_a_rung_is_about_one_basis_point_wide(initial: int, width: int) -> None:
     assert rung_ticks(initial) == width
 
 
-def test_pressure_without_a_book_is_infinite_where_anything_waits() -> None:
-    assert Reach(0.01, 3.0, 2.0, 0.0, 0.0).pressure_below == 1.5
-    assert Reach(0.01, 3.0, 0.0, 0.0, 0.0).pressure_below == math.inf
-    assert Reach(0.01, 3.0, 2.0, 0.0, 0.0).pressure_above == 0.0
-
-
 def test_a_level_is_told_once_and_again_after_the_value_was_clearly_below_it() -> None:
     pressure = Thresholds((1.0, 2.0), eased=0.8)
     told = [pressure.crossed(value) for value in (0.5, 1.1, 1.2, 0.9, 1.1, 2.5, 1.7, 2.1, 0.7, 3.0)]
     assert told == [None, 1.0, None, None, None, 2.0, None, None, None, 2.0]
+    assert [pressure.crossed(value) for value in (math.nan, 1.5)] == [None, 1.0], "nothing is forced: below all"
 
 
 def test_alerts_tell_of_calls_and_of_pressure(seen: Seen) -> None:

@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 
 from analysis.clusters.positions import positions_at
-from analysis.liquidation_map import within
 from analysis.load import MarketFrames
+from sim.pressure import pressure_index, reached
 
 MOVES = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10)
 
@@ -37,9 +37,7 @@ class Rung:
     @property
     def pressure(self) -> float:
         """PI, forced over resting: above 1 the move forces more than stands in its way; infinite where nothing does."""
-        if self.resting == 0:
-            return np.inf if self.forced > 0 else np.nan
-        return self.forced / self.resting
+        return float(pressure_index(self.forced, self.resting))
 
 
 @final
@@ -83,7 +81,7 @@ def ladder(market: MarketFrames, at_s: float = 0.0, moves: tuple[float, ...] = M
                     price=price,
                     forced=float(held.forced[reached].sum()),
                     accounts=int(reached.sum()),
-                    resting=_resting(market, row, side, held.mark, price),
+                    resting=_resting(market, row, side, price),
                 )
             )
     return Ladder(
@@ -96,13 +94,10 @@ def ladder(market: MarketFrames, at_s: float = 0.0, moves: tuple[float, ...] = M
     )
 
 
-def _resting(market: MarketFrames, row: int, side: int, mark: float, price: float) -> float:
-    """Depth between the mark and a price.  What rests on the near side of the mark is left out."""
+def _resting(market: MarketFrames, row: int, side: int, price: float) -> float:
+    """Depth on the way to a price (eq. 214)."""
     levels = market.map
-    if levels is None or row < 0:
-        return np.nan
-    low, high = min(mark, price), max(mark, price)
-    if low < levels.price_edges[0] or high > levels.price_edges[-1]:
+    if levels is None or row < 0 or not levels.price_edges[0] <= price <= levels.price_edges[-1]:
         return np.nan
     depth = levels.bid_depth if side > 0 else levels.ask_depth
-    return within(levels.price_edges, depth[row], low, high)
+    return float(reached(levels.price_edges, depth[row], price, side))

@@ -12,6 +12,7 @@ import numpy as np
 from analysis.clusters.levels import BANDS, LevelMap, bin_edges, by_bin, find_clusters, map_of
 from analysis.clusters.positions import Positions, nobody, positions_at, snapshot_times
 from analysis.load import Bools, Floats, MarketFrames
+from analysis.lookup import mark_at
 
 Knows = Literal["prints", "entries"]
 
@@ -94,7 +95,7 @@ def outsider_map(
     """
     positions = positions_at(market, at_s)
     time_s = at_s if positions.missing else positions.time_s
-    mark = _mark_at(market, time_s) if positions.missing else positions.mark
+    mark = mark_at(market, time_s) if positions.missing else positions.mark
     if not market.brackets or (positions.missing and knows == "entries"):
         return map_of(nobody(positions.missing or NO_BRACKETS))
     first = market.brackets[0]
@@ -191,12 +192,6 @@ def _extremes_since(market: MarketFrames, when: Floats, time_s: float) -> tuple[
     low = np.append(np.minimum.accumulate(mark[::-1])[::-1], np.inf)
     high = np.append(np.maximum.accumulate(mark[::-1])[::-1], -np.inf)
     return low[after], high[after]
-
-
-def _mark_at(market: MarketFrames, time_s: float) -> float:
-    series = market.series
-    known = np.flatnonzero(np.isfinite(series["mark"]) & (series["time_s"] <= time_s))
-    return float(series["mark"][known[-1]]) if len(known) else np.nan
 
 
 def map_error(truth: LevelMap, estimate: LevelMap, seeded_share: float = np.nan, traded: float = np.nan) -> MapError:

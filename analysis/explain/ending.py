@@ -5,7 +5,8 @@ import numpy as np
 from analysis import style
 from analysis.explain.scene import Scene, change, signed
 from analysis.explain.section import Section
-from analysis.liquidation_map import Fuel, fuel_near
+from analysis.liquidation_map import last_map, reach_near
+from analysis.lookup import mark_at
 from analysis.style import short_number as short
 from sim.records import Cause, EventKind
 
@@ -47,14 +48,19 @@ def _price(scene: Scene) -> str:
     return f"{text} (sampled with the series; single trades went to {print_price:,.6g})" if beyond else text
 
 
-def pressure(scene: Scene, time_s: float, price: float) -> tuple[float, float, float] | None:
-    """Forced notional within 1 % beyond a price, resting depth there, and their ratio (PI); None without maps."""
-    if scene.market.map is None:
+def pressure(scene: Scene, time_s: float) -> tuple[float, float, float] | None:
+    """Of the last map: forced notional within 1 % of the mark, resting depth there, and their ratio (PI, eq. 214).
+
+    The mark is that of the map, which knows nothing of later; None without maps.
+    """
+    levels = scene.market.map
+    if levels is None:
         return None
-    fuel: Fuel = fuel_near(scene.market.map, price, REACH, time_s)
+    row = last_map(levels, time_s)
+    near = reach_near(levels, row, mark_at(scene.market, float(levels.time_s[row])), REACH)
     if scene.falls:
-        return fuel.long_notional, fuel.bid_depth, fuel.long_ratio
-    return fuel.short_notional, fuel.ask_depth, fuel.short_ratio
+        return near.longs, near.bids, near.pressure_below
+    return near.shorts, near.asks, near.pressure_above
 
 
 def _pressed(ratio: float) -> str:
@@ -65,8 +71,7 @@ def _pressed(ratio: float) -> str:
 
 def _fuel(scene: Scene) -> list[tuple[bool, str]]:
     start_s = float(np.nextafter(scene.cascade.start_s, -np.inf))  # a map of that instant has the first calls in it
-    first = pressure(scene, start_s, float(scene.series["last"][scene.row_at(start_s)]))
-    last = pressure(scene, scene.extreme_s, float(scene.series["last"][scene.extreme]))
+    first, last = pressure(scene, start_s), pressure(scene, scene.extreme_s)
     if first is None or last is None:
         return []
     ran_out = last[2] < HARMLESS <= first[2] and last[0] < first[0]
@@ -77,7 +82,7 @@ def _fuel(scene: Scene) -> list[tuple[bool, str]]:
     return [
         (
             ran_out,
-            f"{lead} 1 % {scene.beyond} the price {short(last[0])} still waited to be forced, against "
+            f"{lead} 1 % {scene.beyond} the mark {short(last[0])} still waited to be forced, against "
             f"{short(last[1])} resting there ({_pressed(last[2])}); before the first call it was "
             f"{short(first[0])} against {short(first[1])} ({_pressed(first[2])}).",
         )

@@ -7,7 +7,7 @@ import numpy as np
 from analysis import style
 from analysis.figures import canvas
 from analysis.figures.heat import draw_heat, fit, profile_axis, tag
-from analysis.liquidation_map import fuel_near, opening
+from analysis.liquidation_map import opening, reach_near
 from analysis.load import MarketFrames
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     tag(heat, side, float(run["mark"][-1]))
 
     start = float(run["mark"][0])
-    near, far = fuel_near(levels, start, 0.01), fuel_near(levels, start, 0.05)
+    near, far = (reach_near(levels, first, start, distance) for distance in (0.01, 0.05))
     canvas.heading(
         figure,
         "Liquidation map",
-        f"Longs to be sold within 1 % below the start price: {style.short_number(near.long_notional)} against "
-        f"{style.short_number(near.bid_depth)} of bids ({near.long_ratio:.2f}); within 5 %: "
-        f"{style.short_number(far.long_notional)} against {style.short_number(far.bid_depth)} ({far.long_ratio:.2f}).",
+        f"Longs to be sold within 1 % below the start price: {style.short_number(near.longs)} against "
+        f"{style.short_number(near.bids)} of bids ({near.pressure_below:.2f}); within 5 %: "
+        f"{style.short_number(far.longs)} against {style.short_number(far.bids)} ({far.pressure_below:.2f}).",
         style.NIGHT_MUTED,
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from analysis import style
 from analysis.figures.canvas import gather
-from analysis.liquidation_map import fuel_near
+from analysis.liquidation_map import opening, reach_near
 from analysis.load import MarketFrames, RunFrames
 from analysis.page.heat import heat_chart, price_window
 from analysis.page.panels import bubbles
@@ -33,11 +33,11 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     if waiting[:, shown].sum() < FAR_SHARE * waiting.sum():
         window = float(levels.price_edges[0]), float(levels.price_edges[-1])
     start = float(series["mark"][np.isfinite(series["mark"])][0])
-    near, far = fuel_near(levels, start, 0.01), fuel_near(levels, start, 0.05)
+    near, far = (reach_near(levels, opening(levels), start, distance) for distance in (0.01, 0.05))
     lead = (
-        f"Longs to be sold within 1 % below the start price: {style.short_number(near.long_notional)} against "
-        f"{style.short_number(near.bid_depth)} of bids ({near.long_ratio:.2f}); within 5 %: "
-        f"{style.short_number(far.long_notional)} against {style.short_number(far.bid_depth)} ({far.long_ratio:.2f})."
+        f"Longs to be sold within 1 % below the start price: {style.short_number(near.longs)} against "
+        f"{style.short_number(near.bids)} of bids ({near.pressure_below:.2f}); within 5 %: "
+        f"{style.short_number(far.longs)} against {style.short_number(far.bids)} ({far.pressure_below:.2f})."
     )
     data = heat_chart(
         market, levels, waiting, series["mark"], "waiting to be forced", style.FUEL_ANCHORS, window,

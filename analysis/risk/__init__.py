@@ -6,7 +6,7 @@
 from analysis.risk.board import Assessment, Group, accounts_csv, assess, table_csv, to_csv
 from analysis.risk.excess import Excess, excess
 from analysis.risk.forecast import Asked, Forecast, forecasts
-from analysis.risk.pressure import MOVES, Pressure, columns, maintenance_rate, pressure
+from analysis.risk.pressure import MOVES, Pressure, columns, pressure
 from analysis.risk.probability import call_probabilities
 from analysis.risk.reliability import Brier, brier, diagram, table_of
 from analysis.risk.volatility import SOURCES
@@ -31,7 +31,6 @@ __all__ = [
     "diagram",
     "excess",
     "forecasts",
-    "maintenance_rate",
     "pressure",
     "table_csv",
     "table_of",

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames, RunFrames
 from analysis.risk.probability import call_probabilities
-from analysis.risk.states import Standing, mark_at, standing_at
+from analysis.risk.states import Standing, known_mark, standing_at
 from analysis.risk.volatility import Source, volatility
 
 EDGE_S = 1e-6
@@ -122,7 +122,7 @@ def was_crossed(market: MarketFrames, standing: Standing, after_s: float, until_
     inside = mark[(time_s > after_s + EDGE_S) & (time_s <= until_s + EDGE_S) & np.isfinite(mark)]
     if len(inside) == 0:
         raise Unmeasurable(f"the series has no mark between {after_s:g} s and {until_s:g} s")
-    move = standing.mark / mark_at(market, after_s)
+    move = standing.mark / known_mark(market, after_s)
     low, high = float(inside.min()) * move, float(inside.max()) * move
     return np.asarray(np.where(standing.side > 0, low <= standing.trigger, high >= standing.trigger), np.bool_)
 

@@ -4,12 +4,14 @@ From the maps of a run, so one row a `record.map_every`.  A rise is the mirror: 
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 
 from analysis.facts.fact import Unmeasurable
-from analysis.load import Columns, Floats, MarketFrames, RunFrames
+from analysis.load import Columns, Floats, MarketFrames
+from analysis.lookup import marks_at
+from sim.pressure import pressure_index, reached
 
 MOVES = (0.005, 0.01, 0.02, 0.05)
 """D: fractions of the mark."""
@@ -34,83 +36,64 @@ class Pressure:
 
     @property
     def index(self) -> Floats:
-        """Forced notional over what rests against it: infinite where nothing does, NaN where nothing is forced."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(self.forced / self.depth, np.float64)
+        """PI, forced notional over what rests against it."""
+        return pressure_index(self.forced, self.depth)
 
 
-def pressure(market: MarketFrames, move: float, direction: Direction, maintenance: float = 0.0) -> Pressure:
-    """Pressure at every map.  `maintenance`: rate of the margin that moves with the notional, as a fraction.
+def pressure(market: MarketFrames, move: float, direction: Direction) -> Pressure:
+    """Pressure at every map.
 
     The shortfall of a position at a price beyond its trigger is its loss from there, less (a long) or plus (a short)
-    the maintenance margin that the move changes.
+    the maintenance margin that the move changes, at the rate of the lowest bracket (0 where none is known).
     """
     maps = market.map
     if maps is None or len(maps.time_s) == 0:
         raise Unmeasurable("the run recorded no maps")
-    mark = marks_at(market, maps.time_s)
-    edges, centers = maps.price_edges, maps.price_centers
-    reach = mark * (1.0 - move if direction == "fall" else 1.0 + move)
-    inside = (reach >= edges[0]) & (reach <= edges[-1])
+    edges, mark = maps.price_edges, _marks(market)
+    if direction == "fall":
+        notional, depth, side = maps.long_notional, maps.bid_depth, 1
+    else:
+        notional, depth, side = maps.short_notional, maps.ask_depth, -1
+    end = mark * (1.0 - side * move)
+    inside = (end >= edges[0]) & (end <= edges[-1])
     if not inside.any():
         raise Unmeasurable(f"a move of {move:.3g} leaves the maps; run with a larger record.map_range")
-    reach = np.where(inside, reach, np.nan)
-    if direction == "fall":
-        notional, depth, sign = maps.long_notional, maps.bid_depth, 1.0
-        # Nothing bounds the sum above: a trigger that the mark has passed and nobody was called at yet counts too.
-        part = share_between(edges, reach, np.full_like(reach, edges[-1]))
-    else:
-        notional, depth, sign = maps.short_notional, maps.ask_depth, -1.0
-        part = share_between(edges, np.full_like(reach, edges[0]), reach)
-    away = reach[:, None] / centers[None, :]
+    end = np.where(inside, end, np.nan)
+    away = end[:, None] / maps.price_centers[None, :]
+    maintenance = market.brackets[0].maintenance if market.brackets else 0.0
     if market.contract.inverse:  # coin: Q (1 + s m) (1/P - 1/L), notional Q / L
-        lacking = sign * (1.0 / away - 1.0) * (1.0 + sign * maintenance)
+        lacking = side * (1.0 / away - 1.0) * (1.0 + side * maintenance)
     else:  # a long at P below its trigger L lacks (1 - m) (L - P) a unit, a short above it (1 + m) (P - L)
-        lacking = sign * (1.0 - away) * (1.0 - sign * maintenance)
+        lacking = side * (1.0 - away) * (1.0 - side * maintenance)
     return Pressure(
         time_s=maps.time_s,
-        top_up=np.asarray((part * notional * np.maximum(lacking, 0.0)).sum(axis=1), np.float64),
-        forced=np.asarray((part * notional).sum(axis=1), np.float64),
-        depth=np.asarray((part * depth).sum(axis=1), np.float64),
+        top_up=reached(edges, notional * np.maximum(lacking, 0.0), end, side),
+        forced=reached(edges, notional, end, side),
+        depth=reached(edges, depth, end, side),
     )
 
 
-def share_between(edges: Floats, low: Floats, high: Floats) -> Floats:
-    """(times, bins): which part of every price bin lies between two prices."""
-    below, above = edges[None, :-1], edges[None, 1:]
-    overlap = np.minimum(above, high[:, None]) - np.maximum(below, low[:, None])
-    return np.asarray(np.clip(overlap / (above - below), 0.0, 1.0), np.float64)
-
-
-def marks_at(market: MarketFrames, times_s: Floats) -> Floats:
-    """The last mark known at each of the times; the first one before there was any."""
-    time_s, mark = market.series["time_s"], market.series["mark"]
-    known = np.flatnonzero(np.isfinite(mark))
+def _marks(market: MarketFrames) -> Floats:
+    """The mark of every map; of maps before there was any, the first."""
+    assert market.map is not None
+    marks = marks_at(market, market.map.time_s)
+    known = market.series["mark"][np.isfinite(market.series["mark"])]
     if len(known) == 0:
         raise Unmeasurable("the series has no mark price")
-    place = np.searchsorted(time_s[known], times_s + 1e-9, side="right") - 1
-    return np.asarray(mark[known[np.maximum(place, 0)]], np.float64)
+    return np.where(np.isnan(marks), known[0], marks)
 
 
-def maintenance_rate(run: RunFrames, market: str) -> float:
-    """Maintenance rate of the lowest bracket of a market of a run; 0 where the scenario lists no brackets."""
-    scenario: Any = run.scenario
-    own = (scenario.get("markets") or {}).get(market, scenario)
-    brackets = (own.get("venue") or {}).get("brackets") or ()
-    return min((float(each["maintenance"]) for each in brackets), default=0.0)
-
-
-def columns(market: MarketFrames, maintenance: float = 0.0) -> Columns:
+def columns(market: MarketFrames) -> Columns:
     """All of it as columns over time: `time_s, mark`, and a column a direction, D and measure; D not within reach of
     the maps is left out."""
     maps = market.map
     if maps is None:
         raise Unmeasurable("the run recorded no maps")
-    table: Columns = {"time_s": maps.time_s, "mark": marks_at(market, maps.time_s)}
+    table: Columns = {"time_s": maps.time_s, "mark": _marks(market)}
     for direction in DIRECTIONS:
         for move in MOVES:
             try:
-                found = pressure(market, move, direction, maintenance)
+                found = pressure(market, move, direction)
             except Unmeasurable:
                 continue
             name = f"{direction}_{label(move)}"

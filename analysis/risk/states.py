@@ -1,5 +1,6 @@
 """Who stands where at a moment: the positions that a margin call could meet, and the mark that would call them."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames
+from analysis.lookup import mark_at
 from sim.records import Stage
 
 SYSTEM_ROWS = 3
@@ -74,7 +76,7 @@ def standing_at_start(market: MarketFrames, population: str | None = None) -> St
     chosen = (accounts["row"] >= SYSTEM_ROWS) & (lots != 0) & (trigger > 0)
     if population is not None:
         chosen &= accounts["population"] == population
-    mark = mark_at(market, 0.0)
+    mark = known_mark(market, 0.0)
     ticks = mark / market.contract.to_price(1.0)
     return Standing(
         time_s=0.0,
@@ -86,10 +88,9 @@ def standing_at_start(market: MarketFrames, population: str | None = None) -> St
     )
 
 
-def mark_at(market: MarketFrames, at_s: float) -> float:
-    """The last mark known at a moment."""
-    time_s, mark = market.series["time_s"], market.series["mark"]
-    known = np.flatnonzero(np.isfinite(mark) & (time_s <= at_s + 1e-9))
-    if len(known) == 0:
+def known_mark(market: MarketFrames, at_s: float) -> float:
+    """The last mark known at a moment; without one nothing can be said."""
+    mark = mark_at(market, at_s)
+    if math.isnan(mark):
         raise Unmeasurable(f"there was no mark price at {at_s:g} s")
-    return float(mark[known[-1]])
+    return mark

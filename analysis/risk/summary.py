@@ -9,7 +9,7 @@ from analysis import style
 from analysis.facts import METAORDER_GAP_S
 from analysis.facts.fact import MissingExtra, Unmeasurable
 from analysis.load import RunFrames
-from analysis.risk.pressure import DIRECTIONS, MOVES, maintenance_rate, pressure
+from analysis.risk.pressure import DIRECTIONS, MOVES, pressure
 from analysis.risk.volatility_clusters import Clusters, volatility_clusters
 
 MEMORY = ("SF3", "SF8")
@@ -24,7 +24,7 @@ def pressure_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
             start, most, top_up, why = [], [], [], ""
             for run in runs:
                 try:
-                    found = pressure(run.markets[market], move, direction, maintenance_rate(run, market))
+                    found = pressure(run.markets[market], move, direction)
                 except Unmeasurable as reason:
                     why = str(reason)
                     continue

@@ -8,10 +8,10 @@ import numpy as np
 
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Floats, MarketFrames, RunFrames
+from analysis.lookup import last_at
 from analysis.risk.pressure import pressure
 from analysis.sweeps.intervals import LEAST_VALUES, Interval
 from analysis.warning.ranking import Ranking
-from analysis.warning.signals import last_at
 from analysis.warning.trial import interval_of, resamples
 
 DROP, WINDOW_S, MOVE = 0.01, 900.0, 0.01

@@ -13,7 +13,8 @@ from typing import final
 import numpy as np
 
 from analysis.facts.fact import Unmeasurable
-from analysis.load import Bools, Floats, Ints, MarketFrames
+from analysis.load import Bools, Floats, MarketFrames
+from analysis.lookup import known_at, last_at
 from analysis.market_quality import YEAR_S
 from analysis.risk.pressure import DIRECTIONS, pressure
 
@@ -37,9 +38,7 @@ class Seen:
 
     def now(self, values: Floats) -> Floats:
         """A column of the series as it stands at each sample; the last value known where it has none just then."""
-        known = np.where(np.isfinite(values), np.arange(len(values)), -1)
-        place = np.maximum.accumulate(known)[self.row]
-        return np.where(place >= 0, values[np.maximum(place, 0)], np.nan)
+        return known_at(self.series_s, values, self.times_s)
 
     def trailing(self, values: Floats, reduce: Callable[[Floats], float], window_s: float | None = None) -> Floats:
         """`reduce` of the known values in the window that ends at each sample (its last row is the present)."""
@@ -86,11 +85,6 @@ class Seen:
 
 MOST_PRESSED = 1000.0
 """Pressure above this, or infinite because nothing rests, is not told apart: a model cannot take in infinity."""
-
-
-def last_at(rows_s: Floats, times_s: Floats) -> Ints:
-    """Index of the last row at or before each time; -1 before the first."""
-    return np.asarray(np.searchsorted(rows_s, times_s + 1e-9, side="right") - 1, np.int64)
 
 
 @final

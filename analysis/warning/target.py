@@ -3,7 +3,7 @@
 import numpy as np
 
 from analysis.load import Floats, MarketFrames
-from analysis.warning.signals import last_at
+from analysis.lookup import last_at
 
 
 def forced_between(market: MarketFrames, after_s: Floats, until_s: Floats) -> Floats:
