@@ -1,8 +1,9 @@
 """R before an event against the branching that came of it, over a sweep of the fuel ratio.
 
 `python -m benchmarks.feedback` runs what is missing of `long_squeeze` at every fuel ratio and seed, and its twin
-without liquidations, keeps what it measures in runs/feedback-model<N>.json (delete it after a change of how things are
-measured), prints tables and draws docs/images/feedback.png.
+without liquidations, keeps what it measures in runs/feedback-<scenario>-model<N>.json (delete it after a change of how
+things are measured), prints tables and draws docs/images/feedback.png.  `--scenario dispersed_control` does the same
+with levels spread evenly, and draws docs/images/feedback_dispersed_control.png.
 What it means: docs/why.md, "The feedback number against what happened".
 """
 
@@ -27,17 +28,17 @@ LEAST_CALLS = 20
 """Events with fewer calls have no branching ratio to speak of."""
 STEEP = 1.0
 """Below this R the line of theory is fitted; above it the ratio has hardly anywhere to go."""
-SCENARIO = "long_squeeze.yaml"
+SCENARIO = "long_squeeze"
 COMMON = ("duration=8min",)
 WITH = (*COMMON, "record.events=fills", "record.map_every=1s")
 WITHOUT = (*COMMON, "record.events=none", OFF)
 
 
-def jobs(fuel: float, seeds: Sequence[int]) -> list[Job]:
+def jobs(scenario: str, fuel: float, seeds: Sequence[int]) -> list[Job]:
     """Run and twin of every seed at one fuel ratio."""
-    ratio = f"fuel_ratio={fuel:g}"
-    with_orders = [Job(SCENARIO, (ratio, *WITH), seed, keep="feedback") for seed in seeds]
-    return with_orders + [Job(SCENARIO, (ratio, *WITHOUT), seed) for seed in seeds]
+    name, ratio = f"{scenario}.yaml", f"fuel_ratio={fuel:g}"
+    with_orders = [Job(name, (ratio, *WITH), seed, keep="feedback") for seed in seeds]
+    return with_orders + [Job(name, (ratio, *WITHOUT), seed) for seed in seeds]
 
 
 def row_of(fuel: float, seed: int, kept: Kept, twin: Kept) -> dict[str, Any]:
@@ -51,7 +52,9 @@ def row_of(fuel: float, seed: int, kept: Kept, twin: Kept) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def gather(path: Path, fuels: Sequence[float], seeds: Sequence[int], workers: int) -> list[dict[str, Any]]:
+def gather(
+    scenario: str, path: Path, fuels: Sequence[float], seeds: Sequence[int], workers: int
+) -> list[dict[str, Any]]:
     """All rows; what the file has is not run again."""
     rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     have = {(row["fuel"], row["seed"]) for row in rows}
@@ -59,7 +62,7 @@ def gather(path: Path, fuels: Sequence[float], seeds: Sequence[int], workers: in
         missing = [seed for seed in seeds if (fuel, seed) not in have]
         if not missing:
             continue
-        wanted = jobs(fuel, missing)
+        wanted = jobs(scenario, fuel, missing)
         runs = run_all(wanted, workers)
         half = len(missing)
         for seed, job, twin in zip(missing, wanted[:half], wanted[half:], strict=True):
@@ -82,10 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
-    parser.add_argument("--data", type=Path, default=ROOT / "runs" / f"feedback-model{MODEL_VERSION}.json")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images" / "feedback.png")
+    parser.add_argument("--scenario", default=SCENARIO, help="a shipped scenario with a fuel ratio, and a fall in 8 min")
+    parser.add_argument("--data", type=Path, help="default runs/feedback-SCENARIO-modelN.json")
+    parser.add_argument("--output", type=Path, help="default docs/images/feedback.png, with the scenario where another")
     given = parser.parse_args(arguments)
-    rows = gather(given.data, FUEL_RATIOS, SEEDS[: given.seeds], given.workers)
+    kept = given.data or ROOT / "runs" / f"feedback-{given.scenario}-model{MODEL_VERSION}.json"
+    which = "" if given.scenario == SCENARIO else f"_{given.scenario}"
+    output = given.output or ROOT / "docs" / "images" / f"feedback{which}.png"
+    rows = gather(given.scenario, kept, FUEL_RATIOS, SEEDS[: given.seeds], given.workers)
     found = columns(rows)
     print_table(rows)
     lines = fits(found)
@@ -98,8 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gap = known - found["branching"]
         print(f"{name} less true: median {np.nanmedian(gap):+.2f}, {np.nanmin(gap):+.2f} to {np.nanmax(gap):+.2f}")
     print(f"rank correlation of largest R and branching: {ranks(found):.2f}; within a fuel ratio {within(found):.2f}")
-    draw(found, lines["r_largest", f"R < {STEEP:g}"], lines["ln r_largest", "all"], given.output)
-    print(given.output)
+    draw(found, lines["r_largest", f"R < {STEEP:g}"], lines["ln r_largest", "all"], output)
+    print(output)
     return 0
 
 

@@ -15,6 +15,9 @@ from sim.records import Cause, EventKind
 WINDOW_S = 60.0
 """Causes are looked for so far back, or to the account's own last change."""
 
+STALE_MARK = "stale_mark"
+"""The fault in which no mark is made (sim/faults)."""
+
 
 class Part(IntEnum):
     """The parts of a move of the mark (eq. 172)."""
@@ -73,19 +76,29 @@ def traded_path(market: MarketFrames) -> TradedPath:
     tick = market.contract.to_price(1.0)
     time_s = events["time_s"][place]
     price = events["price_ticks"][place] * tick - events["side"][place] * _half_spread(market, time_s)
-    first_mark = float(_known_marks(events["mark_ticks"])[0]) * tick if len(place) else 0.0
+    first_mark = float(known_marks(events["mark_ticks"])[0]) * tick if len(place) else 0.0
     begins_s = time_s[:1] if len(time_s) else np.zeros(1)
     start_excess = first_mark - float(outside_price(market, begins_s)[0])
     excess = price - outside_price(market, time_s)
-    period_ns = round(market.mark_period_s * 1e9)
     return TradedPath(
         place=place,
         excess=excess,
         shift=np.diff(excess, prepend=start_excess),
         part=_PART_OF_CAUSE[events["cause"][place].astype(np.int64)],
-        interval=-(-(events["time_ns"][place] - market.start_ns) // period_ns),
+        interval=next_mark(market, events["time_ns"][place] - market.start_ns),
         start_excess=start_excess,
     )
+
+
+def next_mark(market: MarketFrames, since_start_ns: Ints) -> Ints:
+    """Number of the first mark at or after each time: one every `mark.period`, none while the mark is stale."""
+    period_ns = round(market.mark_period_s * 1e9)
+    number: Ints = -(-since_start_ns // period_ns)
+    stale = (span for span in market.faults if span.type == STALE_MARK)
+    for span in sorted(stale, key=lambda each: each.start_s):
+        first, after = (-(-round(time_s * 1e9) // period_ns) for time_s in (span.start_s, span.end_s))
+        number = np.where((first <= number) & (number < after), after, number)
+    return number
 
 
 def call_windows(market: MarketFrames, calls: Ints, window_s: float = WINDOW_S) -> Windows:
@@ -109,11 +122,13 @@ def call_windows(market: MarketFrames, calls: Ints, window_s: float = WINDOW_S) 
     )
 
 
-def moves_without_trades(market: MarketFrames, path: TradedPath, windows: Windows) -> tuple[Floats, Floats]:
+def moves_without_trades(
+    market: MarketFrames, path: TradedPath, windows: Windows, pass_through: float
+) -> tuple[Floats, Floats]:
     """The move of the mark in each window, and its parts (N, 5) but for those of trades, which are 0 (eq. 172)."""
     events = market.events
     tick = market.contract.to_price(1.0)
-    mark = _known_marks(events["mark_ticks"]) * tick
+    mark = known_marks(events["mark_ticks"]) * tick
     mark_then, mark_now = mark[np.maximum(windows.start, 0)], mark[windows.end]
     outside_then, outside_now = outside_price(market, windows.from_s), outside_price(market, windows.to_s)
     excess = np.append(path.start_excess, path.excess)
@@ -121,7 +136,8 @@ def moves_without_trades(market: MarketFrames, path: TradedPath, windows: Window
     excess_now = excess[np.searchsorted(path.place, windows.end)]
     parts = np.zeros((len(windows.end), len(Part)))
     parts[:, Part.INDEX] = outside_now - outside_then
-    parts[:, Part.SMOOTHING] = (mark_now - outside_now - excess_now) - (mark_then - outside_then - excess_then)
+    parts[:, Part.SMOOTHING] = (mark_now - outside_now) - (mark_then - outside_then)
+    parts[:, Part.SMOOTHING] -= pass_through * (excess_now - excess_then)
     return mark_now - mark_then, parts
 
 
@@ -136,7 +152,7 @@ def _half_spread(market: MarketFrames, time_s: Floats) -> Floats:
     return np.where(row >= 0, 0.5 * spread[np.maximum(row, 0)], 0.0)
 
 
-def _known_marks(marks: Ints) -> Floats:
+def known_marks(marks: Ints) -> Floats:
     """Marks, with those of before there was one (0) taken from the first there is."""
     known = np.flatnonzero(marks > 0)
     filled = marks.astype(np.float64)

@@ -23,12 +23,13 @@ Netted = tuple[Floats, Ints, Floats]
 
 @final
 class Netting:
-    """Net shifts of a path between any two of its fills.
+    """Net shifts of a path between any two of its fills, as far as the mark passes them on.
 
-    `owner`: for each piece of the forced fills, whose it is (-1: nobody's).
+    `owner`: for each piece of the forced fills, whose it is (-1: nobody's); `pass_through` 0..1 (eq. 172).
     """
 
-    def __init__(self, path: TradedPath, pieces: Pieces, owner: Ints) -> None:
+    def __init__(self, path: TradedPath, pieces: Pieces, owner: Ints, pass_through: float = 1.0) -> None:
+        self._pass_through = pass_through
         self._shift, self._part, self._interval = path.shift, path.part, path.interval
         first = np.searchsorted(path.place, pieces.place)
         self._piece_fill, self._piece_owner = first, owner
@@ -59,7 +60,7 @@ class Netting:
         pushed: Floats = np.bincount(self._part[low:high], self._shift[low:high], minlength=len(Part)).astype(
             np.float64
         )
-        parts = shared(pushed, float(pushed.sum()))
+        parts = shared(pushed, self._pass_through * float(pushed.sum()))
         pieces = slice(*np.searchsorted(self._piece_fill, (low, high)))
         if not parts[Part.FORCED]:
             return parts, np.zeros(0, np.int64), np.zeros(0)

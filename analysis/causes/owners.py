@@ -6,7 +6,7 @@ what it took first it closes first (eq. 173).
 
 from collections import deque
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -21,12 +21,22 @@ FUND_ROW = 0
 @dataclass(frozen=True)
 class Pieces:
     """Parts of forced aggressor fills, in order: row of the fill in the events, the account whose position it closes,
-    share of the fill.  What the fund sells without having taken it over belongs to nobody and is left out.
+    share of the fill, and the row up to which the account had been called for it (the takeover's, where the fund
+    sells).  What the fund sells without having taken it over belongs to nobody and is left out.
     """
 
     place: Ints
     account: Ints
     share: Floats
+    lost: Ints
+
+
+class Holding(NamedTuple):
+    """What the fund holds of one takeover: whose it was, the takeover's row in the events, signed lots."""
+
+    account: int
+    row: int
+    lots: int
 
 
 def forced_pieces(events: Columns) -> Pieces:
@@ -39,6 +49,7 @@ def forced_pieces(events: Columns) -> Pieces:
         place=place[order],
         account=np.concatenate([fund.account, events["account"][own].astype(np.int64)])[order],
         share=np.concatenate([fund.share, np.ones(len(own))])[order],
+        lost=np.concatenate([fund.lost, own])[order],
     )
 
 
@@ -47,43 +58,47 @@ def _fund_pieces(events: Columns) -> Pieces:
     kind, account, maker = events["kind"], events["account"], events["maker_account"]
     is_fill = kind == EventKind.FILL
     by_fund, of_fund = account == FUND_ROW, maker == FUND_ROW
-    concerned = (kind == EventKind.TAKEOVER) | (is_fill & (by_fund | of_fund)) | ((kind == EventKind.ADL) & of_fund)
-    queue: deque[list[int]] = deque()
+    concerned = (kind == EventKind.TAKEOVER) | ((is_fill | (kind == EventKind.ADL)) & (by_fund | of_fund))
+    queue: deque[Holding] = deque()
     place: list[int] = []
     owner: list[int] = []
     share: list[float] = []
+    lost: list[int] = []
     for row in np.flatnonzero(concerned).tolist():
         lots, side = int(events["quantity_lots"][row]), int(events["side"][row])
         if kind[row] == EventKind.TAKEOVER:
-            left = sum(taken for _, taken in _close(queue, side * lots))
-            if lots > left:
-                queue.append([int(account[row]), side * (lots - left)])
+            left = lots - sum(taken for _, taken in _close(queue, side * lots))
+            if left:
+                queue.append(Holding(int(account[row]), row, side * left))
         elif kind[row] == EventKind.ADL:
             _close(queue, -_sign(queue) * lots)
         else:
             for closed, taken in _close(queue, side * lots if by_fund[row] else -side * lots):
                 if by_fund[row]:
                     place.append(row)
-                    owner.append(closed)
+                    owner.append(closed.account)
                     share.append(taken / lots)
-    return Pieces(np.array(place, np.int64), np.array(owner, np.int64), np.array(share, np.float64))
+                    lost.append(closed.row)
+    return Pieces(
+        np.array(place, np.int64), np.array(owner, np.int64), np.array(share, np.float64), np.array(lost, np.int64)
+    )
 
 
-def _close(queue: deque[list[int]], traded: int) -> list[tuple[int, int]]:
-    """Take `traded` signed lots off the front of a queue of the other sign: (account, lots) of each part."""
-    parts: list[tuple[int, int]] = []
+def _close(queue: deque[Holding], traded: int) -> list[tuple[Holding, int]]:
+    """Take `traded` signed lots off the front of a queue of the other sign: whose, and how many lots."""
+    parts: list[tuple[Holding, int]] = []
     left = abs(traded)
     while queue and left and _sign(queue) * traded < 0:
-        account, held = queue[0]
-        taken = min(left, abs(held))
-        parts.append((account, taken))
+        first = queue[0]
+        taken = min(left, abs(first.lots))
+        parts.append((first, taken))
         left -= taken
-        if taken == abs(held):
+        if taken == abs(first.lots):
             queue.popleft()
         else:
-            queue[0][1] = held - taken if held > 0 else held + taken
+            queue[0] = first._replace(lots=first.lots - _sign(queue) * taken)
     return parts
 
 
-def _sign(queue: deque[list[int]]) -> int:
-    return (1 if queue[0][1] > 0 else -1) if queue else 0
+def _sign(queue: deque[Holding]) -> int:
+    return (1 if queue[0].lots > 0 else -1) if queue else 0

@@ -17,6 +17,7 @@ from analysis.causes.moves import WINDOW_S, Part, TradedPath, Windows, call_wind
 from analysis.causes.netting import Netting
 from analysis.causes.outsider import Outsider, as_an_outsider
 from analysis.causes.owners import Pieces, forced_pieces
+from analysis.causes.pass_through import pass_through
 from analysis.load import Bools, Floats, Ints, MarketFrames
 from sim.records import EventKind
 
@@ -78,7 +79,8 @@ class CausalTree:
     """Calls, who caused them, and what follows from it.
 
     `branching` over all calls, `first_calls` over the first one of every account: where accounts are called again and
-    again the former is larger.  `missing`: why there is no tree, '' if there is.
+    again the former is larger.  `pass_through`: what of a lasting push by trades the mark passes on (eq. 172).
+    `missing`: why there is no tree, '' if there is.
     """
 
     calls: Calls
@@ -86,6 +88,7 @@ class CausalTree:
     cascades: tuple[Cascade, ...]
     branching: Branching
     first_calls: Branching
+    pass_through: float
     outsider: Outsider
     forced: ForcedFills
     missing: str = ""
@@ -120,12 +123,13 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
     rows = np.flatnonzero(events["kind"] == EventKind.MARGIN_CALL)[: 0 if missing else None]
     path = traded_path(market)
     windows = call_windows(market, rows, window_s)
-    move, parts = moves_without_trades(market, path, windows)
+    passed_on = pass_through(market, path)
+    move, parts = moves_without_trades(market, path, windows, passed_on)
     account, side = events["account"][rows].astype(np.int64), events["side"][rows].astype(np.int64)
     pieces = forced_pieces(events)
     owner = _calls_of(pieces, account, rows)
     is_adverse = np.asarray(side * move < 0, np.bool_)
-    trades, links = _causes(path, Netting(path, pieces, owner), windows, move, is_adverse)
+    trades, links = _causes(path, Netting(path, pieces, owner, passed_on), windows, move, is_adverse)
     parts += trades
     forced_share = np.divide(parts[:, Part.FORCED], move, out=np.zeros(len(rows)), where=is_adverse)
     parent = main_parents(links, forced_share >= child_share)
@@ -157,6 +161,7 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
         cascades=cascades,
         branching=branching_ratio(forced_share, calls.time_s),
         first_calls=branching_ratio(forced_share[first], calls.time_s[first]),
+        pass_through=passed_on,
         outsider=as_an_outsider(calls.time_s, market.mark_period_s, max(0.0, float(run_s[0])), float(run_s[-1])),
         forced=forced,
         missing=missing,
@@ -185,11 +190,11 @@ def _causes(
 
 
 def _calls_of(pieces: Pieces, account: Ints, rows: Ints) -> Ints:
-    """Number of the last call of each piece's account before the fill, -1 for none."""
+    """Number of the last call of each piece's account before it lost the position, -1 for none."""
     if not len(rows):
         return np.full(len(pieces.place), -1)
     order = np.lexsort((rows, account))
     span = int(max(rows.max(), pieces.place.max(initial=0))) + 1
-    found = np.searchsorted(account[order] * span + rows[order], pieces.account * span + pieces.place) - 1
+    found = np.searchsorted(account[order] * span + rows[order], pieces.account * span + pieces.lost) - 1
     call = order[np.maximum(found, 0)]
     return np.where((found >= 0) & (account[call] == pieces.account), call, -1)
