@@ -85,7 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
-    parser.add_argument("--scenario", default=SCENARIO, help="a shipped scenario with a fuel ratio, and a fall in 8 min")
+    parser.add_argument(
+        "--scenario", default=SCENARIO, help="a shipped scenario with a fuel ratio, and a fall in 8 min"
+    )
     parser.add_argument("--data", type=Path, help="default runs/feedback-SCENARIO-modelN.json")
     parser.add_argument("--output", type=Path, help="default docs/images/feedback.png, with the scenario where another")
     given = parser.parse_args(arguments)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.load import DRAWN_KINDS, EVENT_COLUMNS, MarketFrames
+from analysis.load import DRAWN_KINDS, EVENT_COLUMNS, FaultSpan, MarketFrames
 from sim.contract import ContractSpec
 from sim.records import EVENT, Cause, EventKind, Side, join
 from tests.cascade_vectors import QUIET_STEPS, STEP_NS, Cascade, build_model
@@ -29,9 +29,10 @@ def frames_of_cascade(cascade: Cascade, capacity: int = 1) -> MarketFrames:
 
 
 def frames(
-    events: NDArray[Any], mark_period_s: float, fundamental: float | list[float] = 100.0, contract: ContractSpec = UNIT
-) -> MarketFrames:
-    """Frames of events alone.  `fundamental`: constant, or second by second from 0; no spread was sampled."""
+    events: NDArray[Any], mark_period_s: float, fundamental: float | list[float] = 100.0, contract: ContractSpec = UNIT,
+    spread: list[float] | None = None, faults: tuple[FaultSpan, ...] = (),
+) -> MarketFrames:  # fmt: skip
+    """Frames of events alone.  `fundamental`: constant, or second by second from 0; `spread` as sampled, beside it."""
     values = [fundamental, fundamental] if isinstance(fundamental, float) else fundamental
     time_s = np.arange(len(values), dtype=np.float64)
     if isinstance(fundamental, float):
@@ -39,7 +40,7 @@ def frames(
     series = {
         "time_s": time_s,
         "fundamental": np.array(values, np.float64),
-        "spread_ticks": np.full(len(values), np.nan),
+        "spread_ticks": np.full(len(values), np.nan) if spread is None else np.array(spread, np.float64),
     }
     drawn = events[np.isin(events["kind"], DRAWN_KINDS)]
     return MarketFrames(
@@ -51,6 +52,7 @@ def frames(
         read_events=lambda: {name: drawn[name].copy() for name in EVENT_COLUMNS},
         start_ns=0,
         mark_period_s=mark_period_s,
+        faults=faults,
     )
 
 
@@ -70,6 +72,11 @@ def call(time_s: float, account: int, mark: int, side: int = 1, lots: int = 1) -
 def takeover(time_s: float, account: int, lots: int, side: int = 1, mark: int = 100) -> tuple[Any, ...]:
     """The fund takes over a long (side +1)."""
     return _event(time_s, EventKind.TAKEOVER, account, side, mark, lots, mark, maker=0)
+
+
+def adl(time_s: float, winner: int, loser: int, lots: int, side: int = 1, mark: int = 100) -> tuple[Any, ...]:
+    """The position of a winner is closed against a loser's."""
+    return _event(time_s, EventKind.ADL, winner, side, mark, lots, mark, Cause.ADL, loser)
 
 
 def record(*facts: tuple[Any, ...]) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """The causal tree: hand-worked cases, shares that sum, and a naive twin on random cascades."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from analysis.causes.branching import branching_ratio
 from analysis.causes.cascade import largest_bunch
 from analysis.causes.netting import shared
 from analysis.causes.tree import LINK_SHARE
-from analysis.load import MarketFrames
+from analysis.load import FaultSpan, MarketFrames
 from sim.records import Cause, Side
-from tests.cascade_frames import call, fill, frames, frames_of_cascade, record, takeover
+from tests.cascade_frames import adl, call, fill, frames, frames_of_cascade, record, takeover
 from tests.cascade_vectors import Cascade, liquidation_prices, of_inputs
 from tests.oracles import naive_causes
 
@@ -248,41 +249,192 @@ def test_a_run_that_kept_no_fills_says_so() -> None:
 
 # -- a naive twin on random cascades -----------------------------------------------------------------------------------
 
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["sell", "buy", "stop", "force", "force", "take", "fund", "adl"]),
+        st.sampled_from([0.1, 0.3, 0.6, 1.0, 1.0, 2.0, 17.0]),
+        st.integers(1, 9),
+        st.sampled_from([0, 1, 2, 2]),
+    ),
+    min_size=6,
+    max_size=25,
+)
+"""What happens, seconds to the next, how far it pushes down (a purchase: up), how many are called by the next mark."""
 
-@settings(max_examples=20, deadline=None)
-@given(st.data())
-def test_shares_are_those_of_the_naive_twin(data: st.DataObject) -> None:
-    kinds = st.sampled_from(["sell", "buy", "stop", "call", "force", "take", "fund"])
-    facts = [fill(0.05, 100, SELL)]
-    called: list[int] = []
-    mark = last = 100
-    time = 0.0
-    for number, kind in enumerate(data.draw(st.lists(kinds, min_size=4, max_size=40))):
-        time += data.draw(st.sampled_from([0.1, 0.3, 1.0, 20.0]))
-        last = data.draw(st.integers(80, 120)) if kind in ("sell", "buy", "stop", "force", "fund") else last
-        if kind == "call":
-            mark = last
-            called.append(100 + number)
-            facts.append(call(time, called[-1], mark, side=data.draw(st.sampled_from([1, -1]))))
-        elif kind == "take" and called:
-            facts.append(takeover(time, data.draw(st.sampled_from(called)), data.draw(st.integers(1, 5)), mark=mark))
-        elif kind == "fund":
-            facts.append(fill(time, last, SELL, Cause.TAKEOVER, 0, lots=data.draw(st.integers(1, 5)), mark=mark))
-        elif kind == "force" and called:
-            facts.append(fill(time, last, SELL, Cause.LIQUIDATION, data.draw(st.sampled_from(called)), mark=mark))
-        elif kind in ("sell", "stop"):
-            facts.append(fill(time, last, SELL, Cause.STOP if kind == "stop" else Cause.VOLUNTARY, mark=mark))
-        elif kind == "buy":
-            facts.append(fill(time, last, BUY, mark=mark))
-    market = frames(record(*facts), 1.0, 100.0)
-    tree = causal_tree(market)
+
+def fallen(steps: list[tuple[str, float, int, int]], lag: int, longs: tuple[int, ...]) -> Any:
+    """A record in which accounts are called, sold, taken over and called again; the mark lags by so many ticks."""
+    facts = [call(0.01, longs[0], 300), fill(0.05, 300, SELL, mark=300)]
+    called = [longs[0]]
+    mark = last = 300
+    second, time_s = 0, 0.05
+    for kind, wait, push, calls in steps:
+        time_s += wait
+        if int(time_s) > second:
+            second, mark = int(time_s), last + lag
+            for _ in range(calls):
+                called.append(longs[len(called) % len(longs)])
+                facts.append(call(float(second), called[-1], mark))
+            time_s = max(time_s, second + 0.05)
+        last += push if kind == "buy" else -push if kind not in ("take", "adl") else 0
+        whose = called[push % len(called)]
+        seller = {"force": (Cause.LIQUIDATION, whose), "fund": (Cause.TAKEOVER, 0), "stop": (Cause.STOP, 90)}
+        if kind == "take":
+            facts.append(takeover(time_s, whose, 1 + push % 3, mark=mark))
+        elif kind == "adl":
+            facts.append(adl(time_s, 0 if push % 2 else 95, 95 if push % 2 else 0, 1, mark=mark))
+        else:
+            cause, account = seller.get(kind, (Cause.VOLUNTARY, 90))
+            facts.append(
+                fill(time_s, last, BUY if kind == "buy" else SELL, cause, account, lots=1 + push % 4, mark=mark)
+            )
+    return record(*facts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=STEPS,
+    lag=st.sampled_from([0, 2]),
+    longs=st.sampled_from([tuple(range(100, 160)), (100, 101, 102)]),
+    seed=st.integers(0, 2**31),
+)
+def test_parts_and_shares_are_those_of_the_naive_twin(
+    steps: list[tuple[str, float, int, int]], lag: int, longs: tuple[int, ...], seed: int
+) -> None:
+    events = fallen(steps, lag, longs)
+    draws = np.random.default_rng(seed)
+    seconds = int(events["time_ns"][-1] / 1e9) + 2
+    outside = np.round(300 + np.cumsum(draws.normal(0, 2, seconds)), 3)
+    spread = np.where(draws.random(seconds) < 0.2, np.nan, draws.integers(1, 6, seconds))
+    market = frames(events, 1.0, outside.tolist(), spread=spread.tolist())
     check_sums(market)
     columns = market.events
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
-    expected = naive_causes.links(rows, 1.0, LINK_SHARE) if rows else {}
+    known = {second: each for second, each in enumerate(spread.tolist()) if not math.isnan(each)}
+    reader = naive_causes.Reader(
+        rows,
+        lambda time_s: float(np.interp(time_s, np.arange(seconds), outside)),
+        lambda time_s: next((known[second] for second in range(int(time_s), -1, -1) if second in known), 0.0),
+    )
+    told = reader.tell(LINK_SHARE)
+    tree = causal_tree(market)
+    assert tree.pass_through == pytest.approx(reader.pass_through())
+    np.testing.assert_allclose(tree.calls.move, told.moves, atol=1e-9)
+    for part in Part:
+        expected = [parts[part.name.lower()] for parts in told.parts]
+        np.testing.assert_allclose(getattr(tree.calls, part.name.lower()), expected, atol=1e-9, err_msg=part.name)
     links = tree.links
     found = dict(zip(zip(links.child.tolist(), links.parent.tolist(), strict=True), links.share.tolist(), strict=True))
-    assert found == pytest.approx(expected)
+    assert found == pytest.approx(told.links)
+
+
+def test_most_random_cascades_have_links() -> None:
+    """The test above would be empty if nobody's liquidation were among the causes."""
+    draws = np.random.default_rng(5)
+    kinds = ("sell", "force", "take", "fund")
+    linked = 0
+    for _ in range(20):
+        steps = [
+            (str(draws.choice(kinds)), float(draws.choice([0.3, 1.0])), int(draws.integers(1, 9)), 1) for _ in range(15)
+        ]
+        linked += bool(len(causal_tree(frames(fallen(steps, 0, tuple(range(100, 160))), 1.0, 300.0)).links.child))
+    assert linked >= 15
+
+
+# -- what the mark sees ------------------------------------------------------------------------------------------------
+
+
+def swings(follows: float) -> Any:
+    """Ten minutes in which trades push the price about, and the mark follows in part."""
+    draws = np.random.default_rng(3)
+    price = 1000.0 + np.cumsum(draws.integers(-9, 10, 600))
+    facts = [fill(0.5, 1000, SELL, mark=1000)]
+    for second, last in enumerate(price.astype(int).tolist(), start=1):
+        mark = round(1000 + follows * (facts_price(facts) - 1000))
+        facts.append(fill(second + 0.5, last, SELL, Cause.LIQUIDATION, account=10, mark=mark))
+    return [*facts, call(601.0, 11, round(1000 + follows * (facts_price(facts) - 1000)), side=-1)]
+
+
+def facts_price(facts: list[Any]) -> int:
+    return int(dict(facts[-1])["price_ticks"])
+
+
+@pytest.mark.parametrize("follows", [0.0, 0.5, 1.0])
+def test_trades_count_as_far_as_the_mark_follows_them(follows: float) -> None:
+    """The call at the end is of a short or a long, whichever the pushes of the last minute went against."""
+    facts = swings(follows)
+    market = frames(record(*facts), 1.0, 1000.0)
+    tree = causal_tree(market)
+    assert tree.pass_through == pytest.approx(follows, abs=0.02)
+    pushed = facts_price(facts[:-1]) - int(dict(facts[540])["price_ticks"])
+    assert tree.calls.forced.tolist() == [pytest.approx(tree.pass_through * pushed)]
+    check_sums(market)
+
+
+def test_the_bounce_between_bid_and_ask_moves_nothing() -> None:
+    """A sale at the bid of 98, then a purchase at the ask of 102: the middle is 100 both times (eq. 170)."""
+    events = record(
+        fill(0.5, 98, SELL),
+        call(1.0, 10, 98),
+        fill(1.2, 102, BUY, mark=98),
+        fill(1.4, 95, SELL, Cause.LIQUIDATION, account=10, mark=98),  # the bid, 3 lower
+        call(2.0, 11, 95),
+    )
+    market = frames(events, 1.0, [100.0, 100.0, 100.0], spread=[4.0, 4.0, 4.0])
+    calls = causal_tree(market).calls
+    # The first mark, 100, was no print; the sale at the bid left the middle there: the mark's -2 are its own.
+    assert calls.voluntary.tolist() == [0.0, 0.0]
+    assert calls.forced.tolist() == [0.0, -3.0]
+    assert calls.smoothing.tolist() == [-2.0, -2.0]
+    check_sums(market)
+
+
+def test_between_marks_that_were_not_made_pushes_are_netted_too() -> None:
+    """No mark at 2 s and 3 s: what was pushed at 1.5 s and taken back at 2.5 s moved nothing."""
+    facts = (
+        fill(0.5, 99, SELL),
+        call(1.0, 10, 99),
+        fill(1.5, 90, SELL, Cause.LIQUIDATION, account=10, mark=99),
+        fill(2.5, 98, BUY, mark=99),
+        call(4.0, 11, 98),
+    )
+    stale = frames(record(*facts), 1.0, faults=(FaultSpan("stale_mark", 1.2, 3.5),))
+    assert causal_tree(stale).calls.forced[1] == -1.0
+    another = frames(record(*facts), 1.0, faults=(FaultSpan("engine_outage", 1.2, 3.5),))
+    assert causal_tree(another).calls.forced[1] == -9.0
+
+
+# -- whose sale it was -------------------------------------------------------------------------------------------------
+
+
+def test_the_funds_sale_belongs_to_the_call_before_the_takeover() -> None:
+    """Account 10 comes back, and is called again before the fund has sold what it took the first time."""
+    events = record(
+        fill(0.5, 99, SELL),
+        call(1.0, 10, 99),
+        takeover(1.1, 10, 2, mark=99),
+        fill(1.5, 98, SELL, mark=99),
+        call(2.0, 10, 98),
+        fill(2.5, 94, SELL, Cause.TAKEOVER, account=0, lots=2, mark=98),
+        call(3.0, 11, 94),
+    )
+    links = causal_tree(frames(events, 1.0)).links
+    assert (links.child.tolist(), links.parent.tolist()) == ([2], [0])
+
+
+@pytest.mark.parametrize(("winner", "loser"), [(0, 20), (20, 0)])
+def test_what_the_fund_loses_to_adl_it_does_not_sell(winner: int, loser: int) -> None:
+    events = record(
+        fill(0.5, 99, SELL),
+        call(1.0, 10, 99),
+        call(1.0, 11, 99),
+        takeover(1.1, 10, 2, mark=99),
+        takeover(1.1, 11, 2, mark=99),
+        adl(1.2, winner, loser, 2, mark=99),  # account 10's two lots
+        fill(1.5, 95, SELL, Cause.TAKEOVER, account=0, lots=2, mark=99),
+        call(2.0, 12, 95),
+    )
+    assert causal_tree(frames(events, 1.0)).links.parent.tolist() == [1]
 
 
 # -- branching ---------------------------------------------------------------------------------------------------------
