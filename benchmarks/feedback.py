@@ -38,12 +38,12 @@ def jobs(scenario: str, fuel: float, seeds: Sequence[int]) -> list[Job]:
     """Run and twin of every seed at one fuel ratio."""
     name, ratio = f"{scenario}.yaml", f"fuel_ratio={fuel:g}"
     with_orders = [Job(name, (ratio, *WITH), seed, keep="feedback") for seed in seeds]
-    return with_orders + [Job(name, (ratio, *WITHOUT), seed) for seed in seeds]
+    return with_orders + [Job(name, (ratio, *WITHOUT), seed, keep="fall") for seed in seeds]
 
 
 def row_of(fuel: float, seed: int, kept: Kept, twin: Kept) -> dict[str, Any]:
-    """One run beside its twin: `amplification` of the largest fall, and what else was measured."""
-    fall, without = float(kept["max_drawdown_fraction"]), float(twin["max_drawdown_fraction"])
+    """One run beside its twin: falls from the start, `amplification` their ratio, and what else was measured."""
+    fall, without = float(kept["fall"]), float(twin["fall"])
     return {
         "fuel": fuel, "seed": seed, "fall": fall, "fall_without": without,
         "amplification": fall / without if without > 0 else math.nan,
@@ -77,7 +77,8 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
     """Rows with an event of some size, a column each."""
     events = [row for row in rows if row.get("calls", 0) >= LEAST_CALLS]
     names = {name for row in rows for name in row}
-    return {name: np.array([_number(row.get(name)) for row in events]) for name in names}
+    found = {name: np.array([_number(row.get(name)) for row in events]) for name in names}
+    return found | {"1 - 1/A": 1.0 - 1.0 / found["amplification"]} if events else found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,9 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for (name, where), line in lines.items():
         shown = f"{line.slope:.2f} | {line.low:.2f} to {line.high:.2f} | {line.r_squared:.2f} | {line.runs}"
         print(f"| {name} | {where} | {shown} |")
-    for name in ("hawkes", "twin"):
-        known = found["hawkes"] if name == "hawkes" else 1.0 - 1.0 / found["amplification"]
-        gap = known - found["branching"]
+    for name in ("hawkes", "1 - 1/A"):
+        gap = found[name] - found["branching"]
         print(f"{name} less true: median {np.nanmedian(gap):+.2f}, {np.nanmin(gap):+.2f} to {np.nanmax(gap):+.2f}")
     print(f"rank correlation of largest R and branching: {ranks(found):.2f}; within a fuel ratio {within(found):.2f}")
     draw(found, lines["r_largest", f"R < {STEEP:g}"], lines["ln r_largest", "all"], output)
@@ -121,7 +121,7 @@ def fits(found: Mapping[str, Floats]) -> dict[tuple[str, str], Line]:
         lines[name, f"R < {STEEP:g}"] = line_over_seeds(found[name][low], branching[low], seed[low])
         lines[name, "all"] = line_over_seeds(found[name], branching, seed)
         lines[f"ln {name}", "all"] = line_over_seeds(np.log(found[name]), branching, seed)
-    lines["1 - 1/A", "all"] = line_over_seeds(1.0 - 1.0 / found["amplification"], branching, seed)
+    lines["1 - 1/A", "all"] = line_over_seeds(found["1 - 1/A"], branching, seed)
     lines["hawkes", "all"] = line_over_seeds(found["hawkes"], branching, seed)
     return lines
 
@@ -141,7 +141,7 @@ def within(found: Mapping[str, Floats]) -> float:
 
 TABLE = {
     "calls": "{:.0f}", "r_at_price": "{:.2f}", "r_largest": "{:.2f}", "branching": "{:.2f}", "hawkes": "{:.2f}",
-    "fano_10": "{:.0f}", "fall": "{:.2%}", "fall_without": "{:.2%}", "amplification": "{:.2f}",
+    "fano_10": "{:.0f}", "fall": "{:.2%}", "fall_without": "{:.2%}", "amplification": "{:.2f}", "1 - 1/A": "{:.2f}",
 }  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def draw(found: Mapping[str, Floats], line: Line, curve: Line, output: Path) -> 
         wide.legend(loc="lower right")
         for axes, x, label in (
             (hawkes, found["hawkes"], "Hawkes estimate from times alone"),
-            (twins, 1.0 - 1.0 / found["amplification"], "1 - 1/A of run and twin"),
+            (twins, found["1 - 1/A"], "1 - 1/A of run and twin"),
         ):
             axes.scatter(x, branching, c=shade, **POINTS)
             axes.plot((0, 1), (0, 1), ":", color=style.MUTED)

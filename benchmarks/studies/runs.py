@@ -101,17 +101,26 @@ def keep_fuel(data: Any, loaded: Any) -> Kept:
     return {**data.summary, "fuel_distance": 1.0 - level[longs] / first, "fuel_lots": position[longs]}
 
 
+def keep_fall(data: Any, loaded: Any) -> Kept:
+    """Summary, and the fall from the start by which twins are compared (eq. 181)."""
+    from analysis.load import frames_of
+    from analysis.twins.outcome import extent
+
+    return {**data.summary, "fall": extent(frames_of(data, loaded).first.run["last"], "fall")}
+
+
 def keep_feedback(data: Any, loaded: Any) -> Kept:
-    """Summary, and R before the largest event beside what it was and what an outsider would have said of it."""
+    """Summary, fall, and R before the largest event beside what it was and what an outsider would have said of it."""
     from analysis.causes import causal_tree
     from analysis.feedback_profile import largest_event
     from analysis.load import frames_of
 
+    summary = keep_fall(data, loaded)
     market = frames_of(data, loaded).first
     tree = causal_tree(market)
     event = largest_event(market, tree)
     if event is None:
-        return {**data.summary, "feedback": {"calls": 0}}
+        return {**summary, "feedback": {"calls": 0}}
     outsider = tree.outsider
     found: dict[str, float] = {
         "start_s": event.start_s, "calls": event.calls, "side": event.side,
@@ -123,7 +132,7 @@ def keep_feedback(data: Any, loaded: Any) -> Kept:
         **{f"fano_{window}": value for window, value in outsider.fano.items()},
     }  # fmt: skip
     plain = {key: float(value) if np.isfinite(value) else None for key, value in found.items()}
-    return {**data.summary, "feedback": plain}
+    return {**summary, "feedback": plain}
 
 
 def keep_maps(data: Any, loaded: Any) -> Kept:
@@ -170,6 +179,7 @@ MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
     "facts": keep_facts,
     "populations": keep_populations,
     "fuel": keep_fuel,
+    "fall": keep_fall,
     "feedback": keep_feedback,
     "maps": keep_maps,
 }

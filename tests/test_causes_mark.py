@@ -1,0 +1,39 @@
+"""The causal tree where the book has no say in the mark: forced orders move no mark, so they cause no call."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents import AGENT_TYPES
+from analysis.causes import CausalTree, causal_tree
+from analysis.load import frames_of
+from sim.api import simulate
+from sim.event_log import MemoryLog
+from sim.scenario import load_scenario
+
+pytestmark = pytest.mark.model
+
+SCENARIO = Path(__file__).parents[1] / "scenarios" / "long_squeeze.yaml"
+EARLY = ("duration=170s", "step=200ms", "index.shocks=[{at: 20s, log_return: -1.3%, over: 40s}]")
+
+
+def tree_of(*overrides: str) -> CausalTree:
+    loaded = load_scenario(SCENARIO, AGENT_TYPES, (*EARLY, *overrides))
+    return causal_tree(frames_of(simulate(loaded, loaded.seed, open_log=MemoryLog), loaded).first)
+
+
+def test_a_mark_that_is_the_outside_price_leaves_nothing_to_forced_orders() -> None:
+    """The twin without liquidations has the very same marks: whatever was sold, the true effect is nothing."""
+    tree = tree_of("venue.mark.rule=index", "index.feedback.enabled=false")
+    assert len(tree.calls) > 100
+    assert len(tree.forced.call) > 100
+    assert tree.pass_through < 0.03
+    assert tree.branching.value < 0.02
+    assert np.abs(tree.calls.forced).max() < 0.05 * np.abs(tree.calls.move).max()
+
+
+def test_a_mark_that_is_the_last_price_follows_trades() -> None:
+    tree = tree_of("venue.mark.rule=last")
+    assert tree.pass_through > 0.95
+    assert tree.branching.value > 0.1
