@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes import Branching, CausalTree
+from analysis.causes import Branching, Cascade, CausalTree
 from analysis.causes.branching import branching_ratio
 from analysis.causes.moves import Part
 from analysis.feedback_number import REACH, WINDOW
@@ -85,7 +85,7 @@ def profile_before(
 @final
 @dataclass(frozen=True)
 class Event:
-    """What happened from the start of the largest cascade on: `calls` in all, and the branching ratio of them."""
+    """What happened from the start of a cascade on: `calls` in all, and the branching ratio of them."""
 
     start_s: float
     side: int
@@ -95,20 +95,24 @@ class Event:
 
 
 def largest_event(market: MarketFrames, tree: CausalTree) -> Event | None:
-    """The event of a run and R before it; None where nobody was called, or no map was taken before.
+    """The event of a run, which begins with its largest cascade; None where nobody was called, or no map is known."""
+    return event_of(market, tree, tree.cascades[0]) if tree.cascades else None
 
-    The event is every call from the start of the largest cascade on, whether it belongs to it or not: a branching ratio
-    of calls chosen because they hang together would be large by choice.
+
+def event_of(market: MarketFrames, tree: CausalTree, cascade: Cascade) -> Event | None:
+    """The event that begins with a cascade, and R before it; None where no map was taken before.
+
+    The event is every call from the start of the cascade on, whether it belongs to it or not: a branching ratio of
+    calls chosen because they hang together would be large by choice.
     """
-    if not tree.cascades or market.map is None:
+    if market.map is None:
         return None
-    largest = tree.cascades[0]
-    before = _profile(market, market.map, largest.start_s, largest.side)
+    before = _profile(market, market.map, cascade.start_s, cascade.side)
     if math.isnan(before.time_s):
         return None
-    since = tree.calls.time_s >= largest.start_s
+    since = tree.calls.time_s >= cascade.start_s
     realised = branching_ratio(tree.calls.share(Part.FORCED)[since], tree.calls.time_s[since])
-    return Event(largest.start_s, largest.side, int(since.sum()), realised, before)
+    return Event(cascade.start_s, cascade.side, int(since.sum()), realised, before)
 
 
 def _profile(market: MarketFrames, levels: LiquidationMap, at_s: float, side: int) -> FeedbackProfile:

@@ -51,7 +51,8 @@ def clusters(
 ) -> None:
     """Where forced sales wait: clusters, the ladder, open interest by entry, the outsider's map, what came true.
 
-    Maps are those of the last snapshot of positions at or before --at (record.positions_every).
+    Maps are those of the last snapshot of positions at or before --at (record.positions_every).  In JSON, null is no
+    value and the word "Infinity" an infinite one (a PI where nothing rests).
     """
     with one_message(verbose):
         check_output("--csv", csv, "")

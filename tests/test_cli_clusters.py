@@ -57,8 +57,22 @@ def test_json_and_csv_hold_the_same_map(run: Path, tmp_path: Path) -> None:
         assert sum(float(row["true"]) for row in own) == pytest.approx(truth.mass(side))
         bands = [float(row[f"true {band.label}"]) for row in own for band in truth.bands]
         assert sum(bands) == pytest.approx(truth.mass(side))
-    _, shorts = invoke(str(run), "--json", "--side", "short")
-    assert {each["side"] for each in json.loads(shorts)["clusters"]} <= {-1}
+
+
+def test_in_json_a_side_is_one_part_of_both(run: Path) -> None:
+    both = json.loads(invoke(str(run), "--json")[1])
+    longs, shorts = (json.loads(invoke(str(run), "--json", "--side", side)[1]) for side in ("long", "short"))
+    for name in ("clusters", "ladder", "entry_peaks"):
+        for plain, sign in ((longs, 1), (shorts, -1)):
+            assert plain[name] == [each for each in both[name] if each["side"] == sign] != [], name
+    assert [*longs["concentration"], *shorts["concentration"]] == list(both["concentration"])
+    assert len(both["forecasts"]) == len(longs["forecasts"]) == len(shorts["forecasts"]) > 0
+    for whole, long, short in zip(both["forecasts"], longs["forecasts"], shorts["forecasts"], strict=True):
+        assert {each["side"] for each in long["outcomes"]} == {1}
+        assert {each["side"] for each in short["outcomes"]} == {-1}
+        assert len(long["outcomes"]) + len(short["outcomes"]) == len(whole["outcomes"])
+        for name in ("realised", "called_before", "unforeseen", "fund_traded"):
+            assert long[name] + short[name] == pytest.approx(whole[name]), name
 
 
 @pytest.mark.parametrize(

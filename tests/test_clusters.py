@@ -24,6 +24,7 @@ from analysis.clusters import (
     true_map,
 )
 from analysis.clusters.levels import BANDS, bin_edges
+from analysis.clusters.tables import as_plain
 from analysis.load import LiquidationMap, MarketFrames, frames_of
 from sim import api
 from sim.scenario import load_scenario
@@ -190,13 +191,24 @@ def test_the_last_snapshot_before_a_time_is_the_one() -> None:
     assert "first is at 0 s" in positions_at(market, -1).missing
 
 
-def test_without_snapshots_the_start_comes_from_the_accounts_and_later_times_too() -> None:
+def test_without_snapshots_and_accounts_nothing_is_known() -> None:
     empty = replace(held_market(lots=[1, -1], entry=[100, 100], liquidation=[97, 103]), read_positions=dict)
     assert positions_at(empty).missing
     assert find_clusters(true_map(empty)) == ()
     assert np.isnan(entry_map(empty).leverage_ratio(1))
     assert ladder(empty).rungs == ()
     assert len(snapshot_times(empty)) == 0
+
+
+def test_in_plain_data_an_infinite_pressure_is_not_none() -> None:
+    held = held_market(lots=[3, -3], entry=[100, 100], liquidation=[99.5, 150], leverage=[50, 2])
+    market = book(held)
+    assert market.map is not None
+    market = replace(market, map=replace(market.map, bid_depth=np.zeros((2, 20)), ask_depth=np.zeros((2, 20))))
+    rungs = {(each["side"], each["move"]): each for each in as_plain(market)["ladder"]}
+    assert rungs[1, 0.01]["pressure"] == "Infinity", "something waits, nothing rests"
+    assert rungs[-1, 0.01]["pressure"] is None, "nothing waits, nothing rests"
+    assert float(rungs[1, 0.01]["pressure"]) == np.inf
 
 
 @pytest.mark.model

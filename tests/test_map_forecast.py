@@ -92,15 +92,52 @@ def test_what_is_opened_later_and_closed_again_is_not_counted() -> None:
     assert forecast.total("due") == pytest.approx(50 * 98)
 
 
-def test_a_level_further_away_on_the_next_snapshot_is_margin_added() -> None:
-    market = fallen(
-        sale(2.0, 3, 97.5, 10, Cause.LIQUIDATION),
-        times=(0.0, 4.0),
-        later={4.0: {"liquidation_price": [98, 95, 98, 98, 98, 90, 120]}},
-    )
-    (forecast,) = forecasts(market, SPAN)
-    assert forecast.total("margin_added") == pytest.approx(10 * 98)
-    assert forecast.total("other") == pytest.approx(30 * 98)
+def added(later: dict[str, Any]) -> float:
+    """Lots that were spared by margin, of 50 due: 10 of account 3 are sold, the others are on a second snapshot."""
+    sold = sale(2.0, 3, 97.5, 10, Cause.LIQUIDATION)
+    (forecast,) = forecasts(fallen(sold, equity=30.0, times=(0.0, 4.0), later={4.0: later}), SPAN)
+    assert forecast.total("margin_added") + forecast.total("other") == pytest.approx(40 * 98)
+    return forecast.total("margin_added") / 98
+
+
+def test_more_behind_the_same_position_on_the_next_snapshot_is_margin_added() -> None:
+    assert added({"equity": [30, 60, 30, 30, 30, 30, 30]}) == pytest.approx(10)
+
+
+def test_what_a_position_gained_is_no_margin() -> None:
+    gains = np.array([10, 10, 10, 10, 10, 20, -70]) * (96.5 - 100)
+    assert added({"equity": 30 + gains, "mark": 96.5}) == 0
+
+
+def test_funding_is_no_margin_added() -> None:
+    received = np.array([10, 10, 10, 10, 10, 20, -70]) * 0.05
+    further = [97.95] * 5 + [89.95, 119.95]
+    assert added({"equity": 30 + received, "liquidation_price": further}) == 0
+    received[1] += 30
+    assert added({"equity": 30 + received, "liquidation_price": further}) == pytest.approx(10)
+
+
+def test_a_level_that_the_venue_moved_is_no_margin_added() -> None:
+    assert added({"liquidation_price": [97] * 5 + [89, 121]}) == 0
+
+
+def test_a_position_that_was_changed_is_not_the_same() -> None:
+    assert added({"equity": [30, 60, 30, 30, 30, 30, 30], "entry_price": [100, 99, 100, 100, 100, 100, 100]}) == 0
+    assert added({"equity": [30, 60, 30, 30, 30, 30, 30], "position_lots": [10, 11, 10, 10, 10, 20, -70]}) == 0
+
+
+def test_one_side_alone() -> None:
+    bought = event(2.4, EventKind.FILL, 9, 96.6, 2, side=1, cause=Cause.LIQUIDATION)
+    (both,) = forecasts(fallen(*EVENTS, bought), SPAN)
+    (longs,) = forecasts(fallen(*EVENTS, bought), SPAN, side=1)
+    (shorts,) = forecasts(fallen(*EVENTS, bought), SPAN, side=-1)
+    for one, side in ((longs, 1), (shorts, -1)):
+        own = [each for each in both.outcomes if each.side == side]
+        assert [(each.side, each.cluster, each.mass) for each in one.outcomes] == [
+            (each.side, each.cluster, each.mass) for each in own
+        ]
+    assert longs.realised == pytest.approx(4 * 97.5 + 5 * 96)
+    assert shorts.realised == shorts.unforeseen == pytest.approx(2 * 96.6)
 
 
 def test_who_was_called_before_the_snapshot_is_counted_apart() -> None:

@@ -17,6 +17,8 @@ from sim.records import Cause, EventKind
 
 LARGE = 0.1
 """Smallest cascade that is looked at by itself, relative to the largest."""
+ROUNDING = 1e-6
+"""Margin that is smaller than this part of the notional is rounding, not added."""
 WAYS = ("sold", "taken_over", "deleveraged", "stopped", "closed")
 """How a position that the mark has reached may end; in the order of the codes below."""
 _SOLD, _TAKEN_OVER, _DELEVERAGED, _STOPPED, _CLOSED = range(len(WAYS))
@@ -30,7 +32,8 @@ class Outcome:
     `mass` was waiting; `due` of it is at levels that the mark reached, and is the sum of the rest:
     `sold` by liquidation orders, `taken_over` by the insurance fund, closed by ADL (`deleveraged`), by the account's
     stop (`stopped`) or otherwise by itself (`closed`); still held at the end: `margin_added`, `waiting` (called and not
-    sold yet), `other` (for one, levels that moved by funding, or marks that were not called upon).
+    sold yet), `other` (for one, levels that moved by funding or with the venue's maintenance rate, or marks that were
+    not called upon).
     `level_price` and `fill_price`: means of where it was to be sold and where it was, over what was sold.
     """
 
@@ -79,8 +82,8 @@ class Forecast:
     `mark_low`, `mark_high`: of the mark between snapshot and end.  `realised`: notional of liquidation orders between
     them, at fill prices; `called_before` of it is of accounts that were called already at the snapshot, `unforeseen` of
     others that the map did not have on the way (opened later, or levels that moved closer); `fund_traded`: what the
-    insurance fund traded, unwinding.  `whole`: False where the run kept forced fills only, so that `stopped` and
-    `closed` are 0 and stand under `other`.
+    insurance fund traded, unwinding.  All of it of both sides, or of the one that was asked for.  `whole`: False where
+    the run kept forced fills only, so that `stopped` and `closed` are 0 and stand under `other`.
     """
 
     start_s: float
@@ -102,13 +105,13 @@ class Forecast:
 
 
 def forecasts(
-    market: MarketFrames, spans: Sequence[tuple[float, float]] | None = None, most: int = 3
+    market: MarketFrames, spans: Sequence[tuple[float, float]] | None = None, most: int = 3, side: int = 0
 ) -> tuple[Forecast, ...]:
     """Forecast and outcome of each span; default: of the `most` largest cascades, none below a tenth of the largest.
 
     Of the largest bunch of calls where there is no cascade; of the largest episodes of forced fills where the run kept
-    too little for a causal tree.  Spans without a snapshot
-    before them are left out; so is everything where the run kept no forced fills.
+    too little for a causal tree.  Spans without a snapshot before them are left out; so is everything where the run
+    kept no forced fills.  `side` +1: of longs only, -1: of shorts, 0: of both.
     """
     if market.not_recorded("liquidations") or not market.positions:
         return ()
@@ -118,10 +121,11 @@ def forecasts(
         falls: Sequence[Cascade | Episode] = tree.several or bunch or episodes(market.forced_fills)
         spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
     first = snapshot_times(market)[0]
-    return tuple(_forecast(market, start, end) for start, end in spans if start > first)
+    sides = (1, -1) if side == 0 else (side,)
+    return tuple(_forecast(market, start, end, sides) for start, end in spans if start > first)
 
 
-def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
+def _forecast(market: MarketFrames, start_s: float, end_s: float, sides: tuple[int, ...]) -> Forecast:
     held = positions_at(market, float(np.nextafter(start_s, -np.inf)))  # one of that instant has the first calls in it
     low, high = _mark_range(market, held, end_s)
     due = held.waiting & np.where(held.side > 0, held.liquidation_price >= low, held.liquidation_price <= high)
@@ -129,7 +133,7 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
         name: column[_between(market.events["time_s"], held.time_s, end_s)] for name, column in market.events.items()
     }
     fate = _Fate(market, held, due, events, end_s)
-    clusters = find_clusters(map_of(held))
+    clusters = [each for each in find_clusters(map_of(held)) if each.side in sides]
     inside = [
         held.waiting & (held.side == each.side) & (held.distance >= each.near) & (held.distance < each.far)
         for each in clusters
@@ -137,8 +141,8 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float) -> Forecast:
     near = due | (held.waiting & (held.distance < REACH))
     elsewhere = near & ~np.any([np.zeros(len(held), np.bool_), *inside], axis=0)
     outcomes = [fate.outcome(each.side, each, chosen) for each, chosen in zip(clusters, inside, strict=True)]
-    outcomes += [fate.outcome(side, None, elsewhere & (held.side == side)) for side in (1, -1)]
-    fill = events["kind"] == EventKind.FILL
+    outcomes += [fate.outcome(side, None, elsewhere & (held.side == side)) for side in sides]
+    fill = (events["kind"] == EventKind.FILL) & np.isin(-events["side"], sides)  # who is closed is on the other side
     forced, fund = fill & (events["cause"] == Cause.LIQUIDATION), fill & (events["cause"] == Cause.TAKEOVER)
     price = np.where(fill, events["price_ticks"], 1).astype(np.float64)  # other events may have none
     notional = market.contract.notional(events["quantity_lots"], price)
@@ -258,8 +262,11 @@ def _reductions(held: Positions, due: Bools, events: Columns, tick: float) -> tu
 
 
 def _made_safer(market: MarketFrames, held: Positions, events: Columns, end_s: float) -> Bools:
-    """True where margin was added: a deposit, or (nothing is emitted for isolated margin) the level is further away on
-    the next snapshot after the end, of the same position."""
+    """True where margin was added: a deposit, or (nothing is emitted for isolated margin) more stands behind the very
+    same position on the next snapshot after the end than funding explains.
+
+    Funding moves what stands behind every position by one amount a signed lot: the median of those who kept theirs.
+    """
     safer = np.isin(held.account, events["account"][events["kind"] == EventKind.DEPOSIT])
     later = snapshot_times(market)
     later = later[later >= end_s]
@@ -267,7 +274,19 @@ def _made_safer(market: MarketFrames, held: Positions, events: Columns, end_s: f
         return safer
     then = positions_at(market, float(later[0]))
     _, mine, theirs = np.intersect1d(held.account, then.account, return_indices=True)
-    away = held.side[mine] * (held.liquidation_price[mine] - then.liquidation_price[theirs]) > 0
     same = held.position_lots[mine] == then.position_lots[theirs]
-    safer[mine] |= same & away
+    same &= np.isclose(held.entry_price[mine], then.entry_price[theirs], rtol=1e-9, atol=0.0)
+    mine, theirs = mine[same], theirs[same]
+    if len(mine) == 0:
+        return safer
+    lots = held.position_lots[mine]
+    added = _behind(market, then)[theirs] - _behind(market, held)[mine]
+    funding = lots * float(np.median(added / lots))
+    safer[mine] |= added - funding > ROUNDING * held.notional[mine]
     return safer
+
+
+def _behind(market: MarketFrames, held: Positions) -> Floats:
+    """What stands behind each position but for what it has gained: equity less unrealised profit, quote units."""
+    tick = market.contract.to_price(1.0)
+    return held.equity - market.contract.gain(held.position_lots, held.entry_price / tick, held.mark / tick)

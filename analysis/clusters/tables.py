@@ -19,6 +19,8 @@ from analysis.load import MarketFrames
 from analysis.style import clock, percent, price, short_number
 
 SIDES = {1: "long", -1: "short"}
+INFINITE = ("-Infinity", "Infinity")
+"""JSON has no infinite number: a word that float() and Number() read."""
 MOST_CLUSTERS, MOST_PEAKS, MOST_TIMES = 12, 6, 6
 """Rows of the tables: the largest clusters and peaks, moments spread evenly over the run."""
 
@@ -46,7 +48,7 @@ def tables(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> tuple[Tabl
         ladder_table(ladder(market, at_s), sides),
         entry_table(entry_map(market, at_s), sides),
         outsider_table(*(outsider_errors(market, knows, most=MOST_TIMES) for knows in ("prints", "entries"))),
-        *(forecast_table(each, sides) for each in forecasts(market)),
+        *(forecast_table(each) for each in forecasts(market, side=side)),
     )
     return tuple(table for table in found if table.rows)
 
@@ -152,7 +154,7 @@ def outsider_table(prints: Sequence[MapError], entries: Sequence[MapError]) -> T
     )
 
 
-def forecast_table(forecast: Forecast, sides: Sequence[int]) -> Table:
+def forecast_table(forecast: Forecast) -> Table:
     """The clusters that an episode ran through, and what became of them."""
     names = ("sold", "taken_over", "deleveraged", "stopped", "closed", "margin_added", "waiting", "other")
     rows = tuple(
@@ -164,7 +166,7 @@ def forecast_table(forecast: Forecast, sides: Sequence[int]) -> Table:
             percent(each.slippage),
         )
         for each in forecast.outcomes
-        if each.due > 0 and each.side in sides
+        if each.due > 0
     )
     spared = "" if forecast.whole else " Only forced fills were kept: stops and own closes stand under other."
     return Table(
@@ -184,8 +186,11 @@ def forecast_table(forecast: Forecast, sides: Sequence[int]) -> Table:
 
 
 def as_plain(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> dict[str, Any]:
-    """The same as plain data: numbers as they are, null where there is none."""
-    truth, entries = true_map(market, at_s), entry_map(market, at_s)
+    """The same as plain data: numbers as they are, null where there is none, "Infinity" where one is infinite.
+
+    `side` chooses clusters, concentration, ladder, peaks and forecasts; the rest is of the market as a whole.
+    """
+    truth, entries, rungs = true_map(market, at_s), entry_map(market, at_s), ladder(market, at_s)
     sides = (1, -1) if side == 0 else (side,)
     return {
         "time_s": _plain(truth.time_s),
@@ -194,7 +199,7 @@ def as_plain(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> dict[str
         "called": truth.called,
         "clusters": [_plain(each) for each in find_clusters(truth) if each.side in sides],
         "concentration": {SIDES[each]: _plain(truth.concentration(each)) for each in sides},
-        "ladder": [_plain(each) | {"pressure": _plain(each.pressure)} for each in ladder(market, at_s).rungs],
+        "ladder": [_plain(each) | {"pressure": _plain(each.pressure)} for each in rungs.rungs if each.side in sides],
         "open_interest": entries.open_interest(),
         "callable_leverage": _plain(entries.callable_leverage),
         "entry_peaks": [_plain(each) for each in entry_peaks(entries) if each.side in sides],
@@ -206,7 +211,7 @@ def as_plain(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> dict[str
             "prints": [_plain(each) for each in outsider_errors(market)],
             "entries": [_plain(each) for each in outsider_errors(market, "entries")],
         },
-        "forecasts": [_plain(each) for each in forecasts(market)],
+        "forecasts": [_plain(each) for each in forecasts(market, side=side)],
     }
 
 
@@ -260,5 +265,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(each) for each in value]
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        return None if math.isnan(value) else float(value) if math.isfinite(value) else INFINITE[value > 0]
     return value

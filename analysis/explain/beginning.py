@@ -6,15 +6,18 @@ from analysis import style
 from analysis.causes import Part
 from analysis.explain.scene import Scene, change, signed
 from analysis.explain.section import Section
+from analysis.load import Bools
 from analysis.style import short_number as short
 from sim.units import parse_duration
 
+TOLD = 0.05
+"""Smaller shares are left to the table."""
 NAMES = {
     Part.INDEX: "the outside price",
     Part.VOLUNTARY: "voluntary trades",
     Part.STOP: "stop orders",
     Part.FORCED: "forced orders of earlier liquidations",
-    Part.SMOOTHING: "the mark rule (smoothing)",
+    Part.SMOOTHING: "the mark's smoothing",
 }
 
 
@@ -26,16 +29,16 @@ def beginning(scene: Scene) -> Section:
     sentences = [
         f"The first call came at {style.clock(float(calls.time_s[first]))}, at a mark of {calls.mark[first]:,.6g}: "
         f"{_who(scene, first)}.",
-        f"{style.plural(int(roots.sum()), 'call').capitalize()} of {len(calls):,} had no forced order among the main "
-        f"causes: they are where it began. The move that called them was made by {_shares(scene, roots)}.",
+        _roots(scene, roots),
     ]
     series = scene.series
-    start, end = scene.before, scene.extreme
+    start, call, end = scene.before, scene.move.first, scene.extreme
     sentences.append(
-        f"The outside price {_moved(change(series['fundamental'], start, end))} from "
-        f"{style.clock(float(series['time_s'][start]))}, when the first causes begin, to the "
-        f"{'low' if scene.falls else 'high'} at {style.clock(scene.extreme_s)}; the last price "
-        f"{_moved(change(series['last'], start, end))} in the same time."
+        f"From {style.clock(float(series['time_s'][start]))}, when the first causes begin, to the first call the "
+        f"outside price moved {signed(change(series['fundamental'], start, call))} and the last price "
+        f"{signed(change(series['last'], start, call))}; from there to the {scene.extreme_word} at "
+        f"{style.clock(scene.extreme_s)} {signed(change(series['fundamental'], call, end))} and "
+        f"{signed(scene.move.change)}."
     )
     sentences += _declared(scene, float(series["time_s"][start]), cascade.end_s)
     sentences += [
@@ -52,18 +55,32 @@ def beginning(scene: Scene) -> Section:
     return Section("What set it off", tuple(sentences), headings, rows, leading=2)
 
 
-def share_of(scene: Scene, part: Part, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+def _roots(scene: Scene, roots: Bools) -> str:
+    made = f"The move that called them was made by {_shares(scene, roots)}."
+    if roots.all():
+        return f"No call had a forced order among its main causes. {made}"
+    count = f"{style.plural(int(roots.sum()), 'call')} of {len(roots):,}"
+    return f"{count} had no forced order among the main causes: that is where it began. {made}"
+
+
+def share_of(scene: Scene, part: Part, chosen: Bools) -> float:
     """Mean share of a part over calls that the mark moved, each counting alike; nan if there are none."""
-    moved = chosen & scene.calls.moved
-    return float(scene.calls.share(part)[moved].mean()) if moved.any() else float("nan")
+    by_price = chosen & scene.calls.moved
+    return float(scene.calls.share(part)[by_price].mean()) if by_price.any() else float("nan")
 
 
-def _shares(scene: Scene, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+def _shares(scene: Scene, chosen: Bools) -> str:
     shares = {part: share_of(scene, part, chosen) for part in Part}
     if any(share != share for share in shares.values()):
         return "nothing that moved the mark against them within a minute"
-    told = sorted((part for part in Part if abs(shares[part]) >= 0.005), key=lambda part: -shares[part])
-    return ", ".join(f"{NAMES[part]} ({shares[part] * 100:.0f} %)" for part in told)
+    made = sorted((part for part in Part if shares[part] >= TOLD), key=lambda part: -shares[part])
+    against = sorted((part for part in Part if shares[part] <= -TOLD), key=lambda part: shares[part])
+    text = _listed(made, shares) or "many things a little"
+    return f"{text}; {_listed(against, shares)} worked against it" if against else text
+
+
+def _listed(parts: list[Part], shares: dict[Part, float]) -> str:
+    return ", ".join(f"{NAMES[part]} ({shares[part] * 100:.0f} %)" for part in parts)
 
 
 def _who(scene: Scene, call: int) -> str:
@@ -78,10 +95,6 @@ def _who(scene: Scene, call: int) -> str:
                 f" at {float(accounts['leverage'][place[0]]):.3g}x, of population {accounts['population'][place[0]]}"
             )
     return text
-
-
-def _moved(fraction: float) -> str:
-    return f"{'fell' if fraction < 0 else 'rose'} by {style.percent(abs(fraction))}"
 
 
 def _declared(scene: Scene, from_s: float, to_s: float) -> list[str]:

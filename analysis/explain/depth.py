@@ -22,16 +22,16 @@ def depth(scene: Scene) -> Section:
     least = float(np.nan_to_num(values[worst]))
     span_s = min(BEFORE_S, scene.cascade.start_s - float(scene.series["time_s"][0]))
     sentences = [
-        f"In the {span_s / 60:.0f} min before, {short(normal)} of {side} rested within 1 % of the price; at "
-        f"{style.clock(float(scene.series['time_s'][worst]))} it was {short(least)}, "
-        f"{style.percent(least / normal, 0 if least > 0.02 * normal else 1)} of it.",
+        f"In the {_about(span_s)} before, {short(normal)} of {side} rested within 1 % of the price (median); "
+        f"the least was {short(least)} at {style.clock(float(scene.series['time_s'][worst]))}, "
+        f"{style.percent(least / normal, 0 if least > 0.02 * normal else 1)} of that.",
         _recovery(scene, values, worst, normal),
     ]
     spread = scene.series["spread_ticks"].astype(np.float64)
     usual, widest = scene.normal("spread_ticks"), float(np.nan_to_num(spread[inside]).max())
     if usual > 0 and widest > 0:
         sentences.append(
-            f"The spread, {style.plural(usual, 'tick')} before, was at most {style.plural(widest, 'tick')} wide."
+            f"The spread, {style.plural(usual, 'tick')} before, widened to {style.plural(widest, 'tick')} at most."
         )
     empty = int(np.isnan(spread[inside]).sum())
     if empty:
@@ -39,11 +39,15 @@ def depth(scene: Scene) -> Section:
     return Section("What depth did", tuple(sentences))
 
 
+def _about(seconds: float) -> str:
+    return style.duration(60 * round(seconds / 60) if seconds >= 60 else seconds)
+
+
 def _recovery(scene: Scene, values: np.ndarray[tuple[int], np.dtype[np.float64]], worst: int, normal: float) -> str:
     back = np.flatnonzero(values[worst:] >= 0.5 * normal)
     if not len(back):
-        return "It has not come back to half of that before the run ends."
+        return "It has not come back to half of the normal depth before the run ends."
     seconds = float(scene.series["time_s"][worst + back[0]] - scene.series["time_s"][worst])
     if not seconds:
-        return "It never fell below half of that."
+        return "It never fell below half of the normal depth."
     return f"Half of the normal depth was back {seconds:.0f} s later."

@@ -23,7 +23,7 @@ def ending(scene: Scene) -> Section:
     found = [*_fuel(scene), *_outside(scene), *_buyers(scene), *_venue(scene)]
     found.sort(key=lambda reason: not reason[0])
     supported = sum(1 for holds, _ in found if holds)
-    word = "low" if scene.falls else "high"
+    word = scene.extreme_word
     left_s = float(scene.series["time_s"][-1]) - scene.extreme_s
     if left_s < AFTER_S:
         head = f"The run ends {left_s:.0f} s after the {word} of {_price(scene)}: whether it stopped is not known."
@@ -70,7 +70,7 @@ def _pressed(ratio: float) -> str:
 
 
 def _fuel(scene: Scene) -> list[tuple[bool, str]]:
-    start_s = float(np.nextafter(scene.cascade.start_s, -np.inf))  # a map of that instant has the first calls in it
+    start_s = float(np.nextafter(scene.cascade.start_s, -np.inf))  # a map of that instant is without the first calls
     first, last = pressure(scene, start_s), pressure(scene, scene.extreme_s)
     if first is None or last is None:
         return []
@@ -78,7 +78,7 @@ def _fuel(scene: Scene) -> list[tuple[bool, str]]:
     if ran_out:
         lead = "It ran out of fuel: within"
     else:
-        lead = "There was fuel left: within" if last[2] >= HARMLESS else "Little waited there, before as after: within"
+        lead = "There was fuel left: within" if last[2] >= HARMLESS else "Fuel was scarce before as after: within"
     return [
         (
             ran_out,
@@ -99,7 +99,7 @@ def _outside(scene: Scene) -> list[tuple[bool, str]]:
     sign = -1 if scene.falls else 1
     pushed = sign * so_far > PUSH
     stopped = sign * moved < 0.1 * sign * so_far
-    text = f"The outside price moved {signed(moved)} in the minute after, {signed(so_far)} before: it "
+    text = f"The outside price moved {signed(so_far)} until then and {signed(moved)} in the minute after: it "
     if not pushed:
         return [(False, f"{text}was not what pushed.")]
     return [(stopped, text + ("no longer pushed." if stopped else "went on pushing."))]
@@ -113,7 +113,7 @@ def _buyers(scene: Scene) -> list[tuple[bool, str]]:
     sign = -1 if scene.falls else 1
     free = fills.select(~fills.forced & (fills.cause == Cause.VOLUNTARY))
     net = -sign * float((free.side * free.notional).sum())
-    forced = float(fills.notional[fills.forced].sum())
+    forced = float(fills.notional[fills.forced & (fills.side == sign)].sum())
     when = f"In the {AFTER_S:.0f} s around it voluntary market orders"
     if net > 0:
         names, place = scene.owners
@@ -121,7 +121,7 @@ def _buyers(scene: Scene) -> list[tuple[bool, str]]:
         text = f"{when} {'bought' if scene.falls else 'sold'} net {short(net)}, {names[int(np.argmax(by))]} most"
     else:
         text = f"{when} did not {'buy' if scene.falls else 'sell'} on balance"
-    return [(net > 0 and net > 0.5 * forced, f"{text}; forced orders came to {short(forced)}.")]
+    return [(net > 0 and net > 0.5 * forced, f"{text}; {short(forced)} was {scene.forced_word} in the book by force.")]
 
 
 def _venue(scene: Scene) -> list[tuple[bool, str]]:
@@ -135,7 +135,7 @@ def _venue(scene: Scene) -> list[tuple[bool, str]]:
     deleveraged = scene.notional_of(EventKind.ADL)
     if deleveraged:
         told.append(
-            (True, f"Auto-deleveraging closed {short(deleveraged)} that was not {scene.forced_word} in the book.")
+            (True, f"Auto-deleveraging closed {short(deleveraged)}, which was not {scene.forced_word} in the book.")
         )
     held = float(scene.series["fund_position"][scene.extreme]) if "fund_position" in scene.series else 0.0
     if held:

@@ -1,55 +1,103 @@
 """Who paid."""
 
+from dataclasses import dataclass
+from typing import final
+
 import numpy as np
 
 from analysis import style
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
 from analysis.facts.fact import Unmeasurable
-from analysis.liquidation_cases import Liquidations
 from analysis.style import short_number as short
-from sim.records import EventKind
+from sim.records import Cause, EventKind
 
-COLUMNS = ("margin_paid", "fee", "fund_paid", "winners_paid", "unpaid")
+COLUMNS = ("margin_paid", "fee", "winners_paid", "unpaid")
+
+
+@final
+@dataclass(frozen=True)
+class FundFlows:
+    """What the insurance fund gained between two samples of the series, and of what; quote units.
+
+    `fees` of liquidation orders; `covered`: deficits paid, and negative equity taken over; `received`: positive equity
+    taken over; `traded`: the rest, what it gained on positions that it had taken over.
+    """
+
+    gained: float
+    fees: float
+    covered: float
+    received: float
+
+    @property
+    def traded(self) -> float:
+        """Gained but for fees, deficits and equity taken over."""
+        return self.gained - self.fees + self.covered - self.received
 
 
 def payers(scene: Scene) -> Section:
-    """Payments of all liquidations that began in the cascade's time and are over, and what the fund gained or lost."""
+    """Payments of all liquidations that began in the cascade's time, until they were over, and those of the fund.
+
+    One clock: from the last sample of the series before the first call to the first one after the last of them ended.
+    """
     title = "Who paid"
-    seen = Liquidations(scene.market)
     try:
-        cases = seen.ended
+        cases, chosen = scene.begun
     except Unmeasurable as reason:
         return Section(title, (f"Not known: {reason}.",))
-    begun_s = cases.at_start("time_s")
-    chosen = (begun_s >= scene.cascade.start_s) & (begun_s <= scene.cascade.end_s)
-    paid = {column: float(seen.money(cases.at_end(column)[chosen]).sum()) for column in COLUMNS}
+    amount = scene.market.contract.to_amount(1)
+    paid = {column: float(cases.at_end(column)[chosen].sum()) * amount for column in COLUMNS}
     accounts = len(np.unique(cases.at_start("account")[chosen]))
-    fund = scene.series["insurance_fund"]
-    start, end = scene.row_at(scene.cascade.start_s), scene.row_after(scene.cascade.end_s)
-    gained = float(fund[end] - fund[start])
+    first, last = scene.row_at(scene.cascade.start_s), scene.row_after(scene.settled_s)
+    flows = fund_flows(scene, first, last)
     taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
-    rest = gained + paid["fund_paid"] - paid["fee"]
-    margin = paid["margin_paid"]
-    lost = f"lost {short(margin)} of margin" if margin >= 0 else f"were relieved of {short(-margin)} of debt"
-    debt = paid["unpaid"]
+    margin, debt, winners = paid["margin_paid"], paid["unpaid"], paid["winners_paid"]
+    fees = f"{short(paid['fee'])} of liquidation fees"
+    lost = f"lost {short(margin)} of margin, {fees} included"
+    if margin < 0:
+        lost = f"were relieved of {short(-margin)} of debt, after {fees}"
     sentences = [
         f"{style.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill. From then on they {lost}, after {short(paid['fee'])} of liquidation fees.",
-        f"The insurance fund {'gained' if gained >= 0 else 'lost'} {short(abs(gained))} in this time: "
-        f"{short(paid['fee'])} of fees received, {short(paid['fund_paid'])} of deficits covered, and "
-        f"{'+' if rest >= 0 else '-'}{short(abs(rest))} from the rest: trading what it took over ({short(taken)}), "
-        "with the margin left behind it, and liquidations that began before.",
-        f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(paid['winners_paid'])} worse than "
-        "at the mark."
+        f"forced fill. Until the last of them was let go, at {style.clock(scene.settled_s)}, they {lost}.",
+        _fund(flows, taken),
+        f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(winners)} worse than at the mark."
         if deleveraged
         else "Nobody was deleveraged.",
         f"{short(debt)} of debt is left that nobody has paid." if debt > 0 else "No debt is left unpaid.",
     ]
     rows = (
         ("margin of the liquidated", short(margin)),
-        ("insurance fund, net", short(-gained)),
-        ("deleveraged winners", short(paid["winners_paid"])),
-        ("nobody (unpaid debt)", short(paid["unpaid"])),
+        ("insurance fund, net", short(-flows.gained)),
+        ("deleveraged winners", short(winners)),
+        ("nobody (unpaid debt)", short(debt)),
     )
     return Section(title, tuple(sentences), ("payer", "paid"), rows)
+
+
+def fund_flows(scene: Scene, first: int, last: int) -> FundFlows:
+    """Of the fund between two rows of the series."""
+    events, time_s, fund = scene.market.events, scene.series["time_s"], scene.series["insurance_fund"]
+    inside = (events["time_s"] > time_s[first]) & (events["time_s"] <= time_s[last])
+    kind, money = events["kind"], events["money"] * scene.market.contract.to_amount(1)
+    fees = inside & (kind == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
+    equity = money[inside & (kind == EventKind.TAKEOVER)]
+    return FundFlows(
+        gained=float(fund[last] - fund[first]),
+        fees=float(money[fees].sum()),
+        covered=float(money[inside & (kind == EventKind.INSURANCE)].sum() - np.minimum(equity, 0.0).sum()),
+        received=float(np.maximum(equity, 0.0).sum()),
+    )
+
+
+def _fund(flows: FundFlows, taken: float) -> str:
+    parts = [
+        f"{short(flows.fees)} of fees received",
+        f"{short(flows.covered)} of deficits covered" if flows.covered else "no deficit to cover",
+    ]
+    if taken:
+        parts.append(
+            f"{short(flows.received)} of margin received with the {short(taken)} that it took over, and "
+            f"{short(abs(flows.traded))} {'gained' if flows.traded >= 0 else 'lost'} on that"
+        )
+    gained = f"{'gained' if flows.gained >= 0 else 'lost'} {short(abs(flows.gained))}"
+    return f"The insurance fund {gained} in this time: {', '.join(parts)}."

@@ -7,6 +7,8 @@ from analysis.explain.section import Section
 from analysis.style import short_number as short
 
 TITLE = "Which clusters it ran through"
+DUST = 0.005
+"""Smaller parts of what was reached are not told."""
 
 
 def route(scene: Scene) -> Section:
@@ -23,13 +25,15 @@ def route(scene: Scene) -> Section:
         f"On the map of {style.clock(forecast.snapshot_s)} {side} had {style.plural(len(clusters), 'cluster')} of "
         f"liquidation levels; the mark, which went {'down' if scene.falls else 'up'} to "
         f"{forecast.mark_low if scene.falls else forecast.mark_high:,.6g}, reached {len(hit) or 'none'} of them.",
-        _came_true(forecast, scene.cascade.side),
+        _came_true(forecast, scene),
     ]
     if not hit:
         return Section(TITLE, tuple(sentences))
     hit.sort(key=lambda each: each.cluster.near if each.cluster else 0.0)
     rows = tuple(_row(forecast, each) for each in hit)
-    headings = ("levels", "from the mark", "waiting", "reached", "forced", "closed by themselves", "margin added")
+    headings = (
+        "levels", "distance", "waiting", "reached", scene.forced_word, "taken over", "ADL", "stop, own close", "margin",
+    )  # fmt: skip
     return Section(TITLE, tuple(sentences), headings, rows)
 
 
@@ -41,26 +45,37 @@ def _row(forecast: Forecast, outcome: Outcome) -> tuple[str, ...]:
         f"{cluster.near * 100:.2f} to {cluster.far * 100:.2f} %",
         short(outcome.mass),
         style.percent(outcome.hit_share, 0),
-        short(outcome.forced),
+        short(outcome.sold),
+        short(outcome.taken_over),
+        short(outcome.deleveraged),
         short(outcome.stopped + outcome.closed),
         short(outcome.margin_added),
     )
 
 
-def _came_true(forecast: Forecast, side: int) -> str:
-    own = [each for each in forecast.outcomes if each.side == side]
+def _came_true(forecast: Forecast, scene: Scene) -> str:
+    """What became of what was due, in the words of the other sections; amounts at the levels."""
+    own = [each for each in forecast.outcomes if each.side == scene.cascade.side]
     due, forced = sum(each.due for each in own), sum(each.forced for each in own)
     inside = sum(each.forced for each in own if each.cluster is not None)
     if not due:
         return "No level that stood on that map was reached."
+    by_force = {
+        f"{scene.forced_word} in the book by liquidation orders": sum(each.sold for each in own),
+        "taken over by the insurance fund": sum(each.taken_over for each in own),
+        "closed by auto-deleveraging": sum(each.deleveraged for each in own),
+    }
     rest = {
         "stopped out": sum(each.stopped for each in own),
-        "closed by themselves": sum(each.closed for each in own),
+        "closed by the accounts themselves": sum(each.closed for each in own),
         "saved by more margin": sum(each.margin_added for each in own),
-        "still waiting to be sold": sum(each.waiting for each in own),
+        "still waiting for it": sum(each.waiting for each in own),
+        "held on, and not called": sum(each.other for each in own),
     }
-    told = ", ".join(f"{short(amount)} {name}" for name, amount in rest.items() if amount > 0.005 * due)
-    share = f", {inside / forced * 100:.0f} % of it inside clusters" if forced else ""
-    return f"Of {short(due)} whose levels were reached, {short(forced)} was closed by force{share}" + (
-        f"; {told}." if told else "."
-    )
+    text = f"Of {short(due)} whose levels were reached: {_listed(by_force | rest, due)}."
+    return f"{text} Of what was closed by force {inside / forced * 100:.0f} % lay inside clusters." if forced else text
+
+
+def _listed(amounts: dict[str, float], whole: float) -> str:
+    """Those that are no dust, as a list."""
+    return ", ".join(f"{short(amount)} {name}" for name, amount in amounts.items() if amount > DUST * whole)

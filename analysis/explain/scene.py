@@ -7,7 +7,11 @@ from typing import Any, final
 
 import numpy as np
 
+from analysis import style
+from analysis.cascade_move import CascadeMove, cascade_move
 from analysis.causes import Calls, Cascade, CausalTree
+from analysis.facts.fact import Unmeasurable
+from analysis.liquidation_cases import Cases, Liquidations
 from analysis.load import Bools, Columns, Fills, Floats, Ints, MarketFrames, RunFrames
 from sim.records import EventKind
 
@@ -41,12 +45,14 @@ class Scene:
         return self.tree.calls.select(self.cascade.calls)
 
     @cached_property
+    def move(self) -> CascadeMove:
+        """How far the price went, from the first call to the extreme."""
+        return cascade_move(self.market, self.cascade)
+
+    @property
     def extreme(self) -> int:
         """Row of the series with the lowest (falls) or highest last price of the cascade."""
-        inside = np.arange(self.row_at(self.cascade.start_s), self.row_after(self.cascade.end_s) + 1)
-        last = self.series["last"][inside]
-        last = np.where(np.isfinite(last), last, np.inf if self.falls else -np.inf)
-        return int(inside[np.argmin(last) if self.falls else np.argmax(last)])
+        return self.move.extreme
 
     @property
     def extreme_s(self) -> float:
@@ -83,12 +89,28 @@ class Scene:
         values = values[np.isfinite(values)]
         return float(np.median(values)) if len(values) else float("nan")
 
+    @cached_property
+    def begun(self) -> tuple[Cases, Bools]:
+        """Liquidations that are over, and which of them began in the cascade's time.  Raises `Unmeasurable`."""
+        cases = Liquidations(self.market).ended
+        begun_s = cases.at_start("time_s")
+        return cases, np.asarray((begun_s >= self.cascade.start_s) & (begun_s <= self.cascade.end_s), np.bool_)
+
+    @cached_property
+    def settled_s(self) -> float:
+        """When the last liquidation that began in the cascade's time was over; its end where that is not known."""
+        try:
+            cases, chosen = self.begun
+        except Unmeasurable:
+            return self.cascade.end_s
+        return float(cases.at_end("time_s")[chosen].max(initial=self.cascade.end_s))
+
     def notional_of(self, kind: EventKind) -> float:
-        """Notional of the cascade's time in events of a kind (TAKEOVER, ADL), quote units."""
+        """Notional at the mark of a kind of event (TAKEOVER, ADL) from the first call until all is settled (eq. 19)."""
         events = self.market.events
         time_s = events["time_s"]
-        chosen = (events["kind"] == kind) & (time_s >= self.cascade.start_s) & (time_s <= self.cascade.end_s)
-        lots, ticks = events["quantity_lots"][chosen], events["price_ticks"][chosen].astype(np.float64)
+        chosen = (events["kind"] == kind) & (time_s >= self.cascade.start_s) & (time_s <= self.settled_s)
+        lots, ticks = events["quantity_lots"][chosen], events["mark_ticks"][chosen].astype(np.float64)
         return float(np.sum(self.market.contract.notional(lots, ticks)))
 
     def near_depth(self) -> str:
@@ -112,9 +134,9 @@ class Scene:
         return tuple("insurance fund" if name == "insurance" else name for name in names.tolist()), place
 
     @property
-    def word(self) -> str:
-        """'fell' or 'rose'."""
-        return "fell" if self.falls else "rose"
+    def extreme_word(self) -> str:
+        """'low' or 'high'."""
+        return "low" if self.falls else "high"
 
     @property
     def forced_word(self) -> str:
@@ -141,3 +163,10 @@ def change(values: Floats, first: int, last: int) -> float:
 def signed(fraction: float, digits: int = 2) -> str:
     """0.0123 -> '+1.23 %'; NaN -> 'none'."""
     return "none" if fraction != fraction else f"{fraction * 100:+.{digits}f} %"
+
+
+def moved(fraction: float) -> str:
+    """-0.0123 -> 'fell by 1.23 %'; NaN -> 'is not known'."""
+    if fraction != fraction:
+        return "is not known"
+    return "stood still" if fraction == 0 else f"{'fell' if fraction < 0 else 'rose'} by {style.percent(abs(fraction))}"

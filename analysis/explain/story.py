@@ -13,18 +13,31 @@ from analysis.causes.moves import WINDOW_S
 from analysis.explain.beginning import beginning
 from analysis.explain.depth import depth
 from analysis.explain.ending import ending
+from analysis.explain.feedback import feedback
 from analysis.explain.payers import payers
 from analysis.explain.route import route
-from analysis.explain.scene import Scene, change
+from analysis.explain.scene import Scene, moved
 from analysis.explain.section import Section
 from analysis.explain.traders import traders
 from analysis.explain.twin import twin
 from analysis.load import MarketFrames, RunFrames
 from analysis.style import short_number as short
+from sim.records import EventKind
 
-SECTIONS: tuple[Callable[[Scene], Section], ...] = (beginning, route, traders, depth, ending, payers, twin)
+SECTIONS: tuple[Callable[[Scene], Section], ...] = (
+    beginning,
+    route,
+    feedback,
+    traders,
+    depth,
+    ending,
+    payers,
+    twin,
+)
 """Parts of an explanation, in order."""
 
+LARGE = 0.1
+"""Takeovers and deleveraging are told in the headline from this part of the sales in the book on."""
 NO_CASCADE = "No call had a forced order among its main causes, so there is no cascade; the largest bunch of calls"
 
 
@@ -50,7 +63,7 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
     tree = causal_tree(market)
     if tree.missing:
         return Explanation(f"Nothing can be said about causes: fills are {tree.missing}.", ())
-    if not tree.cascades and run.summary.get("margin_calls"):
+    if not tree.cascades and np.nansum(market.run["margin_calls"]) > 0:
         return Explanation(
             "Nothing can be said about causes: the events of this run are missing (events/*.parquet).", ()
         )
@@ -77,15 +90,25 @@ def headline(scene: Scene, which: str) -> str:
     cascade = scene.cascade
     accounts = style.plural(len(np.unique(scene.calls.account)), "long" if scene.falls else "short")
     calls = "" if len(np.unique(scene.calls.account)) == len(cascade.calls) else f" {len(cascade.calls):,} times"
-    last = scene.series["last"]
     generations = len(cascade.generations)
-    moved = abs(change(last, scene.before, scene.extreme))
     return (
         f"{which}: {accounts} called{calls} from {style.clock(cascade.start_s)} to "
         f"{style.clock(float(scene.calls.time_s[-1]))}, in {style.plural(generations, 'generation')}; "
-        f"{short(cascade.notional)} of theirs {scene.forced_word} by force until {style.clock(cascade.end_s)}; the "
-        f"price {scene.word} by {style.percent(moved)}."
+        f"{short(cascade.notional)} of theirs {scene.forced_word} in the book by force until "
+        f"{style.clock(cascade.end_s)}{_outside_the_book(scene)}; the price {moved(scene.move.change)} from the first "
+        f"call to the {scene.extreme_word} at {style.clock(scene.extreme_s)}."
     )
+
+
+def _outside_the_book(scene: Scene) -> str:
+    """What takeovers and auto-deleveraging closed, where that is much beside what was forced through the book."""
+    taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
+    told = []
+    if taken > LARGE * scene.cascade.notional:
+        told.append(f"the insurance fund took over {short(taken)}")
+    if deleveraged > LARGE * scene.cascade.notional:
+        told.append(f"auto-deleveraging closed {short(deleveraged)}")
+    return "".join(f"; {each}" for each in told)
 
 
 def sentences(run: RunFrames, market: MarketFrames | None = None) -> list[str]:

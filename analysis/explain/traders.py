@@ -13,7 +13,7 @@ ORDERS = {
     Cause.VOLUNTARY: "voluntary market orders",
     Cause.STOP: "stops",
     Cause.LIQUIDATION: "liquidation orders",
-    Cause.TAKEOVER: "the insurance fund, unwinding what it took over",
+    Cause.TAKEOVER: "the insurance fund's unwinding",
 }
 
 
@@ -23,7 +23,7 @@ def traders(scene: Scene) -> Section:
     side = -1 if scene.falls else 1
     with_it = fills.side == side
     whole = float(fills.notional[with_it].sum())
-    until = f"Until the {'low' if scene.falls else 'high'} at {style.clock(scene.extreme_s)}"
+    until = f"From the first call to the {scene.extreme_word} at {style.clock(scene.extreme_s)}"
     if not whole:
         return Section("Who sold, who absorbed", (f"{until} nothing was {scene.forced_word} by market orders.",))
     by_cause = {cause: float(fills.notional[with_it & (fills.cause == cause)].sum()) for cause in ORDERS}
@@ -40,7 +40,7 @@ def traders(scene: Scene) -> Section:
         f"{until} market orders {scene.forced_word} {short(whole)}: {told}. "
         f"Market orders of the other side came to {short(against)}.",
         f"Net {'sellers' if scene.falls else 'buyers'}: {_largest(names, net, givers)}. "
-        f"It was absorbed by {_largest(names, net, takers)}.",
+        f"Absorbed by {_largest(names, net, takers)}.",
     )
     order = np.argsort(net if scene.falls else -net)
     rows = tuple(

@@ -3,10 +3,11 @@
 import numpy as np
 
 from analysis import style
-from analysis.causes import Branching
+from analysis.explain.estimate import interval
+from analysis.explain.outsider import outsider
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
-from analysis.twins import Estimate, TwinResult, known_twins
+from analysis.twins import TwinResult, known_twins
 
 TITLE = "What the twin says"
 
@@ -24,8 +25,8 @@ def twin(scene: Scene) -> Section:
     rows = tuple(
         (
             " and ".join(effect.of) + (f", without {' and '.join(effect.given)}" if effect.given else ""),
-            _interval(effect.amplification),
-            _interval(effect.share, 100, " %"),
+            interval(effect.amplification),
+            interval(effect.share, 100, " %"),
             str(effect.n),
         )
         for each in known
@@ -42,7 +43,7 @@ def _twin_sentence(result: TwinResult) -> str:
         f"{style.percent(result.fall_without)} instead of {style.percent(result.fall_with)}"
     )
     if len(result.seeds) > 1:
-        return f"{text}; over {len(result.seeds)} seeds the amplification is {_interval(result.amplification)}."
+        return f"{text}; over {len(result.seeds)} seeds the amplification is {interval(result.amplification)}."
     if not result.fall_without:
         return f"{text}."
     return f"{text}: {result.fall_with / result.fall_without:.2f} times as much with it."
@@ -50,13 +51,18 @@ def _twin_sentence(result: TwinResult) -> str:
 
 def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
     tree = scene.tree
-    own, whole, first, hawkes = tree.branching_of(scene.cascade), tree.branching, tree.first_calls, tree.outsider.hawkes
+    own, whole, first = tree.branching_of(scene.cascade), tree.branching, tree.first_calls
     inside = sum(len(cascade.calls) for cascade in tree.several)
-    mine = f"; {_interval(own)} in this cascade, picked because its calls hang together" if scene.is_cascade else ""
+    mine = f"; {interval(own)} in this cascade, picked because its calls hang together" if scene.is_cascade else ""
+    belong = (
+        f"{inside:,} belong to {style.plural(len(tree.several), 'cascade')}; the others stand alone"
+        if inside
+        else "none caused another"
+    )
     told = [
-        f"By the causal tree forced orders made {_interval(whole)} of the moves that called accounts in this run: the "
-        f"branching ratio ({_interval(first)} over the first call of each account{mine}). Of {len(tree.calls):,} calls "
-        f"{inside:,} belong to {style.plural(len(tree.several), 'cascade')}; the others stand alone."
+        f"By the causal tree forced orders made {interval(whole)} of the moves that called accounts in this run: the "
+        f"branching ratio ({interval(first)} over the first call of each account{mine}). Of {len(tree.calls):,} calls "
+        f"{belong}."
     ]
     liquidation = [each for each in known if each.without == ("liquidation",)]
     if liquidation and liquidation[0].forced_share.value == liquidation[0].forced_share.value:
@@ -67,21 +73,4 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
             f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}"
             + (f", of the run's largest {liquidation[0].direction}, which this is not." if elsewhere else ".")
         )
-    if hawkes.value == hawkes.value:
-        fits = "fits" if tree.outsider.fit_p > 0.05 else "does not fit"
-        text = (
-            f"Somebody who sees only the times of calls would estimate {_interval(hawkes)} (Hawkes; the process "
-            f"{fits}, p = {tree.outsider.fit_p:.2g}), {hawkes.value - whole.value:+.2f} against the tree"
-        )
-        too_much = hawkes.value > whole.value and not whole.high >= hawkes.value
-        told.append(f"{text}: he takes what the outside price did for contagion." if too_much else f"{text}.")
-    return told
-
-
-def _interval(estimate: Estimate | Branching, scale: float = 1.0, unit: str = "") -> str:
-    value, low, high = (scale * each for each in (estimate.value, estimate.low, estimate.high))
-    digits = 0 if scale > 1 else 2
-    if value != value:
-        return "none"
-    text = f"{value:.{digits}f}{unit}"
-    return text if low != low else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+    return [*told, *outsider(tree)]

@@ -1,11 +1,12 @@
 """Cascades: what caused what, from the causal tree; where a run kept too little for one, episodes of forced flow."""
 
-import math
-
 import numpy as np
 
 from analysis import style
-from analysis.causes import Branching, Cascade, CausalTree, Part, causal_tree
+from analysis.cascade_move import cascade_move
+from analysis.causes import Cascade, CausalTree, Part, causal_tree
+from analysis.explain.estimate import interval
+from analysis.explain.outsider import outsider
 from analysis.load import MarketFrames, RunFrames
 from analysis.page import episodes
 from analysis.page.icicle import CAUSES, icicle
@@ -14,7 +15,7 @@ from analysis.page.section import Chart, Content, Table
 
 DRAWN, LISTED = 5, 8
 HEADINGS = (
-    "no.", "begins", "lasts", "calls", "first called", "generations", "forced notional", "price, first to farthest",
+    "no.", "begins", "lasts", "calls", "first called", "generations", "forced in the book", "price, first call to low",
 )  # fmt: skip
 
 
@@ -30,36 +31,20 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
             return Content(missing="The events of this run are gone: who was called, and why, cannot be said.")
         return Content(lead="Nobody was called in this run: no position was closed by force.")
     linked = [cascade for cascade in tree.several if cascade.end_s >= 0]
-    tables = [_cascades(linked)] if linked else []
+    tables = [_cascades(market, linked)] if linked else []
     charts = [_chart(tree, linked[:DRAWN])] if linked else []
     if linked:
         tables.append(_generations(tree, linked[0]))
-    return Content(lead=_lead(tree, linked), charts=charts, tables=tables)
+    return Content(lead=_lead(tree, linked), sentences=outsider(tree), charts=charts, tables=tables)
 
 
 def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
     return (
         f"{style.plural(len(linked), 'cascade')} of two calls or more; {alone:,} of {len(tree.calls):,} margin calls "
-        f"stand alone. Branching ratio {_interval(tree.branching)}: the part of the moves that called accounts which "
-        f"forced orders made. {_outsider(tree)}"
+        f"stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called accounts which "
+        "forced orders made."
     )
-
-
-def _outsider(tree: CausalTree) -> str:
-    guess = tree.outsider.hawkes
-    if math.isnan(guess.value):
-        return "There are too few calls for an estimate from their times alone."
-    return (
-        f"Somebody who sees only when accounts were called would say {_interval(guess)} (Hawkes process): a fall of "
-        "the outside price makes calls come in bunches too."
-    )
-
-
-def _interval(estimate: Branching) -> str:
-    if math.isnan(estimate.low):
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
 def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
@@ -77,7 +62,7 @@ def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
     )
 
 
-def _cascades(linked: list[Cascade]) -> Table:
+def _cascades(market: MarketFrames, linked: list[Cascade]) -> Table:
     shown = linked[:LISTED]
     rows = [
         (
@@ -88,7 +73,7 @@ def _cascades(linked: list[Cascade]) -> Table:
             f"{cascade.generations[0]:,}",
             str(len(cascade.generations)),
             style.short_number(cascade.notional),
-            f"{cascade.change * 100:+.2f} %".replace("-", "\u2212"),
+            f"{cascade_move(market, cascade).change * 100:+.2f} %".replace("-", "\u2212"),
         )
         for rank, cascade in enumerate(shown)
     ]
@@ -96,7 +81,8 @@ def _cascades(linked: list[Cascade]) -> Table:
     return Table(
         HEADINGS,
         rows,
-        "Cascades: calls joined by their causes. Choose a row to see its minutes in every chart." + more,
+        "Cascades: calls joined by their causes. Price: the last one, from the first call to the low until the last "
+        "forced fill (the high, where shorts were called). Choose a row to see its minutes in every chart." + more,
         [around(max(cascade.start_s, 0.0), cascade.end_s) for cascade in shown],
     )
 
