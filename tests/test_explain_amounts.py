@@ -17,7 +17,7 @@ from analysis.causes import Branching, CausalTree, causal_tree
 from analysis.causes.outsider import Outsider
 from analysis.explain import Explanation, Section, explain
 from analysis.explain.outsider import outsider
-from analysis.explain.payers import fund_flows
+from analysis.explain.payers import _lost, fund_flows
 from analysis.explain.scene import Scene, moved
 from analysis.feedback_profile import largest_event
 from analysis.load import LiquidationMap, RunFrames
@@ -177,7 +177,7 @@ def test_one_move_of_the_price_in_headline_beginning_and_report() -> None:
 
 def test_what_was_due_ends_in_the_words_of_the_headline() -> None:
     assert section("Which clusters it ran through").sentences[1] == (
-        f"Of {(10 * 99 + 20 * 98 + 5 * 97.5) / 1e3:.3g}k whose levels were reached: "
+        f"Of {(10 * 99 + 20 * 98 + 5 * 97.5) / 1e3:.3g}k on it whose levels were reached, valued there: "
         f"{(6 * 99 + 12 * 98) / 1e3:.3g}k sold in the book by liquidation orders, {4 * 99} taken over by the insurance "
         f"fund, {8 * 98} closed by auto-deleveraging, 488 stopped out. Of what was closed by force 100 % lay inside "
         "clusters."
@@ -256,13 +256,21 @@ def test_who_paid_on_one_clock() -> None:
     part = section("Who paid")
     assert part.sentences == (
         "2 accounts came under forced sale from the first call to the last forced fill. Until the last of them was let "
-        "go, at 0:05, they lost 140 of margin, 8 of liquidation fees included.",
+        "go, at 0:05, they lost 140 of margin: 8 in liquidation fees, and 132 to the price.",
         "The insurance fund lost 2.5 in this time: 10.5 of fees received, 7 of deficits covered, 6 of margin received "
         "with the 396 that it took over, and 12 lost on that.",
         "Auto-deleveraging closed 784; winners were closed 4.8 worse than at the mark.",
         "2 of debt is left that nobody has paid.",
     )
     assert [row[1] for row in part.rows] == ["140", "2.5", "4.8", "2"]
+
+
+def test_margin_in_words() -> None:
+    assert [_lost(*each) for each in ((140, 8), (340, 341), (-50, 2))] == [
+        "lost 140 of margin: 8 in liquidation fees, and 132 to the price",
+        "lost 340 of margin: 341 in liquidation fees, less 1 that the price gave back",
+        "were relieved of 50 of debt, after 2 of liquidation fees",
+    ]
 
 
 def test_negative_equity_that_the_fund_took_over_is_a_deficit() -> None:

@@ -47,11 +47,10 @@ def beginning(scene: Scene) -> Section:
         for fault in scene.market.faults
         if fault.start_s <= cascade.end_s and fault.end_s >= float(series["time_s"][start])
     ]
-    rows = tuple(
-        (NAMES[part], signed(share_of(scene, part, roots), 0), signed(share_of(scene, part, ~roots), 0))
-        for part in Part
-    )
-    headings = ("share of the move that called", "roots", "all others")
+    groups = {"roots": roots, "all others": ~roots}
+    told = [name for name, group in groups.items() if group.any()]
+    rows = tuple((NAMES[part], *(signed(share_of(scene, part, groups[name]), 0) for name in told)) for part in Part)
+    headings = ("share of the move that called", *told)
     return Section("What set it off", tuple(sentences), headings, rows, leading=2)
 
 

@@ -52,13 +52,10 @@ def payers(scene: Scene) -> Section:
     flows = fund_flows(scene, first, last)
     taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
     margin, debt, winners = paid["margin_paid"], paid["unpaid"], paid["winners_paid"]
-    fees = f"{short(paid['fee'])} of liquidation fees"
-    lost = f"lost {short(margin)} of margin, {fees} included"
-    if margin < 0:
-        lost = f"were relieved of {short(-margin)} of debt, after {fees}"
     sentences = [
         f"{style.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill. Until the last of them was let go, at {style.clock(scene.settled_s)}, they {lost}.",
+        f"forced fill. Until the last of them was let go, at {style.clock(scene.settled_s)}, they "
+        f"{_lost(margin, paid['fee'])}.",
         _fund(flows, taken),
         f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(winners)} worse than at the mark."
         if deleveraged
@@ -87,6 +84,14 @@ def fund_flows(scene: Scene, first: int, last: int) -> FundFlows:
         covered=float(money[inside & (kind == EventKind.INSURANCE)].sum() - np.minimum(equity, 0.0).sum()),
         received=float(np.maximum(equity, 0.0).sum()),
     )
+
+
+def _lost(margin: float, fees: float) -> str:
+    if margin < 0:
+        return f"were relieved of {short(-margin)} of debt, after {short(fees)} of liquidation fees"
+    price = margin - fees
+    rest = f"and {short(price)} to the price" if price >= 0 else f"less {short(-price)} that the price gave back"
+    return f"lost {short(margin)} of margin: {short(fees)} in liquidation fees, {rest}"
 
 
 def _fund(flows: FundFlows, taken: float) -> str:

@@ -72,7 +72,7 @@ def _came_true(forecast: Forecast, scene: Scene) -> str:
         "still waiting for it": sum(each.waiting for each in own),
         "held on, and not called": sum(each.other for each in own),
     }
-    text = f"Of {short(due)} whose levels were reached: {_listed(by_force | rest, due)}."
+    text = f"Of {short(due)} on it whose levels were reached, valued there: {_listed(by_force | rest, due)}."
     return f"{text} Of what was closed by force {inside / forced * 100:.0f} % lay inside clusters." if forced else text
 
 
