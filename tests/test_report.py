@@ -309,7 +309,7 @@ def _tree(notional: list[float], parent: list[int]) -> CausalTree:
     nothing = Branching(0.0, 0.0, 0.0)
     fills = ForcedFills(np.arange(count), calls.time_s, 100 * ones, np.array(notional))
     links = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    return CausalTree(calls, links, (whole,), nothing, nothing, Outsider(nothing, 0.0, 0.0, {}), fills)
+    return CausalTree(calls, links, (whole,), nothing, nothing, 1.0, Outsider(nothing, 0.0, 0.0, {}), fills)
 
 
 def _floats(packed: dict[str, str]) -> list[float]:
