@@ -10,9 +10,10 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes import Branching, Cascade, CausalTree
+from analysis.causes import Cascade, CausalTree
 from analysis.causes.branching import branching_ratio
 from analysis.causes.moves import Part
+from analysis.estimate import Estimate
 from analysis.feedback_number import REACH, WINDOW
 from analysis.load import Floats, LiquidationMap, MarketFrames
 from analysis.lookup import mark_at
@@ -90,7 +91,7 @@ class Event:
     start_s: float
     side: int
     calls: int
-    branching: Branching
+    branching: Estimate
     before: FeedbackProfile
 
 

@@ -18,8 +18,6 @@ from analysis.load import MarketFrames
 from analysis.stage_transitions import Transition
 from sim.records import AuditCause, Stage
 
-Estimate = Callable[[Liquidations], float]
-
 
 @final
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Measure:
     name: str
     label: str
     unit: str
-    estimate: Estimate
+    estimate: Callable[[Liquidations], float]
 
 
 @final

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.figures import canvas
-from analysis.sweeps.intervals import Interval, wilson
+from analysis.sweeps.intervals import wilson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ class Tipping:
     """`point`: median threshold with its interval (infinite where the range does not hold it), all as shares of the
     range.  `contrary`: seeds with a cascade at the calm end and none at the other."""
 
-    point: Interval
+    point: Estimate
     seeds: int
     contrary: int
     rising: bool
@@ -97,9 +98,9 @@ class Bisection:
         known = [bracket for bracket in brackets if bracket is not None]
         lows, highs = (np.sort([bracket[side] for bracket in known]) for side in (0, 1))
         first, last = median_ranks(len(known))
-        point = Interval(0.5 * (_median(lows) + _median(highs)), float(lows[first]), float(highs[last]))
+        point = Estimate(0.5 * (_median(lows) + _median(highs)), float(lows[first]), float(highs[last]))
         if not self.rising:
-            point = Interval(1.0 - point.estimate, 1.0 - point.high, 1.0 - point.low)
+            point = Estimate(1.0 - point.value, 1.0 - point.high, 1.0 - point.low)
         return Tipping(point, len(known), len(brackets) - len(known), self.rising)
 
     def _place(self, place: float) -> float:
@@ -136,7 +137,7 @@ def _median(ordered: Any) -> float:
 
 
 def draw_tipping(
-    values: Sequence[float], point: Interval, label: str, event: str, log_scale: bool, path: Path, reference: float
+    values: Sequence[float], point: Estimate, label: str, event: str, log_scale: bool, path: Path, reference: float
 ) -> Path:
     """P(cascade) against the parameter: share of thresholds (`values`) below it, with its interval and the median.
 
@@ -150,12 +151,12 @@ def draw_tipping(
         shares = [wilson(int((ordered <= value).sum()), len(ordered)) for value in inside]
         canvas.heading(figure, f"Tipping point: half of {len(ordered)} seeds", f"cascade: {event}")
         ((axis,),) = canvas.panels(figure, (1.0,))
-        axis.step(inside, [share.estimate for share in shares], where="post", color=style.BID, label="share of seeds")
+        axis.step(inside, [share.value for share in shares], where="post", color=style.BID, label="share of seeds")
         low, high = [share.low for share in shares], [share.high for share in shares]
         axis.fill_between(inside, low, high, step="post", color=style.BID, alpha=0.18, linewidth=0, label="95 %")
         axis.axhline(0.5, color=style.MUTED, linewidth=0.8)
         axis.axvspan(point.low, point.high, color=style.ASK, alpha=0.2, linewidth=0)
-        axis.axvline(point.estimate, color=style.ASK, label=f"tipping point {point.estimate:.4g}")
+        axis.axvline(point.value, color=style.ASK, label=f"tipping point {point.value:.4g}")
         if not math.isnan(reference):
             axis.axvline(reference, color=style.FORCED_BUY, linestyle="--", label=f"R = 1 at {reference:.4g}")
         if log_scale:

@@ -168,7 +168,7 @@ def tipping(
         with sweep_bar(label, shown=not quiet) as progress:
             found = find_tipping_point(question, out, workers, scheduler, progress)
         if not quiet:
-            print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.estimate:.4g} "
+            print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
                   f"[{found.point.low:.4g}, {found.point.high:.4g}] ({found.runs} runs)")  # fmt: skip
             if not found.narrow:
                 print(f"the interval is wider than asked (--tolerance {tolerance:g}); more --seeds narrow it")

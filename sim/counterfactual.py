@@ -14,9 +14,10 @@ from typing import Any, final
 
 import numpy as np
 
+from analysis.estimate import Estimate
 from analysis.load import RunFrames, frames_of, load_run
 from analysis.sweeps.intervals import bootstrap
-from analysis.twins import Cell, Estimate, Outcome, TwinResult, effect_of, outcome, write_twin
+from analysis.twins import Cell, Outcome, TwinResult, effect_of, outcome, write_twin
 from analysis.twins.outcome import Direction
 from analysis.twins.result import thinned
 from sim import api, run_directory
@@ -323,4 +324,4 @@ def _all_effects() -> list[tuple[Without, Without]]:
 
 
 def _mean(values: Sequence[float]) -> Estimate:
-    return Estimate(*bootstrap(values, "mean"))
+    return bootstrap(values, "mean")

@@ -13,9 +13,9 @@ from typing import Any, final
 
 import numpy as np
 
+from analysis.estimate import Estimate
 from analysis.feedback_number import crossing, feedback_number
 from analysis.starting_fuel import starting_fuel
-from analysis.sweeps.intervals import Interval
 from analysis.tipping import Bisection, Tipping, draw_tipping
 from sim import run_directory, sweep_api
 from sim.run_directory import RunDirectoryError
@@ -56,7 +56,7 @@ class TippingPoint:
     """In units of the parameter; ends are infinite where the range does not hold them."""
 
     path: Path
-    point: Interval
+    point: Estimate
     seeds: int
     contrary: int
     runs: int
@@ -148,13 +148,13 @@ class _Search:
         def real(place: float) -> float:
             return question.value(place) if math.isfinite(place) else place
 
-        point = Interval(*map(real, found.point))
+        point = found.point.through(real)
         predicted = self._predicted()
         thresholds = self._thresholds(seeds)
         facts: dict[str, Any] = {
             "parameter": question.parameter,
             "between": [question.low, question.high],
-            "estimate": point.estimate,
+            "estimate": point.value,
             "interval": [point.low, point.high],
             "seeds": found.seeds,
             "contrary_seeds": found.contrary,

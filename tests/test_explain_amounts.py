@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analysis.causes import Branching, CausalTree, causal_tree
+from analysis.causes import CausalTree, causal_tree
+from analysis.estimate import Estimate
 from analysis.causes.outsider import Outsider
 from analysis.explain import Explanation, Section, explain
 from analysis.explain.outsider import outsider
@@ -300,7 +301,7 @@ def test_the_word_goes_by_the_sign() -> None:
 # -- the outsider ------------------------------------------------------------------------------------------------------
 
 
-def guessed(hawkes: Branching, own: Branching, index_share: float, fit_p: float = 0.2) -> list[str]:
+def guessed(hawkes: Estimate, own: Estimate, index_share: float, fit_p: float = 0.2) -> list[str]:
     """What is said where the outside price made `index_share` of every move."""
     tree = causal_tree(record().first)
     calls = replace(tree.calls, index=index_share * tree.calls.move)
@@ -310,16 +311,16 @@ def guessed(hawkes: Branching, own: Branching, index_share: float, fit_p: float 
 
 
 def test_the_outsider_errs_for_a_known_reason_only_where_intervals_are_apart_and_the_index_moved_most() -> None:
-    high, low, wide = Branching(0.98, 0.82, 1.0), Branching(0.18, 0.10, 0.27), Branching(0.99, 0.01, 1.0)
+    high, low, wide = Estimate(0.98, 0.82, 1.0), Estimate(0.18, 0.10, 0.27), Estimate(0.99, 0.01, 1.0)
     assert guessed(high, low, 0.9)[0].endswith("He takes what the outside price did (90 % of the moves) for contagion.")
     assert guessed(wide, low, 0.9)[0].endswith("from times alone he cannot tell.")
     assert guessed(high, low, 0.3)[0].endswith("The intervals are apart; why, he cannot tell.")
-    unknown = Branching(0.98, np.nan, np.nan)
+    unknown = Estimate(0.98, np.nan, np.nan)
     assert guessed(unknown, low, 0.9)[0].endswith("from times alone he cannot tell.")
 
 
 def test_interval_fit_and_fano_factors_are_told() -> None:
-    high, low = Branching(0.98, 0.82, 1.0), Branching(0.18, 0.10, 0.27)
+    high, low = Estimate(0.98, 0.82, 1.0), Estimate(0.18, 0.10, 0.27)
     hawkes, fano = guessed(high, low, 0.9)
     assert "0.98 [0.82, 1.00] (Hawkes process, which fits: p = 0.2), +0.80 against the tree" in hawkes
     assert "which does not fit: p < 0.001" in guessed(high, low, 0.9, fit_p=1e-200)[0]

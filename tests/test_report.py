@@ -17,9 +17,10 @@ import pytest
 
 from agents import AGENT_TYPES
 from analysis import report
-from analysis.causes import Branching, Calls, Cascade, CausalTree, Links, Outsider
+from analysis.causes import Calls, Cascade, CausalTree, Links, Outsider
 from analysis.causes.cascade import ForcedFills
 from analysis.causes.genealogy import generations
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.figures import FIGURES
 from analysis.load import load_run
 from analysis.packing import pack, script_json
@@ -30,8 +31,7 @@ from analysis.page.pictures import REPLACED
 from analysis.page.thinning import WINDOW_POINTS, rows_to_keep
 from analysis.report import write_report
 from analysis.templating import TEMPLATES
-from analysis.twins import Cell, Effect, Estimate, TwinResult, write_twin
-from analysis.twins.effects import NONE
+from analysis.twins import Cell, Effect, TwinResult, write_twin
 from sim import api
 from sim.scenario import load_scenario
 from tests.synthetic_run import write_synthetic_run
@@ -306,7 +306,7 @@ def _tree(notional: list[float], parent: list[int]) -> CausalTree:
         generation=generations(np.array(parent)), cascade=np.zeros(count, np.int64),
     )  # fmt: skip
     whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)), 100.0, 90.0)
-    nothing = Branching(0.0, 0.0, 0.0)
+    nothing = Estimate(0.0, 0.0, 0.0)
     fills = ForcedFills(np.arange(count), calls.time_s, 100 * ones, np.array(notional))
     links = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     return CausalTree(calls, links, (whole,), nothing, nothing, 1.0, Outsider(nothing, 0.0, 0.0, {}), fills)
@@ -355,7 +355,7 @@ def test_a_twin_beside_the_run_has_a_section(copy: Path) -> None:
     cells = (Cell((), (0.03, 0.03, 0.03), ("a",), ("d",)), Cell(("liquidation",), (0.02, 0.02, 0.02), ("b",), ("e",)))
     result = TwinResult(
         ("liquidation",), copy.name, run.manifest["event_digest"], run.first.name, "fall", (7, 8, 9), cells, (effect,),
-        NONE, NONE, (0.0, 600.0, 1200.0), (100.0, 97.0, 98.0), (100.0, 98.0, 99.0),
+        UNKNOWN, UNKNOWN, (0.0, 600.0, 1200.0), (100.0, 97.0, 98.0), (100.0, 98.0, 99.0),
     )  # fmt: skip
     write_twin(result, copy)
     page = read(copy)

@@ -158,8 +158,8 @@ def test_bins_are_half_open_and_the_last_is_closed() -> None:
 
 def test_a_hand_worked_diagram() -> None:
     (low, high) = diagram([table_of(np.array([0.15, 0.15, 0.95, 0.95]), np.array([True, False, True, True]))])
-    assert (low.low, low.high, low.accounts, low.observed.estimate) == (0.1, 0.2, 2, 0.5)
-    assert (high.accounts, high.forecast, high.observed.estimate) == (2, 0.95, 1.0)
+    assert (low.low, low.high, low.accounts, low.observed.value) == (0.1, 0.2, 2, 0.5)
+    assert (high.accounts, high.forecast, high.observed.value) == (2, 0.95, 1.0)
     assert math.isnan(low.observed.low), "one seed has no interval"
 
 
@@ -182,7 +182,7 @@ def test_calibrated_forecasts_lie_on_the_diagonal() -> None:
         tables.append(table_of(p, rng.random(400) < p))
     off = [b for b in diagram(tables) if not b.observed.low - 0.03 <= b.forecast <= b.observed.high + 0.03]
     assert not off
-    assert with_interval(tables, lambda table: brier(table).reliability).estimate < 1e-3
+    assert with_interval(tables, lambda table: brier(table).reliability).value < 1e-3
 
 
 # ---- the excess ----------------------------------------------------------------------------------------------------
@@ -208,12 +208,12 @@ def test_a_hand_worked_excess() -> None:
     assert made.twin_crossed.tolist() == [True, False, False, False]
     found = excess([made])
     expected = float(made.probability.mean())
-    assert found.called.estimate == 0.25
-    assert found.excess.estimate == pytest.approx(0.25 - expected)
-    assert found.price.estimate == pytest.approx(0.25 - expected)
-    assert found.feedback.estimate == pytest.approx(0.25)
-    assert found.conduct.estimate == pytest.approx(-0.25)
-    assert found.twin_called.estimate == 0.25
+    assert found.called.value == 0.25
+    assert found.excess.value == pytest.approx(0.25 - expected)
+    assert found.price.value == pytest.approx(0.25 - expected)
+    assert found.feedback.value == pytest.approx(0.25)
+    assert found.conduct.value == pytest.approx(-0.25)
+    assert found.twin_called.value == 0.25
 
 
 @given(st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=20), st.floats(0, 1))
@@ -226,9 +226,9 @@ def test_the_parts_of_the_excess_add_up_to_it(outcomes: list[tuple[bool, ...]], 
         twin_called=twin_called,
     )  # fmt: skip
     found = excess([made])
-    parts = found.price.estimate + found.feedback.estimate + found.conduct.estimate
-    assert found.excess.estimate == pytest.approx(parts, abs=1e-12)
-    assert found.moved.estimate == pytest.approx(found.price.estimate + found.feedback.estimate, abs=1e-12)
+    parts = found.price.value + found.feedback.value + found.conduct.value
+    assert found.excess.value == pytest.approx(parts, abs=1e-12)
+    assert found.moved.value == pytest.approx(found.price.value + found.feedback.value, abs=1e-12)
 
 
 def test_calls_before_the_forecast_and_after_the_horizon_do_not_count() -> None:
@@ -259,11 +259,11 @@ def test_without_feedback_calls_are_as_frequent_as_the_closed_form_says() -> Non
         made += forecasts(run, run.first, run.first, Asked((1800.0,), (0.9,)))
     found = excess(made)
     spread = 0.5 * (found.excess.high - found.excess.low) / 1.96
-    assert abs(found.excess.estimate) < 3 * spread
+    assert abs(found.excess.value) < 3 * spread
     assert spread < 0.06
-    assert abs(found.price.estimate) < 3 * found.error
+    assert abs(found.price.value) < 3 * found.error
     assert found.error == pytest.approx(spread, rel=0.4)
-    assert found.feedback.estimate == 0.0
+    assert found.feedback.value == 0.0
 
 
 def test_later_forecasts_start_from_the_snapshot_and_leave_out_who_is_called_already() -> None:
@@ -474,7 +474,7 @@ def test_the_csv_holds_what_was_measured(two: Path) -> None:
     heads, values = (line.split(",") for line in to_csv(found).splitlines())
     row = dict(zip(heads, values, strict=True))
     group = found.groups[0]
-    assert float(row["called"]) == pytest.approx(group.excess.called.estimate)
+    assert float(row["called"]) == pytest.approx(group.excess.called.value)
     assert float(row["brier"]) == pytest.approx(group.brier.score)
     assert row["brier_low"] == "", "one seed has no interval"
     assert sum(b.accounts for b in group.bins) == sum(b.accounts for b in group.twin_bins) == 1500

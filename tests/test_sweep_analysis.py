@@ -75,7 +75,7 @@ def saltelli(path: Path, blocks: int, **options: Any) -> Path:
 )
 def test_wilson_interval_equals_published_values(events: int, runs: int, low: float, high: float) -> None:
     found = wilson(events, runs)
-    assert found.estimate == events / runs
+    assert found.value == events / runs
     assert (found.low, found.high) == pytest.approx((low, high), abs=6e-4)
 
 
@@ -86,17 +86,17 @@ def test_a_share_of_no_runs_does_not_exist() -> None:
 def test_bootstrap_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     draws = np.random.default_rng(3).normal(5.0, 2.0, 400)
     found = bootstrap(draws, "mean")
-    assert found.estimate == pytest.approx(draws.mean())
+    assert found.value == pytest.approx(draws.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * draws.std() / 20, rel=0.1)
     assert bootstrap(draws, "mean") == found
 
 
 def test_bootstrap_of_a_median_leaves_nans_out_and_asks_for_three_values() -> None:
-    assert bootstrap([1.0, math.nan, 3.0, 2.0]).estimate == 2.0
+    assert bootstrap([1.0, math.nan, 3.0, 2.0]).value == 2.0
     two = bootstrap([1.0, 2.0])
-    assert two.estimate == 1.5
+    assert two.value == 1.5
     assert math.isnan(two.low)
-    assert math.isnan(bootstrap([math.nan]).estimate)
+    assert math.isnan(bootstrap([math.nan]).value)
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -307,9 +307,9 @@ def test_a_fan_has_the_quantiles_of_its_seeds() -> None:
 def test_swings_are_the_change_between_the_ends_largest_first(sweep: Path) -> None:
     largest, smallest = swings(load_sweep(sweep), "max_drawdown_fraction")
     assert (largest.axis.name, largest.low, largest.high) == ("leverage", "10", "30")
-    assert largest.change.estimate == pytest.approx(0.020)
+    assert largest.change.value == pytest.approx(0.020)
     assert smallest.axis.name == "depth"
-    assert smallest.change.estimate == 0.0
+    assert smallest.change.value == 0.0
 
 
 def test_a_seeds_own_luck_is_not_in_the_interval_of_a_swing(sweep: Path) -> None:
@@ -326,7 +326,7 @@ def test_a_swing_counts_only_what_finished_at_both_ends(tmp_path: Path) -> None:
 
     path = write_sweep(tmp_path / "s", [LEVERAGE, DEPTH], grid(LEVELS), outcome, without=lambda point, seed: point == 0)
     found = {swing.axis.name: swing for swing in swings(load_sweep(path), "max_drawdown_fraction")}
-    assert found["leverage"].change.estimate == pytest.approx(0.020)
+    assert found["leverage"].change.value == pytest.approx(0.020)
 
 
 def test_swings_of_scattered_points_go_from_the_lowest_quarter_to_the_highest(tmp_path: Path) -> None:
@@ -338,8 +338,8 @@ def test_swings_of_scattered_points_go_from_the_lowest_quarter_to_the_highest(tm
     )  # fmt: skip
     largest, smallest = swings(load_sweep(path), "max_drawdown_fraction")
     assert largest.axis.name == "leverage"
-    assert largest.change.estimate == pytest.approx(30.0, abs=2.0)
-    assert abs(smallest.change.estimate) < 6.0
+    assert largest.change.value == pytest.approx(30.0, abs=2.0)
+    assert abs(smallest.change.value) < 6.0
 
 
 def test_sobol_indices_of_the_ishigami_function_are_the_known_ones(tmp_path: Path) -> None:

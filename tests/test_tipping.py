@@ -39,7 +39,7 @@ def test_known_thresholds_are_found_to_the_resolution(falling: bool) -> None:
     search, tried = bisect(thresholds, falling)
     found = search.result(list(thresholds))
     assert found.rising is not falling
-    assert found.point.estimate == pytest.approx(np.median(list(thresholds.values())), abs=0.01)
+    assert found.point.value == pytest.approx(np.median(list(thresholds.values())), abs=0.01)
     assert found.point.low < np.median(list(thresholds.values())) < found.point.high
     assert tried == 15 * (2 + 7), "seven halvings reach one part in a hundred"
 
@@ -56,7 +56,7 @@ def test_the_interval_holds_the_true_median_as_often_as_it_says() -> None:
 def test_a_seed_beyond_the_range_counts_as_beyond_it() -> None:
     search, _ = bisect({1: -0.2, 2: 0.4, 3: 0.5, 4: 0.6, 5: 1.3})
     found = search.result([1, 2, 3, 4, 5])
-    assert found.point.estimate == pytest.approx(0.5, abs=0.01)
+    assert found.point.value == pytest.approx(0.5, abs=0.01)
     assert found.point.low == -math.inf
     assert found.point.high == math.inf
 

@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from analysis.comparison.statistics import bootstrap_interval
+from analysis.estimate import Estimate
 from analysis.load import load_run
-from analysis.twins import Cell, Estimate, TwinResult, effect_of, known_twins, outcome, read_twin, write_twin
+from analysis.twins import Cell, TwinResult, effect_of, known_twins, outcome, read_twin, write_twin
 from analysis.twins.outcome import extent, taker_shares, way
 from analysis.twins.result import thinned
 from analysis.twins.words import cell_rows, effect_rows, sentences

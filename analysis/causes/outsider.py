@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes.branching import NOTHING, Branching
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats
 
 FANO_WINDOWS_S = (1, 10, 60)
@@ -26,7 +26,7 @@ class Outsider:
     (Kolmogorov-Smirnov: small where the process does not fit); `fano`: window in seconds -> variance / mean of counts.
     """
 
-    hawkes: Branching
+    hawkes: Estimate
     decay_s: float
     fit_p: float
     fano: dict[int, float]
@@ -41,7 +41,7 @@ def as_an_outsider(time_s: Floats, clock_s: float, from_s: float, to_s: float) -
     inside = np.sort(time_s[(time_s >= from_s) & (time_s <= to_s)])
     fano = {window: fano_factor(inside, from_s, to_s, window) for window in FANO_WINDOWS_S}
     if len(inside) < LEAST_EVENTS:
-        return Outsider(NOTHING, nan, nan, fano)
+        return Outsider(UNKNOWN, nan, nan, fano)
     spread = _spread(inside, clock_s) - from_s
     length = to_s - from_s
     if len(spread) > MOST_EVENTS:
@@ -118,7 +118,7 @@ def _fit(time_s: Floats, length_s: float, fano: dict[int, float]) -> Outsider:
     places = np.arange(len(rescaled) + 1) / len(rescaled)
     distance = float(max((places[1:] - rescaled).max(), (rescaled - places[:-1]).max()))
     fit_p = float(kolmogorov(np.sqrt(len(rescaled)) * distance))
-    return Outsider(Branching(branching, float(low), float(high)), 1.0 / beta, fit_p, fano)
+    return Outsider(Estimate(branching, float(low), float(high)), 1.0 / beta, fit_p, fano)
 
 
 def _standard_error(loss: object, free: Floats) -> float:

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes.branching import Branching, branching_ratio
+from analysis.causes.branching import branching_ratio
 from analysis.causes.cascade import Cascade, ForcedFills, find_cascades, forced_fills_of_calls
 from analysis.causes.genealogy import Links, generations, main_parents
 from analysis.causes.moves import WINDOW_S, Part, TradedPath, Windows, call_windows, moves_without_trades, traded_path
@@ -18,6 +18,7 @@ from analysis.causes.netting import Netting
 from analysis.causes.outsider import Outsider, as_an_outsider
 from analysis.causes.owners import Pieces, forced_pieces
 from analysis.causes.pass_through import pass_through
+from analysis.estimate import Estimate
 from analysis.load import Bools, Floats, Ints, MarketFrames
 from sim.records import EventKind
 
@@ -86,8 +87,8 @@ class CausalTree:
     calls: Calls
     links: Links
     cascades: tuple[Cascade, ...]
-    branching: Branching
-    first_calls: Branching
+    branching: Estimate
+    first_calls: Estimate
     pass_through: float
     outsider: Outsider
     forced: ForcedFills
@@ -98,7 +99,7 @@ class CausalTree:
         """The cascades of two calls or more; the others are calls that stand alone."""
         return tuple(cascade for cascade in self.cascades if len(cascade.calls) > 1)
 
-    def branching_of(self, cascade: Cascade) -> Branching:
+    def branching_of(self, cascade: Cascade) -> Estimate:
         """The branching ratio of one cascade's calls."""
         chosen = cascade.calls
         return branching_ratio(self.calls.share(Part.FORCED)[chosen], self.calls.time_s[chosen])

@@ -29,11 +29,11 @@ def draw(trial: Trial, figure: "Figure") -> None:
     for model, colour in zip(trial.models, COLOURS, strict=False):
         hits, alarms = model.ranking.counts()
         width = 1.1 if model.name == BASELINE else 1.7
-        label = f"{model.name}  {model.auc.estimate:.2f}"
+        label = f"{model.name}  {model.auc.value:.2f}"
         roc.plot(alarms / alarms[-1], hits / hits[-1], color=colour, linewidth=width, label=label)
         curve.plot(
             hits[1:] / hits[-1], hits[1:] / (hits[1:] + alarms[1:]), color=colour, linewidth=width,
-            label=f"{model.name}  {model.precision.estimate:.2f}",
+            label=f"{model.name}  {model.precision.value:.2f}",
         )  # fmt: skip
     base = trial.events / trial.samples
     curve.axhline(base, color=style.MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -51,7 +51,7 @@ def draw(trial: Trial, figure: "Figure") -> None:
     for place, (model, colour) in enumerate(others):
         for offset, value, marker in ((-0.12, model.beyond, "o"), (0.12, model.onset_beyond, "D")):
             beyond.plot((value.low, value.high), (place + offset,) * 2, color=colour, linewidth=1.6)
-            beyond.plot((value.estimate,), (place + offset,), marker, color=colour, markersize=6)
+            beyond.plot((value.value,), (place + offset,), marker, color=colour, markersize=6)
     beyond.plot((), (), "o", color=style.MUTED, label="all samples")
     beyond.plot((), (), "D", color=style.MUTED, label="before bursts only")
     beyond.axvline(0, color=style.MUTED, linewidth=0.9)

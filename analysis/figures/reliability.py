@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.figures import canvas
 from analysis.risk.board import Assessment, Group
 from analysis.risk.reliability import Bin
-from analysis.sweeps.intervals import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def _forecast(bin_: Bin) -> float:
 
 
 def _observed(bin_: Bin) -> float:
-    return bin_.observed.estimate
+    return bin_.observed.value
 
 
 def _excess(axis: "Axes", chosen: Sequence[tuple[str, Sequence[Group]]]) -> None:
@@ -86,14 +86,14 @@ def _excess(axis: "Axes", chosen: Sequence[tuple[str, Sequence[Group]]]) -> None
     for name, groups in chosen:
         for group in groups:
             parts = [(field, text, colour, getattr(group.excess, field)) for field, text, colour in PARTS]
-            if math.isnan(group.excess.price.estimate):
+            if math.isnan(group.excess.price.value):
                 moved = ("moved", "price and feedback", style.FUNDAMENTAL, group.excess.moved)
                 parts = [moved, *[part for part in parts if part[0] == "conduct"]]
             for number, (_, text, colour, value) in enumerate(parts):
                 _bar(
                     axis, place + 0.24 * (number - 0.5 * (len(parts) - 1)), value, colour, text if not labels else None
                 )
-            total = group.excess.excess.estimate
+            total = group.excess.excess.value
             axis.plot((place - 0.42, place + 0.42), (total, total), color=style.INK, linewidth=1.6,
                       label="excess" if not labels else None)  # fmt: skip
             labels.append(
@@ -112,7 +112,7 @@ def _excess(axis: "Axes", chosen: Sequence[tuple[str, Sequence[Group]]]) -> None
     canvas.panel_label(axis, "excess over the forecast, share of accounts")
 
 
-def _bar(axis: "Axes", place: float, value: Interval, colour: str, label: str | None) -> None:
-    axis.bar(place, value.estimate, 0.22, color=colour, label=label)
+def _bar(axis: "Axes", place: float, value: Estimate, colour: str, label: str | None) -> None:
+    axis.bar(place, value.value, 0.22, color=colour, label=label)
     if not math.isnan(value.low):
         axis.plot((place, place), (value.low, value.high), color=style.INK, linewidth=1.0)

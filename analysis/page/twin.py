@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.load import MarketFrames, RunFrames
 from analysis.page.panels import Line, Panel, busy_windows, lines, time_chart
 from analysis.page.section import Chart, Content, Table
-from analysis.twins import Estimate, TwinResult, known_twins
+from analysis.twins import TwinResult, known_twins
 
 HEADINGS = ("effect of", "with the others", "amplification", "share of the move", "seeds")
 

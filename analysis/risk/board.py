@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import final
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Columns, Floats, RunFrames
 from analysis.pairing import pair_with_twins
 from analysis.risk.excess import Excess, excess
 from analysis.risk.forecast import Asked, Forecast, forecasts, of_one_kind
 from analysis.risk.reliability import Bin, Brier, brier, diagram, table_of, with_interval
-from analysis.sweeps.intervals import LEAST_VALUES, Interval
+from analysis.sweeps.intervals import LEAST_VALUES
 
 
 @final
@@ -29,7 +30,7 @@ class Group:
     twin_bins: tuple[Bin, ...]
     """The same forecasts against triggers that the mark of the twin reached; empty unless every run has a twin."""
     brier: Brier
-    score: Interval
+    score: Estimate
 
 
 @final
@@ -98,12 +99,12 @@ BIN_HEADINGS = ("within", "volatility", "forecast between", "accounts", "forecas
 def call_cells(group: Group) -> tuple[str, ...]:
     """One line of the table of calls."""
     found = group.excess
-    moved = (found.price, found.feedback) if not math.isnan(found.price.estimate) else (found.moved, None)
+    moved = (found.price, found.feedback) if not math.isnan(found.price.value) else (found.moved, None)
     return (
         *_key(group),
         f"{group.volatility:.1%}",
         f"{found.accounts:,}",
-        f"{found.forecast.estimate:.2%}",
+        f"{found.forecast.value:.2%}",
         shown(found.called),
         shown(found.excess, signed=True),
         shown(moved[0], signed=True),
@@ -152,17 +153,17 @@ def in_errors(found: Excess) -> str:
     """The price part over its standard error under the closed form."""
     if not found.error > 0:
         return "n.a."
-    errors = found.price.estimate / found.error
+    errors = found.price.value / found.error
     return f"{errors:+.1f}" if abs(errors) < 100 else f"beyond {math.copysign(100, errors):+.0f}"
 
 
-def shown(value: Interval, signed: bool = False, digits: int = 2, percent: bool = True) -> str:
+def shown(value: Estimate, signed: bool = False, digits: int = 2, percent: bool = True) -> str:
     """An estimate with its interval, where it has one."""
     scale, unit = (100.0, " %") if percent else (1.0, "")
     sign = "+" if signed else ""
-    if math.isnan(value.estimate):
+    if math.isnan(value.value):
         return "n.a."
-    middle = f"{value.estimate * scale:{sign}.{digits}f}{unit}"
+    middle = f"{value.value * scale:{sign}.{digits}f}{unit}"
     if math.isnan(value.low):
         return middle
     return f"{middle} ({value.low * scale:{sign}.{digits}f} to {value.high * scale:{sign}.{digits}f})"

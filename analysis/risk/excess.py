@@ -16,12 +16,10 @@ from typing import final
 
 import numpy as np
 
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats
 from analysis.risk.forecast import Forecast
 from analysis.risk.reliability import with_interval
-from analysis.sweeps.intervals import Interval
-
-NONE = Interval(math.nan, math.nan, math.nan)
 
 
 @final
@@ -31,15 +29,15 @@ class Excess:
 
     accounts: int
     seeds: int
-    forecast: Interval
-    called: Interval
-    excess: Interval
-    moved: Interval
+    forecast: Estimate
+    called: Estimate
+    excess: Estimate
+    moved: Estimate
     """crossed - forecast: price and feedback together."""
-    price: Interval
-    feedback: Interval
-    conduct: Interval
-    twin_called: Interval
+    price: Estimate
+    feedback: Estimate
+    conduct: Estimate
+    twin_called: Estimate
     error: float
     """Standard error of the share crossed without feedback, were the closed form true: price / error is its test."""
 
@@ -50,7 +48,7 @@ def excess(made: Sequence[Forecast]) -> Excess:
     seeds = list(dict.fromkeys(each.seed for each in made))
     sums = [np.sum([_sums(each) for each in made if each.seed == seed], axis=0) for seed in seeds]
 
-    def share(*columns: tuple[int, float]) -> Interval:
+    def share(*columns: tuple[int, float]) -> Estimate:
         def of(total: Floats) -> float:
             return float(sum(sign * total[c] for c, sign in columns) / total[0]) if total[0] else math.nan
 
@@ -64,10 +62,10 @@ def excess(made: Sequence[Forecast]) -> Excess:
         called=share((called, 1)),
         excess=share((called, 1), (p, -1)),
         moved=share((crossed, 1), (p, -1)),
-        price=share((twin_crossed, 1), (p, -1)) if has_twin else NONE,
-        feedback=share((crossed, 1), (twin_crossed, -1)) if has_twin else NONE,
+        price=share((twin_crossed, 1), (p, -1)) if has_twin else UNKNOWN,
+        feedback=share((crossed, 1), (twin_crossed, -1)) if has_twin else UNKNOWN,
         conduct=share((called, 1), (crossed, -1)),
-        twin_called=share((twin_called, 1)) if has_twin else NONE,
+        twin_called=share((twin_called, 1)) if has_twin else UNKNOWN,
         error=_error(made, seeds),
     )
 

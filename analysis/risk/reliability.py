@@ -11,8 +11,9 @@ from typing import final
 
 import numpy as np
 
+from analysis.estimate import Estimate
 from analysis.load import Bools, Floats
-from analysis.sweeps.intervals import LEAST_VALUES, Interval, percentiles
+from analysis.sweeps.intervals import LEAST_VALUES, percentiles
 
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of bins of forecast probability; the last bin includes 1.  Finer near 0, where most forecasts are."""
@@ -84,7 +85,7 @@ class Bin:
     high: float
     accounts: int
     forecast: float
-    observed: Interval
+    observed: Estimate
 
 
 def diagram(tables: Sequence[Floats]) -> list[Bin]:
@@ -103,7 +104,7 @@ def diagram(tables: Sequence[Floats]) -> list[Bin]:
         bins.append(
             Bin(
                 EDGES[place], EDGES[place + 1], int(sums[COUNT]), float(sums[FORECAST] / sums[COUNT]),
-                Interval(float(sums[EVENT] / sums[COUNT]), low, high),
+                Estimate(float(sums[EVENT] / sums[COUNT]), low, high),
             )
         )  # fmt: skip
     return bins
@@ -118,15 +119,15 @@ def resample(stacked: Floats) -> Floats | None:
     return np.asarray(np.tensordot(drawn, stacked, axes=1), np.float64)
 
 
-def with_interval(tables: Sequence[Floats], statistic: Callable[[Floats], float]) -> Interval:
+def with_interval(tables: Sequence[Floats], statistic: Callable[[Floats], float]) -> Estimate:
     """A function of the added tables, with its percentile interval over seeds."""
     stacked = np.stack(list(tables))
     resampled = resample(stacked)
     estimate = statistic(stacked.sum(axis=0))
     if resampled is None:
-        return Interval(estimate, math.nan, math.nan)
+        return Estimate(estimate)
     replicates = np.array([statistic(each) for each in resampled])
     known = replicates[np.isfinite(replicates)]
     if len(known) == 0:
-        return Interval(estimate, math.nan, math.nan)
-    return Interval(estimate, *percentiles(known))
+        return Estimate(estimate)
+    return Estimate(estimate, *percentiles(known))

@@ -6,7 +6,7 @@
 Reads what `marginquake sweep` wrote, and nothing else.
 """
 
-from analysis.sweeps.intervals import Interval, bootstrap, paired_differences, wilson
+from analysis.sweeps.intervals import bootstrap, paired_differences, wilson
 from analysis.sweeps.load import SweepData, by_point, load_sweep
 from analysis.sweeps.plots import SWEEP_FIGURES, plot_sweep
 from analysis.sweeps.report import write_sweep_report
@@ -15,7 +15,6 @@ from analysis.sweeps.tornado import Swing, swings
 
 __all__ = [
     "SWEEP_FIGURES",
-    "Interval",
     "SobolIndices",
     "SweepData",
     "Swing",

@@ -115,7 +115,7 @@ def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[Outcome], words: Metr
 
 
 def _shares(panel: "Axes", levels: Floats, outcomes: Sequence[Outcome]) -> None:
-    shares = np.array([wilson(one.events, one.runs) for one in outcomes])
+    shares = np.array([tuple(wilson(one.events, one.runs)) for one in outcomes])
     known = np.isfinite(shares[:, 0])
     estimate, low, high = shares[known].T
     panel.axhline(0.5, color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))

@@ -1,11 +1,11 @@
 """Intervals over seeds: of a share, of a median or mean, and differences paired by seed."""
 
-import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats, Ints
 
 CONFIDENCE = 0.95
@@ -14,22 +14,14 @@ LEAST_VALUES = 3
 """With fewer values than these a bootstrap interval means nothing."""
 
 
-class Interval(NamedTuple):
-    """An estimate and the ends of its interval; NaN where there is none."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-def wilson(events: int, runs: int, confidence: float = CONFIDENCE) -> Interval:
+def wilson(events: int, runs: int, confidence: float = CONFIDENCE) -> Estimate:
     """Share of `runs` with the event and its score interval (Wilson 1927); all NaN without runs."""
     from scipy.stats import binomtest
 
     if runs == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return UNKNOWN
     ends = binomtest(events, runs).proportion_ci(confidence_level=confidence, method="wilson")
-    return Interval(events / runs, float(ends.low), float(ends.high))
+    return Estimate(events / runs, float(ends.low), float(ends.high))
 
 
 def bootstrap(
@@ -37,7 +29,7 @@ def bootstrap(
     statistic: Literal["median", "mean"] = "median",
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
-) -> Interval:
+) -> Estimate:
     """Median or mean over seeds with its percentile interval (Efron and Tibshirani 1993, chapter 13).
 
     Seeded: the same values give the same interval.  NaNs are left out.  With fewer than `LEAST_VALUES` values there is
@@ -46,13 +38,13 @@ def bootstrap(
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]
     if len(known) == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return UNKNOWN
     reduce = np.median if statistic == "median" else np.mean
     estimate = float(reduce(known))
     if len(known) < LEAST_VALUES:
-        return Interval(estimate, math.nan, math.nan)
+        return Estimate(estimate)
     picks = np.random.default_rng(1).integers(0, len(known), (resamples, len(known)))
-    return Interval(estimate, *percentiles(reduce(known[picks], axis=1), confidence))
+    return Estimate(estimate, *percentiles(reduce(known[picks], axis=1), confidence))
 
 
 def percentiles(replicates: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:

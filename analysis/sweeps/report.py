@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis import style
-from analysis.sweeps.intervals import Interval, bootstrap, wilson
+from analysis.estimate import Estimate
+from analysis.sweeps.intervals import bootstrap, wilson
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import DEFAULT_METRIC, Outcome, SweepData, by_point, load_sweep
 from analysis.sweeps.plots import SWEEP_FIGURES, draw_figure, reasons
@@ -146,12 +147,12 @@ def _rows(sweep: SweepData, outcomes: dict[int, Outcome], words: Metric) -> list
     return rows
 
 
-def _with_interval(found: Interval, number: Any) -> str:
-    if math.isnan(found.estimate):
+def _with_interval(found: Estimate, number: Any) -> str:
+    if math.isnan(found.value):
         return "none"
     if math.isnan(found.low):
-        return str(number(found.estimate))
-    return f"{number(found.estimate)} [{number(found.low)}, {number(found.high)}]"
+        return str(number(found.value))
+    return f"{number(found.value)} [{number(found.low)}, {number(found.high)}]"
 
 
 def _provenance(sweep: SweepData) -> list[tuple[str, str]]:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.figures import canvas
 from analysis.load import Floats
-from analysis.sweeps.intervals import Interval, percentiles
+from analysis.sweeps.intervals import percentiles
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import Axis, SweepData, Value
 from analysis.sweeps.words import PERCENT, Metric, clipped, describe, runs_words, value_texts
@@ -38,7 +39,7 @@ class Swing:
     high: str
     at_low: float
     at_high: float
-    change: Interval
+    change: Estimate
 
 
 def why_not(sweep: SweepData) -> str | None:
@@ -73,7 +74,7 @@ def swings(sweep: SweepData, metric: str) -> list[Swing]:
             tables = _complete_pairs(*tables)
         at_low, at_high = (_median(table) for table in tables)
         found.append(Swing(axis, names[0], names[1], at_low, at_high, _interval(tables[0], tables[1])))
-    return sorted(found, key=lambda swing: -abs(swing.change.estimate) if np.isfinite(swing.change.estimate) else 1.0)
+    return sorted(found, key=lambda swing: -abs(swing.change.value) if np.isfinite(swing.change.value) else 1.0)
 
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
@@ -128,7 +129,7 @@ def _numbers(table: "Axes", places: Floats, found: list[Swing], words: Metric) -
     for place, swing in zip(places, found, strict=True):
         change, low, high = (words.number(value) for value in swing.change)
         interval = "" if np.isnan(swing.change.low) else f" [{low}, {high}]"
-        sign = "+" if swing.change.estimate > 0 else ""
+        sign = "+" if swing.change.value > 0 else ""
         for x, text in (
             (0.40, f"{words.number(swing.at_low)} → {words.number(swing.at_high)}"),
             (1.0, f"{sign}{change}{interval}"),
@@ -185,12 +186,12 @@ def _median(table: Floats) -> float:
     return float(np.median(known)) if len(known) else float("nan")
 
 
-def _interval(low: Floats, high: Floats) -> Interval:
+def _interval(low: Floats, high: Floats) -> Estimate:
     """Difference of medians; seeds are drawn anew, the same ones at both ends."""
     estimate = _median(high) - _median(low)
     alive = np.isfinite(low).any(axis=1) & np.isfinite(high).any(axis=1)
     low, high = low[alive], high[alive]
     if len(low) < LEAST_SEEDS:
-        return Interval(estimate, float("nan"), float("nan"))
+        return Estimate(estimate)
     picks = np.random.default_rng(1).integers(0, len(low), (RESAMPLES, len(low)))
-    return Interval(estimate, *percentiles(np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])))
+    return Estimate(estimate, *percentiles(np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])))

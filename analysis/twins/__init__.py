@@ -4,14 +4,13 @@
 docs/model.md, eq. 180-184.
 """
 
-from analysis.twins.effects import Effect, Estimate, effect_of
+from analysis.twins.effects import Effect, effect_of
 from analysis.twins.outcome import Outcome, outcome
 from analysis.twins.result import Cell, TwinResult, known_twins, read_twin, write_twin
 
 __all__ = [
     "Cell",
     "Effect",
-    "Estimate",
     "Outcome",
     "TwinResult",
     "effect_of",

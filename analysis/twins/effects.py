@@ -6,35 +6,14 @@ their interval is that of `analysis.comparison.statistics`: BCa bootstrap over s
 
 import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from analysis.comparison.statistics import Paired, paired
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats
 from analysis.sweeps.intervals import LEAST_VALUES, RESAMPLES, percentiles
-
-
-@final
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its 95 % interval over seeds; NaN where there is none."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-    def through(self, function: Any) -> "Estimate":
-        """The estimate of an increasing function of it."""
-        return Estimate(function(self.value), function(self.low), function(self.high))
-
-    @property
-    def has_interval(self) -> bool:
-        """False with fewer than three seeds."""
-        return math.isfinite(self.low) and math.isfinite(self.high)
-
-
-NONE = Estimate(math.nan)
 
 
 @final
@@ -62,7 +41,7 @@ def effect_of(of: tuple[str, ...], given: tuple[str, ...], with_it: Floats, with
     """Estimate an effect from the moves of every seed, in the same order."""
     positive = (with_it > 0) & (without_it > 0)
     ratios = paired(np.log(without_it[positive]), np.log(with_it[positive])) if positive.any() else None
-    amplification = _mean_of(ratios).through(_exp)
+    amplification = _mean_of(ratios).through(math.exp)
     return Effect(
         of=of,
         given=given,
@@ -76,11 +55,7 @@ def effect_of(of: tuple[str, ...], given: tuple[str, ...], with_it: Floats, with
 
 
 def _mean_of(found: Paired | None) -> Estimate:
-    return NONE if found is None else Estimate(found.mean, found.low, found.high)
-
-
-def _exp(value: float) -> float:
-    return math.exp(value)
+    return UNKNOWN if found is None else Estimate(found.mean, found.low, found.high)
 
 
 def _share(amplification: float) -> float:
@@ -90,7 +65,7 @@ def _share(amplification: float) -> float:
 def _ratio_of_means(with_it: Floats, without_it: Floats) -> Estimate:
     """With its percentile interval: whole seeds are drawn again, so that pairs stay pairs."""
     if len(with_it) == 0 or not without_it.mean() > 0:
-        return NONE
+        return UNKNOWN
     value = float(with_it.mean() / without_it.mean())
     if len(with_it) < LEAST_VALUES:
         return Estimate(value)

@@ -10,8 +10,9 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats, RunFrames
-from analysis.twins.effects import NONE, Effect, Estimate
+from analysis.twins.effects import Effect
 from analysis.twins.outcome import Direction
 from sim.run_directory import RunDirectoryError
 
@@ -161,7 +162,7 @@ def _effect(content: Mapping[str, Any]) -> Effect:
 
 
 def _estimate(content: Mapping[str, Any]) -> Estimate:
-    return Estimate(*_numbers([content["value"], content["low"], content["high"]])) if content else NONE
+    return Estimate(*_numbers([content["value"], content["low"], content["high"]])) if content else UNKNOWN
 
 
 def _numbers(values: Sequence[float | None]) -> tuple[float, ...]:

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from analysis.estimate import Estimate
 from analysis.facts.fact import targets
-from analysis.twins.effects import Effect, Estimate
+from analysis.twins.effects import Effect
 from analysis.twins.result import TwinResult
 
 BAND: Final = "A"

@@ -4,10 +4,10 @@ import math
 from collections.abc import Sequence
 
 from analysis import style
+from analysis.estimate import Estimate
 from analysis.facts.fact import Unmeasurable
 from analysis.load import RunFrames
 from analysis.pairing import check_one_scenario
-from analysis.sweeps.intervals import Interval
 from analysis.warning.pressure_rank import pressure_rank
 from analysis.warning.signals import SIGNALS
 from analysis.warning.trial import BASELINE, Asked, Model, Samples, Trial, evaluate, samples_of
@@ -70,7 +70,7 @@ def weight_rows(trial: Trial) -> list[tuple[str, ...]]:
 def verdict(model: Model) -> str:
     """Whether a model beats volatility alone, in plain words."""
     low, high = model.beyond.low, model.beyond.high
-    by = f"AUC {model.beyond.estimate:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
+    by = f"AUC {model.beyond.value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
     if low > 0 and not model.auc.low > 0.5:
         return f"{model.name}: ranks better than volatility alone ({by}), but no better than chance."
     if low > 0:
@@ -110,9 +110,9 @@ def pressure_line(runs: Sequence[RunFrames], market: str) -> str:
     )
 
 
-def _shown(value: Interval, signed: bool = False) -> str:
-    if math.isnan(value.estimate):
+def _shown(value: Estimate, signed: bool = False) -> str:
+    if math.isnan(value.value):
         return "n.a."
     sign = "+" if signed else ""
-    middle = f"{value.estimate:{sign}.3f}"
+    middle = f"{value.value:{sign}.3f}"
     return middle if math.isnan(value.low) else f"{middle} ({value.low:{sign}.3f} to {value.high:{sign}.3f})"

@@ -6,11 +6,12 @@ from typing import final
 
 import numpy as np
 
+from analysis.estimate import Estimate
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Floats, MarketFrames, RunFrames
 from analysis.lookup import last_at
 from analysis.risk.pressure import pressure
-from analysis.sweeps.intervals import LEAST_VALUES, Interval
+from analysis.sweeps.intervals import LEAST_VALUES
 from analysis.warning.ranking import Ranking
 from analysis.warning.trial import interval_of, resamples
 
@@ -23,7 +24,7 @@ LEAST_FALLS = 10
 class PressureRank:
     """`auc`: chance that of two falls the one with the higher PI(1 %) goes on further than the median, over seeds."""
 
-    auc: Interval
+    auc: Estimate
     falls: int
     seeds: int
     median_further: float

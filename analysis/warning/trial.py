@@ -7,9 +7,10 @@ from typing import final
 
 import numpy as np
 
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames
-from analysis.sweeps.intervals import LEAST_VALUES, Interval, percentiles
+from analysis.sweeps.intervals import LEAST_VALUES, percentiles
 from analysis.warning.logit import Logit, fit
 from analysis.warning.ranking import Ranking
 from analysis.warning.signals import SIGNALS, Seen, vector
@@ -76,13 +77,13 @@ class Model:
 
     name: str
     ranking: Ranking
-    auc: Interval
-    precision: Interval
-    onset_auc: Interval
-    beyond: Interval
-    onset_beyond: Interval
-    precision_beyond: Interval
-    warned: Interval
+    auc: Estimate
+    precision: Estimate
+    onset_auc: Estimate
+    beyond: Estimate
+    onset_beyond: Estimate
+    precision_beyond: Estimate
+    warned: Estimate
     lead_s: float
     alarm_rate: float
     by_luck: float
@@ -264,15 +265,15 @@ def _leads(own: Samples, alarm: Bools, bursts: Floats, horizon_s: float) -> Floa
     return found
 
 
-def _warned(leads: Sequence[Floats]) -> Interval:
+def _warned(leads: Sequence[Floats]) -> Estimate:
     """Share of bursts with a warning, over seeds."""
     counts = np.array([[len(each), np.isfinite(each).sum()] for each in leads], np.float64)
     if counts[:, 0].sum() == 0:
-        return Interval(math.nan, math.nan, math.nan)
+        return UNKNOWN
     drawn = np.random.default_rng(1).integers(0, len(counts), (RESAMPLES, len(counts)))
     sums = counts[drawn].sum(axis=1)
     known = sums[sums[:, 0] > 0]
-    return Interval(float(counts[:, 1].sum() / counts[:, 0].sum()), *percentiles(known[:, 1] / known[:, 0]))
+    return Estimate(float(counts[:, 1].sum() / counts[:, 0].sum()), *percentiles(known[:, 1] / known[:, 0]))
 
 
 def resamples(seeds: int) -> Floats:
@@ -285,9 +286,9 @@ def _less(one: Floats, other: Floats) -> Floats:
     return np.asarray(one - other, np.float64)
 
 
-def interval_of(replicates: Floats) -> Interval:
+def interval_of(replicates: Floats) -> Estimate:
     """The first value, and the interval of the others, which are its resamples."""
     known = replicates[1:][np.isfinite(replicates[1:])]
     if len(known) == 0:
-        return Interval(float(replicates[0]), math.nan, math.nan)
-    return Interval(float(replicates[0]), *percentiles(known))
+        return Estimate(float(replicates[0]))
+    return Estimate(float(replicates[0]), *percentiles(known))

@@ -163,12 +163,12 @@ def draw(outcomes: Mapping[float, Mapping[float, Mapping[str, np.ndarray]]]) -> 
         shocks = np.array(list(outcome))
         top, bottom = axes[:, column]
         for name, colour in colours.items():
-            estimates = np.array([bootstrap(cell[name].tolist(), "mean") for cell in outcome.values()])
+            estimates = np.array([tuple(bootstrap(cell[name].tolist(), "mean")) for cell in outcome.values()])
             errors = np.abs(estimates[:, 1:] - estimates[:, :1]).T
             top.errorbar(shocks, estimates[:, 0], errors, color=colour, marker="o", ms=4, capsize=3, label=labels[name])
             if name == "clustered":
                 continue
-            gap = np.array([bootstrap(cell["clustered"] - cell[name], "mean") for cell in outcome.values()])
+            gap = np.array([tuple(bootstrap(cell["clustered"] - cell[name], "mean")) for cell in outcome.values()])
             bottom.errorbar(
                 shocks, gap[:, 0], np.abs(gap[:, 1:] - gap[:, :1]).T, color=colour, marker="o", ms=4, capsize=3
             )

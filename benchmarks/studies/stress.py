@@ -49,7 +49,7 @@ def twins_report(runs: Mapping[Job, Kept], scale: Scale) -> tuple[str, bool]:
              shown([k["forced_notional"] / k["depth_1pct"] for k in on])]
         )  # fmt: skip
         if scenario == "short_squeeze.yaml":
-            good &= bootstrap(ratio, "mean")[0] > 1.0
+            good &= bootstrap(ratio, "mean").value > 1.0
     header = ["scenario", "", "largest, %", "twin's, %", "ratio", "liquidations", "forced / D1"]
     return table(header, rows), good
 
