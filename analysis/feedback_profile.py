@@ -85,7 +85,7 @@ def profile_before(
 
 @final
 @dataclass(frozen=True)
-class Event:
+class CascadeEvent:
     """What happened from the start of a cascade on: `calls` in all, and the branching ratio of them."""
 
     start_s: float
@@ -95,12 +95,12 @@ class Event:
     before: FeedbackProfile
 
 
-def largest_event(market: MarketFrames, tree: CausalTree) -> Event | None:
+def largest_event(market: MarketFrames, tree: CausalTree) -> CascadeEvent | None:
     """The event of a run, which begins with its largest cascade; None where nobody was called, or no map is known."""
     return event_of(market, tree, tree.cascades[0]) if tree.cascades else None
 
 
-def event_of(market: MarketFrames, tree: CausalTree, cascade: Cascade) -> Event | None:
+def event_of(market: MarketFrames, tree: CausalTree, cascade: Cascade) -> CascadeEvent | None:
     """The event that begins with a cascade, and R before it; None where no map was taken before.
 
     The event is every call from the start of the cascade on, whether it belongs to it or not: a branching ratio of
@@ -113,7 +113,7 @@ def event_of(market: MarketFrames, tree: CausalTree, cascade: Cascade) -> Event 
         return None
     since = tree.calls.time_s >= cascade.start_s
     realised = branching_ratio(tree.calls.share(Part.FORCED)[since], tree.calls.time_s[since])
-    return Event(cascade.start_s, cascade.side, int(since.sum()), realised, before)
+    return CascadeEvent(cascade.start_s, cascade.side, int(since.sum()), realised, before)
 
 
 def _profile(market: MarketFrames, levels: LiquidationMap, at_s: float, side: int) -> FeedbackProfile:

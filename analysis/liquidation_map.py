@@ -3,7 +3,7 @@
 import numpy as np
 
 from analysis.load import LiquidationMap
-from sim.pressure import Reach, reached
+from sim.pressure import Reach, notional_reached
 
 
 def opening(levels: LiquidationMap) -> int:
@@ -22,8 +22,8 @@ def reach_near(levels: LiquidationMap, row: int, price: float, distance: float) 
     low, high, edges = price * (1.0 - distance), price * (1.0 + distance), levels.price_edges
     return Reach(
         distance=distance,
-        longs=float(reached(edges, levels.long_notional[row], low, 1)),
-        bids=float(reached(edges, levels.bid_depth[row], low, 1)),
-        shorts=float(reached(edges, levels.short_notional[row], high, -1)),
-        asks=float(reached(edges, levels.ask_depth[row], high, -1)),
+        longs=float(notional_reached(edges, levels.long_notional[row], low, 1)),
+        bids=float(notional_reached(edges, levels.bid_depth[row], low, 1)),
+        shorts=float(notional_reached(edges, levels.short_notional[row], high, -1)),
+        asks=float(notional_reached(edges, levels.ask_depth[row], high, -1)),
     )

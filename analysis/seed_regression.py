@@ -14,7 +14,7 @@ RESAMPLES = 2000
 
 @final
 @dataclass(frozen=True)
-class Line:
+class SeedLine:
     """y = intercept + slope x by least squares; 95 % interval of the slope; `r_squared` of the fit; runs and seeds."""
 
     slope: float
@@ -26,7 +26,7 @@ class Line:
     seeds: int
 
 
-def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> Line:
+def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     """Least squares; the interval is a percentile bootstrap over whole seeds (eq. 233).  Pairs with a gap are left out.
 
     NaN where all x are the same; no interval from one seed.
@@ -36,7 +36,7 @@ def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> Line:
     names, member = np.unique(seed, return_inverse=True)
     count = len(names)
     if len(x) < 2 or np.ptp(x) == 0:
-        return Line(math.nan, math.nan, math.nan, math.nan, math.nan, len(x), count)
+        return SeedLine(math.nan, math.nan, math.nan, math.nan, math.nan, len(x), count)
     sums = np.stack([np.bincount(member, value, count) for value in (np.ones(len(x)), x, y, x * x, x * y)], axis=1)
     slope = float(_slopes(sums.sum(axis=0)))
     intercept = float(y.mean() - slope * x.mean())
@@ -46,7 +46,7 @@ def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> Line:
     if count > 1:
         chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
         low, high = np.nanquantile(_slopes(sums[chosen].sum(axis=1)), (0.025, 0.975)).tolist()
-    return Line(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
+    return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
 
 
 def _slopes(sums: Floats) -> Floats:

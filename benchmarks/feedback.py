@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from analysis.load import Floats
-from analysis.seed_regression import Line, line_over_seeds
+from analysis.seed_regression import SeedLine, line_over_seeds
 from benchmarks.studies.runs import OFF, ROOT, Job, Kept, run_all
 from sim.version import MODEL_VERSION
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def fits(found: Mapping[str, Floats]) -> dict[tuple[str, str], Line]:
+def fits(found: Mapping[str, Floats]) -> dict[tuple[str, str], SeedLine]:
     """Lines of the branching ratio on each measure of R, below R = 1 and everywhere, and on 1 - 1/A."""
     seed, branching = found["seed"], found["branching"]
     lines = {}
@@ -154,7 +154,7 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         print(f"| {fuel:g} | {len(found['fuel'])} | {' | '.join(cells)} |")
 
 
-def draw(found: Mapping[str, Floats], line: Line, curve: Line, output: Path) -> None:
+def draw(found: Mapping[str, Floats], line: SeedLine, curve: SeedLine, output: Path) -> None:
     """Left: true branching against the largest R.  Right: against the Hawkes estimate, and against 1 - 1/A."""
     import matplotlib
     from matplotlib.figure import Figure

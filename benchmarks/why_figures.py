@@ -12,7 +12,7 @@ from pathlib import Path
 from analysis import style
 from analysis.load import RunFrames, load_run
 from analysis.plots import plot_early_warning, plot_reliability
-from analysis.risk import Asked, Assessment, assess, board
+from analysis.risk import Assessment, ForecastPlan, assess, board
 from analysis.sweeps.intervals import bootstrap
 from analysis.warning import BASELINE, usual, warn
 from analysis.warning import board as warning_board
@@ -44,7 +44,7 @@ def assessments(out: Path, suffix: str, horizons_s: tuple[float, ...]) -> dict[s
     """Clustered and dispersed, with their twins, on the same seeds."""
     names = {population: (f"{population}{suffix}", f"{population}{suffix}_twin") for population in POPULATIONS}
     runs = in_common(out, [case for pair in names.values() for case in pair])
-    asked = Asked(horizons_s, ("trailing", "fundamental"))
+    asked = ForecastPlan(horizons_s, ("trailing", "fundamental"))
     return {population: assess([*runs[one], *runs[twin]], asked) for population, (one, twin) in names.items()}
 
 

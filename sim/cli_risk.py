@@ -10,7 +10,7 @@ from sim.cli_common import RUNS, RunsFolder, UserError, Verbose, check_output, o
 
 if TYPE_CHECKING:
     from analysis.load import RunFrames
-    from analysis.risk import Asked, Assessment
+    from analysis.risk import Assessment, ForecastPlan
     from analysis.warning import Trial
 
 MOST_VOLATILITY = 20.0
@@ -165,10 +165,10 @@ def _asked(
     volatility: str,
     window: str | None,
     population: str | None,
-) -> "Asked":
+) -> "ForecastPlan":
     import numpy as np
 
-    from analysis.risk import SOURCES, Asked
+    from analysis.risk import SOURCES, ForecastPlan
     from sim.units import parse_fraction
 
     frames = run.markets[market]
@@ -198,7 +198,7 @@ def _asked(
             raise UserError(f"--volatility {part}: {number:.0%} a year; write 60 % as 60% or 0.6")
         sources.append(number)
     looks_back = float("inf") if window is None else _seconds("--window", window)
-    return Asked(horizons, tuple(sources), moments, looks_back, population)  # type: ignore[arg-type]
+    return ForecastPlan(horizons, tuple(sources), moments, looks_back, population)  # type: ignore[arg-type]
 
 
 def _seconds(option: str, text: str, least: float = 1e-9) -> float:

@@ -44,7 +44,7 @@ def pressure_index(forced: Floats | float, resting: Floats | float) -> Floats:
         return np.asarray(np.divide(forced, resting), np.float64)
 
 
-def reached(edges: Floats, notional: Floats, end: Any, side: int) -> Floats:
+def notional_reached(edges: Floats, notional: Floats, end: Any, side: int) -> Floats:
     """Notional that a move to the price `end` passes: bins above it for a fall (`side` +1), below it for a rise (-1).
 
     `notional` has a value a bin, `end` a price or one a row of `notional`.  Nothing bounds the other end: orders that
@@ -52,10 +52,10 @@ def reached(edges: Floats, notional: Floats, end: Any, side: int) -> Floats:
     passed and nobody was called at yet.
     """
     low, high = (end, np.inf) if side > 0 else (-np.inf, end)
-    return between(edges, notional, low, high)
+    return notional_between(edges, notional, low, high)
 
 
-def between(edges: Floats, notional: Floats, low: Any, high: Any) -> Floats:
+def notional_between(edges: Floats, notional: Floats, low: Any, high: Any) -> Floats:
     """Notional between two prices; a bin that is cut by a bound counts by the part inside (uniform in the bin)."""
     return np.asarray((notional * share_between(edges, low, high)).sum(axis=-1), np.float64)
 

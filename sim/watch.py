@@ -14,7 +14,7 @@ from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from sim.closed_liquidations import ClosedLiquidation, ClosedLiquidations, listening
 from sim.event_log import OpenLog
 from sim.model import MarketModel, MarketRoom
-from sim.pressure import Reach, reached
+from sim.pressure import Reach, notional_reached
 from sim.records import Cause, EventKind, Side, Stage
 from sim.venue import Venue
 
@@ -43,7 +43,7 @@ _FILL = int(EventKind.FILL)
 
 @final
 @dataclass(frozen=True, slots=True)
-class Rung:
+class BookRung:
     """Orders that rest in one bucket of ticks: its outer price, and their quote notional."""
 
     price: float
@@ -62,7 +62,7 @@ class Alert:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Point:
+class PricePoint:
     """Last price and index at one time; NaN where there is none."""
 
     time_s: float
@@ -96,9 +96,9 @@ class Frame:
     funding_rate: float
     start: float
     largest_fall: float
-    history: tuple[Point, ...]
-    bids: tuple[Rung, ...]
-    asks: tuple[Rung, ...]
+    history: tuple[PricePoint, ...]
+    bids: tuple[BookRung, ...]
+    asks: tuple[BookRung, ...]
     ladder: tuple[Reach, ...]
     open_interest: float
     open_interest_start: float
@@ -135,11 +135,11 @@ class PriceHistory:
     """The whole run in at most `POINTS` points: every n-th sample, n doubling when they are full."""
 
     def __init__(self) -> None:
-        self._points: list[Point] = []
+        self._points: list[PricePoint] = []
         self._every = 1
         self._seen = 0
 
-    def add(self, point: Point) -> None:
+    def add(self, point: PricePoint) -> None:
         """One sample more."""
         if self._seen % self._every == 0:
             self._points.append(point)
@@ -148,7 +148,7 @@ class PriceHistory:
                 self._every *= 2
         self._seen += 1
 
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[PricePoint, ...]:
         """Oldest first."""
         return tuple(self._points)
 
@@ -303,7 +303,7 @@ class Watcher:
         venue, time_s = room.venue, now_ns / 1e9
         tick = float(venue.contract.tick_size)
         last = _price(venue.exchange.last_ticks, tick)
-        self._history.add(Point(time_s, last, venue.index.index_ticks * tick))
+        self._history.add(PricePoint(time_s, last, venue.index.index_ticks * tick))
         if not math.isnan(last):
             self._high = max(last, self._high) if not math.isnan(self._high) else last
             self._fall = max(self._fall, 1.0 - last / self._high)
@@ -365,10 +365,10 @@ def liquidation_ladder(venue: Venue) -> tuple[Reach, ...]:
     return tuple(
         Reach(
             distance=distance,
-            longs=float(reached(edges, longs, low, 1)),
-            bids=float(reached(edges, bids, low, 1)),
-            shorts=float(reached(edges, shorts, high, -1)),
-            asks=float(reached(edges, asks, high, -1)),
+            longs=float(notional_reached(edges, longs, low, 1)),
+            bids=float(notional_reached(edges, bids, low, 1)),
+            shorts=float(notional_reached(edges, shorts, high, -1)),
+            asks=float(notional_reached(edges, asks, high, -1)),
         )
         for distance, low, high in zip(DISTANCES, lows, highs, strict=True)
     )
@@ -381,7 +381,7 @@ def rung_ticks(initial_ticks: int) -> int:
     return int(power * next(step for step in (1, 2, 5, 10) if step * power >= wanted * 0.999))
 
 
-def rungs(venue: Venue, side: Side) -> tuple[Rung, ...]:
+def rungs(venue: Venue, side: Side) -> tuple[BookRung, ...]:
     """The top of one side of the book in buckets of ticks, as venues group them: bids down, asks up; best first."""
     exchange, contract = venue.exchange, venue.contract
     width = rung_ticks(venue.initial_ticks)
@@ -397,7 +397,7 @@ def rungs(venue: Venue, side: Side) -> tuple[Rung, ...]:
         edges = np.append(best, outer + 1)
         lots = exchange.profile(edges)[1]
     return tuple(
-        Rung(contract.to_price(ticks), held * contract.notional_per_lot(ticks))
+        BookRung(contract.to_price(ticks), held * contract.notional_per_lot(ticks))
         for ticks, held in zip(outer.tolist(), lots.tolist(), strict=True)
         if ticks > 0
     )

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from sim.cli_common import clock, short
 from sim.closed_liquidations import ClosedLiquidation
-from sim.watch import Alert, Frame, Rung
+from sim.watch import Alert, BookRung, Frame
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 22
 """Smaller terminals get lines instead of a picture."""
@@ -254,7 +254,7 @@ def _book(frame: Frame, width: int, height: int) -> Lines:
     return [title, *[Text("")] * (above_middle - len(above)), *above, middle, *below]
 
 
-def _rung(rung: Rung, most: float, labels: int, width: int, decimals: int, style: str) -> Text:
+def _rung(rung: BookRung, most: float, labels: int, width: int, decimals: int, style: str) -> Text:
     amount = short(rung.notional)
     room = max(1, width - labels - 10)
     share = rung.notional / most if most > 0 else 0.0

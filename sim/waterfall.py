@@ -95,7 +95,7 @@ def deleverage_at_bankruptcy(
 
 @final
 @dataclass(frozen=True)
-class Outcome:
+class Bankruptcies:
     """What bankruptcies did: events in order, the traders' rows that changed (to be relinked), and which of the rows
     asked for the fund took over."""
 
@@ -169,7 +169,7 @@ class Waterfall:
         self._limits[takeover.LEAST_EQUITY] = self._trigger.least_equity()
         self._limits[takeover.ALLOWANCE] = self._most_loss
 
-    def take_over(self, rows: Rows, time_ns: int) -> Outcome:
+    def take_over(self, rows: Rows, time_ns: int) -> Bankruptcies:
         """Close accounts at their bankruptcy prices, in order: the fund takes each over if it can bear it, else ADL.
 
         Eq. 19.  The fund can bear one while its equity at the mark stays at or above what the trigger of ADL leaves it
@@ -210,13 +210,13 @@ class Waterfall:
             events.append(outcome.events)
             changed.append(outcome.rows)
         if not events:
-            return Outcome(NO_EVENTS, NO_ROWS, NO_ROWS)
-        return Outcome(np.concatenate(events), np.concatenate(changed), np.concatenate(absorbed))
+            return Bankruptcies(NO_EVENTS, NO_ROWS, NO_ROWS)
+        return Bankruptcies(np.concatenate(events), np.concatenate(changed), np.concatenate(absorbed))
 
-    def deleverage_fund(self, time_ns: int) -> Outcome:
+    def deleverage_fund(self, time_ns: int) -> Bankruptcies:
         """When the fund's equity at the mark is below zero: winners pay what is missing, where losses are socialised;
         otherwise, or if that is not enough, ADL of all that the fund holds at its own bankruptcy price."""
-        outcome = Outcome(NO_EVENTS, NO_ROWS, NO_ROWS)
+        outcome = Bankruptcies(NO_EVENTS, NO_ROWS, NO_ROWS)
         if self.fund_equity >= 0 or self._rows["position_lots"][INSURANCE_ROW] == 0:
             return outcome
         if self._socialised:
@@ -224,7 +224,7 @@ class Waterfall:
             if self.fund_equity >= 0:
                 return outcome
         last = self._deleverage(INSURANCE_ROW, time_ns)
-        return Outcome(
+        return Bankruptcies(
             np.concatenate([outcome.events, last.events]), np.concatenate([outcome.rows, last.rows]), NO_ROWS
         )
 
@@ -234,7 +234,7 @@ class Waterfall:
         loss = -int(np.minimum(equity, 0).sum())
         return max(0, least - self.fund_equity - int(equity.sum()), loss - self.allowance)
 
-    def _socialise(self, shortfall: int, time_ns: int) -> Outcome:
+    def _socialise(self, shortfall: int, time_ns: int) -> Bankruptcies:
         """All winners give up the same share of their unrealised profit, for the fund (eq. 125): SOCIALISED events."""
         rows = SYSTEM_ROWS + np.flatnonzero(self._rows["position_lots"][SYSTEM_ROWS : self._accounts.count])
         holders = self._rows[rows]
@@ -253,9 +253,9 @@ class Waterfall:
         events["money"] = amounts
         events["kind"] = EventKind.SOCIALISED
         events["cause"] = Cause.ADL
-        return Outcome(events, rows, NO_ROWS)
+        return Bankruptcies(events, rows, NO_ROWS)
 
-    def _deleverage(self, bankrupt: int, time_ns: int) -> Outcome:
+    def _deleverage(self, bankrupt: int, time_ns: int) -> Bankruptcies:
         """Close `bankrupt` whole against opposite accounts, ranked and allotted as the venue does; splitting its money
         leaves a residue of rounding."""
         position = int(self._rows["position_lots"][bankrupt])
@@ -267,7 +267,7 @@ class Waterfall:
             self._rows, self._mark_ticks, bankrupt, money, ticks, rows, lots, self._limits, time_ns, events
         )
         changed = np.concatenate([np.array([bankrupt]), rows])
-        return Outcome(events[:count], changed[changed >= SYSTEM_ROWS], NO_ROWS)
+        return Bankruptcies(events[:count], changed[changed >= SYSTEM_ROWS], NO_ROWS)
 
     def _counterparties(self, bankrupt: int, sign: int, quantity: int) -> tuple[Rows, NDArray[np.int64]]:
         """Who closes how many lots; all of them hold a position of this sign.  The fund itself comes last."""

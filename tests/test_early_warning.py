@@ -18,10 +18,10 @@ from analysis.warning import (
     BASELINE,
     MODELS,
     SIGNALS,
-    Asked,
     Samples,
     Seen,
     Trial,
+    TrialPlan,
     board,
     evaluate,
     folds_of,
@@ -257,7 +257,7 @@ def seeds_of(
     return made
 
 
-ASKED = Asked(horizon_s=240.0, window_s=2880.0, every_s=60.0, quantile=0.95)
+ASKED = TrialPlan(horizon_s=240.0, window_s=2880.0, every_s=60.0, quantile=0.95)
 
 
 def test_a_signal_that_tells_makes_the_model_beat_volatility() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents import AGENT_TYPES
-from analysis.clusters import forecasts, snapshot_times
+from analysis.clusters import map_forecasts, snapshot_times
 from analysis.clusters.forecast import WAYS
 from analysis.load import MarketFrames, frames_of
 from sim import api
@@ -63,7 +63,7 @@ SPAN = [(1.5, 4.0)]
 
 
 def test_every_lot_that_was_due_ends_one_way() -> None:
-    (forecast,) = forecasts(fallen(*EVENTS), SPAN)
+    (forecast,) = map_forecasts(fallen(*EVENTS), SPAN)
     assert (forecast.snapshot_s, forecast.mark_low, forecast.mark_high) == (0.0, 96.0, 100.0)
     (hit,) = [each for each in forecast.outcomes if each.cluster is not None and each.due > 0]
     assert hit.side == 1
@@ -87,7 +87,7 @@ def test_every_lot_that_was_due_ends_one_way() -> None:
 
 def test_what_is_opened_later_and_closed_again_is_not_counted() -> None:
     bought = event(1.6, EventKind.FILL, 3, 99, 7, side=1, cause=Cause.VOLUNTARY)
-    (forecast,) = forecasts(fallen(bought, sale(2.0, 3, 97.5, 17, Cause.LIQUIDATION)), SPAN)
+    (forecast,) = map_forecasts(fallen(bought, sale(2.0, 3, 97.5, 17, Cause.LIQUIDATION)), SPAN)
     assert forecast.total("sold") == pytest.approx(10 * 98)
     assert forecast.total("due") == pytest.approx(50 * 98)
 
@@ -95,7 +95,7 @@ def test_what_is_opened_later_and_closed_again_is_not_counted() -> None:
 def added(later: dict[str, Any]) -> float:
     """Lots that were spared by margin, of 50 due: 10 of account 3 are sold, the others are on a second snapshot."""
     sold = sale(2.0, 3, 97.5, 10, Cause.LIQUIDATION)
-    (forecast,) = forecasts(fallen(sold, equity=30.0, times=(0.0, 4.0), later={4.0: later}), SPAN)
+    (forecast,) = map_forecasts(fallen(sold, equity=30.0, times=(0.0, 4.0), later={4.0: later}), SPAN)
     assert forecast.total("margin_added") + forecast.total("other") == pytest.approx(40 * 98)
     return forecast.total("margin_added") / 98
 
@@ -128,9 +128,9 @@ def test_a_position_that_was_changed_is_not_the_same() -> None:
 
 def test_one_side_alone() -> None:
     bought = event(2.4, EventKind.FILL, 9, 96.6, 2, side=1, cause=Cause.LIQUIDATION)
-    (both,) = forecasts(fallen(*EVENTS, bought), SPAN)
-    (longs,) = forecasts(fallen(*EVENTS, bought), SPAN, side=1)
-    (shorts,) = forecasts(fallen(*EVENTS, bought), SPAN, side=-1)
+    (both,) = map_forecasts(fallen(*EVENTS, bought), SPAN)
+    (longs,) = map_forecasts(fallen(*EVENTS, bought), SPAN, side=1)
+    (shorts,) = map_forecasts(fallen(*EVENTS, bought), SPAN, side=-1)
     for one, side in ((longs, 1), (shorts, -1)):
         own = [each for each in both.outcomes if each.side == side]
         assert [(each.side, each.cluster, each.mass) for each in one.outcomes] == [
@@ -142,14 +142,14 @@ def test_one_side_alone() -> None:
 
 def test_who_was_called_before_the_snapshot_is_counted_apart() -> None:
     market = fallen(sale(2.0, 3, 97.5, 10, Cause.LIQUIDATION), stage=[2, 0, 0, 0, 0, 0, 0])
-    (forecast,) = forecasts(market, SPAN)
+    (forecast,) = map_forecasts(market, SPAN)
     assert forecast.called_before == forecast.realised == pytest.approx(975)
     assert forecast.total("due") == pytest.approx(40 * 98)
 
 
 def test_spans_before_the_first_snapshot_and_runs_without_any_have_none() -> None:
-    assert forecasts(fallen(*EVENTS, times=(2.0,)), SPAN) == ()
-    assert forecasts(fallen(*EVENTS, times=(1.0,)), []) == ()
+    assert map_forecasts(fallen(*EVENTS, times=(2.0,)), SPAN) == ()
+    assert map_forecasts(fallen(*EVENTS, times=(1.0,)), []) == ()
 
 
 @pytest.mark.model
@@ -165,7 +165,7 @@ def test_in_a_run_the_parts_sum_to_what_was_due(level: str) -> None:
     loaded = load_scenario(TINY, AGENT_TYPES, overrides)
     market = frames_of(api.simulate(loaded, 1), loaded).first
     assert len(snapshot_times(market)) == 6
-    found = forecasts(market)
+    found = map_forecasts(market)
     assert found
     for forecast in found:
         for outcome in forecast.outcomes:

@@ -15,7 +15,7 @@ from analysis.feedback_profile import profile_before
 from analysis.load import LiquidationMap, MarketFrames
 from analysis.risk import pressure
 from sim.contract import ContractSpec
-from sim.pressure import Reach, between, pressure_index, reached, share_between
+from sim.pressure import Reach, notional_between, notional_reached, pressure_index, share_between
 from sim.watch import liquidation_ladder, nearest
 from tests.held_positions import held_market
 
@@ -91,14 +91,14 @@ def test_shares_of_bins_are_lengths() -> None:
     edges = np.array([0.0, 1.0, 2.0, 4.0])
     assert share_between(edges, 0.5, 3.0).tolist() == [0.5, 1.0, 0.5]
     assert share_between(edges, np.array([0.5, 1.0]), np.array([3.0, 1.0])).tolist() == [[0.5, 1.0, 0.5], [0, 0, 0]]
-    assert between(edges, np.array([2.0, 3.0, 8.0]), 0.5, 3.0) == pytest.approx(8.0)
+    assert notional_between(edges, np.array([2.0, 3.0, 8.0]), 0.5, 3.0) == pytest.approx(8.0)
 
 
 def test_a_fall_passes_what_is_above_its_end_and_a_rise_what_is_below() -> None:
     edges, notional = np.array([0.0, 1.0, 2.0, 4.0]), np.array([2.0, 3.0, 8.0])
-    assert reached(edges, notional, 3.0, 1) == pytest.approx(4.0)
-    assert reached(edges, notional, 3.0, -1) == pytest.approx(9.0)
-    rows = reached(edges, np.stack([notional, 10 * notional]), np.array([3.0, 0.5]), 1)
+    assert notional_reached(edges, notional, 3.0, 1) == pytest.approx(4.0)
+    assert notional_reached(edges, notional, 3.0, -1) == pytest.approx(9.0)
+    rows = notional_reached(edges, np.stack([notional, 10 * notional]), np.array([3.0, 0.5]), 1)
     assert rows == pytest.approx(np.array([4.0, 120.0]))
 
 

@@ -16,7 +16,16 @@ from typer.testing import CliRunner, Result
 from analysis.facts.fact import Unmeasurable
 from analysis.load import LiquidationMap, PublishedBracket, RunFrames, frames_of, load_run
 from analysis.pairing import pair_with_twins
-from analysis.risk import Asked, assess, call_probabilities, excess, forecasts, pressure, to_csv, volatility_clusters
+from analysis.risk import (
+    ForecastPlan,
+    assess,
+    call_forecasts,
+    call_probabilities,
+    excess,
+    pressure,
+    to_csv,
+    volatility_clusters,
+)
 from analysis.risk.pressure import columns
 from analysis.risk.reliability import BINS, COUNT, EDGES, EVENT, brier, diagram, table_of, with_interval
 from analysis.risk.states import Standing
@@ -202,7 +211,7 @@ def test_a_hand_worked_excess() -> None:
     triggers = np.array([99_900.0, 99_700.0, 99_500.0, 98_000.0])
     run = planted(path(99_600.0), triggers, {4: 101.0})
     twin = planted(path(99_800.0), triggers, {3: 101.0}, liquidation=False)
-    (made,) = forecasts(run, run.first, twin.first, Asked((300.0,), ("trailing",)))
+    (made,) = call_forecasts(run, run.first, twin.first, ForecastPlan((300.0,), ("trailing",)))
     assert made.crossed.tolist() == [True, True, False, False]
     assert made.twin_crossed is not None
     assert made.twin_crossed.tolist() == [True, False, False, False]
@@ -220,7 +229,7 @@ def test_a_hand_worked_excess() -> None:
 def test_the_parts_of_the_excess_add_up_to_it(outcomes: list[tuple[bool, ...]], chance: float) -> None:
     called, crossed, twin_crossed, twin_called = (np.array(column) for column in zip(*outcomes, strict=True))
     run = planted(path(99_600.0), np.full(len(outcomes), 99_900.0), {})
-    (made,) = forecasts(run, run.first, None, Asked((300.0,), (0.5,)))
+    (made,) = call_forecasts(run, run.first, None, ForecastPlan((300.0,), (0.5,)))
     made = replace(
         made, probability=np.full(len(outcomes), chance), called=called, crossed=crossed, twin_crossed=twin_crossed,
         twin_called=twin_called,
@@ -233,14 +242,14 @@ def test_the_parts_of_the_excess_add_up_to_it(outcomes: list[tuple[bool, ...]], 
 
 def test_calls_before_the_forecast_and_after_the_horizon_do_not_count() -> None:
     run = planted(path(START), np.array([99_000.0, 99_000.0, 99_000.0]), {3: -5.0, 4: 200.0, 5: 301.0})
-    made = forecasts(run, run.first, None, Asked((100.0, 300.0), (0.5,)))
+    made = call_forecasts(run, run.first, None, ForecastPlan((100.0, 300.0), (0.5,)))
     assert [each.called.tolist() for each in made] == [[False] * 3, [False, True, False]]
 
 
 def test_a_horizon_beyond_the_run_is_refused() -> None:
     run = planted(path(START), np.array([99_000.0]), {})
     with pytest.raises(Unmeasurable, match="horizon 400 s from 0 s: the run ends at 300 s"):
-        forecasts(run, run.first, None, Asked((400.0,)))
+        call_forecasts(run, run.first, None, ForecastPlan((400.0,)))
 
 
 def test_without_feedback_calls_are_as_frequent_as_the_closed_form_says() -> None:
@@ -256,7 +265,7 @@ def test_without_feedback_calls_are_as_frequent_as_the_closed_form_says() -> Non
         low = mark[61:].min()
         called = {3 + k: 1000.0 for k in np.flatnonzero(triggers >= low)}
         run = planted(mark, triggers, called, seed)
-        made += forecasts(run, run.first, run.first, Asked((1800.0,), (0.9,)))
+        made += call_forecasts(run, run.first, run.first, ForecastPlan((1800.0,), (0.9,)))
     found = excess(made)
     spread = 0.5 * (found.excess.high - found.excess.low) / 1.96
     assert abs(found.excess.value) < 3 * spread
@@ -275,18 +284,18 @@ def test_later_forecasts_start_from_the_snapshot_and_leave_out_who_is_called_alr
         "population": np.array(["a", "insurance", "a", "b", "b"]),
     }  # fmt: skip
     own = replace(run.first, read_positions=lambda: held)
-    (made,) = forecasts(run, own, None, Asked((100.0,), (0.5,), at_s=(60.0,)))
+    (made,) = call_forecasts(run, own, None, ForecastPlan((100.0,), (0.5,), at_s=(60.0,)))
     assert (made.standing.account.tolist(), made.standing.side.tolist(), made.called.tolist()) == ([4], [-1], [True])
     with pytest.raises(Unmeasurable, match="positions at 70 s: not recorded, the nearest are of 60 s"):
-        forecasts(run, own, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
+        call_forecasts(run, own, None, ForecastPlan((100.0,), (0.5,), at_s=(70.0,)))
     with pytest.raises(Unmeasurable, match="the run recorded none"):
-        forecasts(run, run.first, None, Asked((100.0,), (0.5,), at_s=(70.0,)))
+        call_forecasts(run, run.first, None, ForecastPlan((100.0,), (0.5,), at_s=(70.0,)))
 
 
 def test_the_error_is_that_of_counts_on_common_paths() -> None:
     """Naive twin: covariances pair by pair; and one account alone has the error of one toss."""
     run = planted(path(START), START * np.exp(-np.array([0.001, 0.002, 0.004])), {})
-    (made,) = forecasts(run, run.first, None, Asked((300.0,), (0.9,)))
+    (made,) = call_forecasts(run, run.first, None, ForecastPlan((300.0,), (0.9,)))
     p = made.probability
     variance = sum(min(a, b) - a * b for a in p for b in p)
     assert excess([made]).error == pytest.approx(math.sqrt(variance) / 3)
@@ -470,7 +479,7 @@ def test_the_command_prints_writes_and_draws(two: Path, tmp_path: Path) -> None:
 
 
 def test_the_csv_holds_what_was_measured(two: Path) -> None:
-    found = assess([load_run(two / "with"), load_run(two / "without")], Asked((1800.0,), (0.6,)))
+    found = assess([load_run(two / "with"), load_run(two / "without")], ForecastPlan((1800.0,), (0.6,)))
     heads, values = (line.split(",") for line in to_csv(found).splitlines())
     row = dict(zip(heads, values, strict=True))
     group = found.groups[0]

@@ -27,8 +27,8 @@ from sim.watch import (
     RUNGS,
     Alert,
     Frame,
-    Point,
     PriceHistory,
+    PricePoint,
     Thresholds,
     Watcher,
     liquidation_ladder,
@@ -227,7 +227,7 @@ def test_a_fault_and_its_end_are_alerts() -> None:
 def test_history_keeps_the_whole_run_in_few_points() -> None:
     history = PriceHistory()
     for k in range(5 * POINTS):
-        history.add(Point(float(k), float(k), float(k)))
+        history.add(PricePoint(float(k), float(k), float(k)))
     times = [point.time_s for point in history.points()]
     assert POINTS / 2 <= len(times) < POINTS
     assert times[0] == 0.0

@@ -17,7 +17,7 @@ from sim.contract import ContractSpec
 from sim.margin import BracketSchedule, backing_equity, backing_money
 from sim.records import Cause, EventKind, MarginMode, Side, Stage
 from sim.streams import Stream
-from sim.waterfall import Outcome, Waterfall, allocate_adl, binance_adl_score
+from sim.waterfall import Bankruptcies, Waterfall, allocate_adl, binance_adl_score
 from tests.oracles.takeover import NaiveTakeover
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
@@ -298,13 +298,13 @@ def test_lots_and_money_are_conserved_whatever_goes_bankrupt(
             assert book.rows["collateral"][row] >= kept
 
 
-def take_over_or_fund(book: Market, row: int) -> Outcome:
+def take_over_or_fund(book: Market, row: int) -> Bankruptcies:
     if row < book.table.count:
         return book.waterfall.take_over(np.array([row]), 0)
     return book.waterfall.deleverage_fund(0)
 
 
-def assert_outcome_is_the_change(before: NDArray[Any], after: NDArray[Any], outcome: Outcome) -> None:
+def assert_outcome_is_the_change(before: NDArray[Any], after: NDArray[Any], outcome: Bankruptcies) -> None:
     changed = np.flatnonzero(before["position_lots"] != after["position_lots"])
     assert sorted(outcome.rows.tolist()) == [row for row in changed.tolist() if row >= SYSTEM_ROWS]
     for event in outcome.events[outcome.events["kind"] == EventKind.ADL]:

@@ -6,7 +6,7 @@ Pure functions of one market's frames.  Where a run kept no positions they retur
 
 from analysis.clusters.detection import Concentration, concentration, crowded_runs
 from analysis.clusters.entries import EntryMap, EntryPeak, entry_map, entry_peaks
-from analysis.clusters.forecast import Forecast, Outcome, forecasts
+from analysis.clusters.forecast import ClusterOutcome, MapForecast, map_forecasts
 from analysis.clusters.ladder import Ladder, Rung, ladder
 from analysis.clusters.levels import BANDS, Band, Cluster, LevelMap, find_clusters, map_of, true_map
 from analysis.clusters.outsider import (
@@ -26,14 +26,14 @@ __all__ = [
     "Assumed",
     "Band",
     "Cluster",
+    "ClusterOutcome",
     "Concentration",
     "EntryMap",
     "EntryPeak",
-    "Forecast",
     "Ladder",
     "LevelMap",
     "MapError",
-    "Outcome",
+    "MapForecast",
     "Positions",
     "Rung",
     "concentration",
@@ -41,9 +41,9 @@ __all__ = [
     "entry_map",
     "entry_peaks",
     "find_clusters",
-    "forecasts",
     "ladder",
     "map_error",
+    "map_forecasts",
     "map_of",
     "outsider_errors",
     "outsider_map",

@@ -26,7 +26,7 @@ _SOLD, _TAKEN_OVER, _DELEVERAGED, _STOPPED, _CLOSED = range(len(WAYS))
 
 @final
 @dataclass(frozen=True)
-class Outcome:
+class ClusterOutcome:
     """What became of one cluster (or, without one, of the levels within 20 % that lie in none); notional at them.
 
     `mass` was waiting; `due` of it is at levels that the mark reached, and is the sum of the rest:
@@ -76,7 +76,7 @@ class Outcome:
 
 @final
 @dataclass(frozen=True)
-class Forecast:
+class MapForecast:
     """One episode against the last map before it.
 
     `mark_low`, `mark_high`: of the mark between snapshot and end.  `realised`: notional of liquidation orders between
@@ -92,7 +92,7 @@ class Forecast:
     mark: float
     mark_low: float
     mark_high: float
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ClusterOutcome, ...]
     realised: float
     called_before: float
     unforeseen: float
@@ -100,13 +100,13 @@ class Forecast:
     whole: bool
 
     def total(self, name: str) -> float:
-        """Sum of one of the amounts of `Outcome` over all outcomes."""
+        """Sum of one of the amounts of `ClusterOutcome` over all outcomes."""
         return float(sum(getattr(outcome, name) for outcome in self.outcomes))
 
 
-def forecasts(
+def map_forecasts(
     market: MarketFrames, spans: Sequence[tuple[float, float]] | None = None, most: int = 3, side: int = 0
-) -> tuple[Forecast, ...]:
+) -> tuple[MapForecast, ...]:
     """Forecast and outcome of each span; default: of the `most` largest cascades, none below a tenth of the largest.
 
     Of the largest bunch of calls where there is no cascade; of the largest episodes of forced fills where the run kept
@@ -125,7 +125,7 @@ def forecasts(
     return tuple(_forecast(market, start, end, sides) for start, end in spans if start > first)
 
 
-def _forecast(market: MarketFrames, start_s: float, end_s: float, sides: tuple[int, ...]) -> Forecast:
+def _forecast(market: MarketFrames, start_s: float, end_s: float, sides: tuple[int, ...]) -> MapForecast:
     held = positions_at(market, float(np.nextafter(start_s, -np.inf)))  # one of that instant has the first calls in it
     low, high = _mark_range(market, held, end_s)
     due = held.waiting & np.where(held.side > 0, held.liquidation_price >= low, held.liquidation_price <= high)
@@ -148,7 +148,7 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float, sides: tuple[i
     notional = market.contract.notional(events["quantity_lots"], price)
     before = np.isin(events["account"], held.account[held.called])
     known = np.isin(events["account"], held.account[due])
-    return Forecast(
+    return MapForecast(
         start_s=start_s,
         end_s=end_s,
         snapshot_s=held.time_s,
@@ -198,7 +198,7 @@ class _Fate:
         self._called = np.isin(held.account, events["account"][events["kind"] == EventKind.MARGIN_CALL])
         self._safer = _made_safer(market, held, events, end_s)
 
-    def outcome(self, side: int, cluster: Cluster | None, chosen: Bools) -> Outcome:
+    def outcome(self, side: int, cluster: Cluster | None, chosen: Bools) -> ClusterOutcome:
         """Of the accounts in `chosen`."""
         worth = self._per_lot * chosen
         ways = {name: float((self._lots[code] * worth).sum()) for code, name in enumerate(WAYS)}
@@ -207,7 +207,7 @@ class _Fate:
         sold = self._lots[_SOLD] * chosen
         total = float(sold.sum())
         level = float((sold * np.nan_to_num(self._held.liquidation_price)).sum())
-        return Outcome(
+        return ClusterOutcome(
             side=side,
             cluster=cluster,
             accounts=int((chosen & self._due).sum()),

@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.clusters.positions import positions_at
 from analysis.load import MarketFrames
-from sim.pressure import pressure_index, reached
+from sim.pressure import notional_reached, pressure_index
 
 MOVES = (0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.10)
 
@@ -100,4 +100,4 @@ def _resting(market: MarketFrames, row: int, side: int, price: float) -> float:
     if levels is None or row < 0 or not levels.price_edges[0] <= price <= levels.price_edges[-1]:
         return np.nan
     depth = levels.bid_depth if side > 0 else levels.ask_depth
-    return float(reached(levels.price_edges, depth[row], price, side))
+    return float(notional_reached(levels.price_edges, depth[row], price, side))

@@ -11,7 +11,7 @@ import numpy as np
 
 from analysis.clusters.detection import Concentration
 from analysis.clusters.entries import EntryMap, entry_map, entry_peaks
-from analysis.clusters.forecast import Forecast, forecasts
+from analysis.clusters.forecast import MapForecast, map_forecasts
 from analysis.clusters.ladder import Ladder, ladder
 from analysis.clusters.levels import LevelMap, find_clusters, true_map
 from analysis.clusters.outsider import MapError, map_error, outsider_errors, outsider_map
@@ -48,7 +48,7 @@ def tables(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> tuple[Tabl
         ladder_table(ladder(market, at_s), sides),
         entry_table(entry_map(market, at_s), sides),
         outsider_table(*(outsider_errors(market, knows, most=MOST_TIMES) for knows in ("prints", "entries"))),
-        *(forecast_table(each) for each in forecasts(market, side=side)),
+        *(forecast_table(each) for each in map_forecasts(market, side=side)),
     )
     return tuple(table for table in found if table.rows)
 
@@ -154,7 +154,7 @@ def outsider_table(prints: Sequence[MapError], entries: Sequence[MapError]) -> T
     )
 
 
-def forecast_table(forecast: Forecast) -> Table:
+def forecast_table(forecast: MapForecast) -> Table:
     """The clusters that an episode ran through, and what became of them."""
     names = ("sold", "taken_over", "deleveraged", "stopped", "closed", "margin_added", "waiting", "other")
     rows = tuple(
@@ -211,7 +211,7 @@ def as_plain(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> dict[str
             "prints": [_plain(each) for each in outsider_errors(market)],
             "entries": [_plain(each) for each in outsider_errors(market, "entries")],
         },
-        "forecasts": [_plain(each) for each in forecasts(market, side=side)],
+        "forecasts": [_plain(each) for each in map_forecasts(market, side=side)],
     }
 
 

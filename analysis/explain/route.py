@@ -1,7 +1,7 @@
 """Which clusters it ran through: the map before it, and what became of it."""
 
 from analysis import style
-from analysis.clusters import Forecast, Outcome, forecasts
+from analysis.clusters import MapForecast, ClusterOutcome, map_forecasts
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
 from analysis.style import short_number as short
@@ -13,7 +13,7 @@ DUST = 0.005
 
 def route(scene: Scene) -> Section:
     """Clusters of liquidation levels that the mark reached, in the order in which it came to them."""
-    found = forecasts(scene.market, [(scene.cascade.start_s, scene.cascade.end_s)])
+    found = map_forecasts(scene.market, [(scene.cascade.start_s, scene.cascade.end_s)])
     if not found:
         why = scene.market.not_recorded("liquidations") or "the run kept no positions before it (positions.parquet)"
         return Section(TITLE, (f"Not known: {why}.",))
@@ -37,7 +37,7 @@ def route(scene: Scene) -> Section:
     return Section(TITLE, tuple(sentences), headings, rows)
 
 
-def _row(forecast: Forecast, outcome: Outcome) -> tuple[str, ...]:
+def _row(forecast: MapForecast, outcome: ClusterOutcome) -> tuple[str, ...]:
     cluster = outcome.cluster
     assert cluster is not None
     return (
@@ -53,7 +53,7 @@ def _row(forecast: Forecast, outcome: Outcome) -> tuple[str, ...]:
     )
 
 
-def _came_true(forecast: Forecast, scene: Scene) -> str:
+def _came_true(forecast: MapForecast, scene: Scene) -> str:
     """What became of what was due, in the words of the other sections; amounts at the levels."""
     own = [each for each in forecast.outcomes if each.side == scene.cascade.side]
     due, forced = sum(each.due for each in own), sum(each.forced for each in own)

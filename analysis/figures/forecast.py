@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import style
-from analysis.clusters import Forecast, Outcome, forecasts, positions_at
+from analysis.clusters import ClusterOutcome, MapForecast, map_forecasts, positions_at
 from analysis.clusters.forecast import WAYS
 from analysis.figures import canvas
 from analysis.load import Fills, MarketFrames
@@ -30,13 +30,13 @@ PRICE_BINS = 60
 
 def tells(market: MarketFrames) -> bool:
     """True where a cascade has a snapshot of positions before it."""
-    return bool(market.positions) and len(market.forced_fills) > 0 and len(forecasts(market, most=1)) > 0
+    return bool(market.positions) and len(market.forced_fills) > 0 and len(map_forecasts(market, most=1)) > 0
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """The mark through the clusters; forced notional by price, forecast and filled; fates of the clusters reached."""
     ((path, levels, fates),) = canvas.panels(figure, (1.0,), widths=(2.2, 1.7, 2.2), column_gap_inches=0.22)
-    found = forecasts(market, most=1) if tells(market) else ()
+    found = map_forecasts(market, most=1) if tells(market) else ()
     if not found:
         canvas.heading(figure, "Forecast against realised", "No cascade with a snapshot of positions before it.")
         for axis in (path, levels, fates):
@@ -61,12 +61,12 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     )
 
 
-def _window(seen: Forecast) -> tuple[float, float]:
+def _window(seen: MapForecast) -> tuple[float, float]:
     room = 0.25 * max(seen.mark_high - seen.mark_low, 0.01 * seen.mark)
     return seen.mark_low - room, seen.mark_high + room
 
 
-def _path(axis: "Axes", market: MarketFrames, seen: Forecast) -> None:
+def _path(axis: "Axes", market: MarketFrames, seen: MapForecast) -> None:
     series = market.series
     inside = (series["time_s"] >= seen.snapshot_s) & (series["time_s"] <= seen.end_s)
     largest = max((each.mass for each in seen.outcomes if each.cluster is not None), default=1.0)
@@ -84,7 +84,7 @@ def _path(axis: "Axes", market: MarketFrames, seen: Forecast) -> None:
     canvas.panel_label(axis, "Mark; shaded: clusters of the map, darker = larger")
 
 
-def _levels(axis: "Axes", market: MarketFrames, seen: Forecast, side: int, edges: canvas.Floats) -> None:
+def _levels(axis: "Axes", market: MarketFrames, seen: MapForecast, side: int, edges: canvas.Floats) -> None:
     held = positions_at(market, seen.snapshot_s)
     own = held.waiting & (held.side == side)
     forecast = np.histogram(held.liquidation_price[own], edges, weights=held.forced[own])[0]
@@ -111,7 +111,7 @@ def _levels(axis: "Axes", market: MarketFrames, seen: Forecast, side: int, edges
     axis.legend(loc="lower right", fontsize=8)
 
 
-def _fates(axis: "Axes", outcomes: list[Outcome]) -> None:
+def _fates(axis: "Axes", outcomes: list[ClusterOutcome]) -> None:
     """A bar a cluster, its length what was due, in the order of the price path."""
     ordered = sorted(outcomes, key=lambda each: (each.cluster is None, each.cluster.near if each.cluster else 0.0))
     for row, each in enumerate(ordered):

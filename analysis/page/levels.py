@@ -4,13 +4,13 @@ import numpy as np
 
 from analysis import style
 from analysis.clusters import (
-    Forecast,
     LevelMap,
+    MapForecast,
     Rung,
     find_clusters,
-    forecasts,
     ladder,
     map_error,
+    map_forecasts,
     outsider_map,
     true_map,
 )
@@ -34,7 +34,7 @@ def wanted(run: RunFrames, market: MarketFrames) -> bool:
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """Maps at some moments, clusters and what became of them, the ladder of the start."""
-    found = forecasts(market)
+    found = map_forecasts(market)
     moments = sorted({0.0, *(each.snapshot_s for each in found[:MOMENTS])})
     maps = [(true_map(market, at_s), outsider_map(market, at_s)) for at_s in moments]
     maps = [(truth, guess) for truth, guess in maps if truth.mass(1) + truth.mass(-1) > 0]
@@ -91,7 +91,7 @@ def _chart(maps: list[tuple[LevelMap, LevelMap]]) -> Chart:
     return Chart("levels", "Liquidation levels, true and estimated", data, caption)
 
 
-def _clusters(forecast: Forecast) -> Table:
+def _clusters(forecast: MapForecast) -> Table:
     rows = []
     for outcome in [each for each in forecast.outcomes if each.mass > 0][:SHOWN]:
         cluster = outcome.cluster

@@ -5,7 +5,7 @@
 
 from analysis.risk.board import Assessment, Group, accounts_csv, assess, table_csv, to_csv
 from analysis.risk.excess import Excess, excess
-from analysis.risk.forecast import Asked, Forecast, forecasts
+from analysis.risk.forecast import CallForecast, ForecastPlan, call_forecasts
 from analysis.risk.pressure import MOVES, Pressure, columns, pressure
 from analysis.risk.probability import call_probabilities
 from analysis.risk.reliability import Brier, brier, diagram, table_of
@@ -15,22 +15,22 @@ from analysis.risk.volatility_clusters import Clusters, volatility_clusters
 __all__ = [
     "MOVES",
     "SOURCES",
-    "Asked",
     "Assessment",
     "Brier",
+    "CallForecast",
     "Clusters",
     "Excess",
-    "Forecast",
+    "ForecastPlan",
     "Group",
     "Pressure",
     "accounts_csv",
     "assess",
     "brier",
+    "call_forecasts",
     "call_probabilities",
     "columns",
     "diagram",
     "excess",
-    "forecasts",
     "pressure",
     "table_csv",
     "table_of",

@@ -11,7 +11,7 @@ from analysis.facts.fact import Unmeasurable
 from analysis.load import Columns, Floats, RunFrames
 from analysis.pairing import pair_with_twins
 from analysis.risk.excess import Excess, excess
-from analysis.risk.forecast import Asked, Forecast, forecasts, of_one_kind
+from analysis.risk.forecast import CallForecast, ForecastPlan, call_forecasts, of_one_kind
 from analysis.risk.reliability import Bin, Brier, brier, diagram, table_of, with_interval
 from analysis.sweeps.intervals import LEAST_VALUES
 
@@ -40,12 +40,12 @@ class Assessment:
 
     market: str
     groups: tuple[Group, ...]
-    made: tuple[Forecast, ...]
+    made: tuple[CallForecast, ...]
     twins: int
     left_out: tuple[str, ...]
 
 
-def assess(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -> Assessment:
+def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = None) -> Assessment:
     """Forecasts of every run held against what came, put together over seeds.
 
     `runs` are of one scenario, a seed each; those with `liquidation.enabled: false` are the twins of the others, or the
@@ -53,11 +53,11 @@ def assess(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -
     """
     pairs = pair_with_twins(runs)
     name = market or next(iter(runs[0].markets))
-    made: list[Forecast] = []
+    made: list[CallForecast] = []
     left_out = []
     for run, twin in pairs:
         try:
-            made += forecasts(run, run.markets[name], twin.markets[name] if twin else None, asked)
+            made += call_forecasts(run, run.markets[name], twin.markets[name] if twin else None, asked)
         except Unmeasurable as why:
             left_out.append(f"{run.path.name}: {why}")
     if not made:
@@ -66,7 +66,7 @@ def assess(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -
     return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out))
 
 
-def _group(source: str, horizon_s: float, made: Sequence[Forecast]) -> Group:
+def _group(source: str, horizon_s: float, made: Sequence[CallForecast]) -> Group:
     by_seed: dict[str, Floats] = {}
     twins: dict[str, Floats] = {}
     for each in made:

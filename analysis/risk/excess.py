@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats
-from analysis.risk.forecast import Forecast
+from analysis.risk.forecast import CallForecast
 from analysis.risk.reliability import with_interval
 
 
@@ -42,7 +42,7 @@ class Excess:
     """Standard error of the share crossed without feedback, were the closed form true: price / error is its test."""
 
 
-def excess(made: Sequence[Forecast]) -> Excess:
+def excess(made: Sequence[CallForecast]) -> Excess:
     """Excess of calls over the forecasts of one source and horizon, all runs and moments together."""
     has_twin = all(each.twin_crossed is not None for each in made)
     seeds = list(dict.fromkeys(each.seed for each in made))
@@ -70,14 +70,14 @@ def excess(made: Sequence[Forecast]) -> Excess:
     )
 
 
-def _error(made: Sequence[Forecast], seeds: Sequence[str]) -> float:
+def _error(made: Sequence[CallForecast], seeds: Sequence[str]) -> float:
     """Seeds are independent; moments of one seed are taken as if they moved together, which is the worst they can."""
     of_seeds = [math.fsum(_deviation(each) for each in made if each.seed == seed) for seed in seeds]
     count = sum(len(each) for each in made)
     return math.sqrt(math.fsum(each**2 for each in of_seeds)) / count if count else math.nan
 
 
-def _deviation(made: Forecast) -> float:
+def _deviation(made: CallForecast) -> float:
     """Of the number crossed: longs of one path are all called by its one minimum, so two are with min(p, q).
 
     Longs and shorts exclude each other rather than not, so that taking them as independent errs on the large side.
@@ -90,7 +90,7 @@ def _deviation(made: Forecast) -> float:
     return math.sqrt(variance)
 
 
-def _sums(made: Forecast) -> Floats:
+def _sums(made: CallForecast) -> Floats:
     twin_crossed = made.twin_crossed.sum() if made.twin_crossed is not None else 0
     twin_called = made.twin_called.sum() if made.twin_called is not None else 0
     return np.array(

@@ -18,7 +18,7 @@ EDGE_S = 1e-6
 
 @final
 @dataclass(frozen=True)
-class Forecast:
+class CallForecast:
     """Every account of one run at `at_s`: how likely a call within `horizon_s` was, and what happened.
 
     `volatility` per year, from `source`.  `called`: a margin call came.  `crossed`: the mark reached the trigger that
@@ -44,7 +44,7 @@ class Forecast:
 
 @final
 @dataclass(frozen=True)
-class Asked:
+class ForecastPlan:
     """What is forecast: `horizons_s` from each of `at_s`, with the volatility of each source, or a number per year.
 
     `window_s`: how far back a trailing volatility looks; infinite: as far as the record goes.
@@ -57,7 +57,9 @@ class Asked:
     population: str | None = None
 
 
-def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, asked: Asked) -> list[Forecast]:
+def call_forecasts(
+    run: RunFrames, market: MarketFrames, twin: MarketFrames | None, asked: ForecastPlan
+) -> list[CallForecast]:
     """All forecasts of one market of one run, sources outermost, then horizons, then moments.
 
     Raises `Unmeasurable` where the record is too short or does not hold the calls.
@@ -91,7 +93,7 @@ def forecasts(run: RunFrames, market: MarketFrames, twin: MarketFrames | None, a
                 chances = call_probabilities(standing, annual, horizon_s, period_s)
                 name = f"{100.0 * source:.3g}%" if isinstance(source, float) else source
                 made.append(
-                    Forecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
+                    CallForecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
                 )
     return made
 
@@ -127,9 +129,9 @@ def was_crossed(market: MarketFrames, standing: Standing, after_s: float, until_
     return np.asarray(np.where(standing.side > 0, low <= standing.trigger, high >= standing.trigger), np.bool_)
 
 
-def of_one_kind(made: Sequence[Forecast]) -> dict[tuple[str, float], list[Forecast]]:
+def of_one_kind(made: Sequence[CallForecast]) -> dict[tuple[str, float], list[CallForecast]]:
     """Forecasts by source and horizon, in the order in which these first occur."""
-    groups: dict[tuple[str, float], list[Forecast]] = {}
+    groups: dict[tuple[str, float], list[CallForecast]] = {}
     for each in made:
         groups.setdefault((each.source, each.horizon_s), []).append(each)
     return groups

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Columns, Floats, MarketFrames
 from analysis.lookup import marks_at
-from sim.pressure import pressure_index, reached
+from sim.pressure import notional_reached, pressure_index
 
 MOVES = (0.005, 0.01, 0.02, 0.05)
 """D: fractions of the mark."""
@@ -67,9 +67,9 @@ def pressure(market: MarketFrames, move: float, direction: Direction) -> Pressur
         lacking = side * (1.0 - away) * (1.0 - side * maintenance)
     return Pressure(
         time_s=maps.time_s,
-        top_up=reached(edges, notional * np.maximum(lacking, 0.0), end, side),
-        forced=reached(edges, notional, end, side),
-        depth=reached(edges, depth, end, side),
+        top_up=notional_reached(edges, notional * np.maximum(lacking, 0.0), end, side),
+        forced=notional_reached(edges, notional, end, side),
+        depth=notional_reached(edges, depth, end, side),
     )
 
 

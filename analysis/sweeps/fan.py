@@ -11,7 +11,7 @@ from analysis.figures import canvas
 from analysis.load import Floats
 from analysis.sweeps.intervals import wilson
 from analysis.sweeps.layout import label_levels, limits, shape
-from analysis.sweeps.load import Axis, Outcome, SweepData, Value, outcome
+from analysis.sweeps.load import Axis, PooledRuns, SweepData, Value, pooled
 from analysis.sweeps.words import Metric, clipped, describe, event_words, runs_words, short, value_texts
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     ends = limits(axis, np.array(levels))
     names = value_texts([next(iter(fan.values())) for fan in fans]) if second else []
     for column, (fan, upper, lower) in enumerate(zip(fans, above, below, strict=True)):
-        outcomes = [outcome(sweep, metric, sweep.rows({**fan, axis.name: level})) for level in levels]
+        outcomes = [pooled(sweep, metric, sweep.rows({**fan, axis.name: level})) for level in levels]
         _fan(upper, np.array(levels), outcomes, words)
         _shares(lower, np.array(levels), outcomes)
         for panel in (upper, lower):
@@ -106,7 +106,7 @@ def _notes(sweep: SweepData, axis: Axis, second: Axis | None, every: Sequence[Va
     return f"{notes}  Pooled over {', '.join(rest)}, as if runs were independent."
 
 
-def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[Outcome], words: Metric) -> None:
+def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], words: Metric) -> None:
     bands = np.array([quantiles(one.values) for one in outcomes]) * words.factor
     panel.fill_between(levels, bands[:, 0], bands[:, 4], color=style.BID, alpha=0.16, linewidth=0)
     panel.fill_between(levels, bands[:, 1], bands[:, 3], color=style.BID, alpha=0.34, linewidth=0)
@@ -114,7 +114,7 @@ def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[Outcome], words: Metr
     panel.yaxis.set_major_formatter(lambda value, _: style.short_number(value))
 
 
-def _shares(panel: "Axes", levels: Floats, outcomes: Sequence[Outcome]) -> None:
+def _shares(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns]) -> None:
     shares = np.array([tuple(wilson(one.events, one.runs)) for one in outcomes])
     known = np.isfinite(shares[:, 0])
     estimate, low, high = shares[known].T

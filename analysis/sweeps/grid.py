@@ -7,7 +7,7 @@ import numpy as np
 
 from analysis.load import Floats, Ints
 from analysis.sweeps.layout import Cells, cells
-from analysis.sweeps.load import Axis, SweepData, outcome
+from analysis.sweeps.load import Axis, SweepData, pooled
 
 HALF = 0.5
 
@@ -36,7 +36,7 @@ class PhaseTable:
 def phase_table(sweep: SweepData, x: Axis, y: Axis, metric: str) -> PhaseTable:
     """Pool the runs of a grid by two numeric axes."""
     across, up = sweep.levels(x), sweep.levels(y)
-    found = [[outcome(sweep, metric, sweep.rows({x.name: left, y.name: high})) for left in across] for high in up]
+    found = [[pooled(sweep, metric, sweep.rows({x.name: left, y.name: high})) for left in across] for high in up]
     return PhaseTable(
         x=cells(x, [float(value) for value in across]),
         y=cells(y, [float(value) for value in up]),

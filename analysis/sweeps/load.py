@@ -141,7 +141,7 @@ class SweepData:
 
 @final
 @dataclass(frozen=True)
-class Outcome:
+class PooledRuns:
     """What some finished runs gave.
 
     `values`: the metric of each run that has it, in its own unit.  `events`: in how many of `runs` the event happened.
@@ -162,16 +162,16 @@ class Outcome:
         return float(np.median(self.values)) if len(self.values) else math.nan
 
 
-def outcome(sweep: SweepData, metric: str, rows: Rows) -> Outcome:
+def pooled(sweep: SweepData, metric: str, rows: Rows) -> PooledRuns:
     """Put the runs in `rows` together."""
     values = sweep.metric(metric)[rows]
-    return Outcome(len(rows), int(sweep.table["event"][rows].sum()), values[np.isfinite(values)])
+    return PooledRuns(len(rows), int(sweep.table["event"][rows].sum()), values[np.isfinite(values)])
 
 
-def by_point(sweep: SweepData, metric: str = DEFAULT_METRIC) -> dict[int, Outcome]:
+def by_point(sweep: SweepData, metric: str = DEFAULT_METRIC) -> dict[int, PooledRuns]:
     """Outcome over seeds of every point of the design, points without a finished run included."""
     return {
-        point.point: outcome(sweep, metric, np.flatnonzero(sweep.table["point"] == point.point))
+        point.point: pooled(sweep, metric, np.flatnonzero(sweep.table["point"] == point.point))
         for point in sweep.points
     }
 

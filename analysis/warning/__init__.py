@@ -2,18 +2,18 @@
 
 from analysis.warning.board import usual, warn
 from analysis.warning.signals import SIGNALS, Seen, Signal, vector
-from analysis.warning.trial import BASELINE, MODELS, Asked, Model, Samples, Trial, evaluate, folds_of, samples_of
+from analysis.warning.trial import BASELINE, MODELS, Model, Samples, Trial, TrialPlan, evaluate, folds_of, samples_of
 
 __all__ = [
     "BASELINE",
     "MODELS",
     "SIGNALS",
-    "Asked",
     "Model",
     "Samples",
     "Seen",
     "Signal",
     "Trial",
+    "TrialPlan",
     "evaluate",
     "folds_of",
     "samples_of",

@@ -10,7 +10,7 @@ from analysis.load import RunFrames
 from analysis.pairing import check_one_scenario
 from analysis.warning.pressure_rank import pressure_rank
 from analysis.warning.signals import SIGNALS
-from analysis.warning.trial import BASELINE, Asked, Model, Samples, Trial, evaluate, samples_of
+from analysis.warning.trial import BASELINE, Model, Samples, Trial, TrialPlan, evaluate, samples_of
 
 HEADINGS = (
     "model", "AUC", "less baseline", "average precision", "AUC before bursts", "bursts warned of", "by luck",
@@ -19,7 +19,7 @@ HEADINGS = (
 WEIGHT_HEADINGS = ("signal", "seen by")
 
 
-def warn(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -> Trial:
+def warn(runs: Sequence[RunFrames], asked: TrialPlan, market: str | None = None) -> Trial:
     """The trial over runs of one scenario, a seed each."""
     check_one_scenario(runs)
     made: list[Samples] = []
@@ -29,14 +29,14 @@ def warn(runs: Sequence[RunFrames], asked: Asked, market: str | None = None) -> 
     return evaluate(made, asked)
 
 
-def usual(run: RunFrames, market: str | None = None) -> Asked:
+def usual(run: RunFrames, market: str | None = None) -> TrialPlan:
     """Horizon, window and sampling scaled to the length of a run: a 48th, a quarter, and four samples a horizon."""
     series_s = run.markets[market or next(iter(run.markets))].series["time_s"]
     if len(series_s) < 3 or series_s[-1] <= 0:
         raise Unmeasurable("the run ends before its first samples")
     every_s = float(series_s[-1] - series_s[-2])
     horizon_s = max(10.0 * every_s, every_s * round(float(series_s[-1]) / 48.0 / every_s))
-    return Asked(horizon_s, 12.0 * horizon_s, max(every_s, every_s * round(horizon_s / 4.0 / every_s)))
+    return TrialPlan(horizon_s, 12.0 * horizon_s, max(every_s, every_s * round(horizon_s / 4.0 / every_s)))
 
 
 def cells(model: Model) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ RESAMPLES = 1000
 
 @final
 @dataclass(frozen=True)
-class Asked:
+class TrialPlan:
     """What is to be foreseen and how it is judged.
 
     An event: more than the `quantile` of the training samples is forced within `horizon_s`.  Signals look back
@@ -99,7 +99,7 @@ class Trial:
     and why.
     """
 
-    asked: Asked
+    asked: TrialPlan
     models: tuple[Model, ...]
     seeds: int
     seeds_with_events: int
@@ -110,7 +110,7 @@ class Trial:
     missing: Mapping[str, str]
 
 
-def samples_of(seed: str, market: MarketFrames, asked: Asked) -> Samples:
+def samples_of(seed: str, market: MarketFrames, asked: TrialPlan) -> Samples:
     """Samples of one run: from where a whole window lies behind to where a whole horizon lies ahead."""
     series_s = market.series["time_s"]
     first = max(0.0, float(series_s[0]) + asked.window_s)
@@ -141,7 +141,7 @@ def folds_of(seeds: int, folds: int = FOLDS) -> list[tuple[Ints, Ints]]:
     return [(np.setdiff1d(everyone, part), part) for part in parts]
 
 
-def evaluate(seeds: Sequence[Samples], asked: Asked, models: Mapping[str, tuple[str, ...]] = MODELS) -> Trial:
+def evaluate(seeds: Sequence[Samples], asked: TrialPlan, models: Mapping[str, tuple[str, ...]] = MODELS) -> Trial:
     """Train and judge every model by leave-seeds-out; intervals resample whole seeds.
 
     Raises `Unmeasurable` with too few seeds, or where hardly any of them has an event.
@@ -221,7 +221,12 @@ class _Fold:
     """Models trained on some seeds, and what they say of the others; nothing here comes from the others but that."""
 
     def __init__(
-        self, seeds: Sequence[Samples], trained: Ints, judged: Ints, asked: Asked, models: Mapping[str, tuple[str, ...]]
+        self,
+        seeds: Sequence[Samples],
+        trained: Ints,
+        judged: Ints,
+        asked: TrialPlan,
+        models: Mapping[str, tuple[str, ...]],
     ) -> None:
         self.judged = judged
         training = [seeds[k] for k in trained]

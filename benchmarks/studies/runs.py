@@ -138,7 +138,7 @@ def keep_feedback(data: Any, loaded: Any) -> Kept:
 def keep_maps(data: Any, loaded: Any) -> Kept:
     """Summary, how concentrated the map of the start was, the outsider's error over time, forecast against realised."""
     from analysis.causes import causal_tree
-    from analysis.clusters import find_clusters, forecasts, outsider_errors, true_map
+    from analysis.clusters import find_clusters, map_forecasts, outsider_errors, true_map
     from analysis.load import frames_of
 
     market = frames_of(data, loaded).first
@@ -147,7 +147,7 @@ def keep_maps(data: Any, loaded: Any) -> Kept:
     errors = {
         knows: [dict(vars(each)) for each in outsider_errors(market, knows, most=25)] for knows in ("prints", "entries")
     }
-    seen = forecasts(market, most=1)
+    seen = map_forecasts(market, most=1)
     return {
         **data.summary,
         "hhi": truth.concentration(1).hhi,
