@@ -17,6 +17,7 @@ from analysis.liquidation_cases import Liquidations
 from analysis.load import MarketFrames
 from analysis.stage_transitions import Transition
 from sim.records import AuditCause, Stage
+from sim.run_directory import plain
 
 
 @final
@@ -192,15 +193,9 @@ def as_plain(market: MarketFrames) -> dict[str, Any]:
     """Measures and transitions of a market as JSON can say them: null where there is none."""
     results = measure(market)
     return {
-        "measures": {row.name: None if math.isnan(row.value) else row.value for row in results},
+        "measures": {row.name: plain(row.value) for row in results},
         "reasons": {row.name: row.reason for row in results if row.reason},
-        "transitions": [
-            {
-                key: None if isinstance(value, float) and math.isnan(value) else value
-                for key, value in vars(each).items()
-            }
-            for each in transition_matrix(market)
-        ],
+        "transitions": [plain(each) for each in transition_matrix(market)],
     }
 
 

@@ -331,20 +331,15 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
     name = str(resolved.get("name", ""))
     markets = {
         market: MarketFrames(
-            name=market,
-            contract=_contract_of(resolved, market, Path(name)),
             series=columns,
             accounts=accounts.get(market, {}),
             map=maps.get(market),
             read_events=partial(_drawn, data.events[market]),
             start_ns=0,
             read_populations=partial(dict, populations.get(market, {})),
-            events_kept=_events_kept(resolved),
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
-            faults=_faults_of(resolved, market),
-            mark_period_s=_mark_period_of(resolved, market),
-            brackets=_brackets_of(resolved, market),
             read_positions=partial(dict, positions.get(market, {})),
+            **_declared(resolved, market, Path(name)),
         )
         for market, columns in series.items()
     }
@@ -375,20 +370,15 @@ def _load(directory: Path) -> RunFrames:
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
-            name=name,
-            contract=_contract_of(scenario, name, directory),
             series=columns,
             accounts=accounts.get(name, {}),
             map=maps.get(name),
             read_events=partial(_read_events, tuple(sorted((directory / "events").glob(f"{name}-*.parquet")))),
             start_ns=start_ns,
             read_populations=partial(_read_market, held, name) if held.is_file() else dict,
-            events_kept=_events_kept(scenario),
             read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
-            faults=_faults_of(scenario, name),
-            mark_period_s=_mark_period_of(scenario, name),
-            brackets=_brackets_of(scenario, name),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
+            **_declared(scenario, name, directory),
         )
         for name, columns in series.items()
     }
@@ -404,32 +394,32 @@ def _load(directory: Path) -> RunFrames:
     )
 
 
+def _declared(resolved: Mapping[str, Any], market: str, directory: Path) -> dict[str, Any]:
+    """What the frames of a market take from the resolved scenario; what it does not say is as it was before."""
+    own = (resolved.get("markets") or {}).get(market, resolved)
+    venue = own.get("venue") or {}
+    return {
+        "name": market,
+        "contract": _contract_of(resolved, market, directory),
+        "events_kept": _events_kept(resolved),
+        "faults": tuple(map(_fault_of, own.get("faults") or ())),
+        "mark_period_s": parse_duration(str((venue.get("mark") or {}).get("period", "1s"))) / SECOND_NS,
+        "brackets": _brackets_of(venue),
+    }
+
+
 def _events_kept(resolved: Mapping[str, Any]) -> str:
     """Level of `record.events`; runs of before the level `liquidations` call fills `trades`."""
     kept = str(resolved.get("record", {}).get("events", "all"))
     return {"trades": "fills"}.get(kept, kept)
 
 
-def _faults_of(resolved: Mapping[str, Any], market: str) -> tuple[FaultSpan, ...]:
-    """A market's declared faults; runs of before there were any have none."""
-    own = (resolved.get("markets") or {}).get(market, resolved)
-    spans = []
-    for fault in own.get("faults") or ():
-        start_ns, length_ns = (parse_duration(str(fault[key])) for key in ("at", "for"))
-        spans.append(FaultSpan(fault["type"], start_ns / SECOND_NS, (start_ns + length_ns) / SECOND_NS))
-    return tuple(spans)
+def _fault_of(fault: Mapping[str, Any]) -> FaultSpan:
+    start_ns, length_ns = (parse_duration(str(fault[key])) for key in ("at", "for"))
+    return FaultSpan(fault["type"], start_ns / SECOND_NS, (start_ns + length_ns) / SECOND_NS)
 
 
-def _mark_period_of(resolved: Mapping[str, Any], market: str) -> float:
-    """Seconds between two marks of a market; 1 where the scenario does not say."""
-    own = (resolved.get("markets") or {}).get(market, resolved)
-    return parse_duration(str(((own.get("venue") or {}).get("mark") or {}).get("period", "1s"))) / SECOND_NS
-
-
-def _brackets_of(resolved: Mapping[str, Any], market: str) -> tuple[PublishedBracket, ...]:
-    """A market's margin table; none where the scenario does not say."""
-    own = (resolved.get("markets") or {}).get(market, resolved)
-    venue = own.get("venue") or {}
+def _brackets_of(venue: Mapping[str, Any]) -> tuple[PublishedBracket, ...]:
     most = float(venue.get("max_leverage") or "inf")
     return tuple(
         PublishedBracket(float(b["notional_cap"]), min(float(b["max_leverage"]), most), float(b["maintenance"]))

@@ -70,13 +70,11 @@ def realised_volatility(time_s: Floats, price: Floats, every_s: float) -> float:
 @final
 @dataclass(frozen=True)
 class Spread:
-    """Best ask minus best bid, basis points of mid, and ticks; `missing_fraction` of moments had one side only."""
+    """Best ask minus best bid, basis points of mid, and ticks, of moments with both sides."""
 
     median_bps: float
     p99_bps: float
-    max_bps: float
     median_ticks: float
-    missing_fraction: float
 
 
 def spread_bps(best_bid: Floats, best_ask: Floats) -> Floats:
@@ -85,19 +83,17 @@ def spread_bps(best_bid: Floats, best_ask: Floats) -> Floats:
 
 
 def spread_statistics(best_bid: Floats, best_ask: Floats, tick_size: float) -> Spread:
-    """Median, 99th percentile and maximum of the quoted spread, every sample of equal weight."""
+    """Median and 99th percentile of the quoted spread, every sample of equal weight."""
     bps = spread_bps(best_bid, best_ask)
     valid = np.isfinite(bps)
     if not valid.any():
-        return Spread(NAN, NAN, NAN, NAN, missing_fraction=1.0)
+        return Spread(NAN, NAN, NAN)
     known = bps[valid]
     ticks = (best_ask - best_bid)[valid] / tick_size
     return Spread(
         median_bps=float(np.median(known)),
         p99_bps=float(np.quantile(known, 0.99)),
-        max_bps=float(known.max()),
         median_ticks=float(np.median(ticks)),
-        missing_fraction=float(1.0 - valid.mean()),
     )
 
 

@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, missing
-from sim.accounts import SYSTEM_ROWS, AccountTable
+from sim.accounts import SYSTEM_ROWS
 from sim.arrivals import Arrivals
-from sim.exchange import Exchange, ExchangeRules
+from sim.exchange import Exchange
+from sim.machine_speed import rich_exchange
 from sim.matching_book import MatchingBook
 from sim.recorder import TAKEN_AT_ONCE
-from sim.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Side, join, raw_copy
+from sim.records import COMMAND, EVENT, EventKind, OrderKind, Side, join, raw_copy
 from sim.streams import Stream
-from sim.worth import Worth
 
 LADDER = 1 << 14
 RESTING = 2_000
@@ -87,25 +87,16 @@ def _cancelled(kind: NDArray[np.int64], choice: NDArray[np.float64]) -> NDArray[
 
 
 def fresh_exchange() -> Exchange:
-    """A market of rich accounts under ordinary rules."""
-    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, Worth(100))
-    rows = accounts.claim(0, ACCOUNTS)
-    accounts.rows["collateral"][rows] = 10**14
-    accounts.rows["mode"][rows] = int(MarginMode.CROSS)
-    accounts.rows["initial_margin_ppm"][rows] = 100_000
-    rules = ExchangeRules(
-        worth=Worth(100),
-        ladder_size=LADDER,
-        maker_fee_ppm=200,
-        taker_fee_ppm=500,
-        liquidation_fee_ppm=12_500,
-        bracket_cap=(5 * 10**10, 6 * 10**11, 10**15),
-        bracket_rate_ppm=(4_000, 5_000, 10_000),
-        bracket_deduction=(0, 5 * 10**7, 305 * 10**7),
-        bracket_initial_ppm=(8_000, 10_000, 20_000),
-        max_position_lots=1_000_000,
+    """A market of rich accounts with three brackets."""
+    return rich_exchange(
+        ACCOUNTS,
+        LADDER,
+        POOL,
+        caps=(5 * 10**10, 6 * 10**11, 10**15),
+        rates_ppm=(4_000, 5_000, 10_000),
+        deductions=(0, 5 * 10**7, 305 * 10**7),
+        initial_ppm=(8_000, 10_000, 20_000),
     )
-    return Exchange(rules, accounts, orders=POOL)
 
 
 def with_latency(commands: NDArray[Any], per_step: int) -> list[NDArray[Any]]:

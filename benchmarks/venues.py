@@ -4,7 +4,6 @@
 scenarios/venues_compared/ below runs/sweeps/, and writes the document with its figures from all that are finished.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,14 +14,10 @@ from analysis.comparison import (
     draw_levels,
     levels_height_inches,
     levels_markdown,
-    load_comparison,
 )
 from analysis.plots import render
+from benchmarks.comparisons import document
 from benchmarks.studies.runs import ROOT
-from sim import sweep_api
-from sim.sweep_directory import is_sweep
-from sim.sweep_file import load_comparison as load_file
-from sim.version import MODEL_VERSION
 
 FOLDER = ROOT / "scenarios" / "venues_compared"
 NAMES = ("as_allowed", "same_positions")
@@ -34,13 +29,6 @@ they are laid over one market: [scenarios/venues_compared](../scenarios/venues_c
 with 95 % intervals (BCa bootstrap), and below each the paired difference from the first venue.
 
 """
-
-
-def run(name: str, out: Path, workers: int, seeds: int | None) -> None:
-    """Make what is missing of one comparison."""
-    plan = sweep_api.plan_sweep(load_file(FOLDER / f"{name}.yaml", seeds))
-    result = sweep_api.run_sweep(plan, out, workers, resume=True)
-    print(f"{name}: {result.made} runs made, {len(result.failures)} failed", flush=True)
 
 
 def section(comparison: Comparison, images: Path) -> str:
@@ -58,24 +46,7 @@ def section(comparison: Comparison, images: Path) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--seeds", type=int, default=None, help="seeds 1 to this instead of the files'")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=ROOT / "runs")
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "venues_compared.md")
-    given = parser.parse_args(arguments)
-    unknown = set(given.names) - set(NAMES)
-    if unknown:
-        parser.error(f"no such comparison: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    for name in given.names or NAMES:
-        run(name, given.out, given.workers, given.seeds)
-    finished = [sweep_api.sweep_path(given.out, name) for name in NAMES]
-    images = given.output.parent / "images"
-    sections = [section(load_comparison(path), images) for path in finished if is_sweep(path)]
-    given.output.write_text(f"{HEAD}Model version {MODEL_VERSION}.\n\n" + "\n".join(sections), encoding="utf-8")
-    print(given.output)
-    return 0
+    return document(FOLDER, "venues_compared.md", HEAD, __doc__, section, NAMES, arguments)
 
 
 if __name__ == "__main__":

@@ -50,10 +50,6 @@ class RunResult:
     reused: bool = False
 
 
-class ReplayMismatch(RuntimeError):
-    """A run, done again, did not give the same events."""
-
-
 ProgressCallback = Callable[[RunProgress], None]
 
 

@@ -28,7 +28,8 @@ def measure_speed() -> float:
     best = 0.0
     until = time.perf_counter() + SECONDS
     while time.perf_counter() < until or best == 0.0:
-        exchange = _market()
+        exchange = rich_exchange(ACCOUNTS, LADDER, 1 << 15)
+        exchange.set_mark(LADDER // 2, 0)
         exchange.process(commands[:BATCH])
         started = time.perf_counter()
         for first in range(BATCH, COMMANDS, BATCH):
@@ -37,28 +38,35 @@ def measure_speed() -> float:
     return best
 
 
-def _market() -> Exchange:
-    """A market of rich accounts under ordinary rules."""
-    accounts = AccountTable(SYSTEM_ROWS + ACCOUNTS, Worth(100))
-    rows = accounts.claim(0, ACCOUNTS)
+def rich_exchange(
+    count: int,
+    ladder: int,
+    orders: int,
+    *,
+    caps: tuple[int, ...] = (10**15,),
+    rates_ppm: tuple[int, ...] = (10_000,),
+    deductions: tuple[int, ...] = (0,),
+    initial_ppm: tuple[int, ...] = (20_000,),
+) -> Exchange:
+    """A market of `count` rich accounts under ordinary rules; its brackets are those given."""
+    accounts = AccountTable(SYSTEM_ROWS + count, Worth(100))
+    rows = accounts.claim(0, count)
     accounts.rows["collateral"][rows] = 10**14
     accounts.rows["mode"][rows] = int(MarginMode.CROSS)
     accounts.rows["initial_margin_ppm"][rows] = 100_000
     rules = ExchangeRules(
         worth=Worth(100),
-        ladder_size=LADDER,
+        ladder_size=ladder,
         maker_fee_ppm=200,
         taker_fee_ppm=500,
         liquidation_fee_ppm=12_500,
-        bracket_cap=(10**15,),
-        bracket_rate_ppm=(10_000,),
-        bracket_deduction=(0,),
-        bracket_initial_ppm=(20_000,),
+        bracket_cap=caps,
+        bracket_rate_ppm=rates_ppm,
+        bracket_deduction=deductions,
+        bracket_initial_ppm=initial_ppm,
         max_position_lots=1_000_000,
     )
-    exchange = Exchange(rules, accounts, orders=1 << 15)
-    exchange.set_mark(LADDER // 2, 0)
-    return exchange
+    return Exchange(rules, accounts, orders=orders)
 
 
 def _stream(count: int) -> NDArray[Any]:

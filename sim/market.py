@@ -179,10 +179,7 @@ class OrderEntry:
 
     def deposit(self, rows: Rows, money: NDArray[np.int64]) -> None:
         """Top up: bring `money` (> 0) from outside as collateral; where margin is isolated it backs the position."""
-        if len(rows) == 0:
-            return
-        self._check_owned(rows)
-        self._deposits.append((rows, money))
+        self._keep(self._deposits, rows, money)
 
     def drain_deposits(self) -> list[tuple[Rows, NDArray[np.int64]]]:
         """All top-ups since the last call, in the order they were said (used by the model)."""
@@ -191,10 +188,7 @@ class OrderEntry:
 
     def add_margin(self, rows: Rows, money: NDArray[np.int64]) -> None:
         """Put up to `money` (> 0) of an account's free collateral behind its isolated position."""
-        if len(rows) == 0:
-            return
-        self._check_owned(rows)
-        self._margins.append((rows, money))
+        self._keep(self._margins, rows, money)
 
     def drain_margins(self) -> list[tuple[Rows, NDArray[np.int64]]]:
         """All margin added since the last call, in the order it was said (used by the model)."""
@@ -206,15 +200,17 @@ class OrderEntry:
 
         The venue takes it at once, but not from an account that has a position or orders: positions keep theirs.
         """
-        if len(rows) == 0:
-            return
-        self._check_owned(rows)
-        self._leverages.append((rows, leverage))
+        self._keep(self._leverages, rows, leverage)
 
     def drain_leverages(self) -> list[tuple[Rows, NDArray[np.float64]]]:
         """All leverages set since the last call, in the order they were said (used by the model)."""
         leverages, self._leverages = self._leverages, []
         return leverages
+
+    def _keep(self, queue: list[tuple[Rows, NDArray[Any]]], rows: Rows, values: NDArray[Any]) -> None:
+        if len(rows):
+            self._check_owned(rows)
+            queue.append((rows, values))
 
     @property
     def moves_money(self) -> bool:

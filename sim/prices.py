@@ -5,7 +5,7 @@ fractions.  Equation numbers are those of docs/model.md.
 """
 
 import math
-from collections.abc import Sequence
+from statistics import median
 from typing import Any
 
 from numpy.typing import NDArray
@@ -92,10 +92,3 @@ def bitmex_funding_limits(
 def middle(a: float, b: float, c: float) -> float:
     """Median of three."""
     return max(min(a, b), min(max(a, b), c))
-
-
-def median(values: Sequence[float]) -> float:
-    """Median; of an even number the mean of the two in the middle."""
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])

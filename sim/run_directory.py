@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -258,20 +258,22 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    plain = {key: _plain(value) for key, value in content.items()}
+    plain = {key: plain(value) for key, value in content.items()}
     _write_text(path, json.dumps(plain, indent=2, allow_nan=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN, infinity or NumPy scalars."""
+def plain(value: Any) -> Any:
+    """As JSON can say it, which has no NaN, infinity, NumPy scalars or dataclasses: null for what is not finite."""
+    if is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value
 
 

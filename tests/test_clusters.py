@@ -146,8 +146,6 @@ def test_peaks_and_leverage_of_open_interest() -> None:
     assert peak.notional == pytest.approx(90 * 100)
     assert peak.share == pytest.approx(0.9)
     assert peak.price_low <= 101 < 101.1 <= peak.price_high
-    assert entries.leverage_ratio(1) == pytest.approx(10_000 / 550)
-    assert entries.leverage_ratio(-1) == pytest.approx(2)
     assert entries.callable_leverage == pytest.approx(10_000 / 550), "the short cannot be called"
 
 
@@ -195,7 +193,7 @@ def test_without_snapshots_and_accounts_nothing_is_known() -> None:
     empty = replace(held_market(lots=[1, -1], entry=[100, 100], liquidation=[97, 103]), read_positions=dict)
     assert positions_at(empty).missing
     assert find_clusters(true_map(empty)) == ()
-    assert np.isnan(entry_map(empty).leverage_ratio(1))
+    assert np.isnan(entry_map(empty).callable_leverage)
     assert ladder(empty).rungs == ()
     assert len(snapshot_times(empty)) == 0
 

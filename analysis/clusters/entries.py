@@ -17,8 +17,8 @@ class EntryMap:
     """Notional at the mark by the log of entry price over mark, longs and shorts; quote units.
 
     `edges` (B + 1).  `*_outside`: entries beyond the edges, so that bins and outside together are all open interest.
-    `*_equity`: what backs the positions of a side.  `callable_leverage`: notional over equity of all positions whose
-    liquidation price lies within reach: makers and hedgers, who hold much more than they need, are not among them.
+    `callable_leverage`: notional over equity of all positions whose liquidation price lies within reach: makers and
+    hedgers, who hold much more than they need, are not among them.
     """
 
     time_s: float
@@ -28,8 +28,6 @@ class EntryMap:
     short: Floats
     long_outside: float
     short_outside: float
-    long_equity: float
-    short_equity: float
     callable_leverage: float
     missing: str = ""
 
@@ -45,11 +43,6 @@ class EntryMap:
     def open_interest(self, side: int = 1) -> float:
         """All notional of one side; both sides have the same."""
         return float(self.of(side).sum()) + (self.long_outside if side > 0 else self.short_outside)
-
-    def leverage_ratio(self, side: int) -> float:
-        """Open interest over the equity behind that side: the leverage of the side as a whole, whoever is in it."""
-        equity = self.long_equity if side > 0 else self.short_equity
-        return self.open_interest(side) / equity if equity > 0 else np.nan
 
 
 @final
@@ -71,12 +64,11 @@ def entry_map(market: MarketFrames, at_s: float = 0.0) -> EntryMap:
     edges = BIN * np.arange(-round(REACH / BIN), round(REACH / BIN) + 1, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         place = np.log(held.entry_price / held.mark)
-    bins, outside, equity = {}, {}, {}
+    bins, outside = {}, {}
     for side in (1, -1):
         own = held.side == side
         bins[side] = np.histogram(place[own], edges, weights=held.notional[own])[0]
         outside[side] = float(held.notional[own & ~((place >= edges[0]) & (place <= edges[-1]))].sum())
-        equity[side] = float(held.equity[own].sum())
     near = held.waiting & (held.distance < REACH)
     near_equity = float(held.equity[near].sum())
     return EntryMap(
@@ -87,8 +79,6 @@ def entry_map(market: MarketFrames, at_s: float = 0.0) -> EntryMap:
         short=bins[-1],
         long_outside=outside[1],
         short_outside=outside[-1],
-        long_equity=equity[1],
-        short_equity=equity[-1],
         callable_leverage=float(held.notional[near].sum()) / near_equity if near_equity > 0 else np.nan,
         missing=held.missing,
     )

@@ -64,11 +64,6 @@ class ClusterOutcome:
         return self.due / self.mass if self.mass > 0 else np.nan
 
     @property
-    def realised_share(self) -> float:
-        """Share of what was due that was closed by force."""
-        return self.forced / self.due if self.due > 0 else np.nan
-
-    @property
     def slippage(self) -> float:
         """How much worse than their levels the fills were, a fraction."""
         return self.side * (self.level_price - self.fill_price) / self.level_price

@@ -23,7 +23,6 @@ SHOCK = (
     "fuel_ratio=1",
     "index.shocks=[{at: 5min, log_return: -2%, over: 3min}]",
 )
-SHOCK_END_S = 8 * 60.0
 
 
 @dataclass(frozen=True)

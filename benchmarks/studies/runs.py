@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -208,8 +208,3 @@ def run_all(jobs: Iterable[Job], workers: int) -> dict[Job, Kept]:
             if len(found) % 10 == 0 or len(found) == len(wanted):
                 print(f"{len(found)} of {len(wanted)} runs, {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return found
-
-
-def per_seed(runs: Mapping[Job, Kept], job: Callable[[int], Job], seeds: Sequence[int]) -> list[Kept]:
-    """What the runs of one cell kept, in order of seeds."""
-    return [runs[job(seed)] for seed in seeds]
