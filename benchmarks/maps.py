@@ -130,8 +130,11 @@ def draw(kept: Mapping[str, Any], squeezes: Sequence[Job], days: Sequence[Job], 
             ):  # fmt: skip
                 estimates = np.array(
                     [
-                        bootstrap(
-                            [_number(_at(kept[key(job)]["errors"][knows], t)["correlation"]) for job in jobs], "mean"
+                        tuple(
+                            bootstrap(
+                                [_number(_at(kept[key(job)]["errors"][knows], t)["correlation"]) for job in jobs],
+                                "mean",
+                            )
                         )
                         for t in times
                     ]

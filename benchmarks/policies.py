@@ -1,7 +1,7 @@
 """docs/policies.md: every policy of scenarios/policies/ with its verdict over all of its seeds.
 
-`python -m benchmarks.policies [NAME...] [--seeds N]` runs what is missing of the policies named (default all) below runs/sweeps/
-and writes the document from all that are finished.
+`python -m benchmarks.policies [NAME...] [--seeds N]` runs what is missing of the policies named (default all) below
+runs/sweeps/ and writes the document from all that are finished.
 """
 
 from collections.abc import Sequence

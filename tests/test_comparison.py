@@ -28,7 +28,7 @@ from analysis.comparison import (
 )
 from analysis.comparison.metrics import METRICS, Better, profits
 from analysis.comparison.statistics import EXACT_UP_TO, Paired
-from analysis.comparison.verdict import Effect, Finding, Pair, Verdict, findings_of
+from analysis.comparison.verdict import Finding, Meaning, Pair, Verdict, findings_of
 from analysis.load import frames_of, load_run
 from sim import api
 from sim.run_directory import RunDirectoryError
@@ -166,19 +166,19 @@ NOISE = [0.001 * (-1) ** k * (1 + k % 3) for k in range(10)]
 def test_a_lower_fall_is_better_and_says_how_much() -> None:
     found = finding("largest_fall", *LOWER)
     assert found.verdict is Verdict.LOWER
-    assert found.effect is Effect.BETTER
+    assert found.effect is Meaning.BETTER
     assert re.fullmatch(r"lower: -0\.420 points \[-0\.4\d\d, -0\.4\d\d\] \(10 seeds\)", found.words)
 
 
 def test_a_lower_fund_is_worse_and_a_lower_open_interest_neither() -> None:
-    assert finding("insurance_change", *LOWER).effect is Effect.WORSE
-    assert finding("open_interest_start", *LOWER).effect is Effect.CHANGED
-    assert finding("profit.longs", *LOWER).effect is Effect.CHANGED
+    assert finding("insurance_change", *LOWER).effect is Meaning.WORSE
+    assert finding("open_interest_start", *LOWER).effect is Meaning.CHANGED
+    assert finding("profit.longs", *LOWER).effect is Meaning.CHANGED
 
 
 def test_noise_is_no_detectable_difference_and_shows_its_interval() -> None:
     found = finding("largest_fall", *NOISE)
-    assert found.effect is Effect.UNDECIDED
+    assert found.effect is Meaning.UNDECIDED
     assert re.fullmatch(r"no detectable difference: .+ points \[-.+, \+.+\] \(10 seeds\)", found.words)
 
 

@@ -10,7 +10,7 @@ from analysis import style
 from analysis.comparison.load import Comparison
 from analysis.comparison.metrics import metric_named
 from analysis.comparison.statistics import paired
-from analysis.comparison.verdict import Effect, Finding, Pair
+from analysis.comparison.verdict import Finding, Meaning, Pair
 from analysis.figures import canvas
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ FALL: Final = "largest_fall"
 WIDEST_REACH: Final = 4.0
 """Standard deviations shown at most; what lies beyond is an arrow at the edge."""
 COLOURS: Final = {
-    Effect.BETTER: style.BID,
-    Effect.WORSE: style.FORCED_SELL,
-    Effect.CHANGED: style.INK,
-    Effect.UNDECIDED: "#9aa4b5",
-    Effect.IDENTICAL: "#9aa4b5",
+    Meaning.BETTER: style.BID,
+    Meaning.WORSE: style.FORCED_SELL,
+    Meaning.CHANGED: style.INK,
+    Meaning.UNDECIDED: "#9aa4b5",
+    Meaning.IDENTICAL: "#9aa4b5",
 }
 LEGEND: Final = {
-    Effect.BETTER: "better",
-    Effect.WORSE: "worse",
-    Effect.CHANGED: "changed",
-    Effect.UNDECIDED: "no detectable difference",
+    Meaning.BETTER: "better",
+    Meaning.WORSE: "worse",
+    Meaning.CHANGED: "changed",
+    Meaning.UNDECIDED: "no detectable difference",
 }
 PANELS_IN_A_ROW: Final = 4
 ROW_INCHES: Final = 0.27
@@ -116,14 +116,14 @@ def _forest_panel(axis: "Axes", pair: Pair, labels: Sequence[str], reach: float)
 def _forest_row(axis: "Axes", finding: Finding, y: float, reach: float) -> None:
     colour = COLOURS[finding.effect]
     found = finding.paired
-    if finding.effect is Effect.IDENTICAL:
+    if finding.effect is Meaning.IDENTICAL:
         axis.text(0.03 * reach, y, "identical", fontsize=8, color=style.MUTED, va="center")
         axis.scatter([0.0], [y], 14, color=colour, zorder=4)
         return
     if math.isnan(found.d_z):
         axis.text(0.03 * reach, y, "one seed", fontsize=8, color=style.MUTED, va="center")
         return
-    face = colour if finding.effect is not Effect.UNDECIDED else axis.get_facecolor()
+    face = colour if finding.effect is not Meaning.UNDECIDED else axis.get_facecolor()
     if abs(found.d_z) > reach:
         edge = math.copysign(reach, found.d_z)
         axis.scatter([edge], [y], 52, marker=">" if edge > 0 else "<", color=colour, facecolors=face, zorder=5)
@@ -150,7 +150,7 @@ def _effects_legend(figure: "Figure") -> None:
     handles = [
         Line2D(
             [], [], marker="o", linestyle="", color=COLOURS[effect], label=LEGEND[effect],
-            markerfacecolor=COLOURS[effect] if effect is not Effect.UNDECIDED else style.PAPER,
+            markerfacecolor=COLOURS[effect] if effect is not Meaning.UNDECIDED else style.PAPER,
         )
         for effect in LEGEND
     ]  # fmt: skip

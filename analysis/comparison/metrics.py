@@ -34,7 +34,7 @@ class Better(Enum):
 
 @final
 @dataclass(frozen=True)
-class Unit:
+class Notation:
     """How a quantity is written: stored value times `scale`, then `level` (a value) or `difference` (of two values)."""
 
     level: str
@@ -43,11 +43,11 @@ class Unit:
     money: bool = False
 
 
-PERCENT = Unit("%", "points", scale=100.0)
-QUOTE = Unit("", "", money=True)
-COUNT = Unit("", "")
-TICKS = Unit("ticks", "ticks")
-BASIS_POINTS = Unit("bp", "bp")
+PERCENT = Notation("%", "points", scale=100.0)
+QUOTE = Notation("", "", money=True)
+COUNT = Notation("", "")
+TICKS = Notation("ticks", "ticks")
+BASIS_POINTS = Notation("bp", "bp")
 
 
 @final
@@ -57,7 +57,7 @@ class Metric:
 
     key: str
     label: str
-    unit: Unit
+    unit: Notation
     better: Better
     note: str
 
@@ -156,7 +156,7 @@ def _least_depth(market: MarketFrames, start: float) -> float:
     return float(seen.min()) / start if len(seen) and start > 0 else math.nan
 
 
-def _written(values: Sequence[float], unit: Unit, sign: str) -> list[str]:
+def _written(values: Sequence[float], unit: Notation, sign: str) -> list[str]:
     """Numbers that stand together: as many decimals as give the largest three digits."""
     scaled = [value * unit.scale for value in values]
     if unit.money:

@@ -9,7 +9,7 @@ from analysis import style
 from analysis.comparison.figure import FALL, draw_falls, draw_forest, forest_height_inches
 from analysis.comparison.levels import SHOWN, draw_levels, levels_height_inches
 from analysis.comparison.load import Comparison, load_comparison
-from analysis.comparison.verdict import LEVEL, Effect, Finding, Pair, compare, effect_size, p_value
+from analysis.comparison.verdict import LEVEL, Finding, Meaning, Pair, compare, effect_size, p_value
 from analysis.plots import render
 from analysis.templating import template
 
@@ -91,7 +91,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     )
 
 
-_JUDGED = (Effect.BETTER, Effect.WORSE)
+_JUDGED = (Meaning.BETTER, Meaning.WORSE)
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ class Verdict(Enum):
 
 
 @final
-class Effect(Enum):
+class Meaning(Enum):
     """What a verdict means to whoever chooses the rule."""
 
     BETTER = "better"
@@ -55,14 +55,14 @@ class Finding:
         return Verdict.LOWER if self.paired.mean < 0 else Verdict.HIGHER
 
     @property
-    def effect(self) -> Effect:
+    def effect(self) -> Meaning:
         """The verdict seen with the direction that is better."""
         verdict = self.verdict
         if verdict in (Verdict.UNDECIDED, Verdict.IDENTICAL):
-            return Effect[verdict.name]
+            return Meaning[verdict.name]
         if self.metric.better is Better.NEITHER:
-            return Effect.CHANGED
-        return Effect.BETTER if (verdict is Verdict.LOWER) == (self.metric.better is Better.LOWER) else Effect.WORSE
+            return Meaning.CHANGED
+        return Meaning.BETTER if (verdict is Verdict.LOWER) == (self.metric.better is Better.LOWER) else Meaning.WORSE
 
     @property
     def difference(self) -> str:
@@ -88,7 +88,7 @@ class Pair:
     alternative: str
     findings: tuple[Finding, ...]
 
-    def of(self, *effects: Effect) -> tuple[Finding, ...]:
+    def of(self, *effects: Meaning) -> tuple[Finding, ...]:
         """Findings of these effects."""
         return tuple(finding for finding in self.findings if finding.effect in effects)
 
@@ -96,16 +96,16 @@ class Pair:
     def sentence(self) -> str:
         """What gets better, what worse, and what cannot be told apart."""
         head = f"{self.alternative} against {self.baseline}:"
-        if len(self.of(Effect.IDENTICAL)) == len(self.findings):
+        if len(self.of(Meaning.IDENTICAL)) == len(self.findings):
             return f"{head} identical on every seed in every metric; the rule never came to bear."
         decided = [
             f"{effect.value}: {', '.join(_named(finding) for finding in self.of(effect))}"
-            for effect in (Effect.BETTER, Effect.WORSE, Effect.CHANGED)
+            for effect in (Meaning.BETTER, Meaning.WORSE, Meaning.CHANGED)
             if self.of(effect)
         ]
         open_ones = [
             f"{effect.value}: {', '.join(finding.metric.label for finding in self.of(effect))}"
-            for effect in (Effect.UNDECIDED, Effect.IDENTICAL)
+            for effect in (Meaning.UNDECIDED, Meaning.IDENTICAL)
             if self.of(effect)
         ]
         return f"{head} {'; '.join(decided or ['nothing that can be told apart from chance'])}. {_sentences(open_ones)}"

@@ -11,13 +11,13 @@ from analysis.sweeps.load import SweepData, by_point, load_sweep
 from analysis.sweeps.plots import SWEEP_FIGURES, plot_sweep
 from analysis.sweeps.report import write_sweep_report
 from analysis.sweeps.sensitivity import SobolIndices, sobol_indices
-from analysis.sweeps.tornado import Swing, swings
+from analysis.sweeps.tornado import AxisSwing, swings
 
 __all__ = [
     "SWEEP_FIGURES",
+    "AxisSwing",
     "SobolIndices",
     "SweepData",
-    "Swing",
     "bootstrap",
     "by_point",
     "load_sweep",

@@ -12,7 +12,7 @@ from analysis.load import Floats
 from analysis.sweeps.intervals import wilson
 from analysis.sweeps.layout import label_levels, limits, shape
 from analysis.sweeps.load import Axis, PooledRuns, SweepData, Value, pooled
-from analysis.sweeps.words import Metric, clipped, describe, event_words, runs_words, short, value_texts
+from analysis.sweeps.words import MetricWords, clipped, describe, event_words, runs_words, short, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,7 +106,7 @@ def _notes(sweep: SweepData, axis: Axis, second: Axis | None, every: Sequence[Va
     return f"{notes}  Pooled over {', '.join(rest)}, as if runs were independent."
 
 
-def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], words: Metric) -> None:
+def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], words: MetricWords) -> None:
     bands = np.array([quantiles(one.values) for one in outcomes]) * words.factor
     panel.fill_between(levels, bands[:, 0], bands[:, 4], color=style.BID, alpha=0.16, linewidth=0)
     panel.fill_between(levels, bands[:, 1], bands[:, 3], color=style.BID, alpha=0.34, linewidth=0)

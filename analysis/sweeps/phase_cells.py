@@ -23,7 +23,7 @@ from analysis.sweeps.phase_frame import (
     half_line,
     value_range,
 )
-from analysis.sweeps.words import Metric, event_words
+from analysis.sweeps.words import MetricWords, event_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ BARE = 2
 """Which of the texts of a cell has no interval."""
 
 
-def draw_cells(sweep: SweepData, x: Axis, y: Axis, words: Metric, figure: "Figure") -> str:
+def draw_cells(sweep: SweepData, x: Axis, y: Axis, words: MetricWords, figure: "Figure") -> str:
     """Draw both panels; returns what the small print has to say of them."""
     table = phase_table(sweep, x, y, words.name)
     stacked = len(table.x.values) > SIDE_BY_SIDE

@@ -21,7 +21,7 @@ from analysis.sweeps.phase_frame import (
     value_range,
 )
 from analysis.sweeps.smooth import fit_logistic
-from analysis.sweeps.words import Metric, event_words
+from analysis.sweeps.words import MetricWords, event_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ SURFACE = 160
 """Cells a side of the smoothed surface."""
 
 
-def draw_scattered(sweep: SweepData, x: Axis, y: Axis, words: Metric, figure: "Figure") -> str:
+def draw_scattered(sweep: SweepData, x: Axis, y: Axis, words: MetricWords, figure: "Figure") -> str:
     """Points coloured by value; behind P(event) a logistic surface fitted to all runs."""
     outcomes = list(by_point(sweep, words.name).values())
     places = {axis.name: np.array([float(point.values[axis.name]) for point in sweep.points]) for axis in (x, y)}

@@ -12,7 +12,7 @@ from analysis.sweeps.intervals import bootstrap, wilson
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import DEFAULT_METRIC, PooledRuns, SweepData, by_point, load_sweep
 from analysis.sweeps.plots import SWEEP_FIGURES, draw_figure, reasons
-from analysis.sweeps.words import Metric, describe, event_words, value_texts
+from analysis.sweeps.words import MetricWords, describe, event_words, value_texts
 from analysis.templating import template
 
 MOST_ROWS = 1000
@@ -67,7 +67,7 @@ def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
     }
 
 
-def _tiles(sweep: SweepData, outcomes: dict[int, PooledRuns], words: Metric) -> list[dict[str, str]]:
+def _tiles(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords) -> list[dict[str, str]]:
     events, medians = int(sweep.table["event"].sum()), [one.median for one in outcomes.values() if one.runs]
     points = style.plural(len(sweep.points), "point")
     known = [median for median in medians if not math.isnan(median)]
@@ -128,7 +128,7 @@ def _axes(sweep: SweepData) -> list[dict[str, str]]:
     return rows
 
 
-def _rows(sweep: SweepData, outcomes: dict[int, PooledRuns], words: Metric) -> list[dict[str, Any]]:
+def _rows(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords) -> list[dict[str, Any]]:
     texts = {
         axis.name: dict(zip(sweep.levels(axis), value_texts(sweep.levels(axis)), strict=True)) for axis in sweep.axes
     }

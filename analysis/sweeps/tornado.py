@@ -12,7 +12,7 @@ from analysis.load import Floats
 from analysis.sweeps.intervals import percentiles
 from analysis.sweeps.layout import shape
 from analysis.sweeps.load import Axis, SweepData, Value
-from analysis.sweeps.words import PERCENT, Metric, clipped, describe, runs_words, value_texts
+from analysis.sweeps.words import PERCENT, MetricWords, clipped, describe, runs_words, value_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ LABEL_CHARACTERS = 40
 
 @final
 @dataclass(frozen=True)
-class Swing:
+class AxisSwing:
     """Change of the median between the ends of one axis, in the metric's own unit.
 
     `low` and `high`: the two ends as text.  `change`: median at `high` less median at `low`, with its interval over
@@ -58,7 +58,7 @@ def height_inches(sweep: SweepData) -> float:
     return canvas.TOP_INCHES + canvas.BOTTOM_INCHES + 0.2 + 0.66 * max(len(sweep.axes), 2)
 
 
-def swings(sweep: SweepData, metric: str) -> list[Swing]:
+def swings(sweep: SweepData, metric: str) -> list[AxisSwing]:
     """One swing for each axis that varies, largest first.
 
     On a grid from the lowest value to the highest, words in the order of the design, the others pooled.  Of scattered
@@ -73,7 +73,7 @@ def swings(sweep: SweepData, metric: str) -> list[Swing]:
         if shape(sweep) == "grid":
             tables = _complete_pairs(*tables)
         at_low, at_high = (_median(table) for table in tables)
-        found.append(Swing(axis, names[0], names[1], at_low, at_high, _interval(tables[0], tables[1])))
+        found.append(AxisSwing(axis, names[0], names[1], at_low, at_high, _interval(tables[0], tables[1])))
     return sorted(found, key=lambda swing: -abs(swing.change.value) if np.isfinite(swing.change.value) else 1.0)
 
 
@@ -90,7 +90,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     )
     table.set_axis_off()
     places = np.arange(len(found), dtype=np.float64)[::-1]
-    changes = np.array([swing.change for swing in found]) * words.factor
+    changes = np.array([tuple(swing.change) for swing in found]) * words.factor
     size = np.where(np.isfinite(changes[:, 0]), changes[:, 0], 0.0)
     panel.barh(places, size, 0.56, linewidth=0, color=[style.ASK if change > 0 else style.BID for change in size])
     known = np.isfinite(changes[:, 1])
@@ -114,14 +114,14 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     canvas.heading(figure, clipped(f"What moves the {words.label}"), f"{runs_words(sweep)}.  {_how(sweep)}")
 
 
-def _label(swing: Swing) -> str:
+def _label(swing: AxisSwing) -> str:
     """Axis and ends, the second end on a line of its own where both are long."""
     low, high = clipped(swing.low, LABEL_CHARACTERS - 2), clipped(swing.high, LABEL_CHARACTERS)
     between = " → " if len(low) + len(high) + 3 <= LABEL_CHARACTERS else " →\n"
     return f"{clipped(swing.axis.label, LABEL_CHARACTERS)}\n{low}{between}{high}"
 
 
-def _numbers(table: "Axes", places: Floats, found: list[Swing], words: Metric) -> None:
+def _numbers(table: "Axes", places: Floats, found: list[AxisSwing], words: MetricWords) -> None:
     table.set_ylim(-0.6, len(found) - 0.4)
     table.set_xlim(0, 1)
     for x, head in ((0.40, "median"), (1.0, "change [95 %]")):

@@ -39,7 +39,7 @@ SUFFIXES = (("_fraction", PERCENT), ("_ticks", TICKS), ("_bps", BPS), ("_notiona
 
 @final
 @dataclass(frozen=True)
-class Metric:
+class MetricWords:
     """How one metric is written; `number` and `text` take it in its own unit, as it stands in the table."""
 
     name: str
@@ -65,14 +65,14 @@ class Metric:
         return f"{self.number(value)} {self.unit}".rstrip()
 
 
-def describe(name: str) -> Metric:
+def describe(name: str) -> MetricWords:
     """The words for a metric; `market.key` is that key of a further market."""
     market, _, key = name.rpartition(".")
     label, unit = LABELS.get(key, (None, None))
     if label is None or unit is None:
         suffix, unit = next((pair for pair in SUFFIXES if key.endswith(pair[0])), ("", RATIO))
         label = key.removesuffix(suffix if unit != MONEY else "").replace("_", " ")
-    return Metric(name, f"{market}: {label}" if market else label, unit)
+    return MetricWords(name, f"{market}: {label}" if market else label, unit)
 
 
 def short(label: str) -> str:
