@@ -78,7 +78,7 @@ def test_every_lot_that_was_due_ends_one_way() -> None:
     )  # fmt: skip
     assert (hit.level_price, hit.fill_price) == pytest.approx((98, 97.5))
     assert hit.slippage == pytest.approx(0.5 / 98)
-    assert hit.forced == 11
+    assert hit.forced == pytest.approx(11 * 98)
     assert (hit.hit_share, forecast.total("due")) == pytest.approx((1.0, hit.due))
     assert forecast.realised == pytest.approx(4 * 97.5 + 5 * 96)
     assert forecast.unforeseen == pytest.approx(5 * 96)
