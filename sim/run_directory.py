@@ -258,8 +258,7 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    plain = {key: plain(value) for key, value in content.items()}
-    _write_text(path, json.dumps(plain, indent=2, allow_nan=False) + "\n")
+    _write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
 
 
 def plain(value: Any) -> Any:
