@@ -17,7 +17,7 @@ from analysis.estimate import Estimate
 from analysis.feedback_number import REACH, WINDOW
 from analysis.load import Floats, LiquidationMap, MarketFrames
 from analysis.lookup import mark_at
-from sim.pressure import between, pressure_index
+from sim.pressure import notional_between, pressure_index
 
 WINDOWS_A_WIDTH = 10
 """Windows overlap: each begins a tenth of its width after the one before."""
@@ -79,7 +79,7 @@ def profile_before(
     resting = (levels.bid_depth if side > 0 else levels.ask_depth)[row]
     near, far = price * np.exp(-side * start), price * np.exp(-side * (start + window))
     low, high = np.minimum(near, far), np.maximum(near, far)
-    fuel, depth = (between(edges, notional, low, high) / window for notional in (waiting, resting))
+    fuel, depth = (notional_between(edges, notional, low, high) / window for notional in (waiting, resting))
     return FeedbackProfile(float(levels.time_s[row]), side, start, fuel, depth)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from analysis.causes import CausalTree, causal_tree
-from analysis.estimate import Estimate
 from analysis.causes.outsider import Outsider
+from analysis.estimate import Estimate
 from analysis.explain import Explanation, Section, explain
 from analysis.explain.outsider import outsider
 from analysis.explain.payers import _lost, fund_flows

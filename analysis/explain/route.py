@@ -1,7 +1,7 @@
 """Which clusters it ran through: the map before it, and what became of it."""
 
 from analysis import style
-from analysis.clusters import MapForecast, ClusterOutcome, map_forecasts
+from analysis.clusters import ClusterOutcome, MapForecast, map_forecasts
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
 from analysis.style import short_number as short
