@@ -178,7 +178,7 @@ def test_one_move_of_the_price_in_headline_beginning_and_report() -> None:
 
 def test_what_was_due_ends_in_the_words_of_the_headline() -> None:
     assert section("Which clusters it ran through").sentences[1] == (
-        f"Of {(10 * 99 + 20 * 98 + 5 * 97.5) / 1e3:.3g}k on it whose levels were reached, valued there: "
+        f"Of {(10 * 99 + 20 * 98 + 5 * 97.5) / 1e3:.3g}k on that map whose levels were reached, valued there: "
         f"{(6 * 99 + 12 * 98) / 1e3:.3g}k sold in the book by liquidation orders, {4 * 99} taken over by the insurance "
         f"fund, {8 * 98} closed by auto-deleveraging, 488 stopped out. Of what was closed by force 100 % lay inside "
         "clusters."

@@ -32,7 +32,8 @@ def route(scene: Scene) -> Section:
     hit.sort(key=lambda each: each.cluster.near if each.cluster else 0.0)
     rows = tuple(_row(forecast, each) for each in hit)
     headings = (
-        "levels", "distance", "waiting", "reached", scene.forced_word, "taken over", "ADL", "stop, own close", "margin",
+        "levels", "distance", "waiting", "reached", scene.forced_word, "taken over", "ADL",
+        "stopped or closed", "margin added",
     )  # fmt: skip
     return Section(TITLE, tuple(sentences), headings, rows)
 
@@ -72,7 +73,7 @@ def _came_true(forecast: MapForecast, scene: Scene) -> str:
         "still waiting for it": sum(each.waiting for each in own),
         "held on, and not called": sum(each.other for each in own),
     }
-    text = f"Of {short(due)} on it whose levels were reached, valued there: {_listed(by_force | rest, due)}."
+    text = f"Of {short(due)} on that map whose levels were reached, valued there: {_listed(by_force | rest, due)}."
     return f"{text} Of what was closed by force {inside / forced * 100:.0f} % lay inside clusters." if forced else text
 
 
