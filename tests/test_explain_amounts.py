@@ -55,10 +55,10 @@ EVENTS = (
     fill(2.3, 5, 97.5, 5, 98, Cause.STOP),
     fill(2.5, 4, 97.0, 12, 98, Cause.LIQUIDATION, money=5),
     event(2.6, EventKind.ADL, WINNER, 97.4, 8, 98, maker_account=4, cause=Cause.ADL),
-    event(2.7, EventKind.INSURANCE, 4, 0, 0, 98, maker_account=0, money=7),
     fill(2.8, SELLER, 97.0, 2, 98, Cause.VOLUNTARY),
     fill(3.2, BUYER, 97.5, 1, 97, Cause.VOLUNTARY, side=Side.BUY),
     fill(3.5, 0, 96.0, 4, 97, Cause.TAKEOVER),
+    event(4.6, EventKind.INSURANCE, 4, 0, 0, 97, maker_account=0, money=7),
     event(7.0, EventKind.TAKEOVER, 8, 97.0, 2, 97, side=1, maker_account=0, money=-1),
     fill(8.0, BEGAN_AFTER, 97.0, 1, 97, Cause.LIQUIDATION, money=17),
     fill(20.0, BUYER, 97.0, 30, 97, Cause.VOLUNTARY, side=Side.BUY),
@@ -100,7 +100,9 @@ SERIES = {
     "spread_ticks": path((-10, 2), (2, 40), (3, 60), (4, 90)),
     "bid_depth_1pct": path((-10, 1000), (0, 990), (2, 400), (3, 50), (4, 300), (5, 450), (6, 600)),
     "ask_depth_1pct": path((-10, 7000)),
-    "insurance_fund": path((-10, 1000), (1, 1000.5), (2, 1012), (3, 1010), (4, 998), (7, 997), (8, 1014), (25, 1025)),
+    "insurance_fund": path(
+        (-10, 1000), (1, 1000.5), (2, 1012), (3, 1017), (4, 1005), (5, 998), (7, 997), (8, 1014), (25, 1025)
+    ),
     "fund_position": path((-10, 0), (2, 392), (4, 0)),
     "margin_calls": path((-10, 0), (1, 1), (3, 0)),
 }
@@ -250,7 +252,7 @@ def test_why_it_stopped() -> None:
 
 
 def test_who_paid_on_one_clock() -> None:
-    assert scene().settled_s == 5.2, "the second liquidation is over later than the last forced fill"
+    assert scene().cascade.end_s < 4.6 < scene().settled_s == 5.2, "the fund pays after the last forced fill"
     flows = fund_flows(scene(), scene().row_at(1.0), scene().row_after(5.2))
     assert (flows.gained, flows.fees, flows.covered, flows.received) == pytest.approx((-2.5, 10.5, 7, 6))
     assert flows.traded == pytest.approx(4 * (96 - 99))
