@@ -1,4 +1,4 @@
-"""How good was the market?  Pure functions of arrays: drawdown, realised volatility, spread, depth, basis.
+"""How good was the market?  Pure functions of arrays: realised volatility, spread, depth, basis.
 
 Prices in quote units, times in seconds; NaN marks a moment without a price and is left out.
 """
@@ -13,28 +13,6 @@ Floats = NDArray[np.float64]
 NAN = float("nan")
 YEAR_S = 365.0 * 86_400.0
 """Seconds of a year: crypto markets never close."""
-
-
-@final
-@dataclass(frozen=True)
-class Drawdown:
-    """The largest fall from a running maximum: `fraction` of the peak (0..1) and the positions of its two ends."""
-
-    fraction: float
-    peak: int
-    trough: int
-
-
-def max_drawdown(price: Floats) -> Drawdown:
-    """Largest `1 - price / running maximum` (Magdon-Ismail and Atiya, Risk 17(10), 2004)."""
-    valid = np.flatnonzero(np.isfinite(price))
-    if len(valid) == 0:
-        return Drawdown(0.0, 0, 0)
-    path = price[valid]
-    fall = 1.0 - path / np.maximum.accumulate(path)
-    trough = int(np.argmax(fall))
-    peak = int(np.argmax(path[: trough + 1]))
-    return Drawdown(float(fall[trough]), int(valid[peak]), int(valid[trough]))
 
 
 def sample(time_s: Floats, values: Floats, every_s: float) -> Floats:

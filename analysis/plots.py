@@ -69,21 +69,24 @@ def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFra
 
 
 def plot_counterfactual(result: "TwinResult", run: RunFrames, twin: RunFrames, describe: "Describe") -> list[Path]:
-    """Draw a result of `marginquake counterfactual` into its run: the first seed over its twin, and all seeds."""
+    """Draw what `marginquake counterfactual` found of a market into its run: the first seed over its twin, and all
+    seeds."""
     from analysis.figures.twin import draw_twin
     from analysis.twins import figure as all_seeds
     from analysis.twins.words import sentences
 
-    folder, source = run.path / "figures", label(run, run.first)
+    market, other = run.markets[result.market], twin.markets[result.market]
+    folder, source = run.path / "figures", label(run, market)
+    key = result.key if market is run.first else f"{result.key}-{result.market}"
     off, finding = describe(result.without), sentences(result, describe)[0]
     drawn = [
         render(
-            lambda figure: draw_twin(run.first, twin.first, figure, off, finding),
-            folder / f"twin-{result.key}.png", 6.6, False, source,
+            lambda figure: draw_twin(market, other, figure, off, finding),
+            folder / f"twin-{key}.png", 6.6, False, source,
         )
     ]  # fmt: skip
     if len(result.seeds) > 1 or len(result.cells) > 2:
-        path = folder / f"twins-{result.key}.png"
+        path = folder / f"twins-{key}.png"
         drawn.append(
             render(
                 lambda figure: all_seeds.draw(result, figure, describe), path, all_seeds.HEIGHT_INCHES, False, run.name

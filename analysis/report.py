@@ -14,7 +14,7 @@ from analysis.load import MarketFrames, RunFrames, load_run
 from analysis.page import SECTIONS, palette
 from analysis.page.panels import extent
 from analysis.page.pictures import stills
-from analysis.scorecard import HEADLINES, scorecard_rows
+from analysis.scorecard import headline_rows
 from analysis.templating import TEMPLATES, template
 
 MOST_BYTES = 4_800_000
@@ -98,8 +98,7 @@ def _text(name: str) -> str:
 
 
 def _tiles(frames: RunFrames, market: MarketFrames) -> list[Any]:
-    rows = {row.label: row for row in scorecard_rows(frames.summary, market.name)}
-    return [rows[name] for name in HEADLINES if name in rows]
+    return headline_rows(frames.summary, market.name)
 
 
 def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -92,6 +92,8 @@ def _feedback_note(summary: Summary) -> str:
 ENTRIES = (
     _Entry("max_drawdown_fraction", "Largest fall", style.percent, _percent_note(
         "fundamental_drawdown_fraction", "of the last price in the series from its peak; the fundamental's own: {}")),
+    _Entry("max_rise_fraction", "Largest rise", style.percent, _percent_note(
+        "fundamental_rise_fraction", "of the last price in the series from its low; the fundamental's own: {}")),
     _Entry("margin_calls", "Margin calls", _count, _percent_note(
         "accounts_called_fraction", "{} of all accounts were called")),
     _Entry("liquidations", "Liquidations", _count, "positions closed by force, in whole or in part"),
@@ -99,7 +101,7 @@ ENTRIES = (
         "forced_fill_fraction_of_open_interest", "traded by liquidation orders and the fund; {} of open interest")),
     _Entry("stop_notional", "Stop volume", _money, "quote notional that triggered stop orders traded"),
     _Entry("bad_debt", "Bad debt", _money, "what bankrupt accounts could not pay; the insurance fund pays first"),
-    _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took at their bankruptcy price"),
+    _Entry("takeover_notional", "Taken over", _money, "positions the insurance fund took, valued at the mark"),
     _Entry("adl_notional", "Auto-deleveraged", _money, "closed against profitable accounts when the fund was empty"),
     _Entry("socialised_loss", "Socialised loss", _money, "unrealised profit that winners gave up for the fund"),
     _Entry("insurance_fund_end", "Insurance fund", _money, _fund_note),
@@ -131,7 +133,16 @@ HEADLINES = (
     "Largest fall", "Margin calls", "Forced volume", "Bad debt", "Fuel ratio Λ, 5 %", "Depth D1", "Index feedback",
     "Insurance fund",
 )  # fmt: skip
-"""Labels that the report shows as tiles, in this order."""
+"""Labels that the report shows as tiles, in this order; where the largest rise is larger, it stands for the fall."""
+
+
+def headline_rows(summary: Summary, market: str | None = None) -> list[ScoreRow]:
+    """The few rows that a reader should see first."""
+    rows = {row.label: row for row in scorecard_rows(summary, market)}
+    own = market_summary(summary, market)
+    fall, rise = number(own, "max_drawdown_fraction"), number(own, "max_rise_fraction")
+    first = "Largest rise" if rise is not None and rise > (fall or 0.0) else HEADLINES[0]
+    return [rows[name] for name in (first, *HEADLINES[1:]) if name in rows]
 
 
 def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow]:

@@ -81,6 +81,8 @@ def run(
     figures: bool = True,
     checkpoint_every: int | str | None = None,
     spectator: Spectator | None = None,
+    command: Sequence[str] | None = None,
+    twin_of: Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Simulate one scenario and write its run directory, complete or not at all.
 
@@ -90,6 +92,8 @@ def run(
     `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
     `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
     `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
+    `command`: what makes this run, for its manifest; default the command line of this process.  `twin_of`: for the
+    manifest of a twin, which run it is one of and what is off.
     """
     loaded = scenario_or_path if isinstance(scenario_or_path, Scenario) else load_scenario(scenario_or_path)
     seed = loaded.seed if seed is None else seed
@@ -113,9 +117,10 @@ def run(
         check_invariants=check_invariants,
         figures=figures,
         python_path=tuple(map(str, scenario_folders(loaded))),
-        command=tuple(sys.argv),
+        command=tuple(sys.argv if command is None else command),
         now_ns=-loaded.warmup,
         duration_ns=loaded.duration,
+        twin_of=twin_of,
     )
     if every_ns:
         return _run_with_checkpoints(job, loaded, parent, progress)
@@ -305,6 +310,8 @@ def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
         "markets": [market.name for market in loaded.markets],
         "command": list(job.command),
     }
+    if job.twin_of is not None:
+        identity["twin_of"] = dict(job.twin_of)
     if job.every_ns:
         identity |= {"checkpoint_every": format_duration(job.every_ns), "resumed_at_s": list(job.resumed_at_s)}
     return identity

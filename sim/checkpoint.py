@@ -7,6 +7,7 @@ the model.  Unpickling runs code: only checkpoints from the user's own runs fold
 import json
 import os
 import pickle
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, final
@@ -28,7 +29,7 @@ class Job:
     `scenario_digest`: as in the run's name, unshortened.  `every_ns`: simulated time between checkpoints.
     `python_path`: folders that classes of the user were found in.  `command`: the command line of its first process.
     `now_ns` of `duration_ns`: simulated time.  `wall_seconds`: spent up to here.  `resumed_at_s`: simulated times at
-    which another process went on.
+    which another process went on.  `twin_of`: entry of the manifest of a twin (sim/twin_directory.py).
     """
 
     name: str
@@ -43,6 +44,7 @@ class Job:
     duration_ns: int
     wall_seconds: float = 0.0
     resumed_at_s: tuple[float, ...] = ()
+    twin_of: Mapping[str, Any] | None = None
 
 
 def write_checkpoint(folder: Path, job: Job, model: Any) -> None:

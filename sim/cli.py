@@ -5,10 +5,11 @@ Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of
 """
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,12 +21,12 @@ from sim import (
     cli_first_passage,
     cli_liquidations,
     cli_risk,
+    cli_runs,
     cli_sweeps,
     cli_watch,
 )
 from sim.cli_common import (
     RUNS,
-    SCENARIOS,
     RunArgument,
     RunOrSweep,
     RunsFolder,
@@ -183,34 +184,22 @@ def schema(
             print(output)
 
 
-@app.command("list")
-def list_command(
-    what: Annotated[str, typer.Argument(metavar="[scenarios|runs]", help="What to list; default both.")] = "all",
-    out: RunsFolder = RUNS,
-    verbose: Verbose = False,
-) -> None:
-    """List the scenarios at hand and the runs made, newest last."""
-    with one_message(verbose):
-        if what not in ("all", "scenarios", "runs"):
-            raise UserError(f"list {what}: say 'scenarios' or 'runs'")
-        if what in ("all", "scenarios"):
-            _list_scenarios()
-        if what in ("all", "runs"):
-            _list_runs(out)
-
-
 @app.command()
 def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
     """Print the scorecard and provenance of a run."""
     with one_message(verbose):
         from sim.run_directory import find_run, read_manifest
+        from sim.twin_directory import read_twin_run, said_off
 
         path = find_run(run, out)
         _print_scorecard(path)
         manifest = read_manifest(path)
         for key in ("created_utc", "seed", "overrides", "event_digest", "software_version", "git_commit", "command"):
             value = manifest.get(key)
-            print(f"{key:17}{' '.join(value) if isinstance(value, list) else value}")
+            print(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
+        twin = read_twin_run(path)
+        if twin.without is not None:
+            print(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
         print(path)
 
 
@@ -320,20 +309,6 @@ def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbos
         print("same events")
 
 
-@app.command()
-def clean(
-    keep: Annotated[int, typer.Option(min=0, metavar="N", help="How many of the newest runs to keep.")],
-    out: RunsFolder = RUNS,
-    verbose: Verbose = False,
-) -> None:
-    """Delete all but the newest runs, and what killed runs left behind."""
-    with one_message(verbose):
-        from sim.interrupted import clean_runs
-
-        for path in clean_runs(out, keep):
-            print(f"deleted {path}")
-
-
 def _check_what_to_run(scenario: Path | None, resume: str | None, is_described: bool) -> None:
     """A scenario, or a run to go on with: one of them."""
     if resume is not None and is_described:
@@ -425,42 +400,9 @@ def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
     print(board.in_band_line(rows))
 
 
-def _list_scenarios() -> None:
-    from sim import api
-    from sim.problems import ScenarioError
-
-    files = sorted(SCENARIOS.glob("*.yaml")) if SCENARIOS.is_dir() else []
-    if not files:
-        print("no scenarios/*.yaml here", file=sys.stderr)
-    for file in files:
-        try:
-            question = " ".join(api.load_scenario(file).question.split())
-        except ScenarioError as error:
-            question = f"(invalid: {str(error).splitlines()[0]})"
-        print(f"{file}  {question}")
-
-
-def _list_runs(out: Path) -> None:
-    from sim.checkpoint import read_job
-    from sim.interrupted import list_interrupted, position
-    from sim.run_directory import list_runs, read_summary
-
-    runs, waiting = list_runs(out), list_interrupted(out)
-    if not runs and not waiting:
-        print(f"no runs under {out}", file=sys.stderr)
-    for path in runs:
-        summary: dict[str, Any] = read_summary(path)
-        fall, calls = summary.get("max_drawdown_fraction"), summary.get("margin_calls")
-        facts = f"{calls:,} margin calls" if isinstance(calls, int) else ""
-        facts += f", largest fall {fall:.1%}" if isinstance(fall, float) else ""
-        print(f"{path}  {facts}")
-    for path in waiting:
-        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
-
-
 COMMANDS = (
-    cli_watch, cli_sweeps, cli_explain, cli_counterfactual, cli_clusters, cli_risk, cli_liquidations, cli_first_passage,
-    cli_doctor,
+    cli_runs, cli_watch, cli_sweeps, cli_explain, cli_counterfactual, cli_clusters, cli_risk, cli_liquidations,
+    cli_first_passage, cli_doctor,
 )  # fmt: skip
 """Modules of commands, in the order of `--help`."""
 for module in COMMANDS:

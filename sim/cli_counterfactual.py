@@ -1,5 +1,7 @@
 """`marginquake counterfactual`."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,40 +51,50 @@ def counterfactual(
 ) -> None:
     """Run the twins of a run with one mechanism off: what it did to the fall, paired by seed.
 
-    Same seed, same random streams, one mechanism off. Runs that are there are not made again. The result is kept in
-    RUN/counterfactuals; the last line of stdout is its file.
+    Same seed, same random streams, one mechanism off; every market is measured. Runs that are there are not made
+    again. The result is kept in RUN/counterfactuals, unless a fuller one (more seeds, twins without stops) is there;
+    the last line of stdout is its file. Without --without: what this run could do without.
     """
     with one_message(verbose), logging_to(verbose, None):
         from sim import counterfactual as twins
 
-        study = twins.Study(_run_of(run, out), without or (), seeds, pair_only)
+        study = twins.Study(_run_of(run, without or (), out), without or (), seeds, pair_only)
         with sweep_bar(f"without {', '.join(study.without)}", shown=not quiet) as progress:
             found = study.carry_out(workers, progress)
         if not quiet:
-            _print(found.result)
-        if not no_figures and found.result.without != twins.NOTHING:
+            for result in found.results:
+                _print(result, several=len(found.results) > 1)
+        if found.fuller:
+            print(
+                f"{found.path} holds more ({found.fuller}): it is left as it is, and its pictures too; ask for as much "
+                "to replace it, or delete it",
+                file=sys.stderr,
+            )
+        elif not no_figures and found.result.without != twins.NOTHING:
             from analysis.plots import plot_counterfactual
             from sim.mechanisms import described
 
-            for drawn in plot_counterfactual(found.result, found.base, found.twin, described):
-                if not quiet:
-                    print(drawn)
+            for result in found.results:
+                for drawn in plot_counterfactual(result, found.base, found.twin, described):
+                    if not quiet:
+                        print(drawn)
         print(found.path, flush=True)
 
 
-def _run_of(run: str, out: Path) -> Path:
+def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
     """The run of that name; a scenario is run first, unless that has been done."""
     from sim.run_directory import find_run
 
     if Path(run).suffix not in (".yaml", ".yml"):
         return find_run(run, out)
     check_scenario_file(Path(run))
-    from sim import api
+    from sim import api, counterfactual
 
+    counterfactual.check_without(Path(run), without)
     return api.run(api.load_scenario(run), out=out, reuse=True, figures=False).path
 
 
-def _print(result: "TwinResult") -> None:
+def _print(result: "TwinResult", several: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -93,6 +105,8 @@ def _print(result: "TwinResult") -> None:
     console = open_console(stderr=False)
     if not console.is_terminal:
         console = Console(width=160, highlight=False)
+    if several:
+        print(f"market {result.market}")
     for names, rows in (
         (words.CELL_HEADINGS, words.cell_rows(result, described)),
         (words.EFFECT_HEADINGS, words.effect_rows(result, described)),
@@ -106,3 +120,5 @@ def _print(result: "TwinResult") -> None:
         console.print()
     for sentence in words.sentences(result, described):
         print(sentence)
+    if several:
+        print()

@@ -1,7 +1,7 @@
 """Twins of a run: the same seeds and streams with one mechanism off, and what that mechanism did.
 
-Part of the composition root.  Model: docs/model.md, eq. 180-184.  Runs lie in `twins/` beside the run, named by
-content: what is there is not made again, and whatever finishes is kept.
+Part of the composition root.  Model: docs/model.md, eq. 180-184.  Runs lie in `twins/` beside the run
+(sim/twin_directory.py): what is there is not made again, and whatever finishes is kept.
 """
 
 import itertools
@@ -17,20 +17,20 @@ import numpy as np
 from analysis.estimate import Estimate
 from analysis.load import RunFrames, frames_of, load_run
 from analysis.sweeps.intervals import bootstrap
-from analysis.twins import Cell, Outcome, TwinResult, effect_of, outcome, write_twin
-from analysis.twins.outcome import Direction
-from analysis.twins.result import thinned
+from analysis.twins import Cell, Outcome, TwinResult, effect_of, lost_by, outcome, read_twin, write_twin
+from analysis.twins.outcome import forced_side
+from analysis.twins.result import path_of, thinned
 from sim import api, run_directory
 from sim.mechanisms import MECHANISMS, Absent, Mechanism, mechanism_named
 from sim.problems import ScenarioError
 from sim.run_directory import RunDirectoryError
 from sim.scenario import Scenario
-from sim.sweep import SweepProgress, Task, open_farm
-from sim.sweep_api import LEAN, run_point
-from sim.sweep_directory import unpack
+from sim.sweep import SweepProgress
+from sim.sweep_api import LEAN
+from sim.twin_directory import folder_of
+from sim.twin_runs import TwinOrder, make_all, order_for
 from sim.version import MODEL_VERSION
 
-FOLDER = "twins"
 NOTHING = ("nothing",)
 WITH_FILLS = "record.events=fills"
 Without = tuple[str, ...]
@@ -44,12 +44,21 @@ class TwinsDiffer(RuntimeError):
 @final
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """What was found and where it lies; `base`, `twin`: the runs of the first seed."""
+    """What was found, a result a market, and where it is kept; `base`, `twin`: the runs of the first seed.
 
-    result: TwinResult
+    `fuller`: what the file at `path` holds that this answer does not, in words.  It was left as it is then.
+    """
+
+    results: tuple[TwinResult, ...]
     path: Path
     base: RunFrames
     twin: RunFrames
+    fuller: str = ""
+
+    @property
+    def result(self) -> TwinResult:
+        """Of the first market."""
+        return self.results[0]
 
 
 def counterfactual(
@@ -63,7 +72,8 @@ def counterfactual(
     """Run a run's twins without these mechanisms or populations, compare, and keep the result in the run.
 
     `seeds`: the run's own and the following ones; runs with everything on are made where they are missing.  Without
-    forced orders alone, in a scenario with stops, twins without stops come with it unless `pair_only`.
+    forced orders alone, in a scenario with stops, twins without stops come with it unless `pair_only`.  A result that
+    is there is replaced by one that holds all its seeds and cells, and by no other.
     Raises RunDirectoryError for what cannot be asked, `TwinsDiffer` where nothing was changed and events differ.
     """
     return Study(run, without, seeds, pair_only).carry_out(workers, progress)
@@ -75,7 +85,7 @@ class Study:
 
     def __init__(self, run: Path, without: Sequence[str], seeds: int = 1, pair_only: bool = False) -> None:
         self.run = run
-        self.without = tuple(dict.fromkeys(without)) or NOTHING
+        self.without = tuple(dict.fromkeys(without))
         if "nothing" in self.without and len(self.without) > 1:
             raise RunDirectoryError("--without nothing: goes with no other --without")
         manifest = run_directory.read_manifest(run)
@@ -85,6 +95,9 @@ class Study:
                 "would differ from it for that alone; run the scenario again"
             )
         self.scenario = self._load(())
+        self._digest = str(manifest["scenario_digest"])
+        if not self.without:
+            raise RunDirectoryError(nothing_said(str(run), self.scenario, lambda name: self._can_be_off(name)))
         first = int(manifest["seed"])
         self.seeds = tuple(range(first, first + seeds))
         self.cells = _cells(self.without, self.scenario, pair_only)
@@ -92,22 +105,36 @@ class Study:
         self._started = time.perf_counter()
         for cell in self.cells[1:]:  # every mistake is told before anything is run
             self._twin(cell, run_directory.read_summary(run))
+        self._kept = _kept(path_of(run, self.without), str(manifest["event_digest"]))
 
     def carry_out(self, workers: int = 1, progress: Progress | None = None) -> Counterfactual:
         """Make what is missing, compare, and write the result into the run."""
         self._progress, self._total = progress, len(self.seeds) * len(self.cells)
         bases = self._bases(workers)
         frames = self._again(bases) if self.without == NOTHING else self._twins(bases, workers)
-        kept: dict[Without, list[Outcome]] = {cell: [] for cell in self.cells}
+        measured: dict[str, dict[Without, list[Outcome]]] = {
+            market.name: {cell: [] for cell in self.cells} for market in self.scenario.markets
+        }
         pair: list[RunFrames] = []
         for cell, base, twin in frames:
             check_same_path(base, twin)
-            kept[cell].append(outcome(twin))
+            for market, cells in measured.items():
+                cells[cell].append(outcome(twin, market))
+                if cell == self.cells[1]:
+                    cells[()].append(outcome(base, market))
             if cell == self.cells[1]:
-                kept[()].append(outcome(base))
                 pair = pair or [base, twin]
-        result = _result(self.without, kept, *pair)
-        return Counterfactual(result, write_twin(result, self.run), *pair)
+        results = tuple(_result(self.without, market, cells, *pair) for market, cells in measured.items())
+        fuller = lost_by(results, self._kept)
+        path = path_of(self.run, self.without) if fuller else write_twin(results, self.run)
+        return Counterfactual(results, path, pair[0], pair[1], fuller)
+
+    def _can_be_off(self, name: str) -> bool:
+        try:
+            self._twin((name,), run_directory.read_summary(self.run))
+        except RunDirectoryError:
+            return False
+        return True
 
     def _bases(self, workers: int) -> dict[int, Path]:
         """A run with everything on for every seed: the run itself, others that are there, and what is made."""
@@ -121,7 +148,7 @@ class Study:
                 found[seed] = beside
             else:
                 wanted[seed] = lean
-        made = self._make([(scenario, seed) for seed, scenario in wanted.items()], workers)
+        made = self._make([self._order((), scenario, seed) for seed, scenario in wanted.items()], workers)
         self._tell(len(found))
         return {**found, **dict(zip(wanted, made, strict=True))}
 
@@ -129,7 +156,7 @@ class Study:
         """Every cell of every seed with the run it belongs to."""
         keys = list(itertools.product(self.seeds, self.cells[1:]))
         summaries = {seed: run_directory.read_summary(path) for seed, path in bases.items()}
-        made = self._make([(self._twin(cell, summaries[seed]), seed) for seed, cell in keys], workers)
+        made = self._make([self._order(cell, self._twin(cell, summaries[seed]), seed) for seed, cell in keys], workers)
         paths = dict(zip(keys, made, strict=True))
         for seed in self.seeds:
             base = load_run(bases[seed])
@@ -190,40 +217,18 @@ class Study:
     def _load(self, overrides: Sequence[str]) -> Scenario:
         return api.load_scenario(self.run / "scenario.resolved.yaml", overrides)
 
-    def _make(self, wanted: Sequence[tuple[Scenario, int]], workers: int) -> list[Path]:
-        """Runs of these scenarios and seeds in `twins/`, in order; what is there already is not made again."""
-        folder = self.run.parent / FOLDER
-        names = [run_directory.run_name(s.name, s.digest(MODEL_VERSION), seed) for s, seed in wanted]
-        missing = {
-            name: (scenario, seed)
-            for name, (scenario, seed) in zip(names, wanted, strict=True)
-            if not run_directory.is_complete(folder / name)
-        }
-        self._tell(len(names) - len(missing))
+    def _order(self, cell: Without, scenario: Scenario, seed: int) -> TwinOrder:
+        return order_for(self.run, self._digest, cell, scenario, seed)
+
+    def _make(self, orders: Sequence[TwinOrder], workers: int) -> list[Path]:
+        """These runs in `twins/`, in order; what is there already is not made again."""
+        folder = folder_of(self.run.parent)
+        missing = {each.name: each for each in orders if not run_directory.is_complete(folder / each.name)}
+        self._tell(len(orders) - len(missing))
         if missing:
             run_directory.check_target(folder, next(iter(missing)))
-        if min(workers, len(missing)) <= 1:
-            for name, (scenario, seed) in missing.items():
-                api.run(scenario, seed, out=folder, name=name, figures=False)
-                self._tell(1, made=True)
-        else:
-            self._make_on_workers(missing, folder, workers)
-        return [folder / name for name in names]
-
-    def _make_on_workers(self, missing: Mapping[str, tuple[Scenario, int]], folder: Path, workers: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        run_directory.sweep_leftovers(folder)
-        tasks = [Task(0, seed, name, scenario.resolved_yaml()) for name, (scenario, seed) in missing.items()]
-        failed: list[str] = []
-        with open_farm(run_point, min(workers, len(tasks))) as farm:
-            for task, packed in farm.results(tasks):
-                if isinstance(packed, bytes):
-                    unpack(packed, folder / task.run)
-                else:
-                    failed.append(f"{task.run}: {packed}")
-                self._tell(1, made=True)
-        if failed:
-            raise RuntimeError("; ".join(failed))
+            make_all(missing, folder, workers, lambda: self._tell(1, made=True))
+        return [folder / each.name for each in orders]
 
     _progress: Progress | None = None
     _total = 0
@@ -255,6 +260,45 @@ def check_same_path(base: RunFrames, twin: RunFrames) -> None:
         )
 
 
+def nothing_said(run: str, scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
+    """What `counterfactual` says where it is not told what to leave out: all that could be said of this scenario."""
+    names = [name for name in (*MECHANISMS, *scenario.populations) if name != "nothing" and can_be_off(name)]
+    mechanisms = [f"{name} ({MECHANISMS[name].says})" for name in names if name in MECHANISMS]
+    populations = [name for name in names if name not in MECHANISMS]
+    return (
+        f"counterfactual {run}: say what to leave out, --without WHAT, once or more often. "
+        f"Mechanisms of {scenario.name}: {', '.join(mechanisms) or 'none'}. Populations: "
+        f"{', '.join(populations) or 'none that could be spared'}. `--without nothing` checks that the same events "
+        "come again."
+    )
+
+
+def check_without(file: Path, without: Sequence[str]) -> None:
+    """Refuse, before a scenario is run, what its run could not be asked for."""
+    scenario = api.load_scenario(file)
+
+    def changes(name: str) -> list[str]:
+        return [f"{path}={json.dumps(value)}" for path, value in _switched_off(name, scenario)[1].items()]
+
+    def can_be_off(name: str) -> bool:
+        try:
+            api.load_scenario(file, changes(name))
+        except (RunDirectoryError, ScenarioError):
+            return False
+        return True
+
+    if not without:
+        raise RunDirectoryError(nothing_said(str(file), scenario, can_be_off))
+    for name in without:
+        changes(name)
+
+
+def _kept(path: Path, event_digest: str) -> tuple[TwinResult, ...]:
+    """What a file holds of these events; nothing if it is not there or of others."""
+    found = read_twin(path) if path.is_file() else ()
+    return tuple(each for each in found if each.event_digest == event_digest)
+
+
 def _cells(without: Without, scenario: Scenario, pair_only: bool) -> tuple[Without, ...]:
     """What is off in each cell; the first two are the pair that was asked for."""
     if without == ("liquidation",) and not pair_only and _has(MECHANISMS["stops"], scenario):
@@ -280,25 +324,27 @@ def _switched_off(name: str, scenario: Scenario) -> tuple[Mechanism, Mapping[str
 
 
 def _result(
-    without: Without, outcomes: Mapping[Without, Sequence[Outcome]], base: RunFrames, twin: RunFrames
+    without: Without, market: str, outcomes: Mapping[Without, Sequence[Outcome]], base: RunFrames, twin: RunFrames
 ) -> TwinResult:
-    """Put all seeds together.  The side that is compared is the one on which most was forced with everything on."""
+    """Put all seeds of a market together.  The side that is compared is the one on which most was forced with
+    everything on."""
     everything = outcomes[()]
-    sold, bought = (sum(each) for each in zip(*((o.forced_sold, o.forced_bought) for o in everything), strict=True))
-    direction: Direction = "rise" if bought > sold else "fall"
+    direction = forced_side(
+        sum(each.forced_sold for each in everything), sum(each.forced_bought for each in everything)
+    )
     moves = {cell: np.array([each.moved(direction) for each in found]) for cell, found in outcomes.items()}
     pairs = [(without, ())] if len(moves) == 2 else _all_effects()
     effects = []
     for of, given in pairs:
         by_set = {frozenset(cell): values for cell, values in moves.items()}
         effects.append(effect_of(of, given, by_set[frozenset(given)], by_set[frozenset(of + given)]))
-    run, other = base.first.run, twin.first.run
+    run, other = base.markets[market].run, twin.markets[market].run
     times, price_with, price_without = thinned(run["time_s"], run["last"], other["last"])
     return TwinResult(
         without=without,
         run=base.path.name,
         event_digest=str(base.summary["event_digest"]),
-        market=base.first.name,
+        market=market,
         direction=direction,
         seeds=tuple(each.seed for each in everything),
         cells=tuple(

@@ -112,14 +112,19 @@ def clean_runs(parent: Path, keep: int) -> list[Path]:
     Interrupted runs count like others; those that a process is at are left alone.
     """
     run_directory.sweep_leftovers(parent)
-    waiting = [path for path in list_interrupted(parent) if not is_held(path)]
-    runs = sorted([*run_directory.list_runs(parent), *waiting], key=lambda path: (_age(path), path.name))
-    doomed = runs[: max(0, len(runs) - keep)]
+    doomed = superfluous(parent, keep)
     for path in doomed:
         away = path.with_name(f".tmp-{path.name}-{os.getpid()}")
         path.rename(away)
         shutil.rmtree(away)
     return doomed
+
+
+def superfluous(parent: Path, keep: int) -> list[Path]:
+    """What `clean_runs` would delete: all runs but the `keep` newest, oldest first."""
+    waiting = [path for path in list_interrupted(parent) if not is_held(path)]
+    runs = sorted([*run_directory.list_runs(parent), *waiting], key=lambda path: (_age(path), path.name))
+    return runs[: max(0, len(runs) - keep)]
 
 
 def _age(path: Path) -> int:

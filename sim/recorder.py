@@ -17,6 +17,7 @@ from sim.event_digest import EventDigest
 from sim.event_log import EventLog
 from sim.kernels.counting import COUNT, OUTCOME, count
 from sim.map_record import MapRecorder
+from sim.moves import from_start, largest_fall, largest_rise
 from sim.population_record import PopulationRecorder
 from sim.position_record import PositionRecorder
 from sim.records import Cause, EventKind, MarginMode, Side, Stage, raw_copy
@@ -308,9 +309,13 @@ class MarketRecorder:
             "forced_notional": forced,
             "forced_fill_fraction_of_open_interest": forced / open_interest if open_interest > 0 else 0.0,
             "stop_notional": totals["stop_volume"],
-            "max_drawdown_fraction": drawdown(series["last"][live]),
-            "fundamental_drawdown_fraction": drawdown(series["fundamental"][live]),
-            "index_drawdown_fraction": drawdown(series["index"][live]),
+            "max_drawdown_fraction": largest_fall(series["last"][live]).fraction,
+            "max_rise_fraction": largest_rise(series["last"][live]).fraction,
+            "fall_from_start_fraction": from_start(series["last"][live], "fall"),
+            "rise_from_start_fraction": from_start(series["last"][live], "rise"),
+            "fundamental_drawdown_fraction": largest_fall(series["fundamental"][live]).fraction,
+            "fundamental_rise_fraction": largest_rise(series["fundamental"][live]).fraction,
+            "index_drawdown_fraction": largest_fall(series["index"][live]).fraction,
             "bad_debt": self._venue.bad_debt + self._insurance_paid + unpaid,
             "insurance_fund_start": self._fund_start,
             "insurance_fund_end": self.fund_equity,
@@ -352,14 +357,6 @@ def resting_within(venue: Venue, reaches: Iterable[float]) -> list[tuple[float, 
     per_lot = venue.contract.notional_per_lot(centre)
     bids, asks = venue.exchange.depths(lows, highs)
     return [(lots * per_lot, others * per_lot) for lots, others in zip(bids, asks, strict=True)]
-
-
-def drawdown(prices: NDArray[np.float64]) -> float:
-    """Largest fall from a running high, as a fraction."""
-    seen = prices[~np.isnan(prices)]
-    if len(seen) == 0:
-        return 0.0
-    return float((1.0 - seen / np.maximum.accumulate(seen)).max())
 
 
 def median(values: NDArray[np.float64]) -> float:

@@ -22,6 +22,7 @@ from analysis.load import Fills, LiquidationMap, leading_comment, load_run
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
 from analysis.scorecard import HEADLINES, scorecard_rows
+from sim.moves import Move, from_start, largest_fall, largest_rise
 from sim.records import Cause
 from sim.run_directory import RunDirectoryError
 from tests.synthetic_run import write_synthetic_run
@@ -58,12 +59,23 @@ def fills_of(time_s: list[float], price: list[float], side: int = -1, cause: Cau
 # Numbers with known answers
 
 
-def test_drawdown_is_the_largest_fall_from_a_running_peak():
-    found = market_quality.max_drawdown(np.array([100.0, 120.0, np.nan, 90.0, 130.0, 110.0]))
-    assert found.fraction == pytest.approx(0.25)
-    assert (found.peak, found.trough) == (1, 3)
-    assert market_quality.max_drawdown(np.array([1.0, 2.0, 3.0])).fraction == 0.0
-    assert market_quality.max_drawdown(np.array([np.nan])).fraction == 0.0
+def test_the_largest_fall_is_from_a_running_peak_and_the_largest_rise_from_a_running_low():
+    prices = np.array([100.0, 120.0, np.nan, 90.0, 130.0, 110.0])
+    assert largest_fall(prices) == Move(pytest.approx(0.25), 1, 3)
+    assert largest_rise(prices) == Move(pytest.approx(40 / 90), 3, 4)
+    assert (from_start(prices, "fall"), from_start(prices, "rise")) == pytest.approx((0.1, 0.3))
+    assert largest_fall(np.array([1.0, 2.0, 3.0])).fraction == 0.0
+    assert largest_rise(np.array([1.0, 2.0, 4.0])) == Move(3.0, 0, 2)
+    for nothing in (np.array([np.nan]), np.zeros(0), np.array([7.0])):
+        assert largest_fall(nothing).fraction == largest_rise(nothing).fraction == from_start(nothing, "rise") == 0.0
+
+
+def test_falls_and_rises_are_those_of_a_naive_loop():
+    prices = np.exp(np.cumsum(np.random.default_rng(4).normal(0, 0.01, 60)))
+    pairs = [(prices[j] / prices[i], i, j) for i in range(60) for j in range(i, 60)]
+    fall, rise = min(pairs), max(pairs)
+    assert largest_fall(prices) == Move(pytest.approx(1 - fall[0]), *fall[1:])
+    assert largest_rise(prices) == Move(pytest.approx(rise[0] - 1), *rise[1:])
 
 
 def test_volatility_of_a_path_with_constant_moves_is_exact():

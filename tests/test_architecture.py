@@ -43,6 +43,7 @@ def test_only_the_composition_root_imports_agents_and_analysis(path: Path) -> No
         "cli_first_passage",
         "cli_liquidations",
         "cli_risk",
+        "cli_runs",
         "cli_sweeps",
         "cli_watch",
         "counterfactual",

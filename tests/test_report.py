@@ -357,10 +357,11 @@ def test_a_twin_beside_the_run_has_a_section(copy: Path) -> None:
         ("liquidation",), copy.name, run.manifest["event_digest"], run.first.name, "fall", (7, 8, 9), cells, (effect,),
         UNKNOWN, UNKNOWN, (0.0, 600.0, 1200.0), (100.0, 97.0, 98.0), (100.0, 98.0, 99.0),
     )  # fmt: skip
-    write_twin(result, copy)
+    write_twin([result], copy)
     page = read(copy)
     assert "market0-twins" in page.ids
-    assert "fell by 2.00 % instead of 3.00 %; over 3 seeds the amplification is 1.50 (1.20 to 1.90)" in page.text
+    fell = "fell by 2.00 % instead of 3.00 % from its start"
+    assert f"{fell}; over 3 seeds the amplification is 1.50 (1.20 to 1.90)" in page.text
     panels = json.loads(page.scripts["market0-twins-1"])["panels"]
     assert [line["label"] for line in panels[0]["series"]] == ["as it was", "without liquidation", "fundamental"]
 

@@ -40,7 +40,7 @@ def _twin_sentence(result: TwinResult) -> str:
     word = "fell" if result.direction == "fall" else "rose"
     text = (
         f"Without {' and '.join(result.without)}, with the same seed, the price {word} by "
-        f"{style.percent(result.fall_without)} instead of {style.percent(result.fall_with)}"
+        f"{style.percent(result.fall_without)} instead of {style.percent(result.fall_with)} from its start"
     )
     if len(result.seeds) > 1:
         return f"{text}; over {len(result.seeds)} seeds the amplification is {interval(result.amplification)}."

@@ -7,7 +7,7 @@ import numpy as np
 from analysis import style
 from analysis.figures import canvas
 from analysis.load import MarketFrames
-from analysis.market_quality import max_drawdown
+from analysis.moves import market_moves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +37,10 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     _flow(market, flow, edges)
     _calls(market, calls, edges)
     canvas.time_axis((top, flow, calls), first_s, last_s)
-    fall, outside = max_drawdown(run["last"]), max_drawdown(run["fundamental"])
     canvas.heading(
         figure,
         "Price and forced orders",
-        f"Largest fall of the market {style.percent(fall.fraction)}, of the fundamental "
-        f"{style.percent(outside.fraction)}.  {int(np.sum(run['margin_calls'])):,} margin calls, "
+        f"{market_moves(run)}.  {int(np.sum(run['margin_calls'])):,} margin calls, "
         f"{style.short_number(float(np.sum(run['forced_volume'])))} traded by force.",
     )
 

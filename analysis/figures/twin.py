@@ -8,7 +8,8 @@ import numpy as np
 from analysis import style
 from analysis.figures import canvas
 from analysis.load import MarketFrames, RunFrames
-from analysis.market_quality import max_drawdown
+from analysis.twins.outcome import forced_notional, forced_side
+from sim.moves import Direction, from_start
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,8 @@ def draw_twin(
 ) -> None:
     """Both price paths with the difference shaded; the gap in basis points; forced volume below.
 
-    `off`: what the twin lacks, a plural.  `finding`: the line below the title; default both falls and their ratio.
+    `off`: what the twin lacks, a plural.  `finding`: the line below the title; default how far both went from the
+    start, and the ratio.
     """
     run, twin = with_forced.run, without.run
     time_s = run["time_s"]
@@ -57,14 +59,15 @@ def draw_twin(
     canvas.panel_label(flow, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
     canvas.time_axis((top, gap, flow), first_s, last_s)
 
-    falls = "  ".join(_falls(name, run[name], twin[name]) for name in ("last", "mark"))
-    finding = finding or f"Largest fall with and without {off}:  {falls}"
+    side = forced_side(*forced_notional(with_forced))
+    moves = "  ".join(_moves(name, side, run[name], twin[name]) for name in ("last", "mark"))
+    finding = finding or f"{side.capitalize()} from the start with and without {off}:  {moves}"
     canvas.heading(figure, f"What {off} added" if off.endswith("s") else f"What {off} did", finding)
 
 
-def _falls(name: str, with_forced: canvas.Floats, without: canvas.Floats) -> str:
-    """Both drawdowns of one price and their ratio, the amplification (docs/model.md)."""
-    deep, shallow = max_drawdown(with_forced).fraction, max_drawdown(without).fraction
+def _moves(name: str, side: Direction, with_forced: canvas.Floats, without: canvas.Floats) -> str:
+    """How far one price went in both and the ratio, the amplification (docs/model.md, eq. 181)."""
+    deep, shallow = from_start(with_forced, side), from_start(without, side)
     ratio = f", amplification {deep / shallow:.2f}" if shallow > 0 else ""
     return f"{name} price {style.percent(deep)} and {style.percent(shallow)}{ratio}."
 

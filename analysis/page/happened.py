@@ -5,7 +5,7 @@ import numpy as np
 from analysis import style
 from analysis.figures.canvas import gather
 from analysis.load import Floats, MarketFrames, RunFrames
-from analysis.market_quality import max_drawdown
+from analysis.moves import market_moves
 from analysis.page.panels import Flow, Line, Panel, bubbles, busy_windows, cascade_spans, flows, lines, time_chart
 from analysis.page.section import Chart, Content
 
@@ -17,14 +17,8 @@ MOST_MARKS = 400
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """The chart that a reader looks at first."""
     series = market.run
-    fall, outside = max_drawdown(series["last"]), max_drawdown(series["fundamental"])
-    rise = 1.0 / (1.0 - max_drawdown(1.0 / series["last"]).fraction) - 1.0
-    fell = f"fell by {style.percent(fall.fraction)} at most, the fundamental by {style.percent(outside.fraction)}"
-    went = f"The market {fell}"
-    if rise > fall.fraction:
-        went = f"The market rose by {style.percent(rise)} at most, and {fell}"
     lead = (
-        f"{went}. {int(np.sum(series['margin_calls'])):,} margin calls; "
+        f"{market_moves(series)}. {int(np.sum(series['margin_calls'])):,} margin calls; "
         f"{style.short_number(float(np.sum(series['forced_volume'])))} traded by force."
     )
     data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))

@@ -66,7 +66,7 @@ def _sentence(result: TwinResult) -> str:
     word = "fell" if result.direction == "fall" else "rose"
     text = (
         f"Without {_names(result.without)} the price of the same seed {word} by {style.percent(result.fall_without)} "
-        f"instead of {style.percent(result.fall_with)}"
+        f"instead of {style.percent(result.fall_with)} from its start"
     )
     if len(result.seeds) == 1:
         return f"{text}."

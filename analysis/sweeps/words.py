@@ -11,7 +11,11 @@ PERCENT, MONEY, TICKS, BPS, COUNT, RATIO = "%", "quote units", "ticks", "bp", ""
 
 LABELS: dict[str, tuple[str, str]] = {
     "max_drawdown_fraction": ("largest fall of the last price", PERCENT),
+    "max_rise_fraction": ("largest rise of the last price", PERCENT),
+    "fall_from_start_fraction": ("fall of the last price from its start", PERCENT),
+    "rise_from_start_fraction": ("rise of the last price from its start", PERCENT),
     "fundamental_drawdown_fraction": ("largest fall of the fundamental", PERCENT),
+    "fundamental_rise_fraction": ("largest rise of the fundamental", PERCENT),
     "index_drawdown_fraction": ("largest fall of the index", PERCENT),
     "forced_fill_fraction_of_open_interest": ("forced volume / open interest", PERCENT),
     "accounts_called_fraction": ("accounts called", PERCENT),

@@ -6,7 +6,7 @@ docs/model.md, eq. 180-184.
 
 from analysis.twins.effects import Effect, effect_of
 from analysis.twins.outcome import Outcome, outcome
-from analysis.twins.result import Cell, TwinResult, known_twins, read_twin, write_twin
+from analysis.twins.result import Cell, TwinResult, known_twins, lost_by, read_twin, write_twin
 
 __all__ = [
     "Cell",
@@ -15,6 +15,7 @@ __all__ = [
     "TwinResult",
     "effect_of",
     "known_twins",
+    "lost_by",
     "outcome",
     "read_twin",
     "write_twin",

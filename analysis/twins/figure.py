@@ -25,10 +25,11 @@ def draw(result: TwinResult, figure: "Figure", describe: Describe) -> None:
     _effects(right, result, describe)
     what = describe(result.without)
     several = f"{len(result.seeds)} seeds" if len(result.seeds) > 1 else f"seed {result.seeds[0]}"
+    moved = f"{result.direction.capitalize()} of the last price from its start"
     canvas.heading(
         figure,
         f"The same market without {what}",
-        f"Largest {result.direction} of the last price from its start; {several}, same streams, nothing else changed",
+        f"{moved}; {several}, same streams, nothing else changed",
     )
 
 
@@ -44,7 +45,7 @@ def _cells(axis: "Axes", result: TwinResult, describe: Describe) -> None:
     axis.set_xlim(-0.35, len(moves) - 0.65)
     axis.set_ylim(0, 1.06 * max(float(moves.max()), 1e-6))
     axis.grid(False, axis="x")
-    canvas.panel_label(axis, f"{result.direction.capitalize()}, %; one line a seed")
+    canvas.panel_label(axis, f"{result.direction.capitalize()} from the start, %; one line a seed")
     if len(result.seeds) > 1:
         canvas.legend_above(axis)
 

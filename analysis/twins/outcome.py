@@ -2,20 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
-from analysis.load import Fills, Floats, MarketFrames, RunFrames
+from analysis.load import Fills, MarketFrames, RunFrames
+from sim.moves import Direction, from_start
 from sim.records import Cause, Side
-
-Direction = Literal["fall", "rise"]
 
 
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """One run, its first market.  `fall`, `rise`: largest distance of the last price below and above its start, as a
+    """One market of a run.  `fall`, `rise`: largest distance of the last price below and above its start, as a
     fraction of the start, sampled like the series.  `forced_sold`, `forced_bought`: quote notional.  `forced_share`,
     `stop_share`: of all notional sold (bought) by takers on the way to the lowest (highest) price, by direction; NaN
     where fills were not kept or nobody traded.
@@ -36,9 +35,9 @@ class Outcome:
         return self.fall if direction == "fall" else self.rise
 
 
-def outcome(run: RunFrames) -> Outcome:
-    """Measure one run."""
-    market = run.first
+def outcome(run: RunFrames, name: str | None = None) -> Outcome:
+    """Measure one market of a run, the first unless one is named."""
+    market = run.first if name is None else run.markets[name]
     sold, bought = forced_notional(market)
     forced: dict[Direction, float] = {}
     stops: dict[Direction, float] = {}
@@ -48,8 +47,8 @@ def outcome(run: RunFrames) -> Outcome:
         seed=int(run.seed),
         run=run.path.name,
         event_digest=str(run.summary.get("event_digest", "")),
-        fall=extent(market.run["last"], "fall"),
-        rise=extent(market.run["last"], "rise"),
+        fall=from_start(market.run["last"], "fall"),
+        rise=from_start(market.run["last"], "rise"),
         forced_sold=sold,
         forced_bought=bought,
         forced_share=forced,
@@ -57,13 +56,9 @@ def outcome(run: RunFrames) -> Outcome:
     )
 
 
-def extent(prices: Floats, direction: Direction) -> float:
-    """Largest distance from the first known price in one direction, as its fraction; 0 if none is known."""
-    known = prices[np.isfinite(prices)]
-    if len(known) == 0:
-        return 0.0
-    start, end = float(known[0]), float(known.min() if direction == "fall" else known.max())
-    return 1.0 - end / start if direction == "fall" else end / start - 1.0
+def forced_side(sold: float, bought: float) -> Direction:
+    """Which moves are compared: rises where more was bought by force than sold."""
+    return "rise" if bought > sold else "fall"
 
 
 def way(market: MarketFrames, direction: Direction) -> tuple[float, float]:

@@ -13,11 +13,11 @@ import numpy as np
 from analysis.estimate import UNKNOWN, Estimate
 from analysis.load import Floats, RunFrames
 from analysis.twins.effects import Effect
-from analysis.twins.outcome import Direction
+from sim.moves import Direction
 from sim.run_directory import RunDirectoryError
 
 FOLDER: Final = "counterfactuals"
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the file; others are not read."""
 MOST_SAMPLES: Final = 600
 """Points of the series that are kept."""
@@ -38,7 +38,8 @@ class Cell:
 @final
 @dataclass(frozen=True)
 class TwinResult:
-    """A run and its twins.  `cells[0]` is the market as it was, `effects[0]` what the mechanisms in `without` did.
+    """One market of a run and its twins.  `cells[0]` is the market as it was, `effects[0]` what the mechanisms in
+    `without` did.
 
     `direction`: the side that is compared: falls, or rises where most was bought by force.  `forced_volume_share`,
     `stop_volume_share`: of what takers sold (bought) on the way, with everything on.  The series are the first seed's,
@@ -101,13 +102,28 @@ def thinned(times: Floats, first: Floats, second: Floats) -> tuple[list[float], 
     return times[places].tolist(), first[places].tolist(), second[places].tolist()
 
 
-def write_twin(result: TwinResult, run: Path) -> Path:
-    """Write a result into its run, whole or not at all; one of before with the same key is replaced."""
-    folder = run / FOLDER
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{result.key}.json"
-    hidden = folder / f".tmp-{path.name}-{os.getpid()}"
-    content = {"format": FORMAT, "key": result.key, **asdict(result)}
+def path_of(run: Path, without: Sequence[str]) -> Path:
+    """Where a run keeps what is known of its twins without these."""
+    return run / FOLDER / f"{key_of(without)}.json"
+
+
+def lost_by(fresh: Sequence[TwinResult], kept: Sequence[TwinResult]) -> str:
+    """What would be lost if `fresh` took the place of `kept`, in words: seeds and cells; empty if nothing."""
+    if not kept or not fresh:
+        return ""
+    seeds = sorted(set(kept[0].seeds) - set(fresh[0].seeds))
+    cells = [cell.without for cell in kept[0].cells if cell.without not in [own.without for own in fresh[0].cells]]
+    lost = [f"seeds {', '.join(map(str, seeds))}"] if seeds else []
+    lost += [f"the twins without {' and '.join(cell)}" for cell in cells]
+    return ", ".join(lost)
+
+
+def write_twin(results: Sequence[TwinResult], run: Path) -> Path:
+    """Write the results of all markets into their run, whole or not at all; those of before are replaced."""
+    path = path_of(run, results[0].without)
+    path.parent.mkdir(exist_ok=True)
+    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    content = {"format": FORMAT, "key": results[0].key, "markets": [asdict(result) for result in results]}
     try:
         hidden.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         os.replace(hidden, path)
@@ -118,39 +134,41 @@ def write_twin(result: TwinResult, run: Path) -> Path:
 
 def known_twins(run: RunFrames) -> tuple[TwinResult, ...]:
     """What has been found of a run's twins, by key; results of other events or of another format are left out."""
-    found = (read_twin(path) for path in sorted((run.path / FOLDER).glob("*.json")))
+    files = sorted((run.path / FOLDER).glob("*.json"))
     digest = run.manifest.get("event_digest", run.summary.get("event_digest"))
-    return tuple(each for each in found if each is not None and each.event_digest == digest)
+    return tuple(each for file in files for each in read_twin(file) if each.event_digest == digest)
 
 
-def read_twin(path: Path) -> TwinResult | None:
-    """One file; None if another version of marginquake wrote it."""
+def read_twin(path: Path) -> tuple[TwinResult, ...]:
+    """One file, a result a market; none if another version of marginquake wrote it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            return None
-        return TwinResult(
-            without=tuple(content["without"]),
-            run=content["run"],
-            event_digest=content["event_digest"],
-            market=content["market"],
-            direction=content["direction"],
-            seeds=tuple(content["seeds"]),
-            cells=tuple(
-                Cell(tuple(cell["without"]), _numbers(cell["moves"]), tuple(cell["runs"]), tuple(cell["digests"]))
-                for cell in content["cells"]
-            ),
-            effects=tuple(_effect(each) for each in content["effects"]),
-            forced_volume_share=_estimate(content["forced_volume_share"]),
-            stop_volume_share=_estimate(content["stop_volume_share"]),
-            time_s=_numbers(content["time_s"]),
-            price_with=_numbers(content["price_with"]),
-            price_without=_numbers(content["price_without"]),
-        )
+        return tuple(map(_market, content["markets"])) if content["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"{path}: cannot be read ({type(error).__name__}: {error}); delete it and run `marginquake counterfactual`"
         ) from error
+
+
+def _market(content: Mapping[str, Any]) -> TwinResult:
+    return TwinResult(
+        without=tuple(content["without"]),
+        run=content["run"],
+        event_digest=content["event_digest"],
+        market=content["market"],
+        direction=content["direction"],
+        seeds=tuple(content["seeds"]),
+        cells=tuple(
+            Cell(tuple(cell["without"]), _numbers(cell["moves"]), tuple(cell["runs"]), tuple(cell["digests"]))
+            for cell in content["cells"]
+        ),
+        effects=tuple(_effect(each) for each in content["effects"]),
+        forced_volume_share=_estimate(content["forced_volume_share"]),
+        stop_volume_share=_estimate(content["stop_volume_share"]),
+        time_s=_numbers(content["time_s"]),
+        price_with=_numbers(content["price_with"]),
+        price_without=_numbers(content["price_without"]),
+    )
 
 
 def _effect(content: Mapping[str, Any]) -> Effect:

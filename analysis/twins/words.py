@@ -13,7 +13,7 @@ from analysis.twins.result import TwinResult
 
 BAND: Final = "A"
 """Id of the band of ordinary amplification in targets.json."""
-CELL_HEADINGS: Final = ("market", "mean {move}, %", "smallest", "largest")
+CELL_HEADINGS: Final = ("market", "mean {move} from the start, %", "smallest", "largest")
 EFFECT_HEADINGS: Final = (
     "what it did",
     "with the others",
@@ -101,6 +101,8 @@ def _finding(result: TwinResult, effect: Effect, describe: Describe) -> str:
         return f"With nothing changed the events are the same ({over.split(',')[0]})."
     if all(digest == other for digest, other in zip(result.cells[0].digests, result.cells[1].digests, strict=True)):
         return f"{name} never came into play: without, every event is the same ({over.split(',')[0]})."
+    if effect.unchanged == count:
+        return f"{name} changed nothing here: the {result.direction} is the same without ({over.split(',')[0]})."
     amplification = effect.amplification
     if not math.isfinite(amplification.value):
         return f"{name}: no ratio, since on no seed did the price {result.direction} both with and without."
