@@ -253,6 +253,11 @@ class MarketFrames:
             account=rows["account"].astype(np.int64),
         )
 
+    def handed_over(self, kind: EventKind) -> tuple[Floats, Floats]:
+        """Times (s) and notional of the takeovers or of the ADL, at the mark of their moment; quote units (eq. 19)."""
+        rows = self._of_kind(kind)
+        return rows["time_s"], self._notional(rows["mark_ticks"], rows["quantity_lots"])
+
     def _of_kind(self, kind: EventKind) -> Columns:
         chosen = self.events["kind"] == kind
         return {name: column[chosen] for name, column in self.events.items()}

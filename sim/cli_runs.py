@@ -74,10 +74,10 @@ def _say_what_is_left(out: Path, lonely: int, gone: int) -> None:
 
     left = len(list_twins(out)) - gone
     if left:
-        whose = "of runs that are kept"
+        whose = " of runs that are kept"
         if lonely:
-            whose = f"{lonely} of no run that is kept; `marginquake clean --twins` deletes those"
-        print(f"left {folder_of(out)}: {left} {_plural('twin', left)}, {whose}", file=sys.stderr)
+            whose = f", {lonely} of no run that is kept; `marginquake clean --twins` deletes those"
+        print(f"left {folder_of(out)}: {left} {_plural('twin', left)}{whose}", file=sys.stderr)
     sweeps = out / "sweeps"
     if sweeps.is_dir() and any(sweeps.iterdir()):
         print(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)

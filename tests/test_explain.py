@@ -17,6 +17,7 @@ from analysis.load import RunFrames, frames_of
 from sim import cli
 from sim.api import simulate
 from sim.event_log import MemoryLog
+from sim.records import EventKind
 from sim.scenario import load_scenario
 
 pytestmark = pytest.mark.model
@@ -83,6 +84,18 @@ def test_what_was_sold_was_bought() -> None:
     by_takeover = fills.notional[fills.account == 0].sum() + fills.notional[fills.maker_account == 0].sum()
     fund = names.index("insurance fund")
     assert bought[fund] + sold[fund] == pytest.approx(by_takeover)
+
+
+def test_what_was_taken_over_is_one_number_everywhere_valued_at_the_mark() -> None:
+    run = squeeze()
+    time_s, notional = run.first.handed_over(EventKind.TAKEOVER)
+    assert run.summary["takeover_notional"] > 0
+    assert notional[time_s > 0].sum() == pytest.approx(run.summary["takeover_notional"])
+    assert run.first.run["takeover_notional"].sum() == pytest.approx(run.summary["takeover_notional"])
+    tree = causal_tree(run.first)
+    inside = (time_s >= tree.cascades[0].start_s) & (time_s <= tree.cascades[0].end_s)
+    told = Scene(run, run.first, tree, tree.cascades[0]).notional_of(EventKind.TAKEOVER)
+    assert told == pytest.approx(notional[inside].sum())
 
 
 def test_a_squeeze_of_shorts_is_told_the_other_way_round() -> None:

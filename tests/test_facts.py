@@ -292,7 +292,7 @@ def crash(liquidated: bool = True, more: NDArray[Any] | None = None) -> RunFrame
     events = fills(*(np.array(c) for c in zip(*rows, strict=True)), cause=Cause.LIQUIDATION)
     taken = np.zeros(1, EVENT)
     taken["kind"], taken["time_ns"], taken["side"] = EventKind.TAKEOVER, 43_255 * 10**9, 1
-    taken["quantity_lots"], taken["price_ticks"] = 2000, 96_000
+    taken["quantity_lots"], taken["price_ticks"], taken["mark_ticks"] = 2000, 95_000, 96_000
     taken = taken if more is None else np.concatenate((taken, more))
     return market(
         time_s, mid, events=np.concatenate((events, taken)) if liquidated else events[:0], bid_depth_1pct=bid,

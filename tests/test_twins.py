@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from analysis.comparison.statistics import bootstrap_interval
 from analysis.estimate import Estimate
 from analysis.load import load_run
-from analysis.twins import Cell, TwinResult, effect_of, known_twins, outcome, read_twin, write_twin
+from analysis.twins import Cell, TwinResult, effect_of, known_twins, lost_by, outcome, read_twin, write_twin
 from analysis.twins.outcome import taker_shares, way
 from analysis.twins.result import thinned
 from analysis.twins.words import cell_rows, effect_rows, sentences
@@ -262,6 +262,46 @@ def test_runs_that_are_there_are_not_made_again(tiny: Path, monkeypatch: pytest.
 
 
 @pytest.mark.model
+def test_the_command_in_a_twins_manifest_makes_the_same_events_by_hand(tiny: Path, tmp_path: Path) -> None:
+    twin = counterfactual(tiny, ["stops"]).twin
+    manifest = twin.manifest
+    assert re.fullmatch(r"tiny-without-stops-[0-9a-f]{8}-s1", twin.path.name)
+    assert manifest["twin_of"] == {
+        "run": tiny.name, "scenario_digest": run_directory.read_manifest(tiny)["scenario_digest"], "without": ["stops"],
+    }  # fmt: skip
+    program, *words = manifest["command"]
+    assert program == "marginquake"
+    assert manifest["overrides"] == [words[k + 1] for k, word in enumerate(words) if word == "--set"]
+    again = marginquake(*words, "--out", tmp_path, "--no-figures", "--quiet")
+    assert again.exit_code == 0, again.output
+    made_again = run_directory.read_manifest(Path(again.stdout.strip()))
+    for key in ("event_digest", "scenario_digest", "seed"):
+        assert made_again[key] == manifest[key], key
+    shown = marginquake("show", twin.path).stdout
+    assert f"twin of          {tiny.name}, without stops" in shown
+    assert re.search(r"Largest fall .*Largest rise ", shown, re.DOTALL)
+
+
+@pytest.mark.model
+def test_a_fuller_result_is_not_replaced_by_a_smaller_one(tiny: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
+    shutil.copytree(tiny.parent / "twins", tmp_path / "twins", dirs_exist_ok=True)
+    shutil.rmtree(copied / "counterfactuals", ignore_errors=True)
+    full = counterfactual(copied, ["liquidation"], seeds=2)
+    assert full.fuller == ""
+    kept = full.path.read_bytes()
+    pair = counterfactual(copied, ["liquidation"], seeds=2, pair_only=True)
+    assert (len(pair.result.cells), pair.path) == (2, full.path)
+    assert pair.fuller == "the twins without stops, the twins without liquidation and stops"
+    one = marginquake("counterfactual", copied, "--without", "liquidation", "--workers", 1)
+    assert one.exit_code == 0, one.output
+    assert one.stderr.splitlines()[-1].startswith(f"{full.path} holds more (seeds 2): it is left as it is")
+    assert one.stdout.splitlines()[-1] == str(full.path)
+    assert not (copied / "figures").exists(), "nor its pictures"
+    assert full.path.read_bytes() == kept
+
+
+@pytest.mark.model
 def test_the_result_is_read_back_as_it_was_and_only_while_it_belongs_to_the_run(tiny: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
     shutil.rmtree(copied / "counterfactuals", ignore_errors=True)
@@ -325,6 +365,17 @@ def test_every_market_keeps_the_size_of_its_own_positions(tmp_path: Path) -> Non
     for name, key in (("a", "position_scale"), ("b", "b.position_scale")):
         block = found.twin.scenario["markets"][name]
         assert (block["fuel_ratio"], block["position_scale"]) == (None, found.base.summary[key])
+    assert [each.market for each in found.results] == ["a", "b"], "every market is measured"
+    assert found.results[0].cells[0].digests == found.results[1].cells[0].digests
+    for each in found.results:
+        for cell, frames in zip(each.cells, (found.base, found.twin), strict=True):
+            assert cell.moves == (from_start(frames.markets[each.market].run["last"], each.direction),)
+    assert repr(read_twin(found.path)) == repr(found.results)
+    told = marginquake("counterfactual", run, "--without", "withdrawal", "--workers", 1)
+    tables = told.stdout.split("market b\n")
+    assert [text.count("without withdrawal in stress") for text in tables] == [1, 1]
+    assert tables[0].startswith("market a\n")
+    assert {path.name for path in (run / "figures").iterdir()} == {"twin-withdrawal.png", "twin-withdrawal-b.png"}
     assert found.base.summary["position_scale"] != found.base.summary["b.position_scale"]
 
 
@@ -456,6 +507,10 @@ def test_workers_give_what_one_process_gives(tiny: Path, tmp_path: Path) -> None
         (["vlaue"], r"neither a mechanism .* nor a population of tiny .*; did you mean value\?"),
         (["nothing", "stops"], "--without nothing: goes with no other --without"),
         (["carry"], "--without carry: no market is left that could be run: .*nobody takes the other side"),
+        (
+            [],
+            r"--without WHAT.*: liquidation \(forced orders\), stops.*stress\)\. Populations: makers, flow, .*value\.",
+        ),
     ],
 )
 def test_what_cannot_be_asked_exits_2_with_a_message_and_makes_nothing(
@@ -467,6 +522,18 @@ def test_what_cannot_be_asked_exits_2_with_a_message_and_makes_nothing(
     with pytest.raises(RunDirectoryError, match=message):
         Study(tiny, without)
     assert sorted(tiny.parent.rglob("*")) == before
+
+
+def test_a_scenario_file_is_not_run_before_what_is_asked_of_it_makes_sense(tmp_path: Path) -> None:
+    for words, message in (
+        ((), "say what to leave out"),
+        (("--without", "vlaue"), "did you mean value?"),
+        (("--without", "contrarians"), "no population of type contrarian"),
+    ):
+        result = marginquake("counterfactual", TINY, *words, "--out", tmp_path)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.model
@@ -536,6 +603,22 @@ def test_amplification_beyond_the_ordinary_band_is_doubted() -> None:
     effect = effect_of(("liquidation",), (), np.array([0.05, 0.06, 0.07]), np.array([0.01, 0.01, 0.01]))
     assert any("Ordinary events lie at 1.2-3" in line for line in sentences(a_result(effects=(effect,)), described))
     assert not any("Ordinary" in line for line in sentences(a_result(), described))
+
+
+def test_a_mechanism_that_moves_no_price_of_a_market_changed_nothing_there() -> None:
+    same = effect_of(("liquidation",), (), np.array([0.05, 0.06, 0.07]), np.array([0.05, 0.06, 0.07]))
+    assert sentences(a_result(effects=(same,)), described)[0] == (
+        "Forced orders changed nothing here: the fall is the same without (3 seeds)."
+    )
+
+
+def test_only_a_result_with_all_its_seeds_and_cells_takes_the_place_of_another() -> None:
+    full, fewer = a_result(), a_result(seeds=(1, 2))
+    pair, four = [full], [replace(full, cells=(*full.cells, replace(full.cells[1], without=("stops",))))]
+    assert lost_by(pair, []) == lost_by(pair, pair) == lost_by(four, pair) == lost_by([full], [fewer]) == ""
+    assert lost_by([fewer], pair) == "seeds 3"
+    assert lost_by(pair, four) == "the twins without stops"
+    assert lost_by([a_result(seeds=(3, 4))], pair) == "seeds 1, 2"
 
 
 def test_an_interval_around_one_decides_nothing() -> None:

@@ -107,11 +107,8 @@ class Scene:
 
     def notional_of(self, kind: EventKind) -> float:
         """Notional at the mark of a kind of event (TAKEOVER, ADL) from the first call until all is settled (eq. 19)."""
-        events = self.market.events
-        time_s = events["time_s"]
-        chosen = (events["kind"] == kind) & (time_s >= self.cascade.start_s) & (time_s <= self.settled_s)
-        lots, ticks = events["quantity_lots"][chosen], events["mark_ticks"][chosen].astype(np.float64)
-        return float(np.sum(self.market.contract.notional(lots, ticks)))
+        time_s, notional = self.market.handed_over(kind)
+        return float(notional[(time_s >= self.cascade.start_s) & (time_s <= self.settled_s)].sum())
 
     def near_depth(self) -> str:
         """The series' column of resting orders that the forced ones run into."""

@@ -201,7 +201,7 @@ class Observed:
     def liquidated(self) -> tuple[Floats, Floats]:
         """Time of each liquidation after the warm-up, and its notional: of longs +, of shorts -.
 
-        Liquidation orders as filled, and positions that the insurance fund took over.
+        Liquidation orders as filled, and positions that the insurance fund took over, at the mark (eq. 19).
         """
         if missing := self.market.not_recorded("liquidations"):
             raise Unmeasurable(f"liquidations: {missing}")
@@ -209,7 +209,8 @@ class Observed:
         filled = (events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
         taken = events["kind"] == EventKind.TAKEOVER
         chosen = (filled | taken) & (events["time_s"] >= 0)
-        notional = self.market.contract.notional(events["quantity_lots"][chosen], events["price_ticks"][chosen])
+        ticks = np.where(taken, events["mark_ticks"], events["price_ticks"])[chosen]
+        notional = self.market.contract.notional(events["quantity_lots"][chosen], ticks)
         sign = np.where(taken[chosen], 1.0, -1.0) * events["side"][chosen]
         return events["time_s"][chosen], notional * sign
 
