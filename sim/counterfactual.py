@@ -263,7 +263,8 @@ def check_same_path(base: RunFrames, twin: RunFrames) -> None:
 def nothing_said(run: str, scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
     """What `counterfactual` says where it is not told what to leave out: all that could be said of this scenario."""
     names = [name for name in (*MECHANISMS, *scenario.populations) if name != "nothing" and can_be_off(name)]
-    mechanisms = [f"{name} ({MECHANISMS[name].says})" for name in names if name in MECHANISMS]
+    said = {name: MECHANISMS[name].says for name in names if name in MECHANISMS}
+    mechanisms = [name if name == words else f"{name} ({words})" for name, words in said.items()]
     populations = [name for name in names if name not in MECHANISMS]
     return (
         f"counterfactual {run}: say what to leave out, --without WHAT, once or more often. "

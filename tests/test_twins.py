@@ -283,9 +283,8 @@ def test_the_command_in_a_twins_manifest_makes_the_same_events_by_hand(tiny: Pat
 
 
 @pytest.mark.model
-def test_a_fuller_result_is_not_replaced_by_a_smaller_one(tiny: Path, tmp_path: Path) -> None:
-    copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
-    shutil.copytree(tiny.parent / "twins", tmp_path / "twins", dirs_exist_ok=True)
+def test_a_fuller_result_is_not_replaced_by_a_smaller_one(tiny: Path) -> None:
+    copied = Path(shutil.copytree(tiny, tiny.parent / "copied"))  # beside the same twins
     shutil.rmtree(copied / "counterfactuals", ignore_errors=True)
     full = counterfactual(copied, ["liquidation"], seeds=2)
     assert full.fuller == ""
@@ -297,7 +296,7 @@ def test_a_fuller_result_is_not_replaced_by_a_smaller_one(tiny: Path, tmp_path: 
     assert one.exit_code == 0, one.output
     assert one.stderr.splitlines()[-1].startswith(f"{full.path} holds more (seeds 2): it is left as it is")
     assert one.stdout.splitlines()[-1] == str(full.path)
-    assert not (copied / "figures").exists(), "nor its pictures"
+    assert not list((copied / "figures").iterdir()), "nor its pictures"
     assert full.path.read_bytes() == kept
 
 
@@ -497,6 +496,10 @@ def test_workers_give_what_one_process_gives(tiny: Path, tmp_path: Path) -> None
     copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
     together = counterfactual(copied, ["withdrawal"], seeds=2, workers=2).result
     assert repr(together) == repr(alone)
+    for name in alone.cells[1].runs:
+        here, there = (run_directory.read_manifest(run.parent / "twins" / name) for run in (tiny, copied))
+        assert (here["twin_of"], here["overrides"]) == (there["twin_of"], there["overrides"])
+        assert [word.replace(str(copied), str(tiny)) for word in there["command"]] == here["command"]
 
 
 @pytest.mark.model
@@ -509,7 +512,7 @@ def test_workers_give_what_one_process_gives(tiny: Path, tmp_path: Path) -> None
         (["carry"], "--without carry: no market is left that could be run: .*nobody takes the other side"),
         (
             [],
-            r"--without WHAT.*: liquidation \(forced orders\), stops.*stress\)\. Populations: makers, flow, .*value\.",
+            r"WHAT.*: liquidation \(forced orders\), stops, with.*\. Populations: makers, flow, arbs, value, crowd\. ",
         ),
     ],
 )
