@@ -71,6 +71,6 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
         elsewhere = scene.series["last"][scene.extreme] != farthest
         told.append(
             f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}"
-            + (f", of the run's largest {liquidation[0].direction}, which this is not." if elsewhere else ".")
+            + (f", of the run's {liquidation[0].direction} from its start, which ends elsewhere." if elsewhere else ".")
         )
     return [*told, *outsider(tree)]

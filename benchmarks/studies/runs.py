@@ -103,10 +103,7 @@ def keep_fuel(data: Any, loaded: Any) -> Kept:
 
 def keep_fall(data: Any, loaded: Any) -> Kept:
     """Summary, and the fall from the start by which twins are compared (eq. 181)."""
-    from analysis.load import frames_of
-    from analysis.twins.outcome import extent
-
-    return {**data.summary, "fall": extent(frames_of(data, loaded).first.run["last"], "fall")}
+    return {**data.summary, "fall": data.summary["fall_from_start_fraction"]}
 
 
 def keep_feedback(data: Any, loaded: Any) -> Kept:
