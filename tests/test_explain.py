@@ -93,9 +93,9 @@ def test_what_was_taken_over_is_one_number_everywhere_valued_at_the_mark() -> No
     assert notional[time_s > 0].sum() == pytest.approx(run.summary["takeover_notional"])
     assert run.first.run["takeover_notional"].sum() == pytest.approx(run.summary["takeover_notional"])
     tree = causal_tree(run.first)
-    inside = (time_s >= tree.cascades[0].start_s) & (time_s <= tree.cascades[0].end_s)
-    told = Scene(run, run.first, tree, tree.cascades[0]).notional_of(EventKind.TAKEOVER)
-    assert told == pytest.approx(notional[inside].sum())
+    scene = Scene(run, run.first, tree, tree.cascades[0])
+    inside = (time_s >= scene.cascade.start_s) & (time_s <= scene.settled_s)
+    assert scene.notional_of(EventKind.TAKEOVER) == pytest.approx(notional[inside].sum())
 
 
 def test_a_squeeze_of_shorts_is_told_the_other_way_round() -> None:
