@@ -139,15 +139,13 @@ HEADLINES = (
 def headline_rows(summary: Summary, market: str | None = None) -> list[ScoreRow]:
     """The few rows that a reader should see first."""
     rows = {row.label: row for row in scorecard_rows(summary, market)}
-    own = market_summary(summary, market)
-    fall, rise = number(own, "max_drawdown_fraction"), number(own, "max_rise_fraction")
-    first = "Largest rise" if rise is not None and rise > (fall or 0.0) else HEADLINES[0]
+    first = "Largest rise" if rose_more(market_summary(summary, market)) else HEADLINES[0]
     return [rows[name] for name in (first, *HEADLINES[1:]) if name in rows]
 
 
 def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow]:
     """Rows for one market: the first unless `market` names another.  Keys that a summary lacks are left out; a quantity
-    that does not exist in this run (null) reads 'none'.
+    that does not exist in this run (null) reads 'none'.  The larger of fall and rise comes first.
     """
     own = market_summary(summary, market)
     rows = []
@@ -161,7 +159,14 @@ def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow
         if entry.key == "index_feedback_depth_1pct" and own.get("index_feedback_enabled") is False:
             value = None
         rows.append(ScoreRow(entry.label, "none" if value is None else entry.show(value), note))
+    if rose_more(own):
+        rows.sort(key=lambda row: row.label != "Largest rise")
     return rows
+
+
+def rose_more(own: Summary) -> bool:
+    """True where the largest rise of a market is larger than its largest fall: it is told first then."""
+    return (number(own, "max_rise_fraction") or 0.0) > (number(own, "max_drawdown_fraction") or 0.0)
 
 
 def number(summary: Summary, key: str) -> float | None:

@@ -134,13 +134,13 @@ def _list_twins(out: Path) -> None:
 
 
 def _facts(path: Path) -> str:
-    """Headline numbers of a run; those that an old one lacks are left out."""
+    """Headline numbers of a run, the larger of fall and rise first; those that an old one lacks are left out."""
     from sim.run_directory import read_summary
 
     summary = read_summary(path)
     calls = summary.get("margin_calls")
     facts = [f"{calls:,} margin calls"] if isinstance(calls, int) else []
-    for key, name in (("max_drawdown_fraction", "largest fall"), ("max_rise_fraction", "largest rise")):
-        value = summary.get(key)
-        facts += [f"{name} {value:.1%}"] if isinstance(value, float) else []
+    keys = {"largest fall": "max_drawdown_fraction", "largest rise": "max_rise_fraction"}
+    moves = {name: value for name, key in keys.items() if isinstance(value := summary.get(key), float)}
+    facts += [f"{name} {value:.1%}" for name, value in sorted(moves.items(), key=lambda move: -move[1])]
     return ", ".join(facts)

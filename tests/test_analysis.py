@@ -19,9 +19,10 @@ from analysis.figures.canvas import gather
 from analysis.figures.losses import results_by_population
 from analysis.liquidation_map import last_map, opening, reach_near
 from analysis.load import Fills, LiquidationMap, leading_comment, load_run
+from analysis.moves import market_moves
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
-from analysis.scorecard import HEADLINES, scorecard_rows
+from analysis.scorecard import HEADLINES, headline_rows, scorecard_rows
 from sim.moves import Move, from_start, largest_fall, largest_rise
 from sim.records import Cause
 from sim.run_directory import RunDirectoryError
@@ -240,6 +241,26 @@ def test_scorecard_says_fuel_depth_and_feedback(run: Path):
     assert rows["Index feedback"].value == "12.6M"
     assert "1.05 D1" in rows["Index feedback"].note
     assert set(HEADLINES) <= set(rows)
+
+
+def test_of_a_squeeze_of_shorts_the_rise_is_told_first_and_heads_the_tiles(run: Path):
+    summary = {**load_run(run).summary, "max_rise_fraction": 0.5, "fundamental_rise_fraction": 0.01}
+    labels = [row.label for row in scorecard_rows(summary)]
+    assert labels[:2] == ["Largest rise", "Largest fall"]
+    assert [row.label for row in headline_rows(summary)] == ["Largest rise", *HEADLINES[1:]]
+    calm = {**summary, "max_rise_fraction": 0.0}
+    assert [row.label for row in scorecard_rows(calm)][:2] == ["Largest fall", "Largest rise"]
+    assert [row.label for row in headline_rows(calm)] == list(HEADLINES)
+
+
+def test_the_words_of_a_market_name_the_larger_move_first():
+    up, outside = np.array([100.0, 99.0, 104.0]), np.array([100.0, 99.5, 101.0])
+    assert market_moves({"last": up, "fundamental": outside}) == (
+        "Largest rise of the last price 5.05 %, of the fundamental 1.51 %; largest fall of the last price 1.00 %, of "
+        "the fundamental 0.50 %"
+    )
+    down = market_moves({"last": up[::-1], "fundamental": outside[::-1]})
+    assert down == "Largest fall of the last price 4.81 %, of the fundamental 1.49 %"
 
 
 def test_scorecard_leaves_out_what_is_missing_and_names_what_does_not_exist():

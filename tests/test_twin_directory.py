@@ -66,7 +66,7 @@ def test_list_names_the_twins_with_what_is_off(runs: Path) -> None:
     told = marginquake("list", "--twins", "--out", runs)
     assert told.exit_code == 0, told.output
     line = f"{runs}/twins/squeeze-without-liquidation-cccccccc-s1  without liquidation (of squeeze-aaaaaaaa-s1); "
-    assert line + "1,234 margin calls, largest fall 1.2%, largest rise 4.5%" in told.stdout.splitlines()
+    assert line + "1,234 margin calls, largest rise 4.5%, largest fall 1.2%" in told.stdout.splitlines()
     assert len(told.stdout.splitlines()) == 4
     assert marginquake("list", "scenarios", "--twins", "--out", runs).exit_code == 2
 
@@ -77,7 +77,7 @@ def test_list_of_runs_leaves_twins_out_and_says_where_they_are(runs: Path) -> No
         f"{runs}/calm-bbbbbbbb-s1",
         f"{runs}/squeeze-aaaaaaaa-s1",
     ]
-    assert told.stdout.splitlines()[1].endswith("1,234 margin calls, largest fall 1.2%, largest rise 4.5%")
+    assert told.stdout.splitlines()[1].endswith("1,234 margin calls, largest rise 4.5%, largest fall 1.2%")
     assert told.stderr == f"and 4 twins in {runs}/twins: `marginquake list --twins`\n"
 
 
