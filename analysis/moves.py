@@ -10,11 +10,12 @@ def market_moves(series: Columns) -> str:
 
     `series`: of one market, from t = 0 on.
     """
-    last, outside = series["last"], series["fundamental"]
-    fall, rise = largest_fall(last).fraction, largest_rise(last).fraction
-    words = [f"fall of the last price {style.percent(fall)}, of the fundamental "
-             f"{style.percent(largest_fall(outside).fraction)}"]  # fmt: skip
-    if rise > fall:
-        words.insert(0, f"rise of the last price {style.percent(rise)}, of the fundamental "
-                        f"{style.percent(largest_rise(outside).fraction)}")  # fmt: skip
-    return "; largest ".join(["Largest " + words[0], *words[1:]])
+    falls = [largest_fall(series[name]).fraction for name in ("last", "fundamental")]
+    rises = [largest_rise(series[name]).fraction for name in ("last", "fundamental")]
+    fall, fall_outside, rise, rise_outside = map(style.percent, (*falls, *rises))
+    if rises[0] <= falls[0]:
+        return f"Largest fall of the last price {fall}, of the fundamental {fall_outside}"
+    return (
+        f"Largest rise of the last price {rise}, of the fundamental {rise_outside}; largest fall {fall} and "
+        f"{fall_outside}"
+    )

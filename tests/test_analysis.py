@@ -256,8 +256,7 @@ def test_of_a_squeeze_of_shorts_the_rise_is_told_first_and_heads_the_tiles(run: 
 def test_the_words_of_a_market_name_the_larger_move_first():
     up, outside = np.array([100.0, 99.0, 104.0]), np.array([100.0, 99.5, 101.0])
     assert market_moves({"last": up, "fundamental": outside}) == (
-        "Largest rise of the last price 5.05 %, of the fundamental 1.51 %; largest fall of the last price 1.00 %, of "
-        "the fundamental 0.50 %"
+        "Largest rise of the last price 5.05 %, of the fundamental 1.51 %; largest fall 1.00 % and 0.50 %"
     )
     down = market_moves({"last": up[::-1], "fundamental": outside[::-1]})
     assert down == "Largest fall of the last price 4.81 %, of the fundamental 1.49 %"
