@@ -1,0 +1,80 @@
+"""Values of a file."""
+
+import csv
+from functools import lru_cache
+from typing import Literal, final
+
+import numpy as np
+from pydantic import Field, ValidationInfo, model_validator
+
+from sim.distributions.base import Distribution, Floats, Quantity
+from sim.distributions.staircase import staircase
+from sim.problems import closest
+from sim.units import DataFile
+
+
+@final
+class Empirical(Distribution):
+    """Values of a CSV column, drawn with replacement; rows may carry weights."""
+
+    distribution: Literal["empirical"] = "empirical"
+    file: DataFile = Field(description="CSV with a header line, relative to the scenario file")
+    column: str
+    weight_column: str | None = None
+    unit: Quantity = Field(1.0, gt=0, description="What 1 in the file means: 1s, 1%, 1k")
+
+    @model_validator(mode="after")
+    def _readable(self, info: ValidationInfo) -> "Empirical":
+        if info.context is not None:
+            self._table()
+        return self
+
+    def quantile(self, u: Floats) -> Floats:
+        """The staircase of the sorted values."""
+        values, weights = self._table()
+        return staircase(u, values, weights)
+
+    def mean(self) -> float:
+        """Weighted mean."""
+        values, weights = self._table()
+        return float(np.average(values, weights=weights))
+
+    def support(self) -> tuple[float, float]:
+        """Extremes of the column."""
+        values, _ = self._table()
+        return float(values[0]), float(values[-1])
+
+    def _table(self) -> tuple[Floats, Floats]:
+        values, weights = _read_columns(self.file, self.column, self.weight_column)
+        return values * self.unit, weights
+
+
+@lru_cache(maxsize=64)
+def _read_columns(file: str, column: str, weight_column: str | None) -> tuple[Floats, Floats]:
+    """Sorted values of a CSV column and their weights.  ValueError names the line that does not fit."""
+    wanted = [column] if weight_column is None else [column, weight_column]
+    rows: list[tuple[float, float]] = []
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            names = reader.fieldnames or []
+            for name in wanted:
+                if name not in names:
+                    near = closest(name, names)
+                    hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(names)}"
+                    raise ValueError(f"{file} has no column {name!r}{hint}")
+            for row in reader:
+                try:
+                    numbers = [float(row[name]) for name in wanted]
+                except (TypeError, ValueError):
+                    raise ValueError(f"{file}:{reader.line_num}: not a number in {' or '.join(wanted)}") from None
+                rows.append((numbers[0], numbers[-1] if weight_column else 1.0))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+    table = np.array(sorted(rows), np.float64).reshape(-1, 2)
+    values, weights = np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1])
+    if not len(values):
+        raise ValueError(f"{file} has no rows")
+    if not (np.isfinite(table).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise ValueError(f"{file} has values that are not finite, or weights that are negative or all 0")
+    return values, weights
