@@ -1,8 +1,5 @@
 """Whole markets of an inverse contract: money, margin, hedges, and what is reported (docs/model.md, eq. 1, 160-162)."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from sim.accounts import SYSTEM_ROWS
 from sim.model import MarketModel
 from sim.records import EventKind
 from sim.scenario import load_scenario
-from tests.test_model import PROBE, TINY, simulate
+from tests.test_model import TINY, digest_elsewhere, simulate
 
 INVERSE = "contract={type: inverse}"
 HARD_FALL = (
@@ -78,16 +75,7 @@ def test_crowds_of_both_types_begin_alike() -> None:
 def test_the_digest_is_the_same_elsewhere(environment: dict[str, str]) -> None:
     short = (INVERSE, "duration=6s", "warmup=1s", "index.shocks=[{at: 1s, log_return: -4%, over: 2s}]")
     here = simulate(*short).summary["event_digest"]
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *short],
-        env={**os.environ, **environment},
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    assert done.stdout.strip() == here
+    assert digest_elsewhere(environment, *short) == here
 
 
 def test_a_run_and_its_report_are_written_in_quote_units(tmp_path: Path) -> None:

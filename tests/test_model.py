@@ -63,12 +63,10 @@ print(simulate(*sys.argv[1:]).summary["event_digest"])
 """
 
 
-@pytest.mark.parametrize("environment", [{}, {"NUMBA_DISABLE_JIT": "1"}], ids=["another process", "JIT off"])
-def test_the_digest_is_the_same_elsewhere(environment: dict[str, str]) -> None:
-    short = ("duration=8s", "warmup=1s")
-    here = simulate(*short).summary["event_digest"]
+def digest_elsewhere(environment: dict[str, str], *overrides: str) -> str:
+    """The event digest that another process, with this in its environment, finds for the same run."""
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *short],
+        [sys.executable, "-c", PROBE, *overrides],
         env={**os.environ, **environment},
         cwd=Path(__file__).parents[1],
         capture_output=True,
@@ -76,7 +74,14 @@ def test_the_digest_is_the_same_elsewhere(environment: dict[str, str]) -> None:
         check=True,
         timeout=300,
     )
-    assert done.stdout.strip() == here
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("environment", [{}, {"NUMBA_DISABLE_JIT": "1"}], ids=["another process", "JIT off"])
+def test_the_digest_is_the_same_elsewhere(environment: dict[str, str]) -> None:
+    short = ("duration=8s", "warmup=1s")
+    here = simulate(*short).summary["event_digest"]
+    assert digest_elsewhere(environment, *short) == here
 
 
 def test_without_liquidation_positions_stay_open_and_nothing_else_changes_before_the_first_call(tiny: RunData) -> None:
