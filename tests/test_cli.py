@@ -88,13 +88,16 @@ def test_the_summary_holds_what_was_promised(finished: Path) -> None:
     summary = json.loads((finished / "summary.json").read_text())
     promised = (
         "seed steps events fills margin_calls liquidations forced_notional max_drawdown_fraction bad_debt "
-        "insurance_fund_start insurance_fund_end adl_notional open_interest_start open_interest_end event_digest"
+        "insurance_fund_start insurance_fund_end adl_notional open_interest_start open_interest_end event_digest "
+        "max_rise_fraction fall_from_start_fraction rise_from_start_fraction fundamental_rise_fraction"
     )
     assert set(promised.split()) <= summary.keys()
     assert not any(isinstance(value, dict | list) for value in summary.values()), "flat"
     assert summary["seed"] == 0
     assert summary["steps"] == 300
     assert summary["events"] > 0
+    assert 0 <= summary["fall_from_start_fraction"] <= summary["max_drawdown_fraction"], "a peak is no lower"
+    assert 0 <= summary["rise_from_start_fraction"] <= summary["max_rise_fraction"]
 
 
 def test_the_manifest_says_how_to_make_the_run_again(finished: Path) -> None:

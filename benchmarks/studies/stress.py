@@ -26,7 +26,8 @@ def jobs(scale: Scale) -> list[Job]:
 
 
 def largest_move(kept: Kept, sign: int) -> float:
-    """Largest rise (+1) from the running low or fall (-1) from the running high of the last price, percent."""
+    """Largest rise (+1) from the running low or fall (-1) from the running high of the last price, log percent: rises
+    and falls of the same size weigh alike here; `sim.moves` (eq. 185) takes fractions."""
     series = kept["series"]
     live = np.asarray(series["time_s"]) >= 0
     last = np.asarray(series["last"])[live]
