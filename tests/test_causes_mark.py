@@ -1,5 +1,6 @@
 """The causal tree where the book has no say in the mark: forced orders move no mark, so they cause no call."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from agents import AGENT_TYPES
 from analysis.causes import CausalTree, causal_tree
+from analysis.explain.mark import follows
 from analysis.load import frames_of
 from sim.api import simulate
 from sim.event_log import MemoryLog
@@ -31,9 +33,12 @@ def test_a_mark_that_is_the_outside_price_leaves_nothing_to_forced_orders() -> N
     assert tree.pass_through < 0.03
     assert tree.branching.value < 0.02
     assert np.abs(tree.calls.forced).max() < 0.05 * np.abs(tree.calls.move).max()
+    assert follows(tree) == ["Trades have no say in the mark here: forced orders, however many, cause no margin call."]
 
 
 def test_a_mark_that_is_the_last_price_follows_trades() -> None:
     tree = tree_of("venue.mark.rule=last")
     assert tree.pass_through > 0.95
     assert tree.branching.value > 0.1
+    assert follows(tree) == []
+    assert "only 50 %" in follows(replace(tree, pass_through=0.5))[0]

@@ -307,7 +307,7 @@ def _tree(notional: list[float], parent: list[int]) -> CausalTree:
     )  # fmt: skip
     whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)), 100.0, 90.0)
     nothing = Estimate(0.0, 0.0, 0.0)
-    fills = ForcedFills(np.arange(count), calls.time_s, 100 * ones, np.array(notional))
+    fills = ForcedFills(np.arange(count), calls.time_s, np.array(notional))
     links = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     return CausalTree(calls, links, (whole,), nothing, nothing, 1.0, Outsider(nothing, 0.0, 0.0, {}), fills)
 

@@ -17,8 +17,7 @@ class Cascade:
 
     `calls`: their numbers in the tree, in order of time; `side` +1 where most of them were longs; `start_s` of the
     first call, `end_s` of the last fill of their liquidations; `generations`: calls in each, roots first; `notional`:
-    forced fills of their liquidations, quote units; `price_first` the mark at the first call, `price_last` the farthest
-    price at which they were forced (the mark at the last call, if nothing was).
+    forced fills of their liquidations, quote units.  How far the price went: `analysis.cascade_move` (eq. 177).
     """
 
     number: int
@@ -28,18 +27,11 @@ class Cascade:
     side: int
     generations: tuple[int, ...]
     notional: float
-    price_first: float
-    price_last: float
 
     @property
     def duration_s(self) -> float:
         """Seconds from the first call to the last forced fill."""
         return self.end_s - self.start_s
-
-    @property
-    def change(self) -> float:
-        """`price_last` over `price_first`, minus 1."""
-        return self.price_last / self.price_first - 1.0
 
 
 @final
@@ -49,7 +41,6 @@ class ForcedFills:
 
     call: Ints
     time_s: Floats
-    price: Floats
     notional: Floats
 
 
@@ -59,7 +50,7 @@ def forced_fills_of_calls(market: MarketFrames, pieces: Pieces, owner: Ints) -> 
     row, share = pieces.place[owner >= 0], pieces.share[owner >= 0]
     ticks = events["price_ticks"][row].astype(np.float64)
     notional = np.asarray(market.contract.notional(events["quantity_lots"][row] * share, ticks), np.float64)
-    return ForcedFills(owner[owner >= 0], events["time_s"][row], ticks * market.contract.to_price(1.0), notional)
+    return ForcedFills(owner[owner >= 0], events["time_s"][row], notional)
 
 
 def find_cascades(
@@ -114,7 +105,6 @@ def _grouped(label: Ints, count: int | None = None) -> list[Ints]:
 
 def _describe(calls: MarginCalls, generation: Ints, fills: ForcedFills, own: Ints, forced: Ints) -> Cascade:
     side = 1 if calls.side[own].sum() >= 0 else -1
-    prices = fills.price[forced] if len(forced) else calls.mark[own][-1:]
     times = np.append(calls.time_s[own], fills.time_s[forced])
     return Cascade(
         number=-1,
@@ -124,6 +114,4 @@ def _describe(calls: MarginCalls, generation: Ints, fills: ForcedFills, own: Int
         side=side,
         generations=tuple(np.bincount(generation[own]).tolist()),
         notional=float(fills.notional[forced].sum()),
-        price_first=float(calls.mark[own][0]),
-        price_last=float(prices.min() if side > 0 else prices.max()),
     )

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis import style
 from analysis.explain.estimate import interval
+from analysis.explain.mark import follows
 from analysis.explain.outsider import outsider
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
@@ -73,4 +74,4 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
             f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}"
             + (f", of the run's {liquidation[0].direction} from its start, which ends elsewhere." if elsewhere else ".")
         )
-    return [*told, *outsider(tree)]
+    return [*told, *follows(tree), *outsider(tree)]

@@ -6,6 +6,7 @@ from analysis import style
 from analysis.cascade_move import cascade_move
 from analysis.causes import Cascade, CausalTree, Part, causal_tree
 from analysis.explain.estimate import interval
+from analysis.explain.mark import follows
 from analysis.explain.outsider import outsider
 from analysis.load import MarketFrames, RunFrames
 from analysis.page import episodes
@@ -35,7 +36,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     charts = [_chart(tree, linked[:DRAWN])] if linked else []
     if linked:
         tables.append(_generations(tree, linked[0]))
-    return Content(lead=_lead(tree, linked), sentences=outsider(tree), charts=charts, tables=tables)
+    return Content(lead=_lead(tree, linked), sentences=[*follows(tree), *outsider(tree)], charts=charts, tables=tables)
 
 
 def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
