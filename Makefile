@@ -17,6 +17,7 @@ PYTEST_WORKERS ?= 3
 help:
 	@echo "make demo      run scenarios/long_squeeze.yaml and write its report"
 	@echo "make test      format, lint, types, import rules, tests (what CI runs)"
+	@echo "               MARGINQUAKE_THOROUGH=10 makes random streams ten times as many and as long"
 	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
 	@echo "make validate  seeded studies; writes docs/validation.md"
 	@echo "make bench     every benchmark; writes the tables of docs/performance.md (BENCH='book pams' runs some)"
@@ -44,11 +45,12 @@ $(STAMP_DEV): pyproject.toml | $(PY)
 demo: $(STAMP_RUN)
 	@$(CLI) run scenarios/long_squeeze.yaml
 
+# Kernels are compiled once, before tests run side by side, and meanwhile types are checked.
 test: lint
-	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
-	@echo "Compiling kernels once, before the tests run side by side ..."
-	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null
+	@echo "Compiling kernels while types and imports are checked ..."
+	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null & compiling=$$!; \
+	  set -x; $(PY) -m mypy && $(VENV)/bin/lint-imports; checked=$$?; { set +x; } 2>/dev/null; \
+	  wait $$compiling && exit $$checked
 	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --quiet
 
 lint: $(STAMP_DEV)

@@ -21,6 +21,8 @@ TASKS_A_WORKER = 2
 """Sent to each worker at a time: one runs, one waits."""
 ATTEMPTS = 3
 """Workers that may die over a point before it is given up."""
+CONNECT_S = 15.0
+"""How long to try an address."""
 PATIENCE_S = 60.0
 """How long to wait for the workers of a cluster."""
 
@@ -198,7 +200,7 @@ def _connect(scheduler: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
-        client = Client(scheduler, timeout="15s")
+        client = Client(scheduler, timeout=CONNECT_S)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterUnreachable(f"--scheduler {scheduler}: no scheduler answers there ({error})") from None
     with client:

@@ -4,6 +4,7 @@ Prices lie in a small window, so that orders meet; every kind of command occurs,
 caps and rates are multiples of 1000, so that deductions are exact and requirements continuous, as at real venues.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,6 +21,8 @@ Step: TypeAlias = tuple[str, dict[str, int]]
 """("command", fields), ("mark", {ticks}), ("engine", {row}): the engine closes that account if it is called, or
 ("seize", {row}): the engine takes a called account in hand, and does not yet touch its orders."""
 
+THOROUGH = int(os.environ.get("MARGINQUAKE_THOROUGH", "1"))
+"""How many times as many examples and as long streams as usual."""
 LADDER = 64
 CENTRE = 32
 RESTING = (OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.POST_ONLY)

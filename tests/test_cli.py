@@ -395,6 +395,6 @@ def test_many_runs_in_one_process_keep_no_model_alive(tmp_path: Path) -> None:
 
     scenario = load_scenario(TINY, ["duration=1s", "warmup=1s", "record.events=none"])
     others = alive()  # models that other tests built by hand
-    for seed in range(30):
+    for seed in range(8):
         run(scenario, seed=seed, out=tmp_path, name="again", figures=False)
     assert alive() <= others

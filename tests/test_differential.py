@@ -14,11 +14,13 @@ from tests.oracles.naive_accounts import NaiveAccount
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.oracles.naive_settlement import change_position
-from tests.strategies import Case, cases, long_case
+from tests.strategies import THOROUGH, Case, cases, long_case
 from tests.twins import assert_same_events, assert_same_state, assert_twins_agree, calls_by_account, play
 
+LONG = 3_000 * THOROUGH
+"""Commands; at 2,500 every kind of event has occurred nine times."""
 MODERATE = settings(
-    max_examples=150,
+    max_examples=60 * THOROUGH,
     deadline=None,
     derandomize=True,
     database=None,
@@ -36,14 +38,14 @@ def test_kernel_and_twin_agree_on_random_streams(case: Case) -> None:
 @pytest.mark.parametrize("inverse", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_kernel_and_twin_agree_on_a_long_stream(seed: int, inverse: bool) -> None:
-    case = long_case(seed, 10_000, inverse=inverse)
-    assert_twins_agree(case, Exchange, NaiveExchange, state_every=500)
+    case = long_case(seed, LONG, inverse=inverse)
+    assert_twins_agree(case, Exchange, NaiveExchange, state_every=250)
 
 
 @pytest.mark.parametrize("inverse", [False, True])
 def test_the_long_stream_sees_everything(inverse: bool) -> None:
     """A comparison is worth what it exercises: every kind of event and every reason occurs, many times."""
-    kernel = long_case(0, 10_000, inverse=inverse)
+    kernel = long_case(0, LONG, inverse=inverse)
     exchange = kernel.open(Exchange)
     events = np.concatenate([play(exchange, step, number) for number, step in enumerate(kernel.steps)])
     kinds = Counter(EventKind(kind) for kind in events["kind"].tolist())
@@ -56,7 +58,7 @@ def test_the_long_stream_sees_everything(inverse: bool) -> None:
 
 def test_one_batch_gives_what_single_commands_give() -> None:
     """Also with a small pool of orders, which has to grow on the way, and events beyond the first buffer."""
-    case = long_case(3, 6_000)
+    case = long_case(3, 4_000)
     commands = [step for step in case.steps if step[0] == "command"]
     single, batch = case.open(Exchange), case.open(Exchange, orders=4)
     recorded: list[Any] = []

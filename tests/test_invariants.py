@@ -12,7 +12,7 @@ from sim.exchange import Exchange
 from sim.records import EVENT, EventKind, Side, Stage
 from tests.oracles.naive_accounts import accounts_from
 from tests.oracles.naive_margin import liquidation_price, trigger_price
-from tests.strategies import Case, cases, long_case
+from tests.strategies import THOROUGH, Case, cases, long_case
 from tests.twins import net_deposits, play
 
 Queue = list[tuple[int, int, int]]
@@ -125,7 +125,7 @@ def obey(case: Case, check_every: int = 1) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=30 * THOROUGH,
     deadline=None,
     derandomize=True,
     database=None,
@@ -138,7 +138,7 @@ def test_the_laws_hold_on_random_streams(case: Case) -> None:
 
 @pytest.mark.parametrize(("seed", "inverse"), [(5, False), (6, False), (5, True)])
 def test_the_laws_hold_on_long_streams(seed: int, inverse: bool) -> None:
-    obey(long_case(seed, 4_000, inverse=inverse), check_every=20)
+    obey(long_case(seed, 1_500 * THOROUGH, inverse=inverse), check_every=20)
 
 
 def test_the_law_of_time_priority_can_be_broken() -> None:

@@ -82,7 +82,7 @@ def test_what_did_not_happen_says_so(orderly: MarketFrames, tmp_path: Path) -> N
     assert calm["miss_rate"].reason.startswith("the fundamental crossed no liquidation price that held from t = 0")
     silent = by_name(frames(tmp_path, fall(0.047), record={"events": "none"}))
     assert silent["margin_calls"].reason.startswith("not recorded (record.events: none)")
-    coarse = by_name(frames(tmp_path, fall(0.047), record={"series_every": "1min"}, duration="5min"))
+    coarse = by_name(frames(tmp_path, fall(0.047), record={"series_every": "1min"}, duration="5min", step="1s"))
     assert coarse["false_call_rate"].reason == "record.series_every is 60 s; at most 30 s would do"
 
 
@@ -97,7 +97,7 @@ def test_false_calls_are_those_that_the_fundamental_does_not_bear_out(orderly: M
 def test_a_crossing_without_a_sale_is_missed(tmp_path: Path) -> None:
     """A mark that hears of nothing calls nobody, whatever the fundamental does."""
     oracle = {"period": "1s", "delay": "20min"}
-    market = frames(tmp_path, fall(0.06), venue={"oracle": oracle}, duration="3min")
+    market = frames(tmp_path, fall(0.06), venue={"oracle": oracle}, duration="3min", step="1s")
     found = by_name(market)
     assert found["margin_calls"].value == 0
     assert found["miss_rate"].value == 1
@@ -105,7 +105,7 @@ def test_a_crossing_without_a_sale_is_missed(tmp_path: Path) -> None:
 
 def test_a_dip_that_comes_back_is_transient(tmp_path: Path) -> None:
     shocks = fall(0.047), {"at": "60s", "log_return": 0.03, "over": "1s"}
-    market = frames(tmp_path, *shocks, duration="12min", record={"map_every": "12min"})
+    market = frames(tmp_path, *shocks, duration="12min", step="1s", record={"map_every": "12min"})
     assert by_name(market)["transient_share"].value == 1
 
 

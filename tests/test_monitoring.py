@@ -28,11 +28,11 @@ def mean_overshoot(folder: Path, period_s: int, seeds: range) -> float:
             check=False,
             nobody_trades=True,
             step="1s",
-            duration="40min",
+            duration="10min",
             index={"fundamental": {"volatility": VOLATILITY}, "feedback": {"enabled": False}},
             venue={"mark": {"rule": "index", "period": f"{period_s}s"}},
             liquidation={"enabled": False, "monitor_period": f"{period_s}s"},
-            record={"series_every": "60s", "map_every": "40min"},
+            record={"series_every": "60s", "map_every": "10min"},
             crowd={
                 "accounts": 1000,
                 "long_share": 0.5,
@@ -50,33 +50,37 @@ def mean_overshoot(folder: Path, period_s: int, seeds: range) -> float:
 
 @pytest.mark.slow
 def test_overshoot_is_that_of_broadie_glasserman_and_kou_and_goes_as_the_root_of_the_period(tmp_path: Path) -> None:
-    """One standard deviation over such sets of seeds is about 5 % for the short period and 8 % for the long one."""
+    """Resampling 16 such seeds, the standard error of eight is 7 % for the short period, 8 % for the long one and 0.13
+    of their ratio: what is allowed is three of them.  Without the effect the first two would be 0 and the ratio 1; in
+    proportion to the period it would be 4."""
     tick = 1 / PRICE
     second = VOLATILITY / math.sqrt(365 * 86_400)
     assert tick < 0.02 * second, "the index is fine enough"
-    seeds = range(1, 17)
+    seeds = range(1, 9)
     short, long = (mean_overshoot(tmp_path, period_s, seeds) for period_s in (1, 4))
-    assert short / (BGK * second) == pytest.approx(1, abs=0.12)
-    assert long / (BGK * 2 * second) == pytest.approx(1, abs=0.18)
+    assert short / (BGK * second) == pytest.approx(1, abs=0.22)
+    assert long / (BGK * 2 * second) == pytest.approx(1, abs=0.24)
     assert long / short == pytest.approx(2, rel=0.2)
 
 
 @pytest.mark.slow
 def test_more_grace_gives_fewer_transient_liquidations_and_more_bad_debt(tmp_path: Path) -> None:
+    """Paired by seed.  Over six seeds the first step takes 18 of 83 transient ones away with a standard error of 2, the
+    second another 43 with one of 16; debt has a heavy tail, so that of it only the order is asked."""
     transient, debt = {}, {}
     for grace in ("0", "15s", "90s"):
         totals = []
-        for seed in range(1, 6):
+        for seed in range(1, 5):
             market = StillMarket(
                 tmp_path,
                 seed,
                 check=False,
                 step="1s",
-                duration="40min",
-                index={"fundamental": {"volatility": 4}, "feedback": {"enabled": False}},
+                duration="18min",
+                index={"fundamental": {"volatility": 9}, "feedback": {"enabled": False}},
                 venue={"call": {"grace": grace}},
                 liquidation={"capacity": 10_000},
-                record={"series_every": "1s", "map_every": "40min", "events": "liquidations"},
+                record={"series_every": "1s", "map_every": "18min", "events": "liquidations"},
                 crowd={
                     "accounts": 200,
                     "long_share": 0.5,
