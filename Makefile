@@ -49,8 +49,7 @@ demo: $(STAMP_RUN)
 test: lint
 	@echo "Compiling kernels while types and imports are checked ..."
 	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null & compiling=$$!; \
-	  set -x; $(PY) -m mypy && $(VENV)/bin/lint-imports; checked=$$?; { set +x; } 2>/dev/null; \
-	  wait $$compiling && exit $$checked
+	  (set -x; $(PY) -m mypy && $(VENV)/bin/lint-imports); checked=$$?; wait $$compiling && exit $$checked
 	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --quiet
 
 lint: $(STAMP_DEV)

@@ -106,6 +106,11 @@ def read(path: Path) -> Reader:
     return Reader(write_report(path).read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def hard_page(hard: Path) -> Reader:
+    return read(hard)
+
+
 def test_the_page_holds_everything_and_asks_nobody(copy: Path) -> None:
     text = write_report(copy).read_text(encoding="utf-8")
     page = Reader(text)
@@ -133,31 +138,28 @@ def test_the_page_holds_everything_and_asks_nobody(copy: Path) -> None:
     assert len(text.encode()) < MOST_BYTES
 
 
-def test_every_chart_has_its_data_and_a_function_that_draws_it(hard: Path) -> None:
-    page = read(hard)
+def test_every_chart_has_its_data_and_a_function_that_draws_it(hard_page: Reader) -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.js"))
-    assert len(page.charts) >= 7
-    for chart in page.charts:
-        assert isinstance(json.loads(page.scripts[chart["data-source"]]), dict)
+    assert len(hard_page.charts) >= 7
+    for chart in hard_page.charts:
+        assert isinstance(json.loads(hard_page.scripts[chart["data-source"]]), dict)
         assert f"MQ.kinds.{chart['data-kind']} =" in code
         assert chart["aria-label"]
-    assert len(set(page.ids)) == len(page.ids)
+    assert len(set(hard_page.ids)) == len(hard_page.ids)
 
 
-def test_every_section_of_the_registry_has_a_name_of_its_own_and_shows_up(hard: Path) -> None:
+def test_every_section_of_the_registry_has_a_name_of_its_own_and_shows_up(hard: Path, hard_page: Reader) -> None:
     assert len({section.name for section in SECTIONS}) == len(SECTIONS)
     frames = load_run(hard)
-    page = read(hard)
     for section in SECTIONS:
-        assert (f"market0-{section.name}" in page.ids) == section.wanted(frames, frames.first)
+        assert (f"market0-{section.name}" in hard_page.ids) == section.wanted(frames, frames.first)
     for expected in ("Who paid", "Liquidation map", "Calls and liquidations", "winners closed by ADL", "Branching"):
-        assert expected in page.text
+        assert expected in hard_page.text
 
 
-def test_every_colour_that_charts_name_exists_in_both_schemes(hard: Path) -> None:
+def test_every_colour_that_charts_name_exists_in_both_schemes(hard_page: Reader) -> None:
     assert palette.LIGHT.keys() == palette.DARK.keys()
     known = set(palette.LIGHT) | {palette.population(k) for k in range(9)}
-    page = read(hard)
 
     def colours(node: Any) -> set[str]:
         if isinstance(node, list):
@@ -167,7 +169,7 @@ def test_every_colour_that_charts_name_exists_in_both_schemes(hard: Path) -> Non
         own = {node["colour"]} if isinstance(node.get("colour"), str) else set()
         return own.union(*map(colours, node.values())) if node else own
 
-    for text in page.scripts.values():
+    for text in hard_page.scripts.values():
         assert colours(json.loads(text)) <= known
     for path in TEMPLATES.glob("*.js"):
         named = re.findall(r"MQ\.(?:colour|faded)\(\"([a-z-]+)\"", path.read_text(encoding="utf-8"))
