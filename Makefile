@@ -17,7 +17,7 @@ PYTEST_WORKERS ?= 3
 help:
 	@echo "make demo      run scenarios/long_squeeze.yaml and write its report"
 	@echo "make test      format, lint, types, import rules, tests (what CI runs)"
-	@echo "               MARGINQUAKE_THOROUGH=10 makes random streams ten times as many and as long"
+	@echo "               MARGINQUAKE_THOROUGH=10 draws ten times as many streams and seeds, and longer ones"
 	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
 	@echo "make validate  seeded studies; writes docs/validation.md"
 	@echo "make bench     every benchmark; writes the tables of docs/performance.md (BENCH='book pams' runs some)"

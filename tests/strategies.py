@@ -22,7 +22,7 @@ Step: TypeAlias = tuple[str, dict[str, int]]
 ("seize", {row}): the engine takes a called account in hand, and does not yet touch its orders."""
 
 THOROUGH = int(os.environ.get("MARGINQUAKE_THOROUGH", "1"))
-"""How many times as many examples and as long streams as usual."""
+"""How many times as many examples and seeds, and as long streams, as usual."""
 LADDER = 64
 CENTRE = 32
 RESTING = (OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.POST_ONLY)

@@ -18,6 +18,7 @@ from sim.faults.wrong_tier import WrongTier
 from sim.records import EventKind, Stage
 from sim.scenario import load_scenario
 from tests.still_market import REGISTRY, StillMarket, fall
+from tests.strategies import THOROUGH
 
 S = 1_000_000_000
 STILL = {"fundamental": {"volatility": 0}, "feedback": {"enabled": False}}
@@ -177,7 +178,7 @@ def test_bad_debt_rises_with_the_length_of_an_outage(tmp_path: Path) -> None:
     means = []
     for length in lengths:
         faults = [] if length == "0s" else [{"type": "engine_outage", "at": "5s", "for": length}]
-        means.append(np.mean([bad_debt(tmp_path, seed, faults) for seed in range(12)]))
+        means.append(np.mean([bad_debt(tmp_path, seed, faults) for seed in range(12 * THOROUGH)]))
     assert means == sorted(means)
     assert means[-1] > 1.5 * max(means[0], 1.0)
 
@@ -186,7 +187,7 @@ def test_bad_debt_rises_with_the_delay_of_the_engines_orders(tmp_path: Path) -> 
     means = []
     for latency in (None, "4s", "16s"):
         faults = [] if latency is None else [{"type": "engine_delay", "at": "0s", "for": "100s", "latency": latency}]
-        means.append(np.mean([bad_debt(tmp_path, seed, faults) for seed in range(12)]))
+        means.append(np.mean([bad_debt(tmp_path, seed, faults) for seed in range(12 * THOROUGH)]))
     assert means == sorted(means)
     assert means[-1] > means[0]
 

@@ -11,6 +11,7 @@ from analysis.liquidation_cases import Liquidations
 from analysis.load import frames_of
 from sim.records import EventKind
 from tests.still_market import PRICE, StillMarket
+from tests.strategies import THOROUGH
 
 VOLATILITY = 30.0
 """Per year: 534 ticks a square root of a second, so that a tick is 0.2 % of it."""
@@ -56,7 +57,7 @@ def test_overshoot_is_that_of_broadie_glasserman_and_kou_and_goes_as_the_root_of
     tick = 1 / PRICE
     second = VOLATILITY / math.sqrt(365 * 86_400)
     assert tick < 0.02 * second, "the index is fine enough"
-    seeds = range(1, 9)
+    seeds = range(1, 1 + 8 * THOROUGH)
     short, long = (mean_overshoot(tmp_path, period_s, seeds) for period_s in (1, 4))
     assert short / (BGK * second) == pytest.approx(1, abs=0.22)
     assert long / (BGK * 2 * second) == pytest.approx(1, abs=0.24)
@@ -70,7 +71,7 @@ def test_more_grace_gives_fewer_transient_liquidations_and_more_bad_debt(tmp_pat
     transient, debt = {}, {}
     for grace in ("0", "15s", "90s"):
         totals = []
-        for seed in range(1, 5):
+        for seed in range(1, 1 + 4 * THOROUGH):
             market = StillMarket(
                 tmp_path,
                 seed,
