@@ -21,8 +21,8 @@ MOST_BYTES = 4_800_000
 """A page larger than this leaves its still figures where they lie and names them."""
 
 SCRIPTS = (
-    "vendor/uPlot.iife.min.js", "page.js", "group.js", "panels.js", "heat.js", "bars.js", "icicle.js", "levels.js",
-    "start.js",
+    "vendor/uPlot.iife.min.js", "page.js", "group.js", "keys.js", "panels.js", "heat.js", "bars.js", "icicle.js",
+    "levels.js", "start.js",
 )  # fmt: skip
 """In the order in which they are run."""
 

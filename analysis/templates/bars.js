@@ -13,7 +13,7 @@ MQ.rowsOfBars = (host, names, low, high) => {
   const wide = Math.max(host.clientWidth - left - right, 40);
   const x = (value) => left + ((value - low) / (high - low || 1)) * wide;
   const top = (k) => k * pitch + (narrow ? 20 : 9);
-  const ticks = MQ.ticks(low, high, Math.max(wide / 90, 3));
+  const ticks = MQ.ticks(low, high, Math.max(wide / 90, 4));
   pen.font = "12px " + MQ.FONT;
   pen.lineWidth = 1;
   pen.textBaseline = "top";
@@ -51,7 +51,9 @@ MQ.barValue = (place, text, value, k) => {
   pen.fillText(text, place.x(value) + 8, place.top(k) + place.thick / 2);
 };
 
-MQ.rowTips = (host, canvas, count, place, tell) => {
+// Tips and keys of rows; returns what draws the frame of the row that the keyboard is at.
+MQ.rowTips = (host, canvas, label, count, place, tell, draw) => {
+  let at = -1;
   const show = (event) => {
     const box = canvas.getBoundingClientRect();
     const k = Math.floor((event.clientY - box.top) / place().pitch);
@@ -62,6 +64,21 @@ MQ.rowTips = (host, canvas, count, place, tell) => {
   canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && show(event));
   canvas.addEventListener("click", show);
   canvas.addEventListener("pointerleave", () => MQ.tip.hide());
+  MQ.walk(canvas, `${label}: up and down through its rows`, {
+    at: () => (at < 0 ? null : [Math.min(host.clientWidth, 420) / 2, place().top(at) + place().thick / 2]),
+    move: (key) => {
+      const back = key === "ArrowUp" || key === "ArrowLeft";
+      at = key === "Home" ? 0 : key === "End" ? count - 1 : Math.min(Math.max(at + (back ? -1 : 1), 0), count - 1);
+    },
+    tell: (left, top) => {
+      const { title, rows } = tell(at);
+      MQ.tip.show(left, top, title, rows);
+    },
+    draw, leave: () => (at = -1),
+  });
+  return () => {
+    if (at >= 0) MQ.framed(place().pen, 2, place().top(at) - 4, host.clientWidth - 4, place().thick + 8);
+  };
 };
 
 MQ.kinds.waterfall = (host, data) => {
@@ -74,7 +91,7 @@ MQ.kinds.waterfall = (host, data) => {
   }
   bars.push({ label: data.total, amount: sum, from: 0, to: sum, colour: "muted", note: "" });
   const ends = bars.flatMap((bar) => [bar.from, bar.to]);
-  let place;
+  let place, frame = () => {};
   const draw = () => {
     place = MQ.rowsOfBars(host, bars.map((bar) => bar.label), Math.min(...ends, 0), Math.max(...ends));
     const { pen, x, top, thick } = place;
@@ -93,17 +110,17 @@ MQ.kinds.waterfall = (host, data) => {
         pen.stroke();
         pen.setLineDash([]);
       }
-      const share = sum ? ` (${((100 * bar.amount) / sum).toFixed(1)} %)` : "";
       MQ.barValue(place, MQ.short(bar.amount), Math.max(bar.from, bar.to), k);
-      bar.share = share;
     });
+    frame();
   };
   draw();
-  MQ.rowTips(host, canvas, bars.length, () => place, (k) => ({
+  frame = MQ.rowTips(host, canvas, "Losses by who bore them", bars.length, () => place, (k) => ({
     title: bars[k].label,
-    rows: [[bars[k].colour, data.unit, MQ.short(bars[k].amount) + bars[k].share], ...(bars[k].note ? [[null, bars[k].note, ""]] : [])],
-  }));
-  return { draw, resize: draw, painted: () => MQ.painted(canvas, bars.map((bar) => bar.colour)) };
+    rows: [[bars[k].colour, data.unit, MQ.short(bars[k].amount)], ...(bars[k].note ? [[null, bars[k].note, ""]] : [])],
+  }), draw);
+  const wide = (bar) => Math.abs(place.x(bar.to) - place.x(bar.from)) >= 3;
+  return { draw, resize: draw, unpainted: () => MQ.unpainted(canvas, bars.filter(wide)) };
 };
 
 MQ.kinds.profits = (host, data) => {
@@ -116,7 +133,7 @@ MQ.kinds.profits = (host, data) => {
   const negative = (row) => row.amounts.reduce((sum, value) => sum + Math.min(value, 0), 0);
   const low = Math.min(...data.rows.map(negative), 0), high = Math.max(...data.rows.map(positive), 0);
   const signed = (value) => (value > 0 ? "+" : "") + MQ.short(value);
-  let place;
+  let place, frame = () => {};
   const draw = () => {
     place = MQ.rowsOfBars(host, data.rows.map((row) => row.label), low, high);
     const { pen, x, top, thick } = place;
@@ -140,14 +157,17 @@ MQ.kinds.profits = (host, data) => {
       pen.stroke();
       MQ.barValue(place, signed(row.sum), Math.max(above, row.sum), k);
     });
+    frame();
   };
   draw();
-  MQ.rowTips(host, canvas, data.rows.length, () => place, (k) => ({
+  frame = MQ.rowTips(host, canvas, "Profit and loss by population", data.rows.length, () => place, (k) => ({
     title: data.rows[k].label,
     rows: [
       ...data.parts.map((part, n) => [part.colour, part.label, signed(data.rows[k].amounts[n])]).filter(([, , text]) => text !== "0"),
       ["ink", `sum, ${data.unit}`, signed(data.rows[k].sum)],
     ],
-  }));
-  return { draw, resize: draw, painted: () => MQ.painted(canvas, data.parts.map((part) => part.colour)) };
+  }), draw);
+  // Parts with a bar that the diamond of the sum cannot hide.
+  const wide = (_, n) => data.rows.some((row) => Math.abs(place.x(row.amounts[n]) - place.x(0)) >= 18);
+  return { draw, resize: draw, unpainted: () => MQ.unpainted(canvas, data.parts.filter(wide)) };
 };

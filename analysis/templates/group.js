@@ -48,6 +48,7 @@ MQ.gestures = (over, group, tell) => {
   let drag = null, pinch = null, lastTap = 0;
   over.classList.add("over");
   over.tabIndex = 0;
+  over.setAttribute("role", "application");
 
   const place = (event) => {
     const box = over.getBoundingClientRect();

@@ -139,10 +139,11 @@ MQ.kinds.heat = (host, data, group) => {
     return Math.max(times[first], group.range[0]);
   };
 
+  let waiting = []; // sides of the profile with a bar that is long enough to be seen
   const drawProfile = () => {
     const beside = !host.classList.contains("stacked");
     const width = beside ? 186 : host.clientWidth, height = beside ? 400 : 210;
-    const left = beside ? 8 : MQ.gutter(host.clientWidth).left, right = beside ? 6 : 8;
+    const left = beside ? 8 : MQ.gutter(host.clientWidth).left, right = beside ? 6 : MQ.gutter(host.clientWidth).right;
     const pen = MQ.context(profile, width, height);
     const wide = width - left - right, high = height - box.top - (beside ? 26 : 22);
     const level = (price) => box.top + ((window_[1] - price) / (window_[1] - window_[0])) * high;
@@ -157,9 +158,12 @@ MQ.kinds.heat = (host, data, group) => {
     pen.beginPath();
     pen.rect(left, box.top, wide, high);
     pen.clip();
+    waiting = [];
     for (const [b, value] of shown) {
-      const middle = (prices[b] + prices[b + 1]) / 2;
-      pen.fillStyle = MQ.colour(data.profile.colours[middle < here ? 0 : 1]);
+      const middle = (prices[b] + prices[b + 1]) / 2, colour = data.profile.colours[middle < here ? 0 : 1];
+      if (value > 0.1 * top && !waiting.some((each) => each.colour === colour))
+        waiting.push({ label: middle < here ? data.profile.below : data.profile.above, colour });
+      pen.fillStyle = MQ.colour(colour);
       const upper = Math.round(level(prices[b + 1])), thick = Math.max(Math.round(level(prices[b])) - upper, 1);
       pen.fillRect(left, upper, (wide * value) / top / 1.04, thick);
     }
@@ -223,6 +227,9 @@ MQ.kinds.heat = (host, data, group) => {
   return {
     draw: () => (drawMap(), drawProfile()),
     resize: () => (drawMap(), drawProfile()),
-    painted: () => MQ.painted(canvas, [MQ.NIGHT.line]) && MQ.painted(profile, [...data.profile.colours, MQ.NIGHT.line]),
+    unpainted: () => [
+      ...MQ.unpainted(canvas, [{ label: data.pathLabel, colour: MQ.NIGHT.line }]),
+      ...MQ.unpainted(profile, waiting),
+    ],
   };
 };

@@ -11,13 +11,14 @@ MQ.kinds.levels = (host, data) => {
   const guessed = MQ.key(legend, "", "ink").lastChild;
   const canvas = MQ.canvas(host);
   const HEIGHT = 300;
-  let shown = data.moments.length > 1 ? 1 : 0, place = null;
+  let shown = data.moments.length > 1 ? 1 : 0, place = null, at = -1;
 
   const buttons = data.moments.map((moment, k) => {
     const button = MQ.element("button", "", choice, `at ${MQ.clock(moment.time)}`);
     button.type = "button";
     button.addEventListener("click", () => {
       shown = k;
+      at = -1;
       draw();
     });
     return button;
@@ -33,7 +34,7 @@ MQ.kinds.levels = (host, data) => {
   const draw = () => {
     const moment = data.moments[shown], all = bins[shown], gutter = MQ.gutter(host.clientWidth);
     buttons.forEach((button, k) => button.setAttribute("aria-pressed", String(k === shown)));
-    note.textContent = "quote notional a bin" + (moment.correlation === null ? "" : `, correlation ${moment.correlation.toFixed(2)}`);
+    note.textContent = "quote notional a bin, by price" + (moment.correlation === null ? "" : `, correlation ${moment.correlation.toFixed(2)}`);
     const width = host.clientWidth, pen = MQ.context(canvas, width, HEIGHT);
     const left = gutter.left, wide = width - left - gutter.right, top = 10, high = HEIGHT - top - 28;
     // Prices with nearly everything that waits, on both sides of the mark.
@@ -53,7 +54,7 @@ MQ.kinds.levels = (host, data) => {
     const most = Math.max(...seen.flatMap((bin) => [bin[2], scale * (bin[3] || 0)])) * 1.06 || 1;
     const x = (price) => left + Math.min(Math.max((price - low) / (far - low), 0), 1) * wide;
     const y = (value) => top + high * (1 - value / most);
-    place = { seen, x, low, far, left, wide };
+    place = { seen, x, y, low, far, left, wide, top, high };
     for (const cluster of moment.clusters) {
       pen.fillStyle = MQ.faded("muted", 0.13);
       pen.fillRect(x(Math.min(cluster.near, cluster.far)), top, x(Math.max(cluster.near, cluster.far)) - x(Math.min(cluster.near, cluster.far)), high);
@@ -105,23 +106,56 @@ MQ.kinds.levels = (host, data) => {
     const label = `mark ${MQ.price(moment.mark)}`, space = pen.measureText(label).width + 8;
     pen.textAlign = x(moment.mark) + space > left + wide ? "right" : "left";
     pen.fillText(label, x(moment.mark) + (pen.textAlign === "left" ? 5 : -5), top + 2);
+    if (at >= 0) MQ.framed(pen, x(seen[at][0]), top, Math.max(x(seen[at][1]) - x(seen[at][0]), 2), high);
   };
 
-  const tell = (event) => {
+  const point = (event) => {
     const box = canvas.getBoundingClientRect();
     const price = place.low + ((event.clientX - box.left - place.left) / place.wide) * (place.far - place.low);
     const bin = place.seen.find(([from, to]) => from <= price && price < to);
-    if (!bin) return MQ.tip.hide();
-    const [from, to, value, guess, side] = bin, mark = data.moments[shown].mark;
-    MQ.tip.show(event.clientX, event.clientY, `${MQ.price(from)} to ${MQ.price(to)}`, [
+    if (bin) tell(event.clientX, event.clientY, bin);
+    else MQ.tip.hide();
+  };
+  const tell = (left, top, [from, to, value, guess, side]) => {
+    const mark = data.moments[shown].mark;
+    MQ.tip.show(left, top, `${MQ.price(from)} to ${MQ.price(to)}`, [
       [side > 0 ? "forced-sell" : "forced-buy", side > 0 ? "longs to be sold" : "shorts to be bought", MQ.short(value)],
       ["ink", "estimate, not scaled", guess === null ? "none" : MQ.short(guess)],
       [null, "away from the mark", MQ.FORMATS.percent((from + to) / 2 / mark - 1)],
     ]);
   };
-  canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && tell(event));
-  canvas.addEventListener("click", tell);
+  canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && point(event));
+  canvas.addEventListener("click", point);
   canvas.addEventListener("pointerleave", () => MQ.tip.hide());
+  // Sideways through prices at which something waits, or is said to; upwards and downwards through the moments.
+  const move = (key, far) => {
+    const full = place.seen.map((_, k) => k).filter((k) => place.seen[k][2] || place.seen[k][3]);
+    const nearest = place.seen.findIndex(([, to]) => to > data.moments[shown].mark);
+    if (key === "ArrowUp" || key === "ArrowDown") {
+      shown = Math.min(Math.max(shown + (key === "ArrowDown" ? 1 : -1), 0), data.moments.length - 1);
+      at = -1;
+      draw();
+      return move("Home", false);
+    }
+    if (at < 0 || key === "Home") at = full.findLast((k) => k < nearest) ?? full[0] ?? -1;
+    else {
+      const step = (key === "ArrowLeft" ? -1 : 1) * (key === "End" ? full.length : far ? 10 : 1);
+      at = full[Math.min(Math.max(full.indexOf(at) + step, 0), full.length - 1)];
+    }
+  };
+  MQ.walk(canvas, "Liquidation levels by price: left and right through prices, up and down through the moments", {
+    at: () => (at < 0 ? null : [(place.x(place.seen[at][0]) + place.x(place.seen[at][1])) / 2, place.top + place.high / 3]),
+    move, draw: () => draw(), tell: (left, top) => tell(left, top, place.seen[at]), leave: () => (at = -1),
+  });
   draw();
-  return { draw, resize: draw, painted: () => MQ.painted(canvas, ["forced-sell", "forced-buy"]) };
+  // Sides with a bar that is high enough to be seen, and the estimate where there is one.
+  const unpainted = () => {
+    const seen = (side) => place.seen.some((bin) => bin[4] === side && place.y(0) - place.y(bin[2]) >= 4);
+    const wanted = [];
+    if (seen(1)) wanted.push({ label: "longs", colour: "forced-sell" });
+    if (seen(-1)) wanted.push({ label: "shorts", colour: "forced-buy" });
+    if (place.seen.some((bin) => bin[3])) wanted.push({ label: "estimate", colour: "ink" });
+    return MQ.unpainted(canvas, wanted);
+  };
+  return { draw, resize: draw, unpainted };
 };

@@ -145,6 +145,12 @@ MQ.lowerBound = (values, wanted) => {
   return low;
 };
 
+// Last place in ascending `values` within a range, null if there is none.
+MQ.lastWithin = (values, [from, to]) => {
+  const last = MQ.lowerBound(values, to + 1e-6) - 1;
+  return last >= 0 && values[last] >= from ? last : null;
+};
+
 // Elements ------------------------------------------------------------------------------------------------------
 
 MQ.element = (tag, className, parent, text) => {
@@ -177,25 +183,26 @@ MQ.context = (canvas, width, height) => {
   return context;
 };
 
-// True if at least a few pixels of a canvas, inside `box` (its own pixels), have one of the named colours.
-MQ.painted = (canvas, colours, box) => {
+// Of `wanted` ({label, colour}), the labels whose colour hardly any pixel of a canvas has, inside `box` (its own pixels).
+MQ.unpainted = (canvas, wanted, box) => {
   const { left, top, width, height } = box || { left: 0, top: 0, width: canvas.width, height: canvas.height };
-  if (width < 1 || height < 1) return false;
+  if (width < 1 || height < 1) return wanted.map(({ label }) => label);
   const copy = document.createElement("canvas");
   copy.width = width;
   copy.height = height;
   const pen = copy.getContext("2d", { willReadFrequently: true });
   pen.drawImage(canvas, -left, -top);
   const pixels = pen.getImageData(0, 0, copy.width, copy.height).data;
-  const wanted = colours.map((name) => {
-    const hex = name.startsWith("#") ? name : MQ.colour(name);
-    return [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16));
+  const open = wanted.map(({ label, colour }) => {
+    const hex = colour.startsWith("#") ? colour : MQ.colour(colour);
+    return { label, rgb: [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)), found: 0 };
   });
-  let found = 0;
-  for (let k = 0; k < pixels.length; k += 4)
-    if (pixels[k + 3] > 24 && wanted.some((rgb) => rgb.every((part, n) => Math.abs(part - pixels[k + n]) < 10)) && ++found > 5)
-      return true;
-  return false;
+  for (let k = 0; k < pixels.length; k += 4) {
+    if (pixels[k + 3] <= 24) continue;
+    for (const each of open)
+      if (each.rgb.every((part, n) => Math.abs(part - pixels[k + n]) < 10)) each.found++;
+  }
+  return open.filter(({ found }) => found <= 5).map(({ label }) => label);
 };
 
 // The tip: one for the page, beside the pointer ------------------------------------------------------------------
@@ -204,7 +211,10 @@ MQ.tip = {
   box: null,
   // rows: [colour or null, label, value]
   show(x, y, title, rows) {
-    if (!this.box) this.box = MQ.element("div", "tip", document.body);
+    if (!this.box) {
+      this.box = MQ.element("div", "tip", document.body);
+      this.box.setAttribute("role", "status"); // read out where the keyboard moves it
+    }
     const box = this.box;
     box.replaceChildren();
     if (title) MQ.element("div", "tip-title", box, title);

@@ -8,7 +8,7 @@ MQ.kinds.panels = (host, data, group) => {
   return {
     draw: () => panels.forEach((panel) => panel.draw()),
     resize: (width) => panels.forEach((panel) => panel.resize(width)),
-    painted: () => panels.every((panel) => panel.painted()),
+    unpainted: () => panels.flatMap((panel) => panel.unpainted()),
   };
 };
 
@@ -37,6 +37,11 @@ MQ.panel = (host, panel, data, group, place) => {
     key.addEventListener("click", () => {
       const shown = key.getAttribute("aria-pressed") !== "true";
       key.setAttribute("aria-pressed", String(shown));
+      if (lines.toggle) {
+        lines.toggle(entry, shown);
+        plot.setData(lines.data(group.range, host.clientWidth), false);
+        plot.redraw(false, true);
+      }
       plot.setSeries(entry.series, { show: shown });
     });
     return value;
@@ -51,7 +56,7 @@ MQ.panel = (host, panel, data, group, place) => {
     height: height(),
     legend: { show: false },
     select: { show: false },
-    padding: [8, MQ.gutter(host.clientWidth).right, 0, 0],
+    padding: [8, () => MQ.gutter(host.clientWidth).right, 0, 0],
     cursor: {
       drag: { x: false, y: false, setScale: false },
       y: false,
@@ -101,14 +106,22 @@ MQ.panel = (host, panel, data, group, place) => {
   const band = MQ.element("div", "band", plot.over);
   band.hidden = true;
 
-  const label = () => {
-    unit.textContent = panel.unit + (lines.step() ? `, per ${MQ.duration(lines.step())}` : "");
+  // Beside the unit: whose values the legend shows, of one moment or, for flows, of all that is in view.
+  const label = (row) => {
+    const time = row == null ? null : plot.data[0][row];
+    const when = panel.flows
+      ? lines.empty() ? "" : time === null ? "sums of what is shown" : `at ${MQ.clock(time)}`
+      : time === null ? "" : `values at ${MQ.clock(time)}`;
+    const per = lines.step() ? `, per ${MQ.duration(lines.step())}` : "";
+    unit.textContent = [panel.unit + per, when].filter(Boolean).join(" \u00b7 ");
   };
   const values = (row) => lines.legend.map((entry) => lines.value(entry, row));
   const show = (row) => {
     values(row).forEach((value, k) => (keys[k].textContent = value == null ? "" : MQ.shown(value, panel.format)));
+    label(row);
   };
-  const rest = () => show(panel.flows ? null : plot.data[0].length - 1);
+  // With no pointer: lines as they are last within what is shown.
+  const rest = () => show(panel.flows ? null : MQ.lastWithin(plot.data[0], group.range));
 
   group.members.push({
     zoom(from, to) {
@@ -116,7 +129,6 @@ MQ.panel = (host, panel, data, group, place) => {
         if (panel.flows) plot.setData(lines.data([from, to], host.clientWidth), false);
         plot.setScale("x", { min: from, max: to });
       });
-      label();
       rest();
     },
     point(time) {
@@ -146,18 +158,19 @@ MQ.panel = (host, panel, data, group, place) => {
     const box = plot.over.getBoundingClientRect();
     MQ.tip.show(box.left + x, box.top + y, MQ.clock(group.at, 1), rows);
   });
-  plot.over.setAttribute("aria-label", `${panel.title}, ${panel.unit}`);
-  label();
+  plot.over.setAttribute("aria-label", `${panel.title}, ${panel.unit}: arrows move in time, plus and minus zoom, 0 shows all`);
   rest();
   return {
     draw: () => plot.redraw(),
     resize(width) {
       plot.setSize({ width: Math.max(width, 200), height: height() });
       if (panel.flows) plot.setData(lines.data(group.range, width), false), plot.redraw();
-      label();
+      rest();
     },
-    painted: () =>
-      MQ.painted(plot.ctx.canvas, lines.empty() ? ["muted"] : lines.legend.map((entry) => entry.colour), plot.bbox),
+    unpainted() {
+      const wanted = lines.empty() ? [{ label: "that there is nothing", colour: "muted" }] : lines.visible(plot, group.range);
+      return MQ.unpainted(plot.ctx.canvas, wanted, plot.bbox).map((name) => `${panel.title}: ${name}`);
+    },
   };
 };
 
@@ -182,6 +195,17 @@ MQ.plainLines = (panel) => {
     value: (entry, row) => (row == null ? null : series[entry.series - 1].values[row]),
     step: () => null,
     empty: () => !series.some((line) => line.values.some((value) => value != null)),
+    // Lines with something to draw; not those that another one, drawn later, covers all the way.
+    visible(plot, [from, to]) {
+      const rows = panel.x.map((_, row) => row).filter((row) => panel.x[row] >= from && panel.x[row] <= to);
+      const level = series.map((line) => rows.map((row) => (line.values[row] == null ? null : plot.valToPos(line.values[row], "y"))));
+      return series.filter((_, k) => {
+        if (!plot.series[k + 1].show) return false;
+        const known = level[k].map((y, n) => [y, n]).filter(([y]) => y !== null);
+        const covered = ([y, n]) => level.slice(k + 1).some((later) => later[n] !== null && Math.abs(later[n] - y) < 2.5);
+        return known.length > 1 && known.filter((each) => !covered(each)).length > 0.02 * known.length + 1;
+      });
+    },
   };
 };
 
@@ -190,6 +214,7 @@ MQ.plainLines = (panel) => {
 MQ.flowLines = (panel) => {
   const flows = panel.flows;
   let sums = flows.map(() => []), step = null;
+  const hidden = new Set();
   const bars = uPlot.paths.bars({ size: [0.86, 40], align: 0 });
   // Drawn in this order, the outermost first: a bar then covers the inner part of the one before it.
   const order = flows.map((_, k) => k).reverse();
@@ -221,9 +246,10 @@ MQ.flowLines = (panel) => {
       const x = Array.from({ length: count }, (_, k) => (first + k + 0.5) * step);
       const stacked = flows.map((flow, k) =>
         x.map((_, bin) => {
-          if (!sums[k][bin]) return null;
+          if (!sums[k][bin] || hidden.has(k)) return null;
           let height = 0;
-          for (let below = 0; below <= k; below++) if (flows[below].direction === flow.direction) height += sums[below][bin];
+          for (let below = 0; below <= k; below++)
+            if (flows[below].direction === flow.direction && !hidden.has(below)) height += sums[below][bin];
           return flow.direction * height;
         }),
       );
@@ -235,6 +261,16 @@ MQ.flowLines = (panel) => {
     },
     step: () => (flows.length ? step : null),
     empty: () => flows.length === 0,
+    // What is hidden does not lift what stands on it.
+    toggle: (entry, shown) => (shown ? hidden.delete(entry.flow) : hidden.add(entry.flow)),
+    // Flows with a bar that is high and wide enough to be seen.
+    visible(plot) {
+      const floor = plot.valToPos(0, "y");
+      return flows.filter((flow, k) => {
+        const height = (value) => Math.abs(plot.valToPos(flow.direction * value, "y") - floor);
+        return !hidden.has(k) && sums[k].some((value) => value && height(value) >= 3);
+      });
+    },
   };
 };
 

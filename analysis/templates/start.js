@@ -22,18 +22,36 @@
         group.zoom(Number(row.dataset.from), Number(row.dataset.to));
         market.querySelector(".section")?.scrollIntoView({ behavior: "smooth" });
       };
-      row.tabIndex = 0;
       row.addEventListener("click", show);
-      row.addEventListener("keydown", (event) => event.key === "Enter" && show());
+      // A button in the row, so that the row stays a row to those who hear the page.
+      const cell = row.cells[0], button = MQ.element("button", "show-row", null, cell.textContent);
+      button.type = "button";
+      button.setAttribute("aria-label", `${cell.textContent}: show its minutes in every chart`);
+      cell.replaceChildren(button);
     }
   }
 
+  // A table that goes on to the right fades there.
+  for (const box of document.querySelectorAll(".scroll")) {
+    const look = () => {
+      box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
+      if (box.scrollWidth > box.clientWidth + 4) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+  }
+
   const report = () => {
-    for (const { host, chart } of charts) host.dataset.drawn = String(chart.painted());
+    for (const { host, chart } of charts) host.dataset.drawn = chart.unpainted().join("; ") || "true";
   };
   const redraw = () => {
     MQ.colours.clear();
-    for (const { chart } of charts) chart.draw();
+    for (const each of charts) {
+      const width = each.host.clientWidth;
+      if (width && width !== each.width) each.chart.resize((each.width = width));
+      else each.chart.draw();
+    }
     // uPlot paints in a microtask of its own.
     setTimeout(report, 0);
   };
@@ -51,6 +69,7 @@
   for (const { host } of charts) resized.observe(host);
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  // On paper the page has a width of its own (report.css), whatever the screen: charts are drawn anew for it, and back.
   addEventListener("beforeprint", () => {
     document.documentElement.dataset.print = "";
     redraw();
