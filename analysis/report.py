@@ -12,13 +12,16 @@ from typing import Any
 from analysis import style
 from analysis.load import MarketFrames, RunFrames, load_run
 from analysis.page import SECTIONS, palette
+from analysis.page.detail import detail
 from analysis.page.panels import extent
 from analysis.page.pictures import stills
 from analysis.scorecard import headline_rows
 from analysis.templating import TEMPLATES, template
 
 MOST_BYTES = 4_800_000
-"""A page larger than this leaves its still figures where they lie and names them."""
+"""A page larger than this leaves its still figures where they lie and names them, then draws its charts less finely."""
+DETAILS = (1.0, 0.5, 0.25, 0.125, 0.0625)
+"""Shares of the usual number of points, tried in this order."""
 
 SCRIPTS = (
     "vendor/uPlot.iife.min.js", "page.js", "group.js", "keys.js", "panels.js", "heat.js", "bars.js", "icicle.js",
@@ -36,13 +39,35 @@ def write_report(run: str | Path | RunFrames) -> Path:
 
 
 def render_report(frames: RunFrames) -> str:
-    """The page as text; figures that are missing in `figures/` are drawn."""
-    content = _content(frames)
+    """The page as text; figures that are missing in `figures/` are drawn.
+
+    Where it would be too large, it is drawn less finely, and says so; where it is too large all the same, it says that.
+    """
     page = template("report.html.j2")
+    content = _content(frames)
     text = str(page.render(**content, stills=_stills(frames, embedded=True)))
-    if len(text.encode("utf-8")) > MOST_BYTES:
-        text = str(page.render(**content, stills=_stills(frames, embedded=False)))
+    named = _stills(frames, embedded=False) if _too_large(text) else []
+    for share in DETAILS:
+        if not _too_large(text):
+            break
+        if share < 1:
+            with detail(share):
+                content = _content(frames)
+        note = (
+            f"To stay small enough to be mailed, its charts have {share:.3g} of the usual points." if share < 1 else ""
+        )
+        text = str(page.render(**content, stills=named, size=note))
+    if _too_large(text):
+        megabytes = len(text.encode("utf-8")) / 1e6
+        note = (
+            f"This page is large ({megabytes:.1f} MB), although its charts have {DETAILS[-1]:.3g} of the usual points."
+        )
+        text = str(page.render(**content, stills=named, size=note))
     return text
+
+
+def _too_large(text: str) -> bool:
+    return len(text.encode("utf-8")) > MOST_BYTES
 
 
 def _content(frames: RunFrames) -> dict[str, Any]:

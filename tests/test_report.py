@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents import AGENT_TYPES
+<<<<<<< HEAD
 from analysis import report
 from analysis.causes import Calls, Cascade, CausalTree, Links, Outsider
+=======
+from analysis import report, style
+from analysis.causes import Branching, Calls, Cascade, CausalTree, Links, Outsider, causal_tree
+>>>>>>> dfbafe4 (The report: the levered apart, colours that can be seen and told apart, no cascade named that is not, never too large in silence)
 from analysis.causes.cascade import ForcedFills
 from analysis.causes.genealogy import generations
 from analysis.estimate import UNKNOWN, Estimate
 from analysis.figures import FIGURES
 from analysis.load import load_run
 from analysis.packing import pack, script_json
-from analysis.page import SECTIONS, palette
+from analysis.page import SECTIONS, palette, populations
 from analysis.page.heat import heat_chart
 from analysis.page.icicle import icicle
 from analysis.page.pictures import REPLACED
@@ -33,6 +39,7 @@ from analysis.report import write_report
 from analysis.templating import TEMPLATES
 from analysis.twins import Cell, Effect, TwinResult, write_twin
 from sim import api
+from sim.records import Cause, EventKind, Stage
 from sim.scenario import load_scenario
 from tests.synthetic_run import write_synthetic_run
 
@@ -368,15 +375,158 @@ def test_a_twin_beside_the_run_has_a_section(copy: Path) -> None:
     assert [line["label"] for line in panels[0]["series"]] == ["as it was", "without liquidation", "fundamental"]
 
 
-def test_losses_in_the_waterfall_add_up_to_what_the_accounts_say(hard: Path) -> None:
-    frames = load_run(hard)
+def test_losses_in_the_waterfall_are_what_events_and_accounts_say(hard: Path) -> None:
+    market = load_run(hard).first
     page = read(hard)
     bars = {bar["label"]: bar["amount"] for bar in json.loads(page.scripts["market0-losses-1"])["bars"]}
-    accounts = frames.first.accounts
+    accounts, audit, contract = market.accounts, market.audit, market.contract
     fund = accounts["population"].astype(str) == "insurance"
     change = float((accounts["equity_end"] - accounts["equity_start"])[fund].sum())
     assert bars["insurance fund, net"] == pytest.approx(-change, rel=1e-4)
-    assert bars["winners closed by ADL"] > 0
+
+    # Margin: what each forced sale closed, from the mark at its beginning to the price of the event, and the fees.
+    events = market.events
+    adl = events["kind"] == EventKind.ADL
+    closed = adl | (events["kind"] == EventKind.TAKEOVER)
+    closed |= (events["kind"] == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
+    whose = np.where(adl, events["maker_account"], events["account"])
+    paid, sales = contract.to_amount(int(audit["fee"].sum())), np.flatnonzero(audit["to_stage"] == Stage.LIQUIDATING)
+    for row in sales:
+        own = closed & (whose == audit["account"][row]) & (events["time_ns"] >= audit["time_ns"][row])
+        lots = np.sign(audit["position_lots"][row]) * events["quantity_lots"][own]
+        assert abs(lots.sum()) == abs(audit["position_lots"][row]), "each account is sold once, and whole"
+        prices = events["price_ticks"][own].astype(float)
+        paid -= float(contract.gain(lots, float(audit["mark_ticks"][row]), prices).sum())
+    half_ticks = len(sales) * 0.5 * contract.notional_per_lot(1.0) * float(np.abs(audit["position_lots"]).max())
+    assert bars["margin of those liquidated"] == pytest.approx(paid, abs=half_ticks), (
+        "bankruptcy prices are whole ticks"
+    )
+
+    # ADL: how much worse than the mark winners were closed; `side` is theirs, closing.
+    price, mark = (events[name][adl].astype(float) for name in ("price_ticks", "mark_ticks"))
+    winners = -float(contract.gain(events["side"][adl] * events["quantity_lots"][adl], price, mark).sum())
+    assert winners > 0
+    assert bars["winners closed by ADL"] == pytest.approx(winners, rel=1e-5)
+    owed = float(np.minimum(accounts["equity_end"][accounts["liquidated"].astype(bool)], 0).sum())
+    assert bars.get("nobody (bad debt left)", 0.0) == pytest.approx(-owed, abs=0.01)
+    assert not (events["kind"] == EventKind.SOCIALISED).any()
+    assert "winners (socialised loss)" not in bars
+    total = style.short_number(sum(bars.values()))
+    assert f"lost to other traders {total} the sum of the bars" in page.text
+
+
+def test_no_figure_of_the_waterfall_is_a_share_of_a_sum_with_minuses() -> None:
+    code = (TEMPLATES / "bars.js").read_text(encoding="utf-8")
+    assert "%" not in re.sub(r"//.*", "", code)
+
+
+def _luminance(colour: str) -> float:
+    part = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+# Machado, Oliveira and Fernandes (2009), table 1, severity 1.0, for linear red, green, blue.
+EYES = {
+    "all cones": np.eye(3),
+    "no red": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "no green": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+}  # fmt: skip
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def _seen(colour: str, eyes: Any) -> Any:
+    """A colour as these eyes see it, in CIE Lab."""
+    part = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(eyes @ linear, 0, 1) / np.array([0.9505, 1.0, 1.089])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def _apart(one: str, other: str) -> float:
+    return min(float(np.linalg.norm(_seen(one, eyes) - _seen(other, eyes))) for eyes in EYES.values())
+
+
+@pytest.mark.parametrize(
+    ("colours", "populations"),
+    [(palette.LIGHT, palette.POPULATION_COLOURS), (palette.DARK, palette.NIGHT_POPULATION_COLOURS)],
+    ids=["light", "dark"],
+)
+def test_colours_can_be_seen_on_their_card_and_told_apart_by_every_eye(
+    colours: dict[str, str], populations: tuple[str, ...]
+) -> None:
+    drawn = {name: colour for name, colour in colours.items() if name not in ("card", "grid")}
+    drawn |= {f"population {k}": colour for k, colour in enumerate(populations)}
+    assert {name for name, colour in drawn.items() if _contrast(colour, colours["card"]) < 3} == set()
+    groups = [[colours[name] for name in group] for group in palette.GROUPS] + [list(populations)]
+    for group in groups:
+        close = [(one, other) for one, other in combinations(group, 2) if _apart(one, other) < 12]
+        assert close == []
+    assert _contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert _apart("#00ff00", "#ff8000") < _apart("#0000ff", "#ff8000"), "as the eyes of the last two have it"
+
+
+def test_a_page_that_is_still_too_large_is_drawn_less_finely_and_says_so(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = read(copy)
+    assert "to be mailed" not in usual.text
+    bare = len(report.render_report(load_run(copy)).encode())
+    for source in usual.sources:
+        bare -= len(source) if source.startswith("data:") else 0
+    monkeypatch.setattr(report, "MOST_BYTES", bare - 20_000)
+    page = read(copy)
+    assert (copy / "report.html").stat().st_size <= bare - 20_000
+    assert re.search(r"To stay small enough to be mailed, its charts have 0\.\d+ of the usual points", page.text)
+    assert page.scripts.keys() == usual.scripts.keys()
+    monkeypatch.setattr(report, "MOST_BYTES", 1000)
+    assert re.search(r"This page is large \(\d+\.\d MB\), although", read(copy).text)
+
+
+def test_those_who_may_be_called_have_panels_of_their_own(hard: Path) -> None:
+    market = load_run(hard).first
+    panels = json.loads(read(hard).scripts["market0-populations-1"])["panels"]
+    lines = {panel["title"]: [line["label"] for line in panel["series"]] for panel in panels}
+    assert lines["Net position, levered"] == ["crowd"]
+    assert "crowd" not in lines["Bought since the start, the others"]
+    assert {"makers", "carry"} & set(lines["Bought since the start, the others"])
+    bought = populations._bought(market, market.populations["carry"])
+    lots = market.populations["carry"]["net_lots"]
+    assert bought[0] == 0
+    at_mark = (
+        (lots[-1] - lots[0])
+        * market.run["mark"][-1]
+        * market.contract.notional_per_lot(1 / market.contract.to_price(1))
+    )
+    assert bought[-1] == pytest.approx(at_mark)
+
+
+def test_every_line_of_every_panel_has_what_the_run_recorded(hard: Path) -> None:
+    seen = 0
+    for text in read(hard).scripts.values():
+        for panel in json.loads(text).get("panels", ()):
+            for line in panel.get("series", ()):
+                assert np.isfinite(_floats(line["values"])).any(), f"{panel['title']}: {line['label']}"
+                seen += 1
+    assert seen >= 20
+
+
+def test_without_a_cascade_none_is_named(hard: Path) -> None:
+    text = read(hard).text
+    assert ("before the largest cascade" in text) == bool(causal_tree(load_run(hard).first).several)
+
+
+def test_a_page_names_its_run_and_no_folder_of_the_machine_that_made_it(hard: Path) -> None:
+    page = write_report(hard).read_text(encoding="utf-8")
+    body = page.split('id="provenance"')[0]
+    assert str(hard.parent) not in body
+    assert f"<code>marginquake counterfactual {hard.name} --without liquidation</code>" in body
 
 
 def test_an_installed_package_has_the_vendored_library_and_its_licence() -> None:

@@ -20,8 +20,9 @@ def twin(scene: Scene) -> Section:
     ]
     sentences = [_twin_sentence(each) for each in known]
     if not sentences:
-        path = "RUN" if scene.run.path.name.startswith(".") else scene.run.path  # a run that has no name yet
-        sentences.append(f"No twin is known yet: marginquake counterfactual {path} --without liquidation makes one.")
+        name = scene.run.path.name
+        name = "RUN" if name.startswith(".") else name  # a run that has no name yet
+        sentences.append(f"No twin is known yet: `marginquake counterfactual {name} --without liquidation` makes one.")
     sentences += _branching(scene, known)
     rows = tuple(
         (

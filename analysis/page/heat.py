@@ -7,6 +7,7 @@ import numpy as np
 
 from analysis.load import Floats, LiquidationMap, MarketFrames
 from analysis.packing import finite, pack, pack_bytes
+from analysis.page.detail import at_most
 from analysis.page.panels import busy_windows, extent
 from analysis.page.thinning import rows_to_keep
 
@@ -28,11 +29,11 @@ def heat_chart(
     """
     edges = levels.price_edges
     shown = np.flatnonzero((edges[1:] > window[0]) & (edges[:-1] < window[1]))
-    join = max(-(-len(shown) // MOST_PRICES), 1)
+    join = max(-(-len(shown) // at_most(MOST_PRICES, 2)), 1)
     shown = shown[: len(shown) // join * join] if len(shown) >= join else shown
     table = notional[:, shown].reshape(len(levels.time_s), -1, join).sum(axis=2)
     prices = np.append(edges[shown[::join]], edges[shown[-1] + 1])
-    step = max(-(-len(levels.time_s) // MOST_TIMES), 1)
+    step = max(-(-len(levels.time_s) // at_most(MOST_TIMES, 2)), 1)
     starts = np.arange(0, len(levels.time_s), step)
     counts = np.diff(np.append(starts, len(levels.time_s)))
     table = np.add.reduceat(table, starts, axis=0) / counts[:, None]

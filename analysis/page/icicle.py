@@ -11,6 +11,7 @@ import numpy as np
 from analysis.causes import Cascade, CausalTree, Part
 from analysis.load import Floats, Ints
 from analysis.packing import finite, pack
+from analysis.page.detail import at_most
 
 MOST_CELLS_ABREAST = 500
 """Cells narrower than one of so many of the whole width are joined."""
@@ -98,7 +99,7 @@ def _with_descendants(own: Floats, parent: Ints) -> tuple[Floats, Ints]:
 
 
 def _cells(own: Floats, parent: Ints, mass: Floats, count: Ints, shares: Floats) -> _Cells:
-    least = float(own.sum()) / MOST_CELLS_ABREAST
+    least = float(own.sum()) / at_most(MOST_CELLS_ABREAST)
     cells, cell_of = _Cells(), np.full(len(own), -1)
     small: dict[int, int] = {}
     for call in range(len(own)):

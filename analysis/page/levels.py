@@ -3,6 +3,7 @@
 import numpy as np
 
 from analysis import style
+from analysis.causes import causal_tree
 from analysis.clusters import (
     LevelMap,
     MapForecast,
@@ -19,7 +20,7 @@ from analysis.packing import finite, pack
 from analysis.page.section import Chart, Content, Table
 
 MOMENTS = 4
-"""Maps beside that of the start: the last before each of the largest cascades."""
+"""Maps beside that of the start: the last before each of the largest cascades (or bunches of calls, or episodes)."""
 SHOWN = 8
 CLUSTER_HEADINGS = ("side", "price", "away", "waiting", "reached", "sold", "taken over", "closed otherwise",
     "not closed",
@@ -40,9 +41,10 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     maps = [(truth, guess) for truth, guess in maps if truth.mass(1) + truth.mass(-1) > 0]
     if not maps:
         return Content(lead="No account could have been called within reach of the price.")
-    tables = [_clusters(found[0])] if found else []
+    falls = _falls(market)
+    tables = [_clusters(found[0], f"the largest {falls}")] if found else []
     tables.append(_ladder(market))
-    return Content(lead=_lead(maps), charts=[_chart(maps)], tables=tables)
+    return Content(lead=_lead(maps), charts=[_chart(maps, falls)], tables=tables)
 
 
 def _lead(maps: list[tuple[LevelMap, LevelMap]]) -> str:
@@ -58,7 +60,7 @@ def _lead(maps: list[tuple[LevelMap, LevelMap]]) -> str:
     return f"At {style.clock(truth.time_s)}: {style.plural(clusters, 'cluster')} of liquidation levels. {known}"
 
 
-def _chart(maps: list[tuple[LevelMap, LevelMap]]) -> Chart:
+def _chart(maps: list[tuple[LevelMap, LevelMap]], falls: str) -> Chart:
     data = {
         "moments": [
             {
@@ -85,13 +87,29 @@ def _chart(maps: list[tuple[LevelMap, LevelMap]]) -> Chart:
     }  # fmt: skip
     caption = (
         "Bars: forced notional at the true liquidation prices, longs below the mark and shorts above. Line: the map of "
-        "somebody who sees trades only and assumes what leverage is used, scaled to the same sum. Grey: clusters. The "
-        "moments are the start and the last maps before the largest cascades."
+        "somebody who sees trades only and assumes what leverage is used, scaled to the same sum. Grey: clusters."
     )
+    if len(maps) > 1:
+        caption += f" The moments are the start and the last maps before the largest {PLURALS[falls]}."
     return Chart("levels", "Liquidation levels, true and estimated", data, caption)
 
 
-def _clusters(forecast: MapForecast) -> Table:
+PLURALS = {
+    "cascade": "cascades",
+    "bunch of margin calls": "bunches of margin calls",
+    "episode of forced fills": "episodes of forced fills",
+}
+
+
+def _falls(market: MarketFrames) -> str:
+    """What the forecasts are for, as `analysis.clusters.forecasts` picks them."""
+    tree = causal_tree(market)
+    if tree.several:
+        return "cascade"
+    return "bunch of margin calls" if len(tree.calls) else "episode of forced fills"
+
+
+def _clusters(forecast: MapForecast, before: str) -> Table:
     rows = []
     for outcome in [each for each in forecast.outcomes if each.mass > 0][:SHOWN]:
         cluster = outcome.cluster
@@ -113,7 +131,7 @@ def _clusters(forecast: MapForecast) -> Table:
     return Table(
         CLUSTER_HEADINGS,
         rows,
-        f"Clusters on the map of {style.clock(forecast.snapshot_s)}, before the largest cascade, and what became of "
+        f"Clusters on the map of {style.clock(forecast.snapshot_s)}, before {before}, and what became of "
         f"them until {style.clock(forecast.end_s)}; quote notional at the levels.",
     )
 

@@ -1,4 +1,8 @@
-"""Colours of the page in both schemes, as CSS variables; light ones are those of the figures (analysis/style.py)."""
+"""Colours of the page in both schemes, as CSS variables; light ones are those of the figures, or darker.
+
+Every one has a contrast of 3 or more with the card it is drawn on, and those that stand in one chart differ for readers
+with a red or green deficiency too: `GROUPS`, held by a test.
+"""
 
 from collections.abc import Mapping
 
@@ -6,46 +10,61 @@ from analysis import style
 
 LIGHT: dict[str, str] = {
     "ink": style.INK, "muted": "#596579", "grid": style.GRID, "card": style.PAPER,
-    "mark": style.MARK, "last": style.LAST, "index": style.INDEX, "fundamental": style.FUNDAMENTAL,
-    "bid": style.BID, "ask": style.ASK, "forced-sell": style.FORCED_SELL, "forced-buy": style.FORCED_BUY,
+    "mark": style.MARK, "last": "#8791a3", "index": style.INDEX, "fundamental": "#5b2a86",
+    "bid": style.BID, "ask": "#d97514", "forced-sell": style.FORCED_SELL, "forced-buy": style.FORCED_BUY,
     "interest": "#455a75", "fund": "#0a8f8c", "without": "#0a8f8c",
-    "voluntary": "#6f7d94", "stop": "#e69f00", "forced": style.FORCED_SELL, "cause-index": style.INDEX,
-    "smoothing": "#b9c2cf",
-    "margin": "#455a75", "insurance": "#0072b2", "adl": "#e69f00", "socialised": "#cc79a7", "unpaid": style.FORCED_SELL,
-    "trading": style.BID, "fees": "#9aa4b5", "spot": style.FUNDAMENTAL,
+    "voluntary": "#515d73", "stop": "#bf7f00", "forced": style.FORCED_SELL, "cause-index": style.INDEX,
+    "smoothing": "#8a93a3",
+    "margin": "#3b4d68", "insurance": "#0072b2", "adl": "#bf7f00", "socialised": "#cc79a7", "unpaid": style.FORCED_SELL,
+    "trading": style.BID, "fees": "#8a93a3", "spot": "#5b2a86",
     "fault": "#8c8c3c", "pause": "#8a5cc2",
-    "heat-sell": style.NIGHT_FORCED_SELL, "heat-buy": "#3cc9c4",
+    "heat-sell": style.NIGHT_FORCED_SELL, "heat-buy": "#12a09a",
 }  # fmt: skip
 DARK: dict[str, str] = {
     "ink": style.NIGHT_INK, "muted": "#98a2b6", "grid": "#252d40", "card": "#141926",
-    "mark": style.NIGHT_INK, "last": "#7f8ba3", "index": "#6aaef2", "fundamental": "#b796ec",
+    "mark": style.NIGHT_INK, "last": "#7f8ba3", "index": "#6aaef2", "fundamental": "#dcc8ff",
     "bid": "#5aa9f0", "ask": "#f29b4b", "forced-sell": style.NIGHT_FORCED_SELL, "forced-buy": "#3cc9c4",
-    "interest": "#a3b4cc", "fund": "#3cc9c4", "without": "#3cc9c4",
-    "voluntary": "#93a1b8", "stop": "#f0b429", "forced": style.NIGHT_FORCED_SELL, "cause-index": "#6aaef2",
-    "smoothing": "#4a556b",
-    "margin": "#a3b4cc", "insurance": "#3f9fe0", "adl": "#f0b429", "socialised": "#e08fbb",
-    "unpaid": style.NIGHT_FORCED_SELL, "trading": "#5aa9f0", "fees": "#7f8ba3", "spot": "#b796ec",
+    "interest": "#a3b4cc", "fund": "#3cc9c4", "without": "#2fb5b0",
+    "voluntary": "#b9c4d8", "stop": "#f0b429", "forced": style.NIGHT_FORCED_SELL, "cause-index": "#6aaef2",
+    "smoothing": "#66718a",
+    "margin": "#dbe3f0", "insurance": "#3f9fe0", "adl": "#f0b429", "socialised": "#e08fbb",
+    "unpaid": style.NIGHT_FORCED_SELL, "trading": "#5aa9f0", "fees": "#7f8ba3", "spot": "#e2c2ff",
     "fault": "#b5b560", "pause": "#b796ec",
     "heat-sell": style.NIGHT_FORCED_SELL, "heat-buy": "#3cc9c4",
 }  # fmt: skip
-NIGHT_POPULATION_COLOURS = (
-    "#3f9fe0", "#f0b429", "#1fbf92", "#e08fbb", "#7cc7f2", "#f07f3c", "#a68be0", "#b5b560", "#8d97ab",
+POPULATION_COLOURS = (
+    "#0072b2", "#a87f00", "#009e73", "#cc79a7", "#3d87f5", "#8b1e3f", "#4b2a9e", "#8c8c3c", "#555f70",
 )  # fmt: skip
-"""Those of `style.POPULATION_COLOURS`, one for one, light enough for a dark page."""
+NIGHT_POPULATION_COLOURS = (
+    "#3f9fe0", "#f0b429", "#1fbf92", "#e08fbb", "#7cc7f2", "#f07f3c", "#8f6ae6", "#c3c36e", "#6d788f",
+)  # fmt: skip
+"""One a population, in the order of the scenario, on a light and on a dark card; after Okabe and Ito's palette."""
+GROUPS = (
+    ("mark", "last", "index", "fundamental"),
+    ("mark", "without", "fundamental"),
+    ("cause-index", "voluntary", "stop", "forced", "smoothing"),
+    ("margin", "insurance", "adl", "socialised", "unpaid"),
+    ("trading", "forced", "fees", "spot"),
+    ("forced-sell", "forced-buy"),
+    ("heat-sell", "heat-buy"),
+    ("bid", "ask"),
+    ("fault", "pause"),
+)
+"""Colours that stand side by side in some chart."""
 
 
 def css() -> str:
     """Variables `--c-...` of the light scheme and, where the reader prefers it, of the dark one."""
     dark = _variables(DARK, NIGHT_POPULATION_COLOURS)
     return (
-        f":root {{ {_variables(LIGHT, style.POPULATION_COLOURS)} }}\n"
+        f":root {{ {_variables(LIGHT, POPULATION_COLOURS)} }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root:not([data-print]) {{ {dark} }} }}"
     )
 
 
 def population(position: int) -> str:
     """Name of the colour of the population at `position` in the scenario."""
-    return f"population-{position % len(style.POPULATION_COLOURS)}"
+    return f"population-{position % len(POPULATION_COLOURS)}"
 
 
 def _variables(colours: Mapping[str, str], populations: tuple[str, ...]) -> str:

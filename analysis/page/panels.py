@@ -14,6 +14,7 @@ from analysis.cascades import episodes
 from analysis.causes import causal_tree
 from analysis.load import Columns, Floats, MarketFrames
 from analysis.packing import pack
+from analysis.page.detail import at_most
 from analysis.page.thinning import rows_to_keep
 
 Panel = dict[str, Any]
@@ -137,6 +138,6 @@ def _summed(time_s: Floats, amount: Floats) -> tuple[Floats, Floats]:
     grain_s = 0.1
     while True:
         cell, place = np.unique(np.round(time_s / grain_s), return_inverse=True)
-        if len(cell) <= MOST_FLOW_ROWS:
+        if len(cell) <= at_most(MOST_FLOW_ROWS):
             return cell * grain_s, np.bincount(place, amount, len(cell)).astype(np.float64)
         grain_s *= 2

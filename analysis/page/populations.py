@@ -17,13 +17,25 @@ PARTS = (
     ("spot", "spot hedges", "spot"),
 )
 """Field of a population's result, words, colour."""
-LEAST_SHARE = 0.002
+LEAST_SHARE = 0.01
 """Populations that never hold this share of the largest holding have no line."""
+LEVERED = 1.0
+"""A population that holds more than so many times its equity, at some time, may be called."""
 
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """Open interest, holdings and equity over time; profit and loss at the end."""
-    charts = [Chart("panels", "Open interest, positions and equity over time", time_chart(market, _panels(market)))]
+    caption = (
+        "Those who may be called, because they hold more than their equity, have panels of their own: beside the "
+        "positions of hedgers and of those without leverage theirs would be flat lines. Of the others what they bought "
+        "or sold since the start is shown, at the mark: whoever rises while the levered fall took their positions."
+    )
+    charts = [
+        Chart(
+            "panels", "Open interest, positions and equity over time", time_chart(market, _panels(market)),
+            caption if _apart(market) else "",
+        )
+    ]  # fmt: skip
     results = [
         each for each in results_by_population(market) if each.population != "rounding" or abs(each.total) >= 1.0
     ]
@@ -53,11 +65,25 @@ def _panels(market: MarketFrames) -> list[Panel]:
     tables = {name: _live(table) for name, table in market.populations.items()}
     tables = {name: table for name, table in tables.items() if len(table["time_s"])}
     if tables:
-        colours = {name: palette.population(k) for k, name in enumerate(market.populations)}
+        levered = [name for name in _levered(market) if name in tables]
+        others = [name for name in tables if name not in levered]
+        apart = bool(levered and others)
         net = {name: table["long_notional"] - table["short_notional"] for name, table in tables.items()}
-        panels.append(_each("Net position", "quote notional, longs up", tables, net, colours, windows))
         change = {name: table["equity"] - table["equity"][0] for name, table in tables.items()}
-        panels.append(_each("Change of equity", "quote, deposits included", tables, change, colours, windows))
+        longs, deposits = "quote notional, longs up", "quote, deposits included"
+        if apart:
+            moved = {name: _bought(market, tables[name]) for name in others}
+            panels += [
+                _each("Net position, levered", longs, market, tables, {name: net[name] for name in levered}),
+                _each("Bought since the start, the others", "quote notional at the mark", market, tables, moved),
+                _each("Change of equity, levered", deposits, market, tables, {name: change[name] for name in levered}),
+                _each(
+                    "Change of equity, the others", deposits, market, tables, {name: change[name] for name in others}
+                ),
+            ]
+        else:
+            panels.append(_each("Net position", longs, market, tables, net))
+            panels.append(_each("Change of equity", deposits, market, tables, change))
     if "funding_rate" in run and np.ptp(np.nan_to_num(run["funding_rate"])) > 1e-9:
         bps = np.asarray(run["funding_rate"], np.float64) * 1e4
         panels.append(
@@ -67,16 +93,45 @@ def _panels(market: MarketFrames) -> list[Panel]:
     return panels
 
 
+def _look(place: int, values: Floats) -> tuple[str, Floats, float, tuple[int, int] | None]:
+    """Colour, values, width and dash of the line of a population; once all colours are taken, again with dashes."""
+    return palette.population(place), values, 1.5, (5, 3) if place >= len(palette.POPULATION_COLOURS) else None
+
+
+def _levered(market: MarketFrames) -> list[str]:
+    """Populations that may be called: those that hold more than their equity at some time."""
+    found = []
+    for name, table in market.populations.items():
+        held, equity = table["long_notional"] + table["short_notional"], table["equity"]
+        if (held > LEVERED * equity).any():  # with no equity left anything held is too much
+            found.append(name)
+    return found
+
+
+def _apart(market: MarketFrames) -> bool:
+    """Whether some may be called and some not."""
+    return 0 < len(_levered(market)) < len(market.populations)
+
+
+def _bought(market: MarketFrames, table: Columns) -> Floats:
+    """Lots bought less those sold since the first row, as notional at the mark: no change of the price is in it."""
+    run = market.run
+    known = np.isfinite(run["mark"])
+    mark = np.interp(table["time_s"], run["time_s"][known], run["mark"][known]) if known.any() else np.nan
+    return market.contract.notional(table["net_lots"] - table["net_lots"][0], mark / market.contract.to_price(1.0))
+
+
 def _each(
-    title: str, unit: str, tables: dict[str, Columns], values: dict[str, Floats], colours: dict[str, str],
-    windows: list[tuple[float, float]],
+    title: str, unit: str, market: MarketFrames, tables: dict[str, Columns], values: dict[str, Floats]
 ) -> Panel:  # fmt: skip
     most = max(float(np.nanmax(np.abs(column), initial=0.0)) for column in values.values())
     shown = [name for name, column in values.items() if np.nanmax(np.abs(column), initial=0.0) > LEAST_SHARE * most]
     shown = shown or list(values)
     time_s = tables[shown[0]]["time_s"]
-    each = [Line(name.replace("_", " "), colours[name], values[name], 1.5) for name in shown]
-    return lines(title, unit, "money", time_s, each, windows, height=190)
+    levered = _levered(market)
+    place = levered + [name for name in market.populations if name not in levered]
+    each = [Line(name.replace("_", " "), *_look(place.index(name), values[name])) for name in shown]
+    return lines(title, unit, "money", time_s, each, busy_windows(market), height=170)
 
 
 def _live(table: Columns) -> Columns:

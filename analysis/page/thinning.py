@@ -5,23 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from analysis.load import Floats, Ints
+from analysis.page.detail import at_most
 
 MOST_POINTS = 2000
 WINDOW_POINTS = 700
 """Rows kept besides within each stretch of time that a reader will zoom into."""
 
 
-def rows_to_keep(
-    time_s: Floats, columns: Sequence[Floats], windows: Sequence[tuple[float, float]] = (), most: int = MOST_POINTS
-) -> Ints:
-    """Rows, ascending, at most about `most` of them and `WINDOW_POINTS` in each of the `windows` (seconds).
+def rows_to_keep(time_s: Floats, columns: Sequence[Floats], windows: Sequence[tuple[float, float]] = ()) -> Ints:
+    """Rows, ascending, at most about `MOST_POINTS` of them and `WINDOW_POINTS` in each of the `windows` (seconds).
 
-    Every kept row is one that was recorded: nothing is averaged.
+    Fewer where the page asks for less detail (`analysis.page.detail`).  Every kept row is one that was recorded:
+    nothing is averaged.
     """
-    kept = [_extremes(columns, np.arange(len(time_s)), most)]
+    kept = [_extremes(columns, np.arange(len(time_s)), at_most(MOST_POINTS))]
     for start_s, end_s in windows:
         inside = np.flatnonzero((time_s >= start_s) & (time_s <= end_s))
-        kept.append(_extremes(columns, inside, WINDOW_POINTS))
+        kept.append(_extremes(columns, inside, at_most(WINDOW_POINTS)))
     return np.unique(np.concatenate(kept))
 
 
