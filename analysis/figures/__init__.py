@@ -62,8 +62,8 @@ FIGURES: dict[str, Picture] = {
     ),
     "forecast": Picture(
         forecast.draw,
-        "The map before the largest cascade against what came: which clusters the mark ran through, where forced "
-        "orders traded, and who got away.",
+        "The map before the largest cascade (or bunch of calls) against what came: which clusters the mark ran "
+        "through, where forced orders traded, and who got away.",
         6.4,
         wanted=forecast.tells,
     ),

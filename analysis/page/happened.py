@@ -3,6 +3,7 @@
 import numpy as np
 
 from analysis import style
+from analysis.causes import causal_tree
 from analysis.figures.canvas import gather
 from analysis.load import Floats, MarketFrames, RunFrames
 from analysis.moves import market_moves
@@ -24,9 +25,11 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))
     caption = (
         "Where the price leaves the fundamental while forced sales crowd, the market falls by its own weight. "
-        "Circles: forced fills, area by notional. Triangles: margin calls. Shaded and numbered: the largest "
-        "cascades."
+        "Circles: forced fills, area by notional. Triangles: margin calls."
     )
+    if data["numbered"]:
+        numbered = "episodes of forced flow" if causal_tree(market).missing else "cascades"
+        caption += f" Shaded and numbered: the largest {numbered}."
     return Content(
         lead=lead,
         charts=[Chart("panels", "Prices, forced orders and margin calls over time", data, caption)],
