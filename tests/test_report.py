@@ -30,7 +30,7 @@ from analysis.estimate import UNKNOWN, Estimate
 from analysis.figures import FIGURES
 from analysis.load import load_run
 from analysis.packing import pack, script_json
-from analysis.page import SECTIONS, palette, populations
+from analysis.page import SECTIONS, cascades, palette, populations, waiting
 from analysis.page.heat import heat_chart
 from analysis.page.icicle import icicle
 from analysis.page.pictures import REPLACED
@@ -281,9 +281,9 @@ def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) 
     market = load_run(run).first
     levels = market.map
     assert levels is not None
-    waiting = levels.long_notional + levels.short_notional
+    whole_map = levels.long_notional + levels.short_notional
     low, high = float(levels.price_edges[0]), float(levels.price_edges[-1])
-    chart = heat_chart(market, levels, waiting, market.run["mark"], "x", ["#000000", "#ffffff"], (low, high))
+    chart = heat_chart(market, levels, whole_map, market.run["mark"], "x", ["#000000", "#ffffff"], (low, high))
 
     def floats(packed: dict[str, str]) -> Any:
         return np.frombuffer(base64.b64decode(packed["f32"]), "<f4").astype(np.float64)
@@ -295,9 +295,9 @@ def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) 
     )
     join = -(-len(levels.price_edges[:-1]) // len(prices[:-1]))
     bins = (len(levels.price_edges) - 1) // join
-    whole = waiting[:, : bins * join].reshape(len(waiting), bins, join).sum(axis=2)
+    whole = whole_map[:, : bins * join].reshape(len(whole_map), bins, join).sum(axis=2)
     np.testing.assert_allclose(prices, levels.price_edges[: bins * join + 1 : join], rtol=1e-6)
-    step = -(-len(waiting) // (len(times) - 1))
+    step = -(-len(whole_map) // (len(times) - 1))
     mean = np.stack([whole[k : k + step].mean(axis=0) for k in range(0, len(whole), step)])
     seen = (mean > chart["low"]) & (mean < chart["high"])
     assert seen.any()
@@ -354,6 +354,28 @@ def test_small_calls_of_one_parent_are_one_cell_and_nothing_is_lost() -> None:
     assert mass[2] == pytest.approx(1.51)
     own = _floats(cells["own"])
     assert sum(own) == pytest.approx(153.01)
+
+
+def test_a_move_of_next_to_nothing_has_next_to_no_say_in_the_shares_of_its_generation() -> None:
+    tree = _tree([100, 50], [-1, -1])
+    moves = np.array([-1.0, -0.001])
+    calls = replace(tree.calls, move=moves, index=np.array([-0.5, 0.009]), forced=np.array([-0.5, -0.010]))
+    cascade = replace(tree.cascades[0], generations=(2,))
+    (row,) = cascades._generations(replace(tree, calls=calls), cascade).rows
+    assert row[:2] == ("called first", "2")
+    # (0.5 - 0.009) / 1.001 and (0.5 + 0.010) / 1.001; the mean of the two shares would be -425 % and 525 %
+    assert row[5:] == ("49 %", "0 %", "0 %", "51 %", "0 %")
+
+
+def test_the_map_speaks_of_the_side_on_which_more_waits(run: Path) -> None:
+    frames = load_run(run)
+    levels = frames.first.map
+    assert levels is not None
+    assert waiting.content(frames, frames.first).lead.startswith("Longs to be sold within 1 % below")
+    turned = replace(levels, long_notional=0 * levels.long_notional, short_notional=1 + 0 * levels.long_notional)
+    lead = waiting.content(frames, replace(frames.first, map=turned)).lead
+    assert lead.startswith("Shorts to be bought within 1 % above")
+    assert "of asks" in lead
 
 
 def test_a_twin_beside_the_run_has_a_section(copy: Path) -> None:

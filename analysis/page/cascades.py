@@ -94,7 +94,10 @@ def _generations(tree: CausalTree, cascade: Cascade) -> Table:
     rows = []
     for generation, count in enumerate(cascade.generations):
         own = cascade.calls[calls.generation[cascade.calls] == generation]
-        shares = [_percent(float(np.mean(calls.share(part)[own]))) for part in _PARTS]
+        # Of all their moves together: the share of a move of next to nothing may be anything.
+        weights = np.where(calls.moved, np.abs(calls.move), 0.0)[own]
+        whole = weights.sum() or 1.0
+        shares = [_percent(float(calls.share(part)[own] @ weights / whole)) for part in _PARTS]
         rows.append(
             (
                 "called first" if generation == 0 else str(generation),
@@ -106,7 +109,7 @@ def _generations(tree: CausalTree, cascade: Cascade) -> Table:
             )
         )
     headings = ("generation", "calls", "first at", "last at", "forced notional", *(label for _, label, _ in CAUSES))
-    caption = "Generations of the largest cascade; what made the moves that called them, on average."
+    caption = "Generations of the largest cascade; what made the moves that called them, taken together."
     return Table(headings, rows, caption)
 
 

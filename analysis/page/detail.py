@@ -1,5 +1,6 @@
 """How finely charts are drawn: in full, or in a part of it where the page would grow too large to be mailed."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,4 +20,4 @@ def detail(share: float) -> Iterator[None]:
 
 def at_most(usual: int, dimensions: int = 1) -> int:
     """The most points along one of the `dimensions` of a chart that usually has `usual` of them."""
-    return max(round(usual * _SHARE.get() ** (1 / dimensions)), 8)
+    return max(round(usual * math.pow(_SHARE.get(), 1 / dimensions)), 8)

@@ -34,10 +34,17 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         window = float(levels.price_edges[0]), float(levels.price_edges[-1])
     start = float(series["mark"][np.isfinite(series["mark"])][0])
     near, far = (reach_near(levels, opening(levels), start, distance) for distance in (0.01, 0.05))
+    if far.longs >= far.shorts:
+        who, book = "Longs to be sold within 1 % below", "bids"
+        sides = [(each.longs, each.bids, each.pressure_below) for each in (near, far)]
+    else:
+        who, book = "Shorts to be bought within 1 % above", "asks"
+        sides = [(each.shorts, each.asks, each.pressure_above) for each in (near, far)]
+    (forced, rests, pressure), (forced_far, rests_far, pressure_far) = sides
     lead = (
-        f"Longs to be sold within 1 % below the start price: {style.short_number(near.longs)} against "
-        f"{style.short_number(near.bids)} of bids ({near.pressure_below:.2f}); within 5 %: "
-        f"{style.short_number(far.longs)} against {style.short_number(far.bids)} ({far.pressure_below:.2f})."
+        f"{who} the start price: {style.short_number(forced)} against {style.short_number(rests)} of {book} "
+        f"({pressure:.2f}); within 5 %: {style.short_number(forced_far)} against {style.short_number(rests_far)} "
+        f"({pressure_far:.2f})."
     )
     data = heat_chart(
         market, levels, waiting, series["mark"], "waiting to be forced", style.FUEL_ANCHORS, window,
