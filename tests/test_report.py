@@ -17,13 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents import AGENT_TYPES
-<<<<<<< HEAD
-from analysis import report
-from analysis.causes import Calls, Cascade, CausalTree, Links, Outsider
-=======
 from analysis import report, style
-from analysis.causes import Branching, Calls, Cascade, CausalTree, Links, Outsider, causal_tree
->>>>>>> dfbafe4 (The report: the levered apart, colours that can be seen and told apart, no cascade named that is not, never too large in silence)
+from analysis.causes import Calls, Cascade, CausalTree, Links, Outsider, causal_tree
 from analysis.causes.cascade import ForcedFills
 from analysis.causes.genealogy import generations
 from analysis.estimate import UNKNOWN, Estimate
