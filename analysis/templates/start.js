@@ -31,11 +31,11 @@
     }
   }
 
-  // A table that goes on to the right fades there.
-  for (const box of document.querySelectorAll(".scroll")) {
+  // A table that goes on to the right fades there, and so do the contents.
+  for (const box of document.querySelectorAll(".scroll, .contents div")) {
     const look = () => {
       box.classList.toggle("more", box.scrollWidth - box.clientWidth - box.scrollLeft > 4);
-      if (box.scrollWidth > box.clientWidth + 4) box.tabIndex = 0;
+      if (box.matches(".scroll") && box.scrollWidth > box.clientWidth + 4) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     };
     box.addEventListener("scroll", look, { passive: true });
