@@ -4,7 +4,7 @@ A run directory copied from another machine is all that is needed: no model code
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.contract import ContractSpec
+from sim.event_log import parts_of
 from sim.records import Cause, EventKind
 from sim.run_directory import RunData, RunDirectoryError, ScenarioText
 from sim.units import parse_duration
@@ -159,6 +160,8 @@ class MarketFrames:
     """Faults of the venue that the scenario declares, in its order."""
     mark_period_s: float = 1.0
     """Seconds between two marks."""
+    funding_interval_s: float = 28_800.0
+    """Seconds between two payments of funding."""
     brackets: tuple[PublishedBracket, ...] = ()
     """The venue's margin table, smallest positions first; `max_leverage` of the venue applied."""
     read_positions: Callable[[], Columns] = dict
@@ -378,10 +381,10 @@ def _load(directory: Path) -> RunFrames:
             series=columns,
             accounts=accounts.get(name, {}),
             map=maps.get(name),
-            read_events=partial(_read_events, tuple(sorted((directory / "events").glob(f"{name}-*.parquet")))),
+            read_events=partial(_read_events, tuple(parts_of(directory / "events", name))),
             start_ns=start_ns,
             read_populations=partial(_read_market, held, name) if held.is_file() else dict,
-            read_audit=partial(_read_audit, tuple(sorted((directory / "audit").glob(f"{name}-*.parquet")))),
+            read_audit=partial(_read_audit, tuple(parts_of(directory / "audit", name))),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
             **_declared(scenario, name, directory),
         )
@@ -405,10 +408,11 @@ def _declared(resolved: Mapping[str, Any], market: str, directory: Path) -> dict
     venue = own.get("venue") or {}
     return {
         "name": market,
-        "contract": _contract_of(resolved, market, directory),
+        "contract": _contract_of(own, market, directory),
         "events_kept": _events_kept(resolved),
         "faults": tuple(map(_fault_of, own.get("faults") or ())),
         "mark_period_s": parse_duration(str((venue.get("mark") or {}).get("period", "1s"))) / SECOND_NS,
+        "funding_interval_s": parse_duration(str((venue.get("funding") or {}).get("interval", "8h"))) / SECOND_NS,
         "brackets": _brackets_of(venue),
     }
 
@@ -536,27 +540,12 @@ def _maps_of(archive: Mapping[str, NDArray[Any]]) -> dict[str, LiquidationMap]:
     }
 
 
-def _contract_of(scenario: Mapping[str, Any], market: str, directory: Path) -> ContractSpec:
-    """The contract of `market`, wherever the resolved scenario keeps it."""
-    found = list(_contracts(scenario, ()))
-    if not found:
-        raise RunDirectoryError(
-            f"{directory}: scenario.resolved.yaml names no contract (tick_size, and lot_size or contract_value)"
-        )
-    fields = next((fields for path, fields in found if market in path), found[0][1])
+def _contract_of(own: Mapping[str, Any], market: str, directory: Path) -> ContractSpec:
+    """The contract of `market`, of which the scenario says `own`."""
+    fields = own.get("contract")
+    if not isinstance(fields, Mapping):
+        raise RunDirectoryError(f"{directory}: scenario.resolved.yaml names no contract of market {market}")
     # The run has been: the overflow bounds that a scenario is checked against do not matter for reading it.
     return ContractSpec.from_fields(
         market, {"money_unit": 1e-6, "initial_price": 1, **fields}, max_price_ticks=1, max_position_lots=1
     )
-
-
-def _contracts(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
-    if isinstance(node, Mapping):
-        here = (*path, str(node["name"])) if isinstance(node.get("name"), str) else path
-        if "tick_size" in node and ("lot_size" in node or "contract_value" in node):
-            yield here, node
-        for key, child in node.items():
-            yield from _contracts(child, (*here, str(key)))
-    elif isinstance(node, list):
-        for child in node:
-            yield from _contracts(child, path)

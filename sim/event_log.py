@@ -48,6 +48,11 @@ def log_folder(run: Path, records: np.dtype[Any]) -> Path:
     return run / ("audit" if records == AUDIT else "events")
 
 
+def parts_of(folder: Path, market: str) -> list[Path]:
+    """The parts of one market's log, in order; those of a market whose name begins like it are not among them."""
+    return sorted(folder.glob(f"{market}-?????.parquet"))
+
+
 def logs_in(run: Path, market: str, records: np.dtype[Any] = EVENT) -> "ParquetLog":
     """A log on disk in the directory of a run."""
     group_rows = AUDIT_ROWS_PER_GROUP if records == AUDIT else ROWS_PER_GROUP
@@ -140,7 +145,7 @@ class ParquetLog:
     def move(self, folder: Path) -> None:
         """Go on in `folder`; parts that were begun since the log was settled are deleted."""
         self._folder = folder
-        for path in sorted(folder.glob(f"{self._market}-?????.parquet")):
+        for path in parts_of(folder, self._market):
             if int(path.stem[-5:]) >= self._part:
                 path.unlink()
 

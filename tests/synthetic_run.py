@@ -58,6 +58,17 @@ def write_synthetic_run(directory: Path, seed: int = 7, seconds: int = 1800, for
     return directory
 
 
+def add_market(directory: Path, market: str) -> None:
+    """A second market beside the first, with the same contract, series and accounts, and without events."""
+    for name in ("series.parquet", "accounts.parquet"):
+        table = pq.read_table(directory / name)
+        second = table.set_column(table.column_names.index("market"), "market", pa.array([market] * len(table)))
+        pq.write_table(pa.concat_tables([table, second]), directory / name)
+    resolved = directory / "scenario.resolved.yaml"
+    text = resolved.read_text()
+    resolved.write_text(text + text[text.index(f"  {MARKET}:") :].replace(MARKET, market))
+
+
 class _Accounts:
     """Retail longs at leverage detents, entered at clustered prices; makers hold the other side."""
 

@@ -18,7 +18,7 @@ from analysis.figures import FIGURES
 from analysis.figures.canvas import gather
 from analysis.figures.losses import results_by_population
 from analysis.liquidation_map import last_map, opening, reach_near
-from analysis.load import Fills, LiquidationMap, leading_comment, load_run
+from analysis.load import Fills, LiquidationMap, _declared, leading_comment, load_run
 from analysis.moves import market_moves
 from analysis.plots import MAX_BYTES, plot_run, plot_twin
 from analysis.report import write_report
@@ -26,7 +26,7 @@ from analysis.scorecard import HEADLINES, headline_rows, scorecard_rows
 from sim.moves import Move, from_start, largest_fall, largest_rise
 from sim.records import Cause
 from sim.run_directory import RunDirectoryError
-from tests.synthetic_run import write_synthetic_run
+from tests.synthetic_run import add_market, write_synthetic_run
 
 ALWAYS = [name for name in FIGURES if name not in ("crowd", "round_prices")]
 """Figures that every run gets; the others want days, or stops at round prices."""
@@ -215,6 +215,27 @@ def test_a_damaged_file_gives_one_message(copy: Path):
         load_run(copy)
 
 
+def test_a_market_reads_its_own_events_also_where_another_name_begins_like_its_own(copy: Path):
+    before = load_run(copy).first
+    (copy / "audit").mkdir(exist_ok=True)
+    own = next((copy / "events").glob("*-00000.parquet"))
+    shutil.copy(own, own.with_name(f"{before.name}-alt-00000.parquet"))
+    shutil.copy(own, copy / "audit" / f"{before.name}-alt-00000.parquet")
+    after = load_run(copy).first
+    assert len(after.events["time_ns"]) == len(before.events["time_ns"])
+    assert after.audit == {}
+
+
+def test_a_market_has_its_own_contract_whatever_the_scenario_is_called():
+    def market(tick_size: float):
+        return {"contract": {"tick_size": tick_size, "lot_size": 0.1, "multiplier": 1.0}}
+
+    resolved = {"name": "eth", "markets": {"btc": market(1.0), "eth": market(0.5)}}
+    assert [_declared(resolved, name, Path())["contract"].to_price(1.0) for name in ("btc", "eth")] == [1.0, 0.5]
+    with pytest.raises(RunDirectoryError, match="no contract of market sol"):
+        _declared(resolved, "sol", Path())
+
+
 def test_prices_and_notional_are_in_quote_units(run: Path):
     market = load_run(run).first
     assert market.contract.to_price(1.0) == 1.0
@@ -348,10 +369,7 @@ def test_a_single_row_of_series_still_draws(copy: Path):
 
 
 def test_every_market_gets_its_figures(copy: Path):
-    for name in ("series.parquet", "accounts.parquet"):
-        table = pq.read_table(copy / name)
-        second = table.set_column(table.column_names.index("market"), "market", pa.array(["alt"] * len(table)))
-        pq.write_table(pa.concat_tables([table, second]), copy / name)
+    add_market(copy, "alt")
     assert [path.name for path in plot_run(copy, "price")] == ["price.png", "price-alt.png"]
 
 

@@ -45,7 +45,8 @@ NAMES = list(SIGNALS)
 
 # ---- ranking -----------------------------------------------------------------------------------------------------
 
-scored = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.integers(0, 3)), min_size=2, max_size=30)
+scores = st.sampled_from([-math.inf, 0.0, 1.0, 2.0, 3.0, 4.0, math.inf])
+scored = st.lists(st.tuples(scores, st.booleans(), st.integers(0, 3)), min_size=2, max_size=30)
 
 
 def counted_pairs(score: Floats, event: Any, weight: Floats) -> float:
@@ -92,6 +93,14 @@ def test_a_seed_drawn_twice_counts_twice_and_one_not_drawn_not_at_all() -> None:
     weights = np.array([[1.0, 0.0, 2.0]])
     assert own.auc(weights) == pytest.approx(again.auc())
     assert own.average_precision(weights) == pytest.approx(again.average_precision())
+
+
+def test_infinite_scores_are_a_tie_whatever_the_order_of_rows() -> None:
+    score, event = np.array([np.inf, np.inf, 1.0, 0.0]), np.array([True, False, True, False])
+    for order in ([0, 1, 2, 3], [1, 0, 2, 3]):
+        own = Ranking(score[order], event[order], np.zeros(4, np.int64), 1)
+        assert own.auc()[0] == (0.5 + 1 + 0 + 1) / 4
+        assert own.average_precision()[0] == pytest.approx(0.5 * 1 / 2 + 0.5 * 2 / 3)
 
 
 # ---- logit -------------------------------------------------------------------------------------------------------
@@ -202,6 +211,11 @@ def test_hand_worked_signals() -> None:
     assert SIGNALS["drawdown"].of(seen)[0] == pytest.approx(100 * math.log(102 / 101))
     assert SIGNALS["rise"].of(seen)[0] == pytest.approx(100 * math.log(101 / 98))
     assert SIGNALS["basis"].of(seen)[0] == pytest.approx(1e4 * math.log(1.01))
+    rates = replace(own, series=own.series | {"funding_rate": 1e-4 * time_s}, funding_interval_s=10.0)
+    paid = Seen(rates, np.array([9.0]), 5.0, 2.0)
+    assert SIGNALS["funding"].of(paid)[0] == pytest.approx(9.0)
+    assert SIGNALS["funding_short"].of(paid)[0] == pytest.approx(8.0 * 2 / 10)  # 7 8 9 bp in ten seconds, for two
+    assert SIGNALS["funding_long"].of(paid)[0] == pytest.approx(6.5 * 5 / 10)
     assert SIGNALS["interest_to_volume"].of(seen)[0] == pytest.approx(math.log(864e3 / (60 * 86_400 / 5)))
 
 
@@ -312,6 +326,23 @@ def test_models_never_see_the_seeds_they_are_judged_on(monkeypatch: pytest.Monke
 
 
 def test_neither_threshold_nor_alarm_level_comes_from_the_seed_that_is_judged() -> None:
+    """A judged seed becomes another market altogether: what it is judged by stays; of a seed trained on it moves."""
+    seeds = seeds_of("depth", count=10)
+    trained, judged = folds_of(10)[-1]
+    wild = replace(seeds[9], signals=5.0 - 3.0 * seeds[9].signals, forced_next=100.0 * seeds[9].forced_next[::-1])
+    own = evaluation._Fold(seeds, trained, judged, ASKED, MODELS)
+    after = evaluation._Fold([*seeds[:9], wild], trained, judged, ASKED, MODELS)
+    assert judged.tolist() == [9]
+    assert after.threshold == own.threshold
+    assert after.levels == own.levels
+    for name in MODELS:
+        assert not np.array_equal(after.alarms[name][0], own.alarms[name][0]), "the test would see a change"
+    other = evaluation._Fold([wild, *seeds[1:]], trained, judged, ASKED, MODELS)
+    assert other.threshold != own.threshold
+    assert all(other.levels[name] != own.levels[name] for name in MODELS)
+
+
+def test_no_score_comes_from_the_outcomes_of_the_seed_that_is_judged() -> None:
     """One seed's outcomes are changed: its own scores stay, those of the others move."""
     seeds = seeds_of("depth", count=10)
     before = evaluate(seeds, ASKED)

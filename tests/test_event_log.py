@@ -11,7 +11,7 @@ import pytest
 
 from sim import event_digest
 from sim.event_digest import EventDigest
-from sim.event_log import MemoryLog, NoLog, ParquetLog
+from sim.event_log import MemoryLog, NoLog, ParquetLog, parts_of
 from sim.records import EVENT, packed
 
 Events = np.ndarray[Any, Any]
@@ -46,6 +46,16 @@ def groups(folder: Path) -> list[int]:
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_market_whose_name_begins_like_another_has_files_of_its_own(tmp_path: Path) -> None:
+    for market in ("btc", "btc-alt", "btc-00000"):
+        log = ParquetLog(tmp_path, market, 100, 300)
+        feed(log, 400, 100)
+        log.finish()
+    for market in ("btc", "btc-alt", "btc-00000"):
+        expected = [f"{market}-00000.parquet", f"{market}-00001.parquet"]
+        assert [path.name for path in parts_of(tmp_path, market)] == expected
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100, 1000])

@@ -36,7 +36,7 @@ from analysis.twins import Cell, Effect, TwinResult, write_twin
 from sim import api
 from sim.records import Cause, EventKind, Stage
 from sim.scenario import load_scenario
-from tests.synthetic_run import write_synthetic_run
+from tests.synthetic_run import add_market, write_synthetic_run
 
 TINY = Path(__file__).parent / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
@@ -230,10 +230,7 @@ def test_a_run_without_trades_and_a_run_of_one_row_still_have_a_page(copy: Path)
 
 
 def test_every_market_has_its_own_sections(copy: Path) -> None:
-    for name in ("series.parquet", "accounts.parquet"):
-        table = pq.read_table(copy / name)
-        second = table.set_column(table.column_names.index("market"), "market", pa.array(["alt"] * len(table)))
-        pq.write_table(pa.concat_tables([table, second]), copy / name)
+    add_market(copy, "alt")
     page = read(copy)
     assert {"market0-happened", "market1-happened"} <= set(page.ids)
     assert "Market alt" in page.text

@@ -31,7 +31,7 @@ class Ranking:
         """(distinct scores + 1, groups): events and others at or above each, highest first; the first row is 0."""
         order = np.argsort(-self.score, kind="stable")
         ordered = self.score[order]
-        last_of_tie = np.flatnonzero(np.concatenate((np.diff(ordered) != 0, [True])))
+        last_of_tie = np.flatnonzero(np.concatenate((ordered[1:] != ordered[:-1], [True])))
         one = np.zeros((len(order), self.groups))
         one[np.arange(len(order)), self.group[order]] = 1.0
         event = self.event[order][:, None]

@@ -113,6 +113,15 @@ def funding(seen: Seen) -> Floats:
     return 1e4 * seen.now(seen.market.series["funding_rate"])
 
 
+def funding_sum(seen: Seen, window_s: float) -> Floats:
+    """What longs would have paid shorts over a trailing window, basis points: mean rate by intervals in the window.
+
+    Payments themselves are rarer than most windows (every 8 h at most venues); the running rate is what they become.
+    """
+    mean = seen.trailing(seen.market.series["funding_rate"], lambda x: float(x.mean()), window_s)
+    return 1e4 * mean * window_s / seen.market.funding_interval_s
+
+
 def interest_to_volume(seen: Seen) -> Floats:
     """Log of open interest over the volume of a day at the window's pace."""
     series = seen.market.series
@@ -190,6 +199,8 @@ SIGNALS: dict[str, Signal] = {
     "depth": Signal("depth (1 %), percentile", depth),
     "spread": Signal("spread, percentile", spread),
     "funding": Signal("funding rate, bp", funding),
+    "funding_short": Signal("funding over the last horizon, bp", lambda seen: funding_sum(seen, seen.horizon_s)),
+    "funding_long": Signal("funding over the window, bp", lambda seen: funding_sum(seen, seen.window_s)),
     "interest_to_volume": Signal("log OI / daily volume", interest_to_volume),
     "basis": Signal("basis, bp", basis),
     "sign_memory": Signal("autocorrelation of trade signs", sign_memory),

@@ -242,13 +242,14 @@ class _Fold:
         self.quiet: list[Bools] = [each.forced_last <= self.threshold for each in own]
         self.bursts = [_bursts(each, self.threshold, asked.horizon_s) for each in own]
         self.fits: dict[str, Logit] = {}
+        self.levels: dict[str, float] = {}
         self.scores: dict[str, list[Floats]] = {}
         self.alarms: dict[str, list[Bools]] = {}
         for name, signals in models.items():
             columns = [list(SIGNALS).index(signal) for signal in signals]
             table = np.concatenate([each.signals[:, columns] for each in training])
             model = self.fits[name] = fit(table, event)
-            level = float(np.quantile(model.probability(table)[~event], 1.0 - asked.false_alarms))
+            level = self.levels[name] = float(np.quantile(model.probability(table)[~event], 1.0 - asked.false_alarms))
             self.scores[name] = [model.probability(each.signals[:, columns]) for each in own]
             self.alarms[name] = [score > level for score in self.scores[name]]
 
