@@ -15,6 +15,7 @@ import mesa
 from agents import AGENT_TYPES
 from sim import interrupted, run_directory, scenario
 from sim.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
+from sim.ctrl_c import Stopped
 from sim.event_log import MemoryLog, NoLog, OpenLog, logs_in
 from sim.model import MarketModel
 from sim.provenance import provenance
@@ -61,7 +62,7 @@ class Spectator(Protocol):
         ...
 
     def look(self, model: MarketModel) -> object:
-        """Called before the first step and after every one."""
+        """Called before the first step and after every one; it may raise `Stopped` to end the run there."""
         ...
 
 
@@ -92,6 +93,7 @@ def run(
     `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
     `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
     `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
+    If it ends the run (`Stopped`), what there is goes to `<out>/<name>.partial`, for `resume`.
     `command`: what makes this run, for its manifest; default the command line of this process.  `twin_of`: for the
     manifest of a twin, which run it is one of and what is off.
     """
@@ -124,6 +126,8 @@ def run(
     )
     if every_ns:
         return _run_with_checkpoints(job, loaded, parent, progress)
+    if spectator is not None:
+        interrupted.check_free(parent, name)
     with run_directory.new_run(parent, name) as folder:
         open_log: OpenLog = partial(logs_in, folder)
         if spectator is not None:
@@ -247,6 +251,11 @@ def _carry_out(
 
     try:
         data = _advance(model, progress, keep, spectator)
+    except Stopped:
+        wall = time.perf_counter() - started
+        raise KeyboardInterrupt(
+            _set_aside(replace(job, now_ns=model.now_ns, wall_seconds=wall), model, folder)
+        ) from None
     finally:
         release(model)
     wall = time.perf_counter() - started
@@ -257,6 +266,16 @@ def _carry_out(
     path = run_directory.write_run(folder, data, loaded, manifest, job.name, complete)
     LOG.info("wrote %s", path)
     return RunResult(path, run_directory.read_summary(path))
+
+
+def _set_aside(job: Job, model: MarketModel, folder: Path) -> str:
+    """Keep a run that was ended after a step; says how to go on, or why that cannot be."""
+    model.recorder.settle()
+    try:
+        kept = interrupted.set_aside(folder, job.name, lambda hidden: write_checkpoint(hidden, job, model))
+    except (RunDirectoryError, OSError) as why:
+        return f"interrupted; nothing was kept: {why}"
+    return f"interrupted at {interrupted.position(job)}; go on with: marginquake run --resume {kept}"
 
 
 def _advance(

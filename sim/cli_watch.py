@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sim.cli_common import RUNS, UserError, Verbose, check_scenario_file, one_message, open_console, print_scorecard
+from sim.ctrl_c import CtrlC
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,9 @@ def watch(
     ] = None,
     market: Annotated[str | None, typer.Option(metavar="NAME", help="Which market to show; default the first.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a picture, as when piped.")] = False,
-    save: Annotated[bool, typer.Option("--save", help="Keep the run, as `run` does.")] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep the run, as `run` does; after Ctrl-C it can be gone on with.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Folder that holds runs, with --save; default runs.")
     ] = None,
@@ -59,7 +62,7 @@ def watch(
     verbose: Verbose = False,
 ) -> None:
     """Watch a run as it happens: price, book, what waits to be forced, liquidations.  Keeps nothing without --save."""
-    with one_message(verbose):
+    with one_message(verbose), CtrlC() as ctrl_c:
         if speed is not None and not (speed > 0 and math.isfinite(speed)):
             raise UserError(f"--speed {speed:g}: must be positive, e.g. 10 for ten simulated seconds a second")
         if not save and (out is not None or no_figures):
@@ -73,12 +76,12 @@ def watch(
         names = [each.name for each in loaded.markets]
         if market is not None and market not in names:
             raise UserError(f"--market {market}: the scenario has {', '.join(names)}")
-        spectator = _spectator(Watcher(market), loaded, speed, plain)
+        spectator = _spectator(Watcher(market), loaded, Clock(speed, ctrl_c), plain)
         try:
             _run(spectator, loaded, seed, save, out or RUNS, not no_figures)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             spectator.close()
-            _print_stopped(spectator, loaded)
+            _print_stopped(spectator, loaded, str(interrupt) or "interrupted; nothing was kept")
             raise typer.Exit(130) from None
         finally:
             spectator.close()
@@ -108,9 +111,10 @@ def _run(
 
 
 class Clock:
-    """Holds a run to a speed, and measures the one it has."""
+    """Holds a run to a speed, measures the one it has, and ends it after a step where Ctrl-C was pressed."""
 
-    def __init__(self, speed: float | None) -> None:
+    def __init__(self, speed: float | None, ctrl_c: CtrlC) -> None:
+        self.ctrl_c = ctrl_c
         self._speed = speed
         self._began: tuple[float, float] | None = None
         self._seen: deque[tuple[float, float]] = deque()
@@ -123,8 +127,14 @@ class Clock:
             self._began = time.perf_counter(), simulated_s
         wall, then = self._began
         due = wall + (simulated_s - then) / self._speed
-        while (left := due - time.perf_counter()) > 0:
+        while (left := due - time.perf_counter()) > 0 and not self.ctrl_c.asked:
             time.sleep(min(left, NAP_S))
+
+    def go_on(self, simulated_s: float, is_over: bool) -> None:
+        """After a look: wait for the wall, end if that was asked for meanwhile, else let the next step begin."""
+        self.ctrl_c.end_if_asked()
+        self.wait(simulated_s)
+        self.ctrl_c.is_stepping = not is_over
 
     def speed(self, simulated_s: float) -> float:
         """Simulated seconds per second of late; NaN at first."""
@@ -139,10 +149,10 @@ class Clock:
 class Screen:
     """A full-screen picture, `1 / FRAME_S` times a second; the last one stays."""
 
-    def __init__(self, watcher: "Watcher", console: "Console", speed: float | None) -> None:
+    def __init__(self, watcher: "Watcher", console: "Console", clock: Clock) -> None:
         self._watcher = watcher
         self._console = console
-        self._clock = Clock(speed)
+        self._clock = clock
         self._due = 0.0
         self._live: Live | None = None
         self._speed = math.nan
@@ -165,15 +175,15 @@ class Screen:
         """Follow, and draw when it is time."""
         self._watcher.look(model)
         is_over = model.steps_done >= model.steps_total
-        now = time.perf_counter()
-        if now >= self._due or is_over:
+        now, ctrl_c = time.perf_counter(), self._clock.ctrl_c
+        if now >= self._due or is_over or ctrl_c.asked:
             self._due = now + FRAME_S
             self.last = self._watcher.frame(model)
             self._speed = self._clock.speed(self.last.time_s)
             self._draw(self.last)
         if is_over:
             self.close()
-        self._clock.wait(model.now_ns / 1e9)
+        self._clock.go_on(model.now_ns / 1e9, is_over)
 
     def _draw(self, frame: "Frame") -> None:
         from rich.text import Text
@@ -206,9 +216,9 @@ class Screen:
 class Lines:
     """One line every so much simulated time, and one for every alert."""
 
-    def __init__(self, watcher: "Watcher", duration_s: float, speed: float | None) -> None:
+    def __init__(self, watcher: "Watcher", duration_s: float, clock: Clock) -> None:
         self._watcher = watcher
-        self._clock = Clock(speed)
+        self._clock = clock
         self._every_s = next((period for period in PERIODS_S if period * PLAIN_LINES >= duration_s), PERIODS_S[-1])
         self._due_s = 0.0
         self.last: Frame | None = None
@@ -228,37 +238,40 @@ class Lines:
         for alert in self._watcher.new_alerts():
             print(watch_view.alert_line(alert), flush=True)
         time_s = model.now_ns / 1e9
-        if (sampled and time_s >= self._due_s) or model.steps_done >= model.steps_total:
+        is_over = model.steps_done >= model.steps_total
+        if (sampled and time_s >= self._due_s) or is_over:
             self._due_s = time_s + self._every_s
             self.last = self._watcher.frame(model)
             print(watch_view.plain_line(self.last), flush=True)
-        self._clock.wait(time_s)
+        elif self._clock.ctrl_c.asked:
+            self.last = self._watcher.frame(model)
+        self._clock.go_on(time_s, is_over)
 
     def close(self) -> None:
         """Every line has been printed."""
 
 
-def _spectator(watcher: "Watcher", loaded: "Scenario", speed: float | None, plain: bool) -> Screen | Lines:
+def _spectator(watcher: "Watcher", loaded: "Scenario", clock: Clock, plain: bool) -> Screen | Lines:
     """A picture where a terminal can show one."""
     from sim.watch_view import LEAST_HEIGHT, LEAST_WIDTH
 
     console = open_console(stderr=False)
     shows = console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
     if plain or not shows:
-        return Lines(watcher, loaded.duration / 1e9, speed)
+        return Lines(watcher, loaded.duration / 1e9, clock)
     if console.width < LEAST_WIDTH or console.height < LEAST_HEIGHT:
         print(
             f"lines only: the terminal has {console.width} x {console.height}, and the picture needs "
             f"{LEAST_WIDTH} x {LEAST_HEIGHT}",
             file=sys.stderr,
         )
-        return Lines(watcher, loaded.duration / 1e9, speed)
-    screen = Screen(watcher, console, speed)
+        return Lines(watcher, loaded.duration / 1e9, clock)
+    screen = Screen(watcher, console, clock)
     screen.begin(loaded.name)
     return screen
 
 
-def _print_stopped(spectator: Screen | Lines, loaded: "Scenario") -> None:
+def _print_stopped(spectator: Screen | Lines, loaded: "Scenario", what_is_left: str) -> None:
     """What had happened until Ctrl-C."""
     from sim import watch_view
 
@@ -267,4 +280,4 @@ def _print_stopped(spectator: Screen | Lines, loaded: "Scenario") -> None:
         print(f"stopped before {loaded.name} began; nothing was kept", file=sys.stderr)
         return
     print_scorecard(f"{loaded.name}, until it was stopped", watch_view.summary_rows(frame))
-    print("interrupted; nothing was kept", file=sys.stderr)
+    print(what_is_left, file=sys.stderr)

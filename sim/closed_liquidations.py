@@ -88,6 +88,14 @@ class ListeningLog:
         """As the log inside."""
         return self._inner.finish()
 
+    def __reduce__(self) -> tuple[Callable[[EventLog], EventLog], tuple[EventLog]]:
+        """Stored is the log inside: whoever goes on with the run listens for himself."""
+        return _unheard, (self._inner,)
+
+
+def _unheard(log: EventLog) -> EventLog:
+    return log
+
 
 def listening(open_log: OpenLog, ears: dict[str, ClosedLiquidations]) -> OpenLog:
     """`open_log`, but the audit of every market is heard: by `ears`, which are filled in by market."""

@@ -38,6 +38,14 @@ def begin(parent: Path, name: str, first_checkpoint: Callable[[Path], None]) -> 
     return folder
 
 
+def set_aside(hidden: Path, name: str, last_checkpoint: Callable[[Path], None]) -> Path:
+    """Keep what a run without checkpoints has come to: `hidden` is where it lies; returns its folder from now on."""
+    last_checkpoint(hidden)
+    folder = partial_path(hidden.parent, name)
+    hidden.rename(folder)
+    return folder
+
+
 def check_free(parent: Path, name: str) -> None:
     """Refuse to begin where an interrupted run of the same name waits."""
     folder = partial_path(parent, name)

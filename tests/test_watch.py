@@ -365,15 +365,16 @@ def test_a_mistake_is_one_message_and_exit_2(
 
 def test_speed_holds_the_run_back(monkeypatch: pytest.MonkeyPatch) -> None:
     from sim.cli_watch import Clock
+    from sim.ctrl_c import CtrlC
 
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    clock = Clock(speed=4.0)
+    clock = Clock(4.0, CtrlC())
     for simulated_s in (-10.0, -5.0, 0.0, 1.0, 2.0, 6.0):
         clock.wait(simulated_s)
     assert now[0] == pytest.approx(101.5), "six seconds at four a second; the warm-up is not held back"
-    Clock(speed=None).wait(1000.0)
+    Clock(None, CtrlC()).wait(1000.0)
     assert now[0] == pytest.approx(101.5)
 
 
@@ -396,9 +397,92 @@ def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert first.startswith(" 0:00:00")
     assert "until it was stopped" in rest
-    assert "nothing was kept" in errors
+    assert "go on with: marginquake run --resume" in errors
     assert "Traceback" not in errors
-    assert not (tmp_path / "runs").exists()
+    assert [path.name.endswith(".partial") for path in (tmp_path / "runs").iterdir()] == [True]
+
+
+def interrupt_at(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the step that ends then; a line is printed every ten seconds."""
+    look = Watcher.look
+
+    def look_and_press(self: Watcher, model: MarketModel) -> bool:
+        if model.now_ns == round(seconds * 1e9):
+            signal.raise_signal(signal.SIGINT)
+        return look(self, model)
+
+    monkeypatch.setattr(Watcher, "look", look_and_press)
+    monkeypatch.setattr("sim.cli_watch.PLAIN_LINES", 2)
+
+
+def test_ctrl_c_tells_of_the_moment_it_was_pressed_not_of_the_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Seen
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    interrupt_at(8.0, monkeypatch)
+    result = marginquake("watch", TINY)
+    assert result.exit_code == 130
+    assert [line[:8] for line in result.stdout.splitlines() if "  last " in line] == [" 0:00:00"]
+    rows = [line.strip().split("  ", 1) for line in result.stdout.splitlines()]
+    told = {name: rest[0].strip() for name, *rest in rows if name in ("simulated", "margin calls")}
+    assert told == {"simulated": "0:00:08 of 0:00:20", "margin calls": str(seen.frames[8].margin_calls)}
+    assert seen.frames[8].margin_calls > 0
+    assert "interrupted; nothing was kept" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_watched_saved_and_stopped_can_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as during:
+        interrupt_at(7.3, during)
+        stopped = marginquake("watch", TINY, "--save", "--no-figures", "--out", tmp_path)
+    assert stopped.exit_code == 130
+    (kept,) = tmp_path.iterdir()
+    assert f"interrupted at 0:00:07 of 0:00:20 simulated; go on with: marginquake run --resume {kept}" in stopped.stderr
+    again = marginquake("watch", TINY, "--save", "--out", tmp_path)
+    assert again.exit_code == 2
+    assert "is the same run, interrupted" in again.stderr
+    resumed = marginquake("run", "--resume", kept, "--quiet")
+    alone = marginquake("run", TINY, "--no-figures", "--quiet", "--out", tmp_path / "alone")
+    assert [resumed.exit_code, alone.exit_code] == [0, 0], resumed.output
+    first, second = (Path(result.stdout.splitlines()[-1]) for result in (resumed, alone))
+    assert first.name == second.name
+    digests = [run_directory.read_manifest(path)["event_digest"] for path in (first, second)]
+    assert digests[0] == digests[1]
+    assert run_directory.read_manifest(first)["resumed_at_s"] == [7.3]
+    assert (first / "series.parquet").read_bytes() == (second / "series.parquet").read_bytes()
+    assert not (first / "figures" / "price.png").exists(), "as was asked for then"
+
+
+def test_a_run_that_cannot_be_kept_when_it_is_stopped_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: Path, job: Any, model: Any) -> None:
+        raise run_directory.RunDirectoryError("a participant holds a file")
+
+    monkeypatch.setattr(api, "write_checkpoint", refuse)
+    interrupt_at(7.3, monkeypatch)
+    stopped = marginquake("watch", TINY, "--save", "--out", tmp_path / "runs")
+    assert stopped.exit_code == 130
+    assert "interrupted; nothing was kept: a participant holds a file" in stopped.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_that_something_swallows_ends_the_run_after_its_first_step() -> None:
+    from sim.ctrl_c import CtrlC, Stopped
+
+    before = signal.getsignal(signal.SIGINT)
+    with CtrlC() as ctrl_c:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # kernels are being loaded: at once, if nothing swallows it
+        with pytest.raises(Stopped):
+            ctrl_c.end_if_asked()
+    with CtrlC() as ctrl_c:
+        ctrl_c.is_stepping = True
+        signal.raise_signal(signal.SIGINT)
+        assert ctrl_c.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # somebody who cannot wait
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_checkpointed_run_has_no_spectator(tmp_path: Path) -> None:
