@@ -6,6 +6,10 @@ Light charts for lines, dark ones for heatmaps.  Sizes are for a figure 12 inche
 from collections.abc import Sequence
 from typing import Any
 
+from sim.numerals import short_number, significant
+
+__all__ = ["short_number"]
+
 WIDTH_INCHES = 12.0
 DPI = 125
 
@@ -90,16 +94,6 @@ def population_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: POPULATION_COLOURS[k % len(POPULATION_COLOURS)] for k, name in enumerate(names)}
 
 
-def short_number(value: float, digits: int = 3) -> str:
-    """1234567 -> '1.23M'; three significant digits by default; NaN -> 'none'."""
-    if value != value:
-        return "none"
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 0.9995:
-            return f"{_significant(value / size, digits)}{letter}"
-    return _significant(value, digits)
-
-
 def price(value: float) -> str:
     """A price: 98765.4 -> '98,765', 12.3456 -> '12.346'."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.5g}"
@@ -124,16 +118,15 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A width of time bins: 15 -> '15 s', 120 -> '2 min', 3600 -> '1 h'."""
+    """A length of time: 15 -> '15 s', 120 -> '2 min', 353 -> '353 s', 1060 -> '17 min 40 s', 3600 -> '1 h'."""
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"
-    return f"{seconds:.3g} s"
-
-
-def _significant(value: float, digits: int) -> str:
-    if value == 0:
-        return "0"
-    text = f"{value:.{digits}g}"
-    # %g writes 1e+03 for 999.6: fall back on plain digits.
-    return f"{value:.0f}" if "e+" in text else text
+    if seconds < 600:
+        return f"{significant(seconds, 3)} s"
+    parts, rest = [], round(seconds)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts)

@@ -21,7 +21,7 @@ from sim.model import MarketModel
 from sim.provenance import provenance
 from sim.run_directory import RunData, RunDirectoryError, Scalar
 from sim.scenario import Scenario
-from sim.units import format_duration, parse_duration
+from sim.units import format_duration, parse_time
 from sim.version import MODEL_VERSION
 
 LOG = logging.getLogger("marginquake")
@@ -201,7 +201,7 @@ def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
     if every is None:
         return 0
     try:
-        period = parse_duration(every) if isinstance(every, str) else every
+        period = parse_time(every) if isinstance(every, str) else every
     except ValueError as error:
         raise RunDirectoryError(f"--checkpoint-every {every}: {error}") from None
     if period <= 0 or period % loaded.step:

@@ -39,10 +39,10 @@ from sim.cli_common import (
     one_message,
     open_console,
     print_scorecard,
-    short,
 )
 from sim.cli_sweeps import draw_sweep, report_sweep
 from sim.later import postpone
+from sim.numerals import short_number
 from sim.version import __version__
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], 
             (since, events_then) = started[0]
             rate = (seen.events - events_then) / (now - since) if now > since else 0.0
             facts = (
-                f"{clock(seen.simulated_s)}  {short(rate)} events/s  OI {short(seen.open_interest)}"
+                f"{clock(seen.simulated_s)}  {short_number(rate)} events/s  OI {short_number(seen.open_interest)}"
                 f"  {seen.margin_calls:,} calls"
             )
             bar.update(task, total=seen.steps_total, completed=seen.step, facts=facts)

@@ -17,6 +17,7 @@ from sim.cli_common import (
     clock,
     one_message,
     open_console,
+    read_seconds,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def clusters(
     run: RunArgument,
     out: RunsFolder = RUNS,
     at: Annotated[
-        str, typer.Option(metavar="T", help="Time of the map, such as 5min; 0s is the end of warm-up.")
+        str, typer.Option(metavar="T", help="Time of the map, such as 5min or 5:00; 0s is the end of warm-up.")
     ] = "0s",
     side: Annotated[SideName | None, typer.Option(help="Only levels of longs, or of shorts; default both.")] = None,
     market: Annotated[str | None, typer.Option(metavar="NAME", help="Which market; default the first.")] = None,
@@ -76,15 +77,10 @@ def clusters(
 
 def _time(text: str, market: "MarketFrames") -> float:
     """Seconds from the end of the warm-up, within the run."""
-    from sim.units import parse_duration
-
-    try:
-        at_s = parse_duration(text) / 1e9
-    except ValueError as error:
-        raise UserError(f"--at {text}: {error}") from None
+    at_s = read_seconds("--at", text)
     end_s = float(market.series["time_s"][-1])
     if not 0 <= at_s <= end_s:
-        raise UserError(f"--at {text}: the run goes from 0s to {end_s:g}s")
+        raise UserError(f"--at {text}: the run goes from 0s to {end_s:g}s ({clock(end_s)})")
     return at_s
 
 

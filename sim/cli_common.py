@@ -135,6 +135,16 @@ def check_output(option: str, path: Path | None, suffix: str) -> None:
         raise UserError(f"{option} {path}: not writable")
 
 
+def read_seconds(option: str, text: str) -> float:
+    """A time said with an option: a duration, or a clock such as 3:10 as our own output has it."""
+    from sim.units import parse_time
+
+    try:
+        return parse_time(text) / 1e9
+    except ValueError as error:
+        raise UserError(f"{option} {text}: {error}") from None
+
+
 @contextlib.contextmanager
 def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], None] | None"]:
     """A bar on stderr: runs done, failures, time left."""
@@ -158,11 +168,3 @@ def clock(seconds: float) -> str:
     """-0:05:00 is five minutes before the end of warm-up."""
     whole = abs(int(seconds))
     return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def short(value: float) -> str:
-    """1234567 as 1.2M."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.1f}{unit}"
-    return f"{value:.0f}"

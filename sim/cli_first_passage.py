@@ -60,7 +60,7 @@ def first_passage(
         from sim.config import GbmConfig
         from sim.first_passage import Question, simulate, to_csv
         from sim.records import Side
-        from sim.units import parse_amount, parse_duration, parse_fraction
+        from sim.units import parse_amount, parse_fraction, parse_time
 
         if side not in ("long", "short"):
             raise UserError(f"--side {side}: say 'long' or 'short'")
@@ -76,13 +76,13 @@ def first_passage(
                 leverages=_allowed(asked, size)
                 if leverage is None
                 else tuple(_read("--leverage", _leverage, part) for part in leverage.split(",")),
-                horizons=tuple(_read("--horizon", parse_duration, part) for part in horizon.split(",")),
+                horizons=tuple(_read("--horizon", parse_time, part) for part in horizon.split(",")),
                 notional=size,
                 volatility=usual if volatility is None else _read("--volatility", parse_fraction, volatility),
                 drift=_read("--drift", parse_fraction, drift),
                 monitor_period=period
                 if monitor_period is None
-                else _read("--monitor-period", parse_duration, monitor_period),
+                else _read("--monitor-period", parse_time, monitor_period),
                 paths=paths,
                 seed=seed,
             )

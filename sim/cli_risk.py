@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sim.cli_common import RUNS, RunsFolder, UserError, Verbose, check_output, one_message, open_console
+from sim.cli_common import (
+    RUNS,
+    RunsFolder,
+    UserError,
+    Verbose,
+    check_output,
+    clock,
+    one_message,
+    open_console,
+    read_seconds,
+)
 
 if TYPE_CHECKING:
     from analysis.load import RunFrames
@@ -22,7 +32,10 @@ SeveralRuns = Annotated[
 ]
 MarketName = Annotated[str | None, typer.Option(metavar="NAME", help="Which market; default the first.")]
 SHARES_OF_RUN = (12, 3, 1)
-"""Horizons that are asked for if nobody says: parts of the run after the moment of the forecast."""
+"""Horizons that are asked for if nobody says: parts of the run after the moment of the forecast, about."""
+ROUND = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 45, 50)
+ROUND_S = (*ROUND, *(60 * n for n in ROUND), *(3600 * n for n in (1, 1.5, 2, 3, 4, 6, 8, 12, 18, 24, 36)))
+"""Lengths of time that people use, seconds."""
 
 
 @app.command("risk")
@@ -178,9 +191,9 @@ def _asked(
     moments = tuple(_seconds("--at", part, least=0.0) for part in at.split(","))
     left_s = float(frames.series["time_s"][-1]) - max(moments)
     if left_s <= 0:
-        raise UserError(f"--at {at}: the runs end at {frames.series['time_s'][-1]:g} s")
+        raise UserError(f"--at {at}: the runs end at {clock(float(frames.series['time_s'][-1]))}")
     if horizon is None:
-        horizons = tuple(dict.fromkeys(max(1.0, float(int(left_s / part))) for part in SHARES_OF_RUN))
+        horizons = tuple(dict.fromkeys(_round(left_s / part) for part in SHARES_OF_RUN))
     else:
         horizons = tuple(_seconds("--horizon", part) for part in horizon.split(","))
     sources: list[object] = []
@@ -201,15 +214,17 @@ def _asked(
     return ForecastPlan(horizons, tuple(sources), moments, looks_back, population)  # type: ignore[arg-type]
 
 
-def _seconds(option: str, text: str, least: float = 1e-9) -> float:
-    from sim.units import parse_duration
+def _round(seconds: float) -> float:
+    """The next round length of time below; whole days beyond two."""
+    if seconds >= 2 * 86_400:
+        return 86_400.0 * (seconds // 86_400)
+    return float(max((each for each in ROUND_S if each <= seconds), default=seconds))
 
-    try:
-        seconds = parse_duration(text) / 1e9
-    except ValueError as error:
-        raise UserError(f"{option} {text}: {error}") from None
+
+def _seconds(option: str, text: str, least: float = 1e-9) -> float:
+    seconds = read_seconds(option, text)
     if seconds < least:
-        raise UserError(f"{option} {text}: must be positive")
+        raise UserError(f"{option} {text}: must {'be positive' if least > 0 else 'not be negative'}")
     return seconds
 
 

@@ -40,6 +40,9 @@ MAX_DURATION_NS: Final = 2**62
 NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
 _WRITTEN_NUMBER = re.compile(rf"\s*({NUMBER})\s*([^\W\d_][^\d:]*?|%)?\s*")
 
+_CLOCK = re.compile(r"\s*(-)?(?:(\d{1,7}):)?(\d{1,7}):(\d\d(?:\.\d{1,9})?)\s*")
+_PARTS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*[a-zµμ]+\s*")
+
 
 def parse_duration(text: str) -> int:
     """Nanoseconds of a text such as `2ms`.  ValueError says what to write instead."""
@@ -59,6 +62,29 @@ def parse_duration(text: str) -> int:
     if nanoseconds != int(nanoseconds):
         raise ValueError("not a whole number of nanoseconds")
     return int(nanoseconds)
+
+
+def parse_time(text: str) -> int:
+    """Nanoseconds of a time on the command line: a duration, as many of them in a row, or a clock as our output has it.
+
+    `90s`, `1h 30min`, `3:10` (minutes and seconds), `1:03:10`, `-0:05`.
+    """
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        sign, hours, minutes, seconds = clock.groups()
+        if (hours is not None and int(minutes) > 59) or float(seconds) >= 60:
+            raise ValueError("a time such as 3:10 is minutes:seconds, 1:03:10 hours:minutes:seconds")
+        whole = 3600 * int(hours or 0) + 60 * int(minutes)
+        nanoseconds = whole * DURATION_UNITS["s"] + parse_duration(f"{seconds}s")
+        if nanoseconds > MAX_DURATION_NS:
+            raise ValueError("longer than the clock can count (146 years)")
+        return -nanoseconds if sign else nanoseconds
+    parts = _PARTS.findall(text)
+    is_one = _WRITTEN_NUMBER.fullmatch(text) is not None
+    if not is_one and parts and "".join(parts) == text and not any("-" in part for part in parts[1:]):
+        sign = -1 if parts[0].strip().startswith("-") else 1
+        return sign * sum(abs(parse_duration(part)) for part in parts)
+    return parse_duration(text)
 
 
 def format_duration(nanoseconds: int) -> str:

@@ -9,8 +9,9 @@ from typing import final
 from rich.console import Group
 from rich.text import Text
 
-from sim.cli_common import clock, short
+from sim.cli_common import clock
 from sim.closed_liquidations import ClosedLiquidation
+from sim.numerals import short_number
 from sim.watch import Alert, BookRung, Frame
 
 LEAST_WIDTH, LEAST_HEIGHT = 72, 22
@@ -76,12 +77,12 @@ def plain_line(frame: Frame) -> str:
         f"last {price(frame.last, frame.decimals)} ({signed(frame.change)})",
         f"fall {frame.largest_fall:.2%}",
         f"basis {basis(frame.basis)}",
-        f"OI {short(frame.open_interest)}",
+        f"OI {short_number(frame.open_interest)}",
         f"PI(1 %) {ratio(near.pressure_below)} below {ratio(near.pressure_above)} above",
         f"calls {frame.margin_calls:,}",
         f"in liquidation {frame.in_liquidation:,}",
-        f"forced {short(frame.forced_notional)}",
-        f"fund {short(frame.insurance_fund)}",
+        f"forced {short_number(frame.forced_notional)}",
+        f"fund {short_number(frame.insurance_fund)}",
     ]
     return "  ".join(parts)
 
@@ -99,9 +100,9 @@ def summary_rows(frame: Frame) -> list[tuple[str, str]]:
         ("largest fall", f"{100 * frame.largest_fall:.2f} %"),
         ("margin calls", f"{frame.margin_calls:,}"),
         ("liquidations", f"{frame.liquidations:,}"),
-        ("forced orders traded", short(frame.forced_notional)),
-        ("open interest", short(frame.open_interest)),
-        ("insurance fund", short(frame.insurance_fund)),
+        ("forced orders traded", short_number(frame.forced_notional)),
+        ("open interest", short_number(frame.open_interest)),
+        ("insurance fund", short_number(frame.insurance_fund)),
     ]
 
 
@@ -255,7 +256,7 @@ def _book(frame: Frame, width: int, height: int) -> Lines:
 
 
 def _rung(rung: BookRung, most: float, labels: int, width: int, decimals: int, style: str) -> Text:
-    amount = short(rung.notional)
+    amount = short_number(rung.notional)
     room = max(1, width - labels - 10)
     share = rung.notional / most if most > 0 else 0.0
     return Text.assemble(
@@ -298,7 +299,11 @@ def _ladder_side(forced: float, resting: float, pressure: float, width: int) -> 
             text.append("┊", QUIET if cell == " " else f"black on {colour}")
         else:
             text.append(cell, colour)
-    return text.append(f"{short(forced):>7} {short(resting):>7} ").append(f"{ratio(pressure):>5}", colour).append("  ")
+    return (
+        text.append(f"{short_number(forced):>7} {short_number(resting):>7} ")
+        .append(f"{ratio(pressure):>5}", colour)
+        .append("  ")
+    )
 
 
 def _state(frame: Frame, width: int) -> Lines:
@@ -306,21 +311,21 @@ def _state(frame: Frame, width: int) -> Lines:
     fund = frame.insurance_fund - frame.insurance_fund_start
     lines = [
         _title("market", width),
-        Text.assemble((" open interest ", QUIET), short(frame.open_interest), f"  {signed(interest)}"),
+        Text.assemble((" open interest ", QUIET), short_number(frame.open_interest), f"  {signed(interest)}"),
         Text.assemble(
-            (" insurance fund ", QUIET), short(frame.insurance_fund),
-            f"  {'+' if fund >= 0 else '-'}{short(abs(fund))}",
+            (" insurance fund ", QUIET), short_number(frame.insurance_fund),
+            f"  {'+' if fund >= 0 else '-'}{short_number(abs(fund))}",
         ),
         Text.assemble(
             (" called ", QUIET), (f"{frame.called:,}", "yellow" if frame.called else ""),
             ("  in liquidation ", QUIET), (f"{frame.in_liquidation:,}", FALL if frame.in_liquidation else ""),
         ),
         Text.assemble(
-            (" calls ", QUIET), f"{frame.margin_calls:,}", ("  forced ", QUIET), short(frame.forced_notional)
+            (" calls ", QUIET), f"{frame.margin_calls:,}", ("  forced ", QUIET), short_number(frame.forced_notional)
         ),
         Text.assemble((" liquidations ", QUIET), f"{frame.liquidations:,}", ("  warned ", QUIET), f"{frame.warned:,}"),
         Text.assemble(
-            (" fund holds ", QUIET), short(frame.fund_position), ("  ADL fills ", QUIET), f"{frame.adl_closed:,}"
+            (" fund holds ", QUIET), short_number(frame.fund_position), ("  ADL fills ", QUIET), f"{frame.adl_closed:,}"
         ),
     ]  # fmt: skip
     if frame.pauses:
@@ -343,9 +348,10 @@ def _closed(frame: Frame, width: int, height: int) -> Lines:
     lines.append(Text(heading, QUIET))
     for closed in shown:
         word, style = ("long ", FALL) if closed.side > 0 else ("short", RISE)
+        amounts = short_number(closed.notional), price(closed.price, frame.decimals), short_number(closed.loss)
         line = Text.assemble(
             (f" {clock(closed.time_s):>7}", QUIET), f" {closed.account:>{rows}} ", (word, style),
-            f" {short(closed.notional):>6} {price(closed.price, frame.decimals):>{prices}} {short(closed.loss):>6}",
+            " {:>6} {:>{width}} {:>6}".format(*amounts, width=prices),
         )  # fmt: skip
         lines.append(line.append_text(_others(closed)))
     return lines
@@ -357,7 +363,7 @@ def _others(closed: ClosedLiquidation) -> Text:
     others = (("fund", closed.fund_paid), ("ADL", closed.winners_paid), ("unpaid", closed.unpaid))
     for name, paid in others:
         if paid > 0:
-            line.append(f" {name} {short(paid)}", "bold red")
+            line.append(f" {name} {short_number(paid)}", "bold red")
     if closed.taken_over and not line:
         line.append(" to fund", QUIET)
     return line

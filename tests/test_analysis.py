@@ -306,6 +306,14 @@ def test_a_count_of_one_is_singular():
 def test_clocks_and_durations():
     assert [style.clock(seconds) for seconds in (75, 3661, -30)] == ["1:15", "1:01:01", "-0:30"]
     assert [style.duration(seconds) for seconds in (15, 120, 5400, 7200)] == ["15 s", "2 min", "90 min", "2 h"]
+    lengths = (0.25, 353, 1060, 3661, 1059.6)
+    assert [style.duration(each) for each in lengths] == [
+        "0.25 s",
+        "353 s",
+        "17 min 40 s",
+        "1 h 1 min 1 s",
+        "17 min 40 s",
+    ]
 
 
 # Figures

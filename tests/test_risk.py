@@ -19,6 +19,7 @@ from analysis.pairing import pair_with_twins
 from analysis.risk import (
     ForecastPlan,
     assess,
+    board,
     call_forecasts,
     call_probabilities,
     excess,
@@ -26,6 +27,7 @@ from analysis.risk import (
     to_csv,
     volatility_clusters,
 )
+from analysis.risk.forecast import missed_marks
 from analysis.risk.pressure import columns
 from analysis.risk.reliability import BINS, COUNT, EDGES, EVENT, brier, diagram, table_of, with_interval
 from analysis.risk.states import Standing
@@ -246,6 +248,40 @@ def test_calls_before_the_forecast_and_after_the_horizon_do_not_count() -> None:
     assert [each.called.tolist() for each in made] == [[False] * 3, [False, True, False]]
 
 
+def test_a_trigger_touched_between_two_rows_of_the_series_is_crossed_where_an_event_carries_the_mark() -> None:
+    """Rows every 5 s, the venue's mark every second: a fill at 102.5 s saw 98,500, and nothing later that low."""
+    mark = np.full(121, START)
+    mark[90:] = 99_200.0  # from 150 s on
+    run = planted(mark, np.array([98_600.0, 98_400.0, 99_300.0]), {3: 102.5}, every_s=5.0)
+    events = run.first.events
+    seen = {**events, "mark_ticks": np.full(len(events["time_ns"]), 98_500)}
+    own = replace(run.first, read_events=lambda: seen)
+    (made,) = call_forecasts(run, own, own, ForecastPlan((300.0,), (0.5,)))
+    assert made.crossed.tolist() == [True, False, True]
+    assert made.twin_crossed is not None
+    assert made.twin_crossed.tolist() == [True, False, True]
+    (early,) = call_forecasts(run, own, None, ForecastPlan((100.0,), (0.5,)))
+    assert early.crossed.tolist() == [False] * 3
+
+
+def test_a_record_too_coarse_for_the_mark_says_what_that_does_to_the_excess() -> None:
+    runs = {every_s: planted(np.full(400, START), np.array([99_000.0]), {}, every_s=every_s) for every_s in (1.0, 5.0)}
+    kept = {level: replace(runs[5.0].first, events_kept=level) for level in ("fills", "liquidations")}
+    assert missed_marks(replace(runs[1.0].first, events_kept="liquidations")) == ""
+    assert missed_marks(kept["fills"]) == ""
+    said = missed_marks(kept["liquidations"])
+    assert "every 5 s and at margin calls, the venue every 1 s" in said
+    assert "record.series_every=1s" in said
+    found = assess([replace(runs[5.0], markets={"main": kept["liquidations"]})], ForecastPlan((300.0,), (0.5,)))
+    assert said in board.remarks(found)
+
+
+def test_where_nobody_can_be_called_it_is_said_and_no_number_is_made() -> None:
+    run = planted(path(START), np.array([99_000.0]), {})
+    with pytest.raises(Unmeasurable, match="nobody of makers can be called: no account with a position"):
+        assess([run], ForecastPlan((100.0,), (0.5,), population="makers"))
+
+
 def test_a_horizon_beyond_the_run_is_refused() -> None:
     run = planted(path(START), np.array([99_000.0]), {})
     with pytest.raises(Unmeasurable, match="horizon 400 s from 0 s: the run ends at 300 s"):
@@ -286,7 +322,7 @@ def test_later_forecasts_start_from_the_snapshot_and_leave_out_who_is_called_alr
     own = replace(run.first, read_positions=lambda: held)
     (made,) = call_forecasts(run, own, None, ForecastPlan((100.0,), (0.5,), at_s=(60.0,)))
     assert (made.standing.account.tolist(), made.standing.side.tolist(), made.called.tolist()) == ([4], [-1], [True])
-    with pytest.raises(Unmeasurable, match="positions at 70 s: not recorded, the nearest are of 60 s"):
+    with pytest.raises(Unmeasurable, match="positions at 1:10: not recorded, the nearest are of 1:00"):
         call_forecasts(run, own, None, ForecastPlan((100.0,), (0.5,), at_s=(70.0,)))
     with pytest.raises(Unmeasurable, match="the run recorded none"):
         call_forecasts(run, run.first, None, ForecastPlan((100.0,), (0.5,), at_s=(70.0,)))
@@ -498,7 +534,10 @@ def test_the_csv_holds_what_was_measured(two: Path) -> None:
         (["--volatility", "0"], "--volatility 0: must be positive"),
         (["--population", "whales"], "--population whales: the runs have"),
         (["--market", "eth"], "--market eth: the runs have btc_perp"),
-        (["--at", "31min"], "--at 31min: the runs end at 1800 s"),
+        (["--at", "3:10"], "positions at 3:10: not recorded, the nearest are of"),
+        (["--at", "-0:10"], "--at -0:10: must not be negative"),
+        (["--population", "insurance"], "nobody of insurance can be called"),
+        (["--at", "31min"], "--at 31min: the runs end at 0:30:00"),
         (["--csv", "/no/such/folder/x.csv"], "no folder"),
     ],
 )

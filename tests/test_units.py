@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
+from analysis import style
+from sim.cli_common import clock
 from sim.config import Block
 from sim.units import (
     DURATION_UNITS,
@@ -19,6 +21,7 @@ from sim.units import (
     parse_amount,
     parse_duration,
     parse_fraction,
+    parse_time,
 )
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e15, max_value=1e15)
@@ -54,6 +57,7 @@ class Rules(Block):
     ],
 )
 def test_a_duration_is_int_nanoseconds(text: str, nanoseconds: int) -> None:
+    assert parse_time(text) == nanoseconds
     assert parse_duration(text) == nanoseconds
     assert isinstance(parse_duration(text), int)
 
@@ -138,3 +142,34 @@ def test_nothing_else_is_a_number(kind: Any, value: Any) -> None:
 def test_plain_dumps_keep_numbers() -> None:
     assert Rules().model_dump()["period"] == 1_000_000_000
     assert Rules().model_dump(mode="json")["decay"] == ["1ns", "2ns"]
+
+
+# times on the command line
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("3:10", 190), ("0:03:10", 190), ("1:03:10", 3790), ("-0:05:00", -300), ("90:00", 5400), ("0:00.5", 0.5),
+        ("1h30min", 5400), ("17 min 40 s", 1060), ("-1h 30min", -5400), (" 3:10 ", 190),
+    ],
+)  # fmt: skip
+def test_a_time_may_be_written_as_our_output_writes_it(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds * 10**9
+
+
+@pytest.mark.parametrize("text", ["3:70", "1:60:00", "3:1", "3:", ":10", "1:2:3:4", "90", "3:10s", "1h-30min", "12h5"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"time|duration|unit"):
+        parse_time(text)
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_a_time_reads_what_is_printed(seconds: int) -> None:
+    assert parse_time(style.clock(seconds)) == parse_time(clock(seconds)) == seconds * 10**9
+
+
+@given(st.integers(0, 599) | st.integers(600, 10**7))
+def test_a_length_of_time_loses_no_second_and_has_no_exponent(seconds: int) -> None:
+    assert parse_time(style.duration(seconds)) == seconds * 10**9
+    assert "e+" not in style.duration(seconds + 0.25)

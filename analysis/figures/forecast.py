@@ -30,19 +30,31 @@ PRICE_BINS = 60
 
 def tells(market: MarketFrames) -> bool:
     """True where a cascade has a snapshot of positions before it."""
-    return bool(market.positions) and len(market.forced_fills) > 0 and len(map_forecasts(market, most=1)) > 0
+    return not why_nothing(market)
+
+
+def why_nothing(market: MarketFrames) -> str:
+    """Why there is nothing to draw; empty where there is."""
+    if missing := market.not_recorded("liquidations"):
+        return f"forced orders: {missing}"
+    if not market.positions:
+        return "the run recorded no positions"
+    if len(market.forced_fills) == 0:
+        return "nobody was closed by force in this run: there is no cascade"
+    if not map_forecasts(market, most=1):
+        return "no positions were recorded before the cascade; run with a shorter record.positions_every"
+    return ""
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """The mark through the clusters; forced notional by price, forecast and filled; fates of the clusters reached."""
     ((path, levels, fates),) = canvas.panels(figure, (1.0,), widths=(2.2, 1.7, 2.2), column_gap_inches=0.22)
-    found = map_forecasts(market, most=1) if tells(market) else ()
-    if not found:
-        canvas.heading(figure, "Forecast against realised", "No cascade with a snapshot of positions before it.")
+    if why := why_nothing(market):
+        canvas.heading(figure, "Forecast against realised", f"Nothing to compare: {why}.")
         for axis in (path, levels, fates):
-            canvas.nothing(axis, "nothing to compare")
+            axis.set_axis_off()
         return
-    (seen,) = found
+    (seen,) = map_forecasts(market, most=1)
     low, high = _window(seen)
     side = 1 if seen.mark - seen.mark_low >= seen.mark_high - seen.mark else -1
     _path(path, market, seen)

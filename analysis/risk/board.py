@@ -11,7 +11,7 @@ from analysis.facts.fact import Unmeasurable
 from analysis.load import Columns, Floats, RunFrames
 from analysis.pairing import pair_with_twins
 from analysis.risk.excess import Excess, excess
-from analysis.risk.forecast import CallForecast, ForecastPlan, call_forecasts, of_one_kind
+from analysis.risk.forecast import CallForecast, ForecastPlan, call_forecasts, missed_marks, of_one_kind
 from analysis.risk.reliability import Bin, Brier, brier, diagram, table_of, with_interval
 from analysis.sweeps.intervals import LEAST_VALUES
 
@@ -43,6 +43,8 @@ class Assessment:
     made: tuple[CallForecast, ...]
     twins: int
     left_out: tuple[str, ...]
+    missed_marks: str
+    """What the record does not tell of the mark, and what follows; empty where it tells all."""
 
 
 def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = None) -> Assessment:
@@ -63,7 +65,8 @@ def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = 
     if not made:
         raise Unmeasurable(left_out[0])
     groups = tuple(_group(*key, each) for key, each in of_one_kind(made).items())
-    return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out))
+    missed = next(filter(None, (missed_marks(run.markets[name]) for run in runs)), "")
+    return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out), missed)
 
 
 def _group(source: str, horizon_s: float, made: Sequence[CallForecast]) -> Group:
@@ -146,6 +149,8 @@ def remarks(found: Assessment) -> list[str]:
         lines.append("Without twins (the same seeds with liquidation.enabled=false) price and feedback are one.")
     elif found.twins < seeds:
         lines.append(f"{found.twins} of {seeds} seeds have a twin: price and feedback need one for each.")
+    if found.missed_marks:
+        lines.append(found.missed_marks)
     return lines
 
 

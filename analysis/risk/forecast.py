@@ -76,6 +76,9 @@ def call_forecasts(
                 raise Unmeasurable(f"horizon {horizon_s:g} s from {at_s:g} s: the run ends at {last_s:g} s")
     period_s = market.mark_period_s
     states = [standing_at(market, at_s, asked.population) for at_s in asked.at_s]
+    if not any(len(standing.account) for standing in states):
+        whom = "nobody" if asked.population is None else f"nobody of {asked.population}"
+        raise Unmeasurable(f"{whom} can be called: no account with a position that some price would liquidate")
     outcomes = {
         (at_s, horizon_s): _outcomes(market, twin, standing, horizon_s)
         for at_s, standing in zip(asked.at_s, states, strict=True)
@@ -116,17 +119,42 @@ def was_called(market: MarketFrames, account: Ints, after_s: float, until_s: flo
 
 
 def was_crossed(market: MarketFrames, standing: Standing, after_s: float, until_s: float) -> Bools:
-    """True where the mark, as sampled, reached a trigger in (after_s, until_s].
+    """True where the mark, as far as `marks_between` knows it, reached a trigger in (after_s, until_s].
 
     In another run than that of `standing` the trigger is as far from the mark of `after_s` as it was there.
     """
-    time_s, mark = market.series["time_s"], market.series["mark"]
-    inside = mark[(time_s > after_s + EDGE_S) & (time_s <= until_s + EDGE_S) & np.isfinite(mark)]
+    inside = marks_between(market, after_s, until_s)
     if len(inside) == 0:
         raise Unmeasurable(f"the series has no mark between {after_s:g} s and {until_s:g} s")
     move = standing.mark / known_mark(market, after_s)
     low, high = float(inside.min()) * move, float(inside.max()) * move
     return np.asarray(np.where(standing.side > 0, low <= standing.trigger, high >= standing.trigger), np.bool_)
+
+
+def marks_between(market: MarketFrames, after_s: float, until_s: float) -> Floats:
+    """Every mark in (after_s, until_s] that the record tells: by the series, and by fills and margin calls between."""
+
+    def inside(time_s: Floats) -> Bools:
+        return np.asarray((time_s > after_s + EDGE_S) & (time_s <= until_s + EDGE_S), np.bool_)
+
+    series, events = market.series, market.events
+    sampled = series["mark"][inside(series["time_s"]) & np.isfinite(series["mark"])]
+    carried = events["mark_ticks"][inside(events["time_s"]) & (events["mark_ticks"] > 0)]
+    return np.concatenate((sampled, carried * market.contract.to_price(1.0)))
+
+
+def missed_marks(market: MarketFrames) -> str:
+    """Says that the record does not tell every mark, and what that does to the excess; empty if it does."""
+    times = market.run["time_s"]
+    every_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if every_s <= market.mark_period_s + EDGE_S or not market.not_recorded("fills"):
+        return ""
+    seen, there = (f"{each:g} s" for each in (every_s, market.mark_period_s))
+    return (
+        f"The record has the mark every {seen} and at margin calls, the venue every {there}: triggers touched in "
+        "between by accounts that were not called are missing from price and feedback, and conduct is too large by as "
+        f"much. Run with record.series_every={there.replace(' ', '')}, or record.events: fills."
+    )
 
 
 def of_one_kind(made: Sequence[CallForecast]) -> dict[tuple[str, float], list[CallForecast]]:

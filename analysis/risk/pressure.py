@@ -26,7 +26,8 @@ class Pressure:
 
     `top_up`: what the accounts called on the way would have to add to stand at their maintenance margin there (MCP).
     `forced`: notional whose trigger lies on the way (FSN).  `depth`: resting orders on the way.  `index`: forced /
-    depth (PI), NaN where nothing rests.  All NaN where the move leaves the maps.
+    depth (PI), infinite where something is forced and nothing rests, NaN only where neither.  All NaN where the move
+    leaves the maps.
     """
 
     time_s: Floats

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from analysis import style
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames
 from analysis.lookup import mark_at
@@ -53,8 +54,8 @@ def standing_at(market: MarketFrames, at_s: float, population: str | None = None
     if not now.any():
         nearest = float(held["time_s"][np.argmin(np.abs(held["time_s"] - at_s))])
         raise Unmeasurable(
-            f"positions at {at_s:g} s: not recorded, the nearest are of {nearest:g} s; a snapshot is taken every "
-            "record.positions_every"
+            f"positions at {style.clock(at_s)}: not recorded, the nearest are of {style.clock(nearest)}; a snapshot is "
+            "taken every record.positions_every"
         )
     chosen = now & (held["account"] >= SYSTEM_ROWS) & (held["stage"] < Stage.CALLED) & (held["liquidation_price"] > 0)
     if population is not None:
