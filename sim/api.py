@@ -332,7 +332,9 @@ def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
     if job.twin_of is not None:
         identity["twin_of"] = dict(job.twin_of)
     if job.every_ns:
-        identity |= {"checkpoint_every": format_duration(job.every_ns), "resumed_at_s": list(job.resumed_at_s)}
+        identity |= {"checkpoint_every": format_duration(job.every_ns)}
+    if job.every_ns or job.resumed_at_s:
+        identity |= {"resumed_at_s": list(job.resumed_at_s)}
     return identity
 
 

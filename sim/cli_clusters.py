@@ -92,7 +92,9 @@ def _check_recorded(market: "MarketFrames", at_s: float, run: str) -> None:
     if found.missing:
         raise UserError(f"{run}: {found.missing}")
     if not market.positions and at_s > 0:
-        raise UserError(f"{run}: without positions.parquet only the start is known (--at 0s)")
+        raise UserError(
+            f"{run}: the run recorded no positions (record.events: {market.events_kept}): only the start is known, --at 0s"
+        )
     assert found.time_s in snapshot_times(market)
 
 
@@ -107,7 +109,8 @@ def _print(market: "MarketFrames", at_s: float, found: "tuple[Table, ...]") -> N
     if not console.is_terminal:
         console = Console(width=160, highlight=False)
     held = positions_at(market, at_s)
-    console.print(f"{market.name}: positions of {clock(held.time_s)}, mark {held.mark:,.8g}")
+    last = "" if abs(held.time_s - at_s) < 1e-6 else f", the last snapshot before {clock(at_s)}"
+    console.print(f"{market.name}: positions of {clock(held.time_s)}{last}, mark {held.mark:,.8g}")
     for each in found:
         table = RichTable(box=None, pad_edge=False)
         for place, heading in enumerate(each.headings):

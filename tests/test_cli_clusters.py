@@ -100,5 +100,5 @@ def test_a_run_without_events_knows_its_start_only(tmp_path: Path) -> None:
     assert "Forecast" not in text
     assert invoke(str(path), "--at", "5s") == (
         2,
-        f"{path}: without positions.parquet only the start is known (--at 0s)\n",
+        f"{path}: the run recorded no positions (record.events: none): only the start is known, --at 0s\n",
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,15 @@ def test_speed_holds_the_run_back(monkeypatch: pytest.MonkeyPatch) -> None:
     assert now[0] == pytest.approx(101.5)
 
 
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """As at a terminal: shells let what runs in their background ignore SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
     command = [sys.executable, "-u", "-m", "sim.cli", "watch", str(TINY), "--set", "duration=24s"]
     process = subprocess.Popen(
@@ -415,6 +425,7 @@ def interrupt_at(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.cli_watch.PLAIN_LINES", 2)
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_tells_of_the_moment_it_was_pressed_not_of_the_last_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Seen
 ) -> None:
@@ -431,6 +442,7 @@ def test_ctrl_c_tells_of_the_moment_it_was_pressed_not_of_the_last_line(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_run_that_is_watched_saved_and_stopped_can_be_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -455,6 +467,7 @@ def test_a_run_that_is_watched_saved_and_stopped_can_be_gone_on_with(
     assert not (first / "figures" / "price.png").exists(), "as was asked for then"
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_run_that_cannot_be_kept_when_it_is_stopped_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(folder: Path, job: Any, model: Any) -> None:
         raise run_directory.RunDirectoryError("a participant holds a file")
@@ -467,6 +480,7 @@ def test_a_run_that_cannot_be_kept_when_it_is_stopped_says_why(tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_that_something_swallows_ends_the_run_after_its_first_step() -> None:
     from sim.ctrl_c import CtrlC, Stopped
 

@@ -168,10 +168,9 @@ def shown(value: Estimate, signed: bool = False, digits: int = 2, percent: bool 
     sign = "+" if signed else ""
     if math.isnan(value.value):
         return "n.a."
-    middle = f"{value.value * scale:{sign}.{digits}f}{unit}"
-    if math.isnan(value.low):
-        return middle
-    return f"{middle} ({value.low * scale:{sign}.{digits}f} to {value.high * scale:{sign}.{digits}f})"
+    whole = value.value, value.low, value.high
+    middle, low, high = (f"{round(each * scale, digits) + 0.0:{sign}.{digits}f}" for each in whole)
+    return f"{middle}{unit}" if math.isnan(value.low) else f"{middle}{unit} ({low} to {high})"
 
 
 def _key(group: Group) -> tuple[str, str]:

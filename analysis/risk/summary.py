@@ -37,11 +37,24 @@ def pressure_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
             if not start:
                 lines.append(f"{head}: n.a., {why or 'nothing rests in the book'}")
                 continue
+            if np.max(most) == 0.0:
+                lines.append(f"{head}: would force nothing, at no time of the run")
+                continue
+            lacking = style.short_number(float(np.nanmean(top_up)))
             lines.append(
-                f"{head}: forced notional {np.nanmean(start):.2f} of the depth on the way at the start, at most "
-                f"{np.mean(most):.2f}; top-up shortfall at the start {style.short_number(float(np.nanmean(top_up)))}"
+                f"{head}: forces {_times(start)} the depth on the way at the start, at most {_times(most)}; called "
+                f"accounts would lack {lacking} of maintenance margin there, at the start"
             )
     return lines
+
+
+def _times(ratios: Sequence[float]) -> str:
+    """Mean over the runs that have one."""
+    known = [each for each in ratios if not math.isnan(each)]
+    if not known:
+        return "nothing against"
+    mean = math.fsum(known) / len(known)
+    return "without any of" if math.isinf(mean) else f"{mean:.2f} times"
 
 
 def volatility_lines(runs: Sequence[RunFrames], market: str) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from analysis import style
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Columns, Floats
 from analysis.market_quality import YEAR_S
@@ -35,7 +36,8 @@ def realised_between(time_s: Floats, price: Floats, first_s: float, last_s: floa
     if len(times) <= lag or (len(times) - 1) // lag < LEAST_RETURNS:
         raise Unmeasurable(
             f"volatility needs {LEAST_RETURNS} returns over {lag * every_s:g} s, there are {(len(times) - 1) // lag} "
-            f"between {first_s:g} s and {last_s:g} s"
+            f"between {style.clock(times[0])} and {style.clock(last_s)}; run with a longer warmup, look later (--at), "
+            "or say it (--volatility 60%)"
         )
     squares, spans = (logs[lag:] - logs[:-lag]) ** 2, times[lag:] - times[:-lag]
     return math.sqrt(float(squares.sum() / spans.sum()) * YEAR_S)

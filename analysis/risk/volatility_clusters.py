@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 
+from analysis import style
 from analysis.facts.fact import Unmeasurable
 from analysis.load import Bools, Floats, Ints, MarketFrames
 from analysis.market_quality import sample
@@ -47,8 +48,8 @@ def volatility_clusters(market: MarketFrames, window_s: float = WINDOW_S, gap_s:
     variance, first_s = realised_variance(market, window_s)
     if len(variance) < LEAST_WINDOWS:
         raise Unmeasurable(
-            f"{len(variance)} windows of {window_s:g} s: a 95 % quantile needs {LEAST_WINDOWS}, that is "
-            f"{LEAST_WINDOWS * window_s / 3600:.3g} h"
+            f"{style.plural(len(variance), 'window')} of {style.duration(window_s)}: a 95 % quantile needs "
+            f"{LEAST_WINDOWS}, that is {LEAST_WINDOWS * window_s / 3600:.3g} h"
         )
     high = variance > np.quantile(variance, QUANTILE)
     if not high.any():
