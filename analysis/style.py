@@ -6,9 +6,8 @@ Light charts for lines, dark ones for heatmaps.  Sizes are for a figure 12 inche
 from collections.abc import Sequence
 from typing import Any
 
-from sim.numerals import short_number, significant
-
-__all__ = ["short_number"]
+from sim.numerals import short_number as short_number
+from sim.numerals import significant
 
 WIDTH_INCHES = 12.0
 DPI = 125

@@ -92,9 +92,8 @@ def _check_recorded(market: "MarketFrames", at_s: float, run: str) -> None:
     if found.missing:
         raise UserError(f"{run}: {found.missing}")
     if not market.positions and at_s > 0:
-        raise UserError(
-            f"{run}: the run recorded no positions (record.events: {market.events_kept}): only the start is known, --at 0s"
-        )
+        kept = f"record.events: {market.events_kept}"
+        raise UserError(f"{run}: the run recorded no positions ({kept}): only the start is known, --at 0s")
     assert found.time_s in snapshot_times(market)
 
 

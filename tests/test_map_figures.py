@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from analysis.figures import FIGURES
+from analysis.figures.forecast import why_nothing
 from analysis.load import MarketFrames
 from analysis.plots import render
 from tests.held_positions import held_market
@@ -42,3 +43,10 @@ def test_levels_are_drawn_without_a_map_of_the_book(tmp_path: Path) -> None:
     market = held_market([5, -5, 2, -2], [100] * 4, [97, 103, 80.2, 119.8], leverage=[25, 30, 5, 5])
     assert FIGURES["levels"].wanted(market)
     assert drawn(market, "levels", tmp_path / "levels.png") > 5
+
+
+def test_where_there_is_no_forecast_to_compare_it_is_said_why() -> None:
+    quiet = held_market([1, -1], [100, 100], [97, 103])
+    assert why_nothing(quiet) == "nobody was closed by force in this run: there is no cascade"
+    assert why_nothing(replace(quiet, read_positions=dict)) == "the run recorded no positions"
+    assert "run with record.events: liquidations" in why_nothing(replace(quiet, events_kept="none"))
