@@ -476,7 +476,7 @@ def test_lines_on_volatility_hold_clusters_and_memory_of_long_runs() -> None:
 
 
 def test_a_short_run_has_no_clusters() -> None:
-    with pytest.raises(Unmeasurable, match="12 windows of 300 s"):
+    with pytest.raises(Unmeasurable, match="12 windows of 5 min"):
         volatility_clusters(market(np.arange(3601.0), np.full(3601, START)).first)
 
 

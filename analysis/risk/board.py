@@ -168,8 +168,7 @@ def shown(value: Estimate, signed: bool = False, digits: int = 2, percent: bool 
     sign = "+" if signed else ""
     if math.isnan(value.value):
         return "n.a."
-    whole = value.value, value.low, value.high
-    middle, low, high = (f"{round(each * scale, digits) + 0.0:{sign}.{digits}f}" for each in whole)
+    middle, low, high = (f"{round(each * scale, digits) + 0.0:{sign}.{digits}f}" for each in value)
     return f"{middle}{unit}" if math.isnan(value.low) else f"{middle}{unit} ({low} to {high})"
 
 
