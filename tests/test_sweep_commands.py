@@ -1,25 +1,26 @@
 """Facts about `compare` and `sensitivity` on the command line."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from sim import cli
 
 TINY = Path(__file__).parent / "scenarios" / "tiny.yaml"
 TINY_SWEEP = TINY.parent / "tiny_sweep.yaml"
 
 
-def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, "-m", "sim.cli", *arguments], capture_output=True, text=True)
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, list(arguments))
 
 
 @pytest.mark.slow
 @pytest.mark.model
 def test_compare_gives_a_verdict_in_words_and_a_report(tmp_path: Path) -> None:
     done = run("compare", str(TINY), "liquidation.enabled=false", "depth_1pct=1M", "--seeds", "3", "--set",
-               "duration=8s", "--out", str(tmp_path), "--workers", "2")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+               "duration=8s", "--out", str(tmp_path), "--workers", "1")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("liquidation.enabled=false against tiny:")
     assert "depth_1pct=1M against tiny: identical on every seed in every metric" in done.stdout
@@ -45,6 +46,6 @@ def test_compare_gives_a_verdict_in_words_and_a_report(tmp_path: Path) -> None:
 )
 def test_mistakes_are_told_in_one_message_with_exit_status_2(arguments: tuple[str, ...], message: str) -> None:
     done = run(*arguments)
-    assert done.returncode == 2, done.stderr
+    assert done.exit_code == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
