@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner, Result
 
-from sim import api, sweep, sweep_api
+from sim import api, cli, sweep, sweep_api
 from sim.run_directory import RunDirectoryError, run_name
 from sim.sweep import ClusterUnreachable, Execute, SweepProgress, Task, open_farm, run_tasks
 from sim.sweep_directory import Failure, SweepDirectory, is_sweep, read_plan
@@ -19,7 +20,7 @@ from sim.version import MODEL_VERSION
 from tests import sweep_jobs
 
 TINY_SWEEP = Path(__file__).parent / "scenarios" / "tiny_sweep.yaml"
-SWEEP = ("-c", "from sim.cli import main; main()", "sweep", str(TINY_SWEEP), "--quiet", "--out")
+SWEEP = ("sweep", str(TINY_SWEEP), "--quiet", "--out")
 
 
 def run(tmp_path: Path, execute: Execute, seeds: int, text: str = "") -> tuple[SweepDirectory, list[Failure]]:
@@ -99,17 +100,20 @@ def test_names_of_runs_do_not_depend_on_the_machine_that_resolved_them(tmp_path:
         assert run_name(again.name, again.digest(MODEL_VERSION), 1) == one.runs[0, 1]
 
 
-def command(out: Path, *options: str) -> list[str]:
-    return [sys.executable, *SWEEP, str(out), *options]
+def marginquake(out: Path, *options: str) -> Result:
+    return CliRunner().invoke(cli.app, [*SWEEP, str(out), *options])
 
 
 @pytest.mark.slow
 @pytest.mark.model
 def test_after_kill_9_resume_runs_exactly_what_is_missing_and_the_table_is_the_same(tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    subprocess.run(command(whole, "--workers", "1"), check=True, capture_output=True)
+    sweep_api.run_sweep(sweep_api.plan_sweep(load_sweep(TINY_SWEEP)), whole, workers=1)
     process = subprocess.Popen(
-        command(broken, "--workers", "2"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "sim.cli", *SWEEP, str(broken), "--workers", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     points = broken / "sweeps" / "tiny_sweep" / "points"
     deadline = time.monotonic() + 300
@@ -122,11 +126,11 @@ def test_after_kill_9_resume_runs_exactly_what_is_missing_and_the_table_is_the_s
     made = {path.name: (path / "manifest.json").stat().st_mtime_ns for path in points.glob("tiny-*")}
     assert 2 <= len(made) < 8
 
-    refused = subprocess.run(command(broken), capture_output=True, text=True)
-    assert refused.returncode == 2
+    refused = marginquake(broken)
+    assert refused.exit_code == 2
     assert f"{len(made)} of 8 runs are finished; --resume" in refused.stderr
-    resumed = subprocess.run(command(broken, "--resume", "--workers", "1"), capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
+    resumed = marginquake(broken, "--resume", "--workers", "1")
+    assert resumed.exit_code == 0, resumed.stderr
     assert {name: (points / name / "manifest.json").stat().st_mtime_ns for name in made} == made, "done once"
     tables = [pq.read_table(out / "sweeps" / "tiny_sweep" / "results.parquet") for out in (whole, broken)]
     assert tables[0].num_rows == 8
@@ -157,7 +161,7 @@ def test_a_limit_leaves_the_rest_for_later_and_the_table_can_be_made_anew(tmp_pa
 @pytest.mark.slow
 @pytest.mark.model
 def test_workers_stay_flat_in_memory() -> None:
-    """Mesa 3.3 keeps every model alive unless it is let go: 30 runs would hold 30 markets."""
+    """Mesa 3.3 keeps every model alive unless it is let go: 16 runs would hold 16 markets."""
     code = (
         "import resource; from pathlib import Path; from sim import sweep_api; from sim.sweep_file import load_sweep\n"
         f"plan = sweep_api.plan_sweep(load_sweep(Path({str(TINY_SWEEP)!r})))\n"
@@ -167,10 +171,10 @@ def test_workers_stay_flat_in_memory() -> None:
         "import tempfile; file = Path(tempfile.mkdtemp()) / 's.yaml'; file.write_text(text)\n"
         "name = api.load_scenario(file); digest = name.digest(MODEL_VERSION)\n"
         "one = lambda seed: sweep_api.run_point(text, run_name(name.name, digest, seed), seed)\n"
-        "[one(seed) for seed in range(1, 13)]; before = rss()\n"
-        "[one(seed) for seed in range(13, 43)]; print(rss() - before)\n"
+        "[one(seed) for seed in range(1, 9)]; before = rss()\n"
+        "[one(seed) for seed in range(9, 25)]; print(rss() - before)\n"
     )
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 15.0, "MB more after 30 runs"
+    assert float(done.stdout) < 8.0, "MB more after 16 runs"
