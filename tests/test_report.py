@@ -306,7 +306,7 @@ def _tree(notional: list[float], parent: list[int]) -> CausalTree:
         stop=zeros, forced=-0.25 * ones, smoothing=zeros, parent=np.array(parent),
         generation=generations(np.array(parent)), cascade=np.zeros(count, np.int64),
     )  # fmt: skip
-    whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)), 100.0, 90.0)
+    whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)))
     nothing = Estimate(0.0, 0.0, 0.0)
     fills = ForcedFills(np.arange(count), calls.time_s, np.array(notional))
     links = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
