@@ -66,22 +66,21 @@ def test_overshoot_is_that_of_broadie_glasserman_and_kou_and_goes_as_the_root_of
 
 @pytest.mark.slow
 def test_more_grace_gives_fewer_transient_liquidations_and_more_bad_debt(tmp_path: Path) -> None:
-    """Paired by seed.  Over six seeds the first step takes 18 of 83 transient ones away with a standard error of 2, the
-    second another 43 with one of 16; debt has a heavy tail, so that of it only the order is asked."""
+    """Shorter or wilder runs leave seeds without a call ten minutes before the end, and nothing to measure."""
     transient, debt = {}, {}
     for grace in ("0", "15s", "90s"):
         totals = []
-        for seed in range(1, 1 + 4 * THOROUGH):
+        for seed in range(1, 1 + 5 * THOROUGH):
             market = StillMarket(
                 tmp_path,
                 seed,
                 check=False,
                 step="1s",
-                duration="18min",
-                index={"fundamental": {"volatility": 9}, "feedback": {"enabled": False}},
+                duration="40min",
+                index={"fundamental": {"volatility": 4}, "feedback": {"enabled": False}},
                 venue={"call": {"grace": grace}},
                 liquidation={"capacity": 10_000},
-                record={"series_every": "1s", "map_every": "18min", "events": "liquidations"},
+                record={"series_every": "1s", "map_every": "40min", "events": "liquidations"},
                 crowd={
                     "accounts": 200,
                     "long_share": 0.5,
