@@ -56,6 +56,7 @@ def counterfactual(
     the last line of stdout is its file. Without --without: what this run could do without.
     """
     with one_message(verbose), logging_to(verbose, None):
+        from analysis.twins import words
         from sim import counterfactual as twins
 
         study = twins.Study(_run_of(run, without or (), out), without or (), seeds, pair_only)
@@ -63,7 +64,8 @@ def counterfactual(
             found = study.carry_out(workers, progress)
         if not quiet:
             for result in found.results:
-                _print(result, several=len(found.results) > 1)
+                last = found.base.markets[result.market].run["last"]
+                _print(result, words.two_sizes(result.direction, last), several=len(found.results) > 1)
         if found.fuller:
             print(
                 f"{found.path} holds more ({found.fuller}): it is left as it is, and its pictures too; ask for as much "
@@ -94,7 +96,7 @@ def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
     return api.run(api.load_scenario(run), out=out, reuse=True, figures=False).path
 
 
-def _print(result: "TwinResult", several: bool) -> None:
+def _print(result: "TwinResult", sizes: str, several: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -107,12 +109,12 @@ def _print(result: "TwinResult", several: bool) -> None:
         console = Console(width=160, highlight=False)
     if several:
         print(f"market {result.market}")
-    for names, rows in (
-        (words.CELL_HEADINGS, words.cell_rows(result, described)),
-        (words.EFFECT_HEADINGS, words.effect_rows(result, described)),
+    for headings, rows in (
+        (words.cell_headings(result), words.cell_rows(result, described)),
+        (words.headings(result, words.EFFECT_HEADINGS), words.effect_rows(result, described)),
     ):
         table = Table(box=None, pad_edge=False)
-        for place, heading in enumerate(words.headings(result, names)):
+        for place, heading in enumerate(headings):
             table.add_column(heading, justify="left" if place == 0 else "right")
         for row in rows:
             table.add_row(*map(escape, row))
@@ -120,5 +122,7 @@ def _print(result: "TwinResult", several: bool) -> None:
         console.print()
     for sentence in words.sentences(result, described):
         print(sentence)
+    if sizes:
+        print(sizes if len(result.seeds) == 1 else f"Seed {result.seeds[0]}: {sizes[0].lower()}{sizes[1:]}")
     if several:
         print()

@@ -69,7 +69,8 @@ def risk(
 
     Every account's chance of a call by the closed form of first passage, from its state at --at, over runs of one
     scenario. Runs with liquidation.enabled=false are taken for the twins of those with the same seed: they tell what
-    the outside price did from what forced sales added.
+    the outside price did from what forced sales added. Where none is given, those that `counterfactual RUN --without
+    liquidation` made (runs/twins) are found.
     """
     with one_message(verbose):
         for option, path in (("--csv", csv), ("--accounts", accounts), ("--pressure", pressure)):
@@ -78,7 +79,9 @@ def risk(
         from analysis.facts.fact import Unmeasurable
         from analysis.risk import accounts_csv, assess, columns, table_csv, to_csv
 
-        loaded = _load(runs, out)
+        given = _load(runs, out)
+        beside = _twins_beside(given)
+        loaded = given + beside
         name = _market(loaded, market)
         try:
             found = assess(loaded, _asked(loaded[0], name, horizon, at, volatility, window, population), name)
@@ -86,6 +89,8 @@ def risk(
         except Unmeasurable as why:
             raise UserError(str(why)) from None
         _print_risk(found, loaded, bins)
+        if beside:
+            print(f"Twins without forced orders, found in {beside[0].path.parent}: {len(beside)} of {len(given)}.")
         written = {csv: to_csv, accounts: accounts_csv}
         for path, text in written.items():
             if path is not None:
@@ -163,6 +168,20 @@ def _load(names: Iterable[str], out: Path) -> "list[RunFrames]":
     return [load_run(find_run(name, out)) for name in names]
 
 
+def _twins_beside(given: "list[RunFrames]") -> "list[RunFrames]":
+    """What `counterfactual` made of these runs without liquidation; nothing where a twin is among them already."""
+    from analysis.figures.twin import not_twins
+    from analysis.load import load_run
+    from analysis.pairing import sells_by_force
+    from sim.twin_directory import twin_beside
+
+    if not all(map(sells_by_force, given)):
+        return []
+    found = ((run, twin_beside(run.path, ("liquidation",))) for run in {run.path: run for run in given}.values())
+    twins = [(run, load_run(path)) for run, path in found if path is not None]
+    return [twin for run, twin in twins if not_twins(run, twin) is None]
+
+
 def _market(loaded: "list[RunFrames]", market: str | None) -> str:
     there = loaded[0].markets
     if market is not None and market not in there:
@@ -233,7 +252,7 @@ def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> N
     from analysis.risk import board
     from analysis.risk.summary import pressure_lines, volatility_lines
 
-    title = f"Margin calls of {loaded[0].name}, share of accounts"
+    title = f"Margin calls of {loaded[0].name}, share of accounts that some price would liquidate"
     _print_table(title, board.CALL_HEADINGS, map(board.call_cells, found.groups))
     _print_table("Scores of the forecasts", board.SCORE_HEADINGS, map(board.score_cells, found.groups))
     if bins:

@@ -37,6 +37,10 @@ Without = tuple[str, ...]
 Progress = Callable[[SweepProgress], None]
 
 
+class CannotBeOff(RunDirectoryError):
+    """What was asked to be left out is not there, or the rest of the scenario needs it."""
+
+
 class TwinsDiffer(RuntimeError):
     """A twin with nothing changed gave other events."""
 
@@ -97,14 +101,17 @@ class Study:
         self.scenario = self._load(())
         self._digest = str(manifest["scenario_digest"])
         if not self.without:
-            raise RunDirectoryError(nothing_said(str(run), self.scenario, lambda name: self._can_be_off(name)))
+            raise RunDirectoryError(nothing_said(str(run), self.scenario, self._can_be_off))
         first = int(manifest["seed"])
         self.seeds = tuple(range(first, first + seeds))
         self.cells = _cells(self.without, self.scenario, pair_only)
         self._made = 0
         self._started = time.perf_counter()
-        for cell in self.cells[1:]:  # every mistake is told before anything is run
-            self._twin(cell, run_directory.read_summary(run))
+        try:
+            for cell in self.cells[1:]:  # every mistake is told before anything is run
+                self._twin(cell, run_directory.read_summary(run))
+        except CannotBeOff as why:
+            raise _with_list(why, self.scenario, self._can_be_off) from None
         self._kept = _kept(path_of(run, self.without), str(manifest["event_digest"]))
 
     def carry_out(self, workers: int = 1, progress: Progress | None = None) -> Counterfactual:
@@ -195,8 +202,10 @@ class Study:
         try:
             return self._load(overrides)
         except ScenarioError as error:
+            # lines of the resolved scenario and fields to add help nobody who only asked for a twin
+            why = "; ".join(problem.message.partition("; ")[0] for problem in error.problems)
             names = " --without ".join(cell)
-            raise RunDirectoryError(f"--without {names}: no market is left that could be run: {error}") from None
+            raise CannotBeOff(f"--without {names}: the rest of {self.scenario.name} cannot be run: {why}") from None
 
     def _sizes(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Positions at the start are as large as in the run: they are not solved for a fuel ratio anew."""
@@ -262,16 +271,28 @@ def check_same_path(base: RunFrames, twin: RunFrames) -> None:
 
 def nothing_said(run: str, scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
     """What `counterfactual` says where it is not told what to leave out: all that could be said of this scenario."""
+    return (
+        f"counterfactual {run}: say what to leave out, --without WHAT, once or more often. "
+        f"{could_be_off(scenario, can_be_off)} `--without nothing` checks that the same events come again."
+    )
+
+
+def could_be_off(scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
+    """Every mechanism and population that a twin could do without, one by one: the one list in every message."""
     names = [name for name in (*MECHANISMS, *scenario.populations) if name != "nothing" and can_be_off(name)]
     said = {name: MECHANISMS[name].says for name in names if name in MECHANISMS}
     mechanisms = [name if name == words else f"{name} ({words})" for name, words in said.items()]
     populations = [name for name in names if name not in MECHANISMS]
     return (
-        f"counterfactual {run}: say what to leave out, --without WHAT, once or more often. "
         f"Mechanisms of {scenario.name}: {', '.join(mechanisms) or 'none'}. Populations: "
-        f"{', '.join(populations) or 'none that could be spared'}. `--without nothing` checks that the same events "
-        "come again."
+        f"{', '.join(populations) or 'none that could be spared'}."
     )
+
+
+def _with_list(why: CannotBeOff, scenario: Scenario, can_be_off: Callable[[str], bool]) -> RunDirectoryError:
+    """The same mistake with what could be said instead."""
+    end = "" if str(why).endswith("?") else "."
+    return RunDirectoryError(f"{why}{end} {could_be_off(scenario, can_be_off)}")
 
 
 def check_without(file: Path, without: Sequence[str]) -> None:
@@ -290,8 +311,11 @@ def check_without(file: Path, without: Sequence[str]) -> None:
 
     if not without:
         raise RunDirectoryError(nothing_said(str(file), scenario, can_be_off))
-    for name in without:
-        changes(name)
+    try:
+        for name in without:
+            changes(name)
+    except CannotBeOff as why:
+        raise _with_list(why, scenario, can_be_off) from None
 
 
 def _kept(path: Path, event_digest: str) -> tuple[TwinResult, ...]:
@@ -321,7 +345,7 @@ def _switched_off(name: str, scenario: Scenario) -> tuple[Mechanism, Mapping[str
         mechanism = mechanism_named(name, scenario)
         return mechanism, mechanism.changes(scenario)
     except Absent as why:
-        raise RunDirectoryError(str(why)) from None
+        raise CannotBeOff(str(why)) from None
 
 
 def _result(

@@ -67,6 +67,16 @@ def list_twins(runs: Path) -> list[Twin]:
     return [read_twin_run(path) for path in sorted(run_directory.list_runs(folder_of(runs)))]
 
 
+def twin_beside(run: Path, without: Sequence[str]) -> Path | None:
+    """The twin of this run, of its seed and without these, in `twins/` beside it; None where there is none."""
+    own = run_directory.read_manifest(run)
+    for twin in list_twins(run.parent):
+        same_question = twin.without == tuple(sorted(without)) and twin.scenario_digest == own.get("scenario_digest")
+        if same_question and run_directory.read_manifest(twin.path).get("seed") == own.get("seed"):
+            return twin.path
+    return None
+
+
 def orphans(runs: Path, but: Sequence[Path] = ()) -> list[Twin]:
     """Twins of no run that is kept; runs in `but` are taken to be gone.  An interrupted run keeps its twins too."""
     gone = set(but)

@@ -87,7 +87,8 @@ def unknown_field(node: Node, key_node: Node, known: list[str]) -> Problem:
     """`key_node` stands under `node`, where only `known` fields may."""
     key = str(key_node.path[-1])
     taken = node.value if isinstance(node.value, dict) else {}
-    near = closest(key, [name for name in known if name not in taken])
+    # a field that the file has already is no way out of a line of the file; `--set` may well mean to change it
+    near = closest(key, [name for name in known if name not in taken or not key_node.place.line])
     message = "unknown field"
     if near is None and len(known) <= LIST_AT_MOST:
         message += f"; known are {', '.join(known)}"

@@ -1,6 +1,8 @@
 """Margin-call probabilities, their reliability and Brier score, the excess, pressure, clusters of volatility."""
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ from sim.contract import ContractSpec
 from sim.records import EVENT as EVENT_TYPE
 from sim.records import EventKind, Side
 from sim.run_directory import RunData, RunDirectoryError
+from sim.twin_directory import twin_of
 from sim.venue_formulas.first_passage import first_passage_probability, monitoring_shift
 from tests.synthetic_market import ScenarioOf, market
 from tests.synthetic_run import write_synthetic_run
@@ -225,6 +228,41 @@ def test_a_hand_worked_excess() -> None:
     assert found.feedback.value == pytest.approx(0.25)
     assert found.conduct.value == pytest.approx(-0.25)
     assert found.twin_called.value == 0.25
+
+
+def test_a_twin_that_kept_no_events_serves_by_its_series() -> None:
+    triggers = np.array([99_900.0, 99_700.0, 99_500.0])
+    run = planted(path(99_600.0), triggers, {4: 101.0})
+    twin = planted(path(99_800.0), triggers, {}, liquidation=False)
+    silent = replace(twin.first, events_kept="none")
+    plan = ForecastPlan((300.0,), (0.5,))
+    (made,) = call_forecasts(run, run.first, silent, plan)
+    assert made.twin_crossed is not None
+    assert made.twin_crossed.tolist() == [True, False, False]
+    assert made.twin_called is None
+    found = excess([made])
+    assert found.feedback.value == pytest.approx(1 / 3)
+    assert math.isnan(found.twin_called.value)
+    with pytest.raises(Unmeasurable, match=r"^margin calls: not recorded"):
+        call_forecasts(run, replace(run.first, events_kept="none"), silent, plan)
+
+
+def test_what_the_record_of_a_twin_misses_is_missing_from_price_not_from_conduct() -> None:
+    runs = [planted(np.full(400, START), np.array([99_000.0]), {}, 1, forced, every_s=5.0) for forced in (True, False)]
+    silent = replace(runs[1], markets={"main": replace(runs[1].first, events_kept="none")})
+    assert "feedback is too large" in missed_marks(silent.first, is_twin=True)
+    lines = board.remarks(assess([runs[0], silent], ForecastPlan((300.0,), (0.5,))))
+    assert any(line.startswith("A twin's record has the mark every 5 s, the venue every 1 s") for line in lines)
+
+
+def test_where_nobody_was_called_in_time_the_first_call_is_told() -> None:
+    run = planted(path(START), np.array([99_000.0, 99_000.0]), {3: 175.0, 4: 200.0})
+    lines = board.remarks(assess([run], ForecastPlan((60.0, 300.0), (0.5,))))
+    said = [line for line in lines if line.startswith("Nobody was called")]
+    assert said == ["Nobody was called within 1 min, so nothing is judged there; the first call came at 2:55."]
+    calm = planted(path(START), np.array([99_000.0]), {})
+    lines = board.remarks(assess([calm], ForecastPlan((60.0,), (0.5,))))
+    assert any(line.endswith("nobody was called later either.") for line in lines)
 
 
 @given(st.lists(st.tuples(*[st.booleans()] * 4), min_size=1, max_size=20), st.floats(0, 1))
@@ -512,6 +550,27 @@ def test_the_command_prints_writes_and_draws(two: Path, tmp_path: Path) -> None:
     assert len(times.read_text().splitlines()) == 1 + len(run.first.map.time_s if run.first.map else ())
     assert len(accounts.read_text().splitlines()) == 1 + 4 * 1500
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_twin_that_counterfactual_made_is_found_unless_one_is_given(two: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(two / "with", tmp_path / "with")
+    without = ask(str(run), "--horizon", "5min")
+    assert "price and feedback are one; `marginquake counterfactual RUN --without liquidation`" in without.output
+    twin = shutil.copytree(two / "without", tmp_path / "twins" / "with-without-liquidation")
+    manifest, others = (json.loads((each / "manifest.json").read_text()) for each in (run, twin))
+    (run / "manifest.json").write_text(json.dumps({**manifest, "scenario_digest": "d", "seed": 1}))
+    others |= {"scenario_digest": "e", "seed": 1}
+    said = twin_of(run.name, "d", ["liquidation"])
+    (twin / "manifest.json").write_text(json.dumps({**others, "twin_of": said}))
+    found = ask(str(run), "--horizon", "5min")
+    assert found.exit_code == 0, found.output
+    assert f"Twins without forced orders, found in {tmp_path / 'twins'}: 1 of 1." in found.output
+    given_too = ask(str(run), str(twin), "--horizon", "5min")
+    assert "found in" not in given_too.output
+    assert found.output.startswith(given_too.output)
+    other = twin_of(run.name, "of another scenario", ["liquidation"])
+    (twin / "manifest.json").write_text(json.dumps({**others, "twin_of": other}))
+    assert ask(str(run), "--horizon", "5min").output == without.output
 
 
 def test_the_csv_holds_what_was_measured(two: Path) -> None:

@@ -22,6 +22,7 @@ def a_run(path: Path, age: int = 0, digest: str = BASE, fall: float = 0.0123, **
     path.mkdir(parents=True)
     (path / "manifest.json").write_text(json.dumps({"status": "complete", "scenario_digest": digest, **manifest}))
     summary = {"margin_calls": 1234, "max_drawdown_fraction": fall, "max_rise_fraction": 0.045}
+    summary |= {"fall_from_start_fraction": 0.0111, "rise_from_start_fraction": 0.0}
     (path / "summary.json").write_text(json.dumps(summary))
     os.utime(path / "manifest.json", (1_000_000 - age, 1_000_000 - age))
     return path
@@ -66,7 +67,7 @@ def test_list_names_the_twins_with_what_is_off(runs: Path) -> None:
     told = marginquake("list", "--twins", "--out", runs)
     assert told.exit_code == 0, told.output
     line = f"{runs}/twins/squeeze-without-liquidation-cccccccc-s1  without liquidation (of squeeze-aaaaaaaa-s1); "
-    assert line + "1,234 margin calls, largest rise 4.5%, largest fall 1.2%" in told.stdout.splitlines()
+    assert line + "1,234 margin calls, fall from the start 1.11%, rise from the start 0.00%" in told.stdout.splitlines()
     assert len(told.stdout.splitlines()) == 4
     assert marginquake("list", "scenarios", "--twins", "--out", runs).exit_code == 2
 

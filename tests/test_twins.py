@@ -20,7 +20,7 @@ from analysis.load import load_run
 from analysis.twins import Cell, TwinResult, effect_of, known_twins, lost_by, outcome, read_twin, write_twin
 from analysis.twins.outcome import taker_shares, way
 from analysis.twins.result import thinned
-from analysis.twins.words import cell_rows, effect_rows, sentences
+from analysis.twins.words import cell_headings, cell_rows, effect_rows, sentences, two_sizes
 from sim import api, cli, run_directory
 from sim.counterfactual import Study, TwinsDiffer, check_same_path, counterfactual
 from sim.mechanisms import MECHANISMS, Absent, described, mechanism_named
@@ -506,10 +506,19 @@ def test_workers_give_what_one_process_gives(tiny: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("without", "message"),
     [
-        (["contrarians"], r"tiny has no population of type contrarian\. Name the population to remove instead: makers"),
-        (["vlaue"], r"neither a mechanism .* nor a population of tiny .*; did you mean value\?"),
+        (
+            ["contrarians"],
+            r"tiny has no population of type contrarian\. Mechanisms of .*: makers, flow, arbs, value, crowd\.$",
+        ),
+        (
+            ["vlaue"],
+            r"neither a mechanism nor a population of tiny; did you mean value\? .*: makers, arbs, value, crowd\.$",
+        ),
         (["nothing", "stops"], "--without nothing: goes with no other --without"),
-        (["carry"], "--without carry: no market is left that could be run: .*nobody takes the other side"),
+        (
+            ["carry"],
+            "--without carry: the rest of tiny cannot be run: nobody takes the other side .*: makers, flow,",
+        ),
         (
             [],
             r"WHAT.*: liquidation \(forced orders\), stops, with.*\. Populations: makers, flow, arbs, value, crowd\. ",
@@ -600,6 +609,23 @@ def test_the_sentence_says_how_much_and_the_rows_too() -> None:
     assert volume == "On the way, 50 [40, 60] % of what takers sold was forced and 10 [5, 20] % came from stops."
     assert cell_rows(result, described)[1] == ("without forced orders", "1.40", "1.30", "1.50")
     assert effect_rows(result, described)[0][:2] == ("forced orders", "as they are")
+
+
+def test_one_seed_has_one_column_of_moves_and_several_have_three() -> None:
+    several = a_result()
+    assert cell_headings(several) == ["market", "mean fall from the start, %", "smallest", "largest"]
+    assert {len(row) for row in cell_rows(several, described)} == {4}
+    cells = tuple(replace(cell, moves=cell.moves[:1]) for cell in several.cells)
+    one = replace(several, seeds=(1,), cells=cells)
+    assert cell_headings(one) == ["market", "fall from the start, %"]
+    assert cell_rows(one, described) == [("everything on", "3.50"), ("without forced orders", "1.40")]
+
+
+def test_a_move_that_is_larger_from_its_peak_is_told_in_both_sizes() -> None:
+    said = two_sizes("fall", np.array([100.0, math.nan, 102.0, 96.9]))
+    assert said == "The fall counts from the start price; the largest from a peak was 5.00 %."
+    assert two_sizes("rise", np.array([100.0, 80.0, 104.0])).endswith("the largest from a low was 30.00 %.")
+    assert two_sizes("fall", np.array([100.0, 96.0, 98.0])) == "", "both are one"
 
 
 def test_amplification_beyond_the_ordinary_band_is_doubted() -> None:

@@ -9,6 +9,7 @@ from analysis.explain.outsider import outsider
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
 from analysis.twins import TwinResult, known_twins
+from analysis.twins.words import two_sizes
 
 TITLE = "What the twin says"
 
@@ -23,6 +24,7 @@ def twin(scene: Scene) -> Section:
         name = scene.run.path.name
         name = "RUN" if name.startswith(".") else name  # a run that has no name yet
         sentences.append(f"No twin is known yet: `marginquake counterfactual {name} --without liquidation` makes one.")
+    sentences += filter(None, (two_sizes(each.direction, scene.market.run["last"]) for each in known[:1]))
     sentences += _branching(scene, known)
     rows = tuple(
         (

@@ -10,6 +10,7 @@ from analysis.load import MarketFrames, RunFrames
 from analysis.page.panels import Line, Panel, busy_windows, lines, time_chart
 from analysis.page.section import Chart, Content, Table
 from analysis.twins import TwinResult, known_twins
+from analysis.twins.words import two_sizes
 
 HEADINGS = ("effect of", "with the others", "amplification", "share of the move", "seeds")
 
@@ -41,8 +42,9 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         for effect in each.effects
     ]
     caption = "Estimates over seeds with their 95 % interval, where there are three seeds or more."
+    sizes = filter(None, (two_sizes(each.direction, market.run["last"]) for each in known[:1]))
     return Content(
-        lead=" ".join(_sentence(each) for each in known),
+        lead=" ".join((*map(_sentence, known), *sizes)),
         charts=[chart],
         tables=[Table(HEADINGS, rows, caption, words=2)] if rows else [],
     )

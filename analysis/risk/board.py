@@ -65,7 +65,9 @@ def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = 
     if not made:
         raise Unmeasurable(left_out[0])
     groups = tuple(_group(*key, each) for key, each in of_one_kind(made).items())
-    missed = next(filter(None, (missed_marks(run.markets[name]) for run in runs)), "")
+    records = [(run.markets[name], False) for run, _ in pairs]
+    records += [(twin.markets[name], True) for _, twin in pairs if twin is not None]
+    missed = next(filter(None, (missed_marks(*each) for each in records)), "")
     return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out), missed)
 
 
@@ -142,15 +144,39 @@ def bin_cells(group: Group) -> list[tuple[str, ...]]:
 def remarks(found: Assessment) -> list[str]:
     """What a reader must know about the tables, in words."""
     lines = [f"left out: {each}" for each in found.left_out]
+    lines.append(
+        f"Accounts are those with a position in {found.market} that some price would liquidate, and not called before "
+        "the forecast: shares are of them, not of all accounts as in `show`."
+    )
+    lines += _uncalled(found)
     seeds = len({each.seed for each in found.made})
     if seeds < LEAST_VALUES:
         lines.append(f"{style.plural(seeds, 'seed')}: intervals are over seeds and need {LEAST_VALUES}.")
     if found.twins == 0:
-        lines.append("Without twins (the same seeds with liquidation.enabled=false) price and feedback are one.")
+        lines.append(
+            "Without twins (the same seeds with liquidation.enabled=false) price and feedback are one; `marginquake "
+            "counterfactual RUN --without liquidation` makes a run's twin, and `risk` finds it then."
+        )
     elif found.twins < seeds:
         lines.append(f"{found.twins} of {seeds} seeds have a twin: price and feedback need one for each.")
     if found.missed_marks:
         lines.append(found.missed_marks)
+    return lines
+
+
+def _uncalled(found: Assessment) -> list[str]:
+    """A sentence a horizon within which nobody was called: zeros that judge no forecast."""
+    lines = []
+    first_s = min((each.first_call_s for each in found.made if not math.isnan(each.first_call_s)), default=math.nan)
+    for horizon_s in dict.fromkeys(each.horizon_s for each in found.made):
+        if any(each.called.any() for each in found.made if each.horizon_s == horizon_s):
+            continue
+        then = (
+            "nobody was called later either"
+            if math.isnan(first_s)
+            else f"the first call came at {style.clock(first_s)}"
+        )
+        lines.append(f"Nobody was called within {style.duration(horizon_s)}, so nothing is judged there; {then}.")
     return lines
 
 

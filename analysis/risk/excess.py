@@ -45,6 +45,7 @@ class Excess:
 def excess(made: Sequence[CallForecast]) -> Excess:
     """Excess of calls over the forecasts of one source and horizon, all runs and moments together."""
     has_twin = all(each.twin_crossed is not None for each in made)
+    has_twin_calls = all(each.twin_called is not None for each in made)
     seeds = list(dict.fromkeys(each.seed for each in made))
     sums = [np.sum([_sums(each) for each in made if each.seed == seed], axis=0) for seed in seeds]
 
@@ -65,7 +66,7 @@ def excess(made: Sequence[CallForecast]) -> Excess:
         price=share((twin_crossed, 1), (p, -1)) if has_twin else UNKNOWN,
         feedback=share((crossed, 1), (twin_crossed, -1)) if has_twin else UNKNOWN,
         conduct=share((called, 1), (crossed, -1)),
-        twin_called=share((twin_called, 1)) if has_twin else UNKNOWN,
+        twin_called=share((twin_called, 1)) if has_twin_calls else UNKNOWN,
         error=_error(made, seeds),
     )
 

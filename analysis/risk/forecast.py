@@ -23,7 +23,8 @@ class CallForecast:
 
     `volatility` per year, from `source`.  `called`: a margin call came.  `crossed`: the mark reached the trigger that
     the account had at `at_s`.  `twin_crossed`: so did the mark of the twin without forced sales, and `twin_called` says
-    whether it was called there; None where there is no twin.
+    whether it was called there; None where there is no twin, or where it kept no calls.  `first_call_s`: when the first
+    of these accounts was called after `at_s`, whatever the horizon; NaN where none was.
     """
 
     seed: str
@@ -37,6 +38,7 @@ class CallForecast:
     crossed: Bools
     twin_crossed: Bools | None
     twin_called: Bools | None
+    first_call_s: float = math.nan
 
     def __len__(self) -> int:
         return len(self.probability)
@@ -62,11 +64,11 @@ def call_forecasts(
 ) -> list[CallForecast]:
     """All forecasts of one market of one run, sources outermost, then horizons, then moments.
 
-    Raises `Unmeasurable` where the record is too short or does not hold the calls.
+    Raises `Unmeasurable` where the record is too short or does not hold the run's own calls.  A twin serves by its
+    series alone: `counterfactual` makes twins that keep no events.
     """
-    for each in (market, twin):
-        if each is not None and (missing := each.not_recorded("liquidations")):
-            raise Unmeasurable(f"margin calls: {missing}")
+    if missing := market.not_recorded("liquidations"):
+        raise Unmeasurable(f"margin calls: {missing}")
     last_s = float(market.series["time_s"][-1])
     if twin is not None:
         last_s = min(last_s, float(twin.series["time_s"][-1]))
@@ -84,6 +86,7 @@ def call_forecasts(
         for at_s, standing in zip(asked.at_s, states, strict=True)
         for horizon_s in asked.horizons_s
     }
+    first_call = {standing.time_s: _first_call(market, standing) for standing in states}
     made = []
     for source in asked.sources:
         for horizon_s in asked.horizons_s:
@@ -95,9 +98,8 @@ def call_forecasts(
                 )
                 chances = call_probabilities(standing, annual, horizon_s, period_s)
                 name = f"{100.0 * source:.3g}%" if isinstance(source, float) else source
-                made.append(
-                    CallForecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *outcomes[at_s, horizon_s])
-                )
+                found = (*outcomes[at_s, horizon_s], first_call[standing.time_s])
+                made.append(CallForecast(run.seed, name, annual, at_s, horizon_s, standing, chances, *found))
     return made
 
 
@@ -108,7 +110,19 @@ def _outcomes(
     called, crossed = was_called(market, standing.account, *span), was_crossed(market, standing, *span)
     if twin is None:
         return called, crossed, None, None
-    return called, crossed, was_crossed(twin, standing, *span), was_called(twin, standing.account, *span)
+    try:
+        twin_crossed = was_crossed(twin, standing, *span)
+    except Unmeasurable as why:
+        raise Unmeasurable(f"its twin without forced sales: {why}") from None
+    kept = not twin.not_recorded("liquidations")
+    return called, crossed, twin_crossed, was_called(twin, standing.account, *span) if kept else None
+
+
+def _first_call(market: MarketFrames, standing: Standing) -> float:
+    """When the first of these accounts was called, NaN if none was."""
+    calls = market.margin_calls
+    later = (calls.time_s > standing.time_s + EDGE_S) & np.isin(calls.account, standing.account)
+    return float(calls.time_s[later].min()) if later.any() else math.nan
 
 
 def was_called(market: MarketFrames, account: Ints, after_s: float, until_s: float) -> Bools:
@@ -143,13 +157,19 @@ def marks_between(market: MarketFrames, after_s: float, until_s: float) -> Float
     return np.concatenate((sampled, carried * market.contract.to_price(1.0)))
 
 
-def missed_marks(market: MarketFrames) -> str:
+def missed_marks(market: MarketFrames, is_twin: bool = False) -> str:
     """Says that the record does not tell every mark, and what that does to the excess; empty if it does."""
     times = market.run["time_s"]
     every_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     if every_s <= market.mark_period_s + EDGE_S or not market.not_recorded("fills"):
         return ""
     seen, there = (f"{each:g} s" for each in (every_s, market.mark_period_s))
+    if is_twin:
+        return (
+            f"A twin's record has the mark every {seen}, the venue every {there}: triggers that it touched in between "
+            "are missing from price, and feedback is too large by as much. Run with "
+            f"record.series_every={there.replace(' ', '')} and make the twins of that run."
+        )
     return (
         f"The record has the mark every {seen} and at margin calls, the venue every {there}: triggers touched in "
         "between by accounts that were not called are missing from price and feedback, and conduct is too large by as "

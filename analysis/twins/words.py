@@ -6,10 +6,13 @@ from typing import Final
 
 import numpy as np
 
+from analysis import style
 from analysis.estimate import Estimate
 from analysis.facts.fact import targets
+from analysis.load import Floats
 from analysis.twins.effects import Effect
 from analysis.twins.result import TwinResult
+from sim.moves import Direction, from_start, largest_fall, largest_rise
 
 BAND: Final = "A"
 """Id of the band of ordinary amplification in targets.json."""
@@ -28,13 +31,20 @@ Describe = Callable[[Sequence[str]], str]
 
 
 def cell_rows(result: TwinResult, describe: Describe) -> list[tuple[str, ...]]:
-    """One row a cell: what was off, and the moves over seeds."""
+    """One row a cell: what was off, and the moves over seeds; of one seed its only move (`cell_headings`)."""
     rows: list[tuple[str, ...]] = []
     for cell in result.cells:
         moves = 100 * np.array(cell.moves)
         name = f"without {describe(cell.without)}" if cell.without else "everything on"
-        rows.append((name, f"{moves.mean():.2f}", f"{moves.min():.2f}", f"{moves.max():.2f}"))
+        columns = (moves.mean(), moves.min(), moves.max()) if len(moves) > 1 else moves
+        rows.append((name, *(f"{move:.2f}" for move in columns)))
     return rows
+
+
+def cell_headings(result: TwinResult) -> list[str]:
+    """Headings over `cell_rows`."""
+    several = len(result.seeds) > 1
+    return headings(result, CELL_HEADINGS if several else ("market", "{move} from the start, %"))
 
 
 def effect_rows(result: TwinResult, describe: Describe) -> list[tuple[str, ...]]:
@@ -79,6 +89,15 @@ def sentences(result: TwinResult, describe: Describe) -> list[str]:
         past, left = "fell below" if result.direction == "fall" else "rose above", len(result.seeds) - first.n
         lines.append(f"On {left} of {len(result.seeds)} seeds one of the two never {past} its start.")
     return lines
+
+
+def two_sizes(direction: Direction, last: Floats) -> str:
+    """Why `show` and `list` tell another size of the same move; empty where both are one."""
+    own, largest = from_start(last, direction), (largest_fall if direction == "fall" else largest_rise)(last).fraction
+    if style.percent(own) == style.percent(largest):
+        return ""
+    end = "peak" if direction == "fall" else "low"
+    return f"The {direction} counts from the start price; the largest from a {end} was {style.percent(largest)}."
 
 
 def written(estimate: Estimate, scale: float = 1.0, digits: int = 2, signed: bool = False) -> str:

@@ -29,17 +29,14 @@ MECHANISMS: Final[Mapping[str, Mechanism]] = {
 
 
 def mechanism_named(name: str, scenario: Scenario) -> Mechanism:
-    """The mechanism of that name, or the removal of that population; `Absent` with all there is if it is neither."""
+    """The mechanism of that name, or the removal of that population; `Absent` if it is neither."""
     if name in MECHANISMS:
         return MECHANISMS[name]
     if name in scenario.populations:
         return removal(name)
     near = closest(name, (*MECHANISMS, *scenario.populations))
     hint = f"; did you mean {near}?" if near else ""
-    raise Absent(
-        f"--without {name}: neither a mechanism ({', '.join(MECHANISMS)}) nor a population of {scenario.name} "
-        f"({', '.join(scenario.populations)}){hint}"
-    )
+    raise Absent(f"--without {name}: neither a mechanism nor a population of {scenario.name}{hint}")
 
 
 def described(names: Sequence[str]) -> str:

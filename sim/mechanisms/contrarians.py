@@ -13,11 +13,7 @@ from sim.scenario import Scenario
 def _changes(scenario: Scenario) -> dict[str, Any]:
     changed = populations_without(scenario, "contrarians")
     if not changed:
-        kinds = ", ".join(f"{name} ({population.type})" for name, population in scenario.populations.items())
-        raise Absent(
-            f"--without contrarians: {scenario.name} has no population of type contrarian. Name the population to "
-            f"remove instead: {kinds}"
-        )
+        raise Absent(f"--without contrarians: {scenario.name} has no population of type contrarian")
     return changed
 
 
