@@ -208,8 +208,8 @@ def test_validate_says_ok_or_everything_that_is_wrong(tmp_path: Path) -> None:
     assert "absent.yaml: no such file" in result.stderr
 
 
-def test_a_misspelt_field_of_set_is_likened_to_fields_that_the_file_has() -> None:
-    result = marginquake("validate", TINY, "--set", "durration=4min")
+def test_a_misspelt_field_of_set_is_likened_to_fields_that_the_file_has(tmp_path: Path) -> None:
+    result = marginquake("run", TINY, "--set", "durration=4min", "--out", tmp_path)
     assert result.exit_code == 2
     assert result.stderr == "--set durration=4min: durration: unknown field; did you mean 'duration'?\n"
 
