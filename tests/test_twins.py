@@ -512,7 +512,7 @@ def test_workers_give_what_one_process_gives(tiny: Path, tmp_path: Path) -> None
         ),
         (
             ["vlaue"],
-            r"neither a mechanism nor a population of tiny; did you mean value\? .*: makers, flow, arbs, value, crowd\.$",
+            r"neither a mechanism nor a population of tiny; did you mean value\? .*: makers, flow, arbs, value,",
         ),
         (["nothing", "stops"], "--without nothing: goes with no other --without"),
         (
