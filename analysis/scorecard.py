@@ -76,6 +76,12 @@ def _fund_note(summary: Summary) -> str:
     return f"{sign}{_money(abs(end - start))} over the run; equity of the fund behind bankrupt positions"
 
 
+def _liquidations_note(summary: Summary) -> str:
+    under_way = number(summary, "accounts_in_liquidation_end")
+    rest = f"; {under_way:,.0f} of them had not ended with the run" if under_way else ""
+    return f"forced sales that began, of a position or a part of it; an account may have several{rest}"
+
+
 def _pauses_note(summary: Summary) -> str:
     return f"{number(summary, 'paused_seconds') or 0.0:.1f} s in all, by the circuit breaker; orders waited"
 
@@ -96,7 +102,7 @@ ENTRIES = (
         "fundamental_rise_fraction", "of the last price in the series from its low; the fundamental's own: {}")),
     _Entry("margin_calls", "Margin calls", _count, _percent_note(
         "accounts_called_fraction", "{} of all accounts were called")),
-    _Entry("liquidations", "Liquidations", _count, "positions closed by force, in whole or in part"),
+    _Entry("liquidations", "Liquidations", _count, _liquidations_note),
     _Entry("forced_notional", "Forced volume", _money, _percent_note(
         "forced_fill_fraction_of_open_interest", "traded by liquidation orders and the fund; {} of open interest")),
     _Entry("stop_notional", "Stop volume", _money, "quote notional that triggered stop orders traded"),
@@ -114,11 +120,11 @@ ENTRIES = (
         always=False),
     _Entry("open_interest_end", "Open interest", _money, _interest_note),
     _Entry("fuel_ratio_within_1pct", "Fuel ratio Λ, 1 %", _ratio,
-        "forced notional waiting within 1 % of the start price on the heavier side, over D1"),
+        "forced notional waiting within 1 % of the start price, longs below or shorts above (the more), over D1"),
     _Entry("fuel_ratio_within_5pct", "Fuel ratio Λ, 5 %", _ratio,
         "the same per 1 % within 5 %; above 1 more waits to be forced than rests in the book"),
     _Entry("depth_1pct", "Depth D1", _money,
-        "quote notional resting within 1 % of mid on one side, measured at the end of the warm-up"),
+        "quote notional resting within 1 % of mid, mean of bids and asks, over the last 30 s of the warm-up"),
     _Entry("index_feedback_depth_1pct", "Index feedback", _money, _feedback_note),
     _Entry("median_spread_ticks", "Spread", _ticks, "median of best ask - best bid"),
     _Entry("median_basis_bps", "Basis", _bps, "median distance of mid from the index"),

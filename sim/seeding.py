@@ -1,7 +1,7 @@
 """The state of the world at t = 0: positions that accounts already hold, sized for a stated fuel ratio.
 
 Fuel ratio Lambda (docs/model.md, eq. 29): notional that liquidates within 5 % of the mark, per 1 %, over D1, the
-one-sided depth within 1 % measured at the end of the warm-up.
+depth within 1 % of mid, mean of bids and asks, at the end of the warm-up.
 """
 
 import logging

@@ -261,6 +261,7 @@ def test_scorecard_says_fuel_depth_and_feedback(run: Path):
     assert rows["Depth D1"].value == "12M"
     assert rows["Index feedback"].value == "12.6M"
     assert "1.05 D1" in rows["Index feedback"].note
+    assert "mean of bids and asks" in rows["Depth D1"].note
     assert set(HEADLINES) <= set(rows)
 
 
@@ -281,6 +282,13 @@ def test_the_words_of_a_market_name_the_larger_move_first():
     )
     down = market_moves({"last": up[::-1], "fundamental": outside[::-1]})
     assert down == "Largest fall of the last price 4.81 %, of the fundamental 1.49 %"
+
+
+def test_liquidations_are_those_that_began_and_it_says_how_many_had_not_ended():
+    ended = "forced sales that began, of a position or a part of it; an account may have several"
+    for under_way, more in ((0, ""), (50, "; 50 of them had not ended with the run")):
+        rows = scorecard_rows({"liquidations": 1233, "accounts_in_liquidation_end": under_way})
+        assert rows[0] == ("Liquidations", "1,233", ended + more)
 
 
 def test_scorecard_leaves_out_what_is_missing_and_names_what_does_not_exist():

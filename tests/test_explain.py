@@ -136,7 +136,7 @@ def test_a_cascade_that_is_not_there() -> None:
     run = squeeze()
     there = len(causal_tree(run.first).several)
     explain(run, cascade=there)
-    with pytest.raises(NoSuchCascade, match="of two calls or more"):
+    with pytest.raises(NoSuchCascade, match=f"of two calls or more; use --cascade 1{f' to {there}' * (there > 1)}$"):
         explain(run, cascade=there + 1)
 
 

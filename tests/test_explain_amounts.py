@@ -18,7 +18,7 @@ from analysis.causes.outsider import Outsider
 from analysis.estimate import Estimate
 from analysis.explain import Explanation, Section, explain
 from analysis.explain.outsider import outsider
-from analysis.explain.payers import _lost, fund_flows
+from analysis.explain.payers import _lost, fund_flows, left_at_takeover
 from analysis.explain.scene import Scene, moved
 from analysis.feedback_profile import largest_event
 from analysis.load import LiquidationMap, RunFrames
@@ -162,8 +162,8 @@ def test_the_headline_tells_what_was_forced_in_the_book_and_what_outside_it() ->
     assert in_the_book == 2136
     assert told().headline == (
         "The only cascade: 2 longs called from 0:01 to 0:02, in 2 generations; 2.14k of theirs sold in the book by "
-        f"force until 0:04; the insurance fund took over {4 * 99}; auto-deleveraging closed {8 * 98}; the price fell "
-        "by 3.03 % from the first call to the low at 0:04."
+        f"force until 0:04; in the whole market meanwhile the insurance fund took over {4 * 99} and auto-deleveraging "
+        f"closed {8 * 98}; the last price fell by 3.03 % from the first call to the low at 0:04."
     )
 
 
@@ -217,9 +217,9 @@ def test_who_sold_by_cause_and_who_absorbed() -> None:
     stops, voluntary = 5 * 97.5, 2 * 97
     assert liquidations + stops + fund + voluntary == 2916
     assert section("Who sold, who absorbed").sentences == (
-        "From the first call to the low at 0:04 market orders sold 2.92k: liquidation orders 1.85k (63 %), stops 488 "
-        "(17 %), the insurance fund's unwinding 384 (13 %), voluntary market orders 194 (7 %). Market orders of the "
-        "other side came to 97.5.",
+        "From the first call to the low at 0:04 market orders of everybody, called or not, sold 2.92k: liquidation "
+        "orders 1.85k (63 %), stops 488 (17 %), the insurance fund's unwinding 384 (13 %), voluntary market orders 194 "
+        "(7 %). Market orders of the other side came to 97.5.",
         "Net sellers: longs 2.34k, insurance fund 384. Absorbed by makers 2.82k.",
     )
     rows = {row[0]: row[1:] for row in section("Who sold, who absorbed").rows}
@@ -241,7 +241,7 @@ def test_why_it_stopped() -> None:
     bought = 97.5 + 30 * 97 - 10 * 99 - 2 * 97
     assert (round(forced_about_it), round(bought)) == (2430, 1824)
     assert section("Why it stopped").sentences == (
-        "The low was 96 at 0:04.",
+        "The low of the last price was 96 at 0:04.",
         "It ran out of fuel: within 1 % below the mark 60 still waited to be forced, against 300 resting there "
         "(pressure 0.2); before the first call it was 800 against 400 (pressure 2).",
         "The outside price moved -0.50 % until then and +0.40 % in the minute after: it no longer pushed.",
@@ -258,9 +258,10 @@ def test_who_paid_on_one_clock() -> None:
     assert flows.traded == pytest.approx(4 * (96 - 99))
     part = section("Who paid")
     assert part.sentences == (
-        "2 accounts came under forced sale from the first call to the last forced fill. Until the last of them was let "
-        "go, at 0:05, they lost 140 of margin: 8 in liquidation fees, and 132 to the price.",
-        "The insurance fund lost 2.5 in this time: 10.5 of fees received, 7 of deficits covered, 6 of margin received "
+        "2 accounts came under forced sale from the first call to the last forced fill, in 2 forced sales that have "
+        "ended. Until the last of them was let go, at 0:05, they lost 140 of margin: 8 in liquidation fees, 6 left "
+        "with the insurance fund at takeover, and 126 to the price.",
+        "The insurance fund lost 2.5 in this time: 10.5 of fees received, 7 of deficits covered, 6 of margin left "
         "with the 396 that it took over, and 12 lost on that.",
         "Auto-deleveraging closed 784; winners were closed 4.8 worse than at the mark.",
         "2 of debt is left that nobody has paid.",
@@ -269,11 +270,22 @@ def test_who_paid_on_one_clock() -> None:
 
 
 def test_margin_in_words() -> None:
-    assert [_lost(*each) for each in ((140, 8), (340, 341), (-50, 2))] == [
+    assert [_lost(*each) for each in ((140, 8, 0), (140, 8, 6), (340, 341, 0), (-50, 2, 0), (-50, 2, 3))] == [
         "lost 140 of margin: 8 in liquidation fees, and 132 to the price",
+        "lost 140 of margin: 8 in liquidation fees, 6 left with the insurance fund at takeover, and 126 to the price",
         "lost 340 of margin: 341 in liquidation fees, less 1 that the price gave back",
         "were relieved of 50 of debt, after 2 of liquidation fees",
+        "were relieved of 50 of debt, after 2 of liquidation fees and 3 left with the insurance fund at takeover",
     ]
+
+
+def test_what_was_left_at_takeovers_is_of_those_sales_alone() -> None:
+    cases, chosen = scene().begun
+    assert left_at_takeover(scene(), cases, chosen) == pytest.approx(6), (
+        "account 3 between 1.2 and 2.0 s; not the -1 of 8"
+    )
+    of_other = np.asarray(cases.at_start("account") != 3)
+    assert left_at_takeover(scene(), cases, of_other) == 0
 
 
 def test_negative_equity_that_the_fund_took_over_is_a_deficit() -> None:

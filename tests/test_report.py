@@ -21,11 +21,12 @@ from analysis import report, style
 from analysis.causes import Calls, Cascade, CausalTree, Links, Outsider, causal_tree
 from analysis.causes.cascade import ForcedFills
 from analysis.causes.genealogy import generations
+from analysis.clusters import map_forecasts, true_map
 from analysis.estimate import UNKNOWN, Estimate
 from analysis.figures import FIGURES
 from analysis.load import load_run
 from analysis.packing import pack, script_json
-from analysis.page import SECTIONS, cascades, palette, populations, waiting
+from analysis.page import SECTIONS, cascades, levels, losses, palette, populations, waiting
 from analysis.page.heat import heat_chart
 from analysis.page.icicle import icicle
 from analysis.page.pictures import REPLACED
@@ -269,13 +270,43 @@ def test_packed_columns_come_back() -> None:
     np.testing.assert_allclose(back, values, rtol=1e-7)
 
 
+def test_clusters_are_of_one_moment_the_one_before_the_largest_cascade(run: Path) -> None:
+    frames = load_run(run)
+    content = levels.content(frames, frames.first)
+    largest = map_forecasts(frames.first)[0]
+    clock = style.clock(largest.snapshot_s)
+    chart = content.charts[0].data
+    assert chart["moments"][chart["open"]]["time"] == largest.snapshot_s > 0
+    assert content.lead is not None
+    assert content.lead.startswith(f"At {clock}: 16 clusters")
+    clusters, ladder = content.tables
+    assert clusters.caption.startswith(f"The {len(clusters.rows)} largest of 16 clusters on the map of {clock}")
+    assert ladder.caption.startswith(f"The ladder at {clock}:")
+
+
+def test_a_chart_opens_at_the_largest_cascade_even_where_it_is_not_the_first(run: Path) -> None:
+    frames = load_run(run)
+    found = map_forecasts(frames.first)[0]
+    maps = [(replace(true_map(frames.first, 0.0), time_s=at_s),) * 2 for at_s in (0.0, 60.0, 120.0)]
+    assert levels._opening(maps, (replace(found, snapshot_s=120.0), replace(found, snapshot_s=60.0))) == 2
+    assert levels._opening(maps, ()) == 0
+
+
+def test_the_losses_say_of_how_many_forced_sales() -> None:
+    paid = dict.fromkeys(("margin", "fund", "winners", "socialised", "unpaid"), 0.0) | {"margin": 2e3}
+    assert losses._lead(5, 7, paid).startswith("Losses of 5 forced sales that ended (of 7 that began), from")
+    assert losses._lead(7, 7, paid) == (
+        "Losses of 7 forced sales, from the beginning of each: margin of those liquidated 2k."
+    )
+
+
 def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) -> None:
     market = load_run(run).first
-    levels = market.map
-    assert levels is not None
-    whole_map = levels.long_notional + levels.short_notional
-    low, high = float(levels.price_edges[0]), float(levels.price_edges[-1])
-    chart = heat_chart(market, levels, whole_map, market.run["mark"], "x", ["#000000", "#ffffff"], (low, high))
+    map_ = market.map
+    assert map_ is not None
+    whole_map = map_.long_notional + map_.short_notional
+    low, high = float(map_.price_edges[0]), float(map_.price_edges[-1])
+    chart = heat_chart(market, map_, whole_map, market.run["mark"], "x", ["#000000", "#ffffff"], (low, high))
 
     def floats(packed: dict[str, str]) -> Any:
         return np.frombuffer(base64.b64decode(packed["f32"]), "<f4").astype(np.float64)
@@ -285,10 +316,10 @@ def test_a_heat_map_says_within_its_resolution_what_the_run_recorded(run: Path) 
     amount = np.where(
         codes > 0, chart["low"] * (chart["high"] / chart["low"]) ** ((codes.astype(float) - 1) / 254), 0.0
     )
-    join = -(-len(levels.price_edges[:-1]) // len(prices[:-1]))
-    bins = (len(levels.price_edges) - 1) // join
+    join = -(-len(map_.price_edges[:-1]) // len(prices[:-1]))
+    bins = (len(map_.price_edges) - 1) // join
     whole = whole_map[:, : bins * join].reshape(len(whole_map), bins, join).sum(axis=2)
-    np.testing.assert_allclose(prices, levels.price_edges[: bins * join + 1 : join], rtol=1e-6)
+    np.testing.assert_allclose(prices, map_.price_edges[: bins * join + 1 : join], rtol=1e-6)
     step = -(-len(whole_map) // (len(times) - 1))
     mean = np.stack([whole[k : k + step].mean(axis=0) for k in range(0, len(whole), step)])
     seen = (mean > chart["low"]) & (mean < chart["high"])
@@ -361,10 +392,10 @@ def test_a_move_of_next_to_nothing_has_next_to_no_say_in_the_shares_of_its_gener
 
 def test_the_map_speaks_of_the_side_on_which_more_waits(run: Path) -> None:
     frames = load_run(run)
-    levels = frames.first.map
-    assert levels is not None
+    map_ = frames.first.map
+    assert map_ is not None
     assert waiting.content(frames, frames.first).lead.startswith("Longs to be sold within 1 % below")
-    turned = replace(levels, long_notional=0 * levels.long_notional, short_notional=1 + 0 * levels.long_notional)
+    turned = replace(map_, long_notional=0 * map_.long_notional, short_notional=1 + 0 * map_.long_notional)
     lead = waiting.content(frames, replace(frames.first, map=turned)).lead
     assert lead.startswith("Shorts to be bought within 1 % above")
     assert "of asks" in lead

@@ -78,7 +78,7 @@ METRICS: Final = (
            "quote notional that liquidation orders and the insurance fund traded"),
     Metric("forced_share", "forced share of open interest", PERCENT, Better.LOWER,
            "forced volume over the open interest at the start"),
-    Metric("liquidations", "liquidations", COUNT, Better.LOWER, "positions closed by force, in whole or in part"),
+    Metric("liquidations", "liquidations", COUNT, Better.LOWER, "forced sales begun, of a position or a part of it"),
     Metric("margin_calls", "margin calls", COUNT, Better.LOWER, "times that an account fell below maintenance margin"),
     Metric("bad_debt", "bad debt", QUOTE, Better.LOWER, "what bankrupt accounts could not pay"),
     Metric("insurance_change", "change of the insurance fund", QUOTE, Better.HIGHER,

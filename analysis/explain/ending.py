@@ -26,10 +26,11 @@ def ending(scene: Scene) -> Section:
     word = scene.extreme_word
     left_s = float(scene.series["time_s"][-1]) - scene.extreme_s
     if left_s < AFTER_S:
-        head = f"The run ends {left_s:.0f} s after the {word} of {_price(scene)}: whether it stopped is not known."
+        when = f"The run ends {left_s:.0f} s after the {word} of the last price"
+        head = f"{when}, {_price(scene)}: whether it stopped is not known."
         return Section("Why it stopped", (head, *(text for _, text in found)))
     head = (
-        f"The {word} was {_price(scene)}."
+        f"The {word} of the last price was {_price(scene)}."
         if supported
         else f"Nothing in the record says why the price stopped at the {word} of {style.clock(scene.extreme_s)}."
     )
@@ -45,7 +46,7 @@ def _price(scene: Scene) -> str:
         return text
     print_price = float(fills.price.min() if scene.falls else fills.price.max())
     beyond = print_price < sampled if scene.falls else print_price > sampled
-    return f"{text} (sampled with the series; single trades went to {print_price:,.6g})" if beyond else text
+    return f"{text} (as sampled with the series; single prints went to {print_price:,.6g})" if beyond else text
 
 
 def pressure(scene: Scene, time_s: float) -> tuple[float, float, float] | None:

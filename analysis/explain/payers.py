@@ -9,6 +9,8 @@ from analysis import style
 from analysis.explain.scene import Scene
 from analysis.explain.section import Section
 from analysis.facts.fact import Unmeasurable
+from analysis.liquidation_cases import Cases
+from analysis.load import Bools
 from analysis.style import short_number as short
 from sim.records import Cause, EventKind
 
@@ -48,14 +50,16 @@ def payers(scene: Scene) -> Section:
     amount = scene.market.contract.to_amount(1)
     paid = {column: float(cases.at_end(column)[chosen].sum()) * amount for column in COLUMNS}
     accounts = len(np.unique(cases.at_start("account")[chosen]))
+    count = int(chosen.sum())
+    sales = f", in {style.plural(count, 'forced sale')} that {'has' if count == 1 else 'have'} ended"
     first, last = scene.row_at(scene.cascade.start_s), scene.row_after(scene.settled_s)
     flows = fund_flows(scene, first, last)
     taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
     margin, debt, winners = paid["margin_paid"], paid["unpaid"], paid["winners_paid"]
     sentences = [
         f"{style.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill. Until the last of them was let go, at {style.clock(scene.settled_s)}, they "
-        f"{_lost(margin, paid['fee'])}.",
+        f"forced fill{sales}. Until the last of them was let go, at {style.clock(scene.settled_s)}, they "
+        f"{_lost(margin, paid['fee'], left_at_takeover(scene, cases, chosen))}.",
         _fund(flows, taken),
         f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(winners)} worse than at the mark."
         if deleveraged
@@ -86,12 +90,33 @@ def fund_flows(scene: Scene, first: int, last: int) -> FundFlows:
     )
 
 
-def _lost(margin: float, fees: float) -> str:
+def left_at_takeover(scene: Scene, cases: Cases, chosen: Bools) -> float:
+    """Positive equity that the fund took over with positions in these forced sales; part of the margin they lost."""
+    spans: dict[int, list[tuple[float, float]]] = {}
+    starts, ends = cases.at_start("time_s")[chosen].tolist(), cases.at_end("time_s")[chosen].tolist()
+    for account, start_s, end_s in zip(cases.at_start("account")[chosen].tolist(), starts, ends, strict=True):
+        spans.setdefault(account, []).append((start_s, end_s))
+    events = scene.market.events
+    taken = (events["kind"] == EventKind.TAKEOVER) & (events["money"] > 0)
+    columns = (events[name][taken].tolist() for name in ("account", "time_s", "money"))
+    money = sum(
+        amount
+        for account, time_s, amount in zip(*columns, strict=True)
+        if any(start_s <= time_s <= end_s for start_s, end_s in spans.get(account, ()))
+    )
+    return float(money) * scene.market.contract.to_amount(1)
+
+
+def _lost(margin: float, fees: float, left: float) -> str:
+    """What they lost, in parts that sum to it."""
+    with_fund = f"{short(left)} left with the insurance fund at takeover" if left else ""
     if margin < 0:
-        return f"were relieved of {short(-margin)} of debt, after {short(fees)} of liquidation fees"
-    price = margin - fees
+        after = f"{short(fees)} of liquidation fees" + (f" and {with_fund}" if left else "")
+        return f"were relieved of {short(-margin)} of debt, after {after}"
+    price = margin - fees - left
     rest = f"and {short(price)} to the price" if price >= 0 else f"less {short(-price)} that the price gave back"
-    return f"lost {short(margin)} of margin: {short(fees)} in liquidation fees, {rest}"
+    parts = [f"{short(fees)} in liquidation fees", *([with_fund] if left else []), rest]
+    return f"lost {short(margin)} of margin: {', '.join(parts)}"
 
 
 def _fund(flows: FundFlows, taken: float) -> str:
@@ -101,7 +126,7 @@ def _fund(flows: FundFlows, taken: float) -> str:
     ]
     if taken:
         parts.append(
-            f"{short(flows.received)} of margin received with the {short(taken)} that it took over, and "
+            f"{short(flows.received)} of margin left with the {short(taken)} that it took over, and "
             f"{short(abs(flows.traded))} {'gained' if flows.traded >= 0 else 'lost'} on that"
         )
     gained = f"{'gained' if flows.gained >= 0 else 'lost'} {short(abs(flows.gained))}"

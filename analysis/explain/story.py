@@ -74,9 +74,9 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
         bunch = largest_bunch(market.margin_calls, tree.forced, WINDOW_S)
         return _told(Scene(run, market, tree, bunch), NO_CASCADE)
     if not 1 <= cascade <= len(told):
-        raise NoSuchCascade(
-            f"there {'is 1 cascade' if len(told) == 1 else f'are {len(told)} cascades'} of two calls or more"
-        )
+        count = "is 1 cascade" if len(told) == 1 else f"are {len(told) or 'no'} cascades"
+        choice = "1" if len(told) <= 1 else f"1 to {len(told)}"
+        raise NoSuchCascade(f"there {count} of two calls or more; use --cascade {choice}")
     which = "The only cascade" if len(told) == 1 else f"Cascade {cascade} of {len(told)}"
     return _told(Scene(run, market, tree, told[cascade - 1]), which)
 
@@ -95,20 +95,23 @@ def headline(scene: Scene, which: str) -> str:
         f"{which}: {accounts} called{calls} from {style.clock(cascade.start_s)} to "
         f"{style.clock(float(scene.calls.time_s[-1]))}, in {style.plural(generations, 'generation')}; "
         f"{short(cascade.notional)} of theirs {scene.forced_word} in the book by force until "
-        f"{style.clock(cascade.end_s)}{_outside_the_book(scene)}; the price {moved(scene.move.change)} from the first "
-        f"call to the {scene.extreme_word} at {style.clock(scene.extreme_s)}."
+        f"{style.clock(cascade.end_s)}{_outside_the_book(scene)}; the last price {moved(scene.move.change)} from the "
+        f"first call to the {scene.extreme_word} at {style.clock(scene.extreme_s)}."
     )
 
 
 def _outside_the_book(scene: Scene) -> str:
-    """What takeovers and auto-deleveraging closed, where that is much beside what was forced through the book."""
+    """What takeovers and auto-deleveraging closed, where that is much beside what was forced through the book.
+
+    Of everybody in the cascade's time, called in it or not, like the payments of "Who paid".
+    """
     taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
     told = []
     if taken > LARGE * scene.cascade.notional:
         told.append(f"the insurance fund took over {short(taken)}")
     if deleveraged > LARGE * scene.cascade.notional:
         told.append(f"auto-deleveraging closed {short(deleveraged)}")
-    return "".join(f"; {each}" for each in told)
+    return f"; in the whole market meanwhile {' and '.join(told)}" if told else ""
 
 
 def sentences(run: RunFrames, market: MarketFrames | None = None) -> list[str]:

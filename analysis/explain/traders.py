@@ -24,6 +24,7 @@ def traders(scene: Scene) -> Section:
     with_it = fills.side == side
     whole = float(fills.notional[with_it].sum())
     until = f"From the first call to the {scene.extreme_word} at {style.clock(scene.extreme_s)}"
+    everybody = "market orders of everybody, called or not,"
     if not whole:
         return Section("Who sold, who absorbed", (f"{until} nothing was {scene.forced_word} by market orders.",))
     by_cause = {cause: float(fills.notional[with_it & (fills.cause == cause)].sum()) for cause in ORDERS}
@@ -37,7 +38,7 @@ def traders(scene: Scene) -> Section:
     net = bought - sold
     givers, takers = (net < 0, net > 0) if scene.falls else (net > 0, net < 0)
     sentences = (
-        f"{until} market orders {scene.forced_word} {short(whole)}: {told}. "
+        f"{until} {everybody} {scene.forced_word} {short(whole)}: {told}. "
         f"Market orders of the other side came to {short(against)}.",
         f"Net {'sellers' if scene.falls else 'buyers'}: {_largest(names, net, givers)}. "
         f"Absorbed by {_largest(names, net, takers)}.",

@@ -1,4 +1,7 @@
-"""Clusters of liquidation levels: the truth beside what an outsider would estimate, what came true, and the ladder."""
+"""Clusters of liquidation levels: the truth beside what an outsider would estimate, what came true, and the ladder.
+
+Sentence, table and ladder are of one moment, the one at which the chart opens: the last map before the largest cascade.
+"""
 
 import numpy as np
 
@@ -34,7 +37,7 @@ def wanted(run: RunFrames, market: MarketFrames) -> bool:
 
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
-    """Maps at some moments, clusters and what became of them, the ladder of the start."""
+    """Maps at some moments; of the one before the largest cascade clusters, what became of them, and the ladder."""
     found = map_forecasts(market)
     moments = sorted({0.0, *(each.snapshot_s for each in found[:MOMENTS])})
     maps = [(true_map(market, at_s), outsider_map(market, at_s)) for at_s in moments]
@@ -42,13 +45,19 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     if not maps:
         return Content(lead="No account could have been called within reach of the price.")
     falls = _falls(market)
+    opens = _opening(maps, found)
     tables = [_clusters(found[0], f"the largest {falls}")] if found else []
-    tables.append(_ladder(market))
-    return Content(lead=_lead(maps), charts=[_chart(maps, falls)], tables=tables)
+    tables.append(_ladder(market, maps[opens][0].time_s))
+    return Content(lead=_lead(*maps[opens]), charts=[_chart(maps, opens, falls)], tables=tables)
 
 
-def _lead(maps: list[tuple[LevelMap, LevelMap]]) -> str:
-    truth, guess = maps[0]
+def _opening(maps: list[tuple[LevelMap, LevelMap]], found: tuple[MapForecast, ...]) -> int:
+    """Which of the maps is the one before the largest cascade; the first where there was none."""
+    times = [truth.time_s for truth, _ in maps]
+    return times.index(found[0].snapshot_s) if found and found[0].snapshot_s in times else 0
+
+
+def _lead(truth: LevelMap, guess: LevelMap) -> str:
     error = map_error(truth, guess)
     clusters = len(find_clusters(truth))
     known = (
@@ -60,8 +69,9 @@ def _lead(maps: list[tuple[LevelMap, LevelMap]]) -> str:
     return f"At {style.clock(truth.time_s)}: {style.plural(clusters, 'cluster')} of liquidation levels. {known}"
 
 
-def _chart(maps: list[tuple[LevelMap, LevelMap]], falls: str) -> Chart:
+def _chart(maps: list[tuple[LevelMap, LevelMap]], opens: int, falls: str) -> Chart:
     data = {
+        "open": opens,
         "moments": [
             {
                 "time": finite(truth.time_s, 8),
@@ -83,11 +93,12 @@ def _chart(maps: list[tuple[LevelMap, LevelMap]], falls: str) -> Chart:
                 ],
             }
             for truth, guess in maps
-        ]
+        ],
     }  # fmt: skip
     caption = (
         "Bars: forced notional at the true liquidation prices, longs below the mark and shorts above. Line: the map of "
-        "somebody who sees trades only and assumes what leverage is used, scaled to the same sum. Grey: clusters."
+        "somebody who sees trades only and assumes what leverage is used, scaled to the same sum. Grey: clusters, "
+        f"the {SHOWN} largest at most."
     )
     if len(maps) > 1:
         caption += f" The moments are the start and the last maps before the largest {PLURALS[falls]}."
@@ -111,6 +122,8 @@ def _falls(market: MarketFrames) -> str:
 
 def _clusters(forecast: MapForecast, before: str) -> Table:
     rows = []
+    clusters = sum(each.cluster is not None for each in forecast.outcomes)
+    which = f"The {SHOWN} largest of {clusters} clusters" if clusters > SHOWN else "Clusters"
     for outcome in [each for each in forecast.outcomes if each.mass > 0][:SHOWN]:
         cluster = outcome.cluster
         other = outcome.deleveraged + outcome.stopped + outcome.closed
@@ -131,13 +144,13 @@ def _clusters(forecast: MapForecast, before: str) -> Table:
     return Table(
         CLUSTER_HEADINGS,
         rows,
-        f"Clusters on the map of {style.clock(forecast.snapshot_s)}, before {before}, and what became of "
+        f"{which} on the map of {style.clock(forecast.snapshot_s)}, before {before}, and what became of "
         f"them until {style.clock(forecast.end_s)}; quote notional at the levels.",
     )
 
 
-def _ladder(market: MarketFrames) -> Table:
-    found = ladder(market, 0.0)
+def _ladder(market: MarketFrames, at_s: float) -> Table:
+    found = ladder(market, at_s)
     rows = []
     for down, up in zip(found.of(1), found.of(-1), strict=True):
         move = style.percent(down.move).replace(" ", "\u00a0")

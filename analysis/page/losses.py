@@ -28,7 +28,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     fund = Chart("panels", "The insurance fund over time", time_chart(market, _fund(market)))
     try:
         seen = Liquidations(market)
-        sales = len(seen.ended.start)
+        sales, begun = len(seen.ended.start), len(seen.cases.start)
     except Unmeasurable as error:
         if market.audit:
             return Content(lead=f"{str(error).capitalize()}.", charts=[fund])
@@ -47,7 +47,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         "fund gained from it (fees, margin left at takeovers) or plus what it lost (deficits, positions it took over), "
         "and so on. What an account had lost before is not in it.",
     )
-    return Content(lead=_lead(sales, paid), charts=[waterfall, fund], tables=[_table(seen, paid)])
+    return Content(lead=_lead(sales, begun, paid), charts=[waterfall, fund], tables=[_table(seen, paid)])
 
 
 def _paid(run: RunFrames, market: MarketFrames, seen: Liquidations) -> dict[str, float]:
@@ -63,7 +63,7 @@ def _paid(run: RunFrames, market: MarketFrames, seen: Liquidations) -> dict[str,
     }
 
 
-def _lead(sales: int, paid: dict[str, float]) -> str:
+def _lead(sales: int, begun: int, paid: dict[str, float]) -> str:
     borne = sorted(((paid[key], label) for key, label, _, _ in PAYERS if paid[key] > 0), reverse=True)
     words = ", ".join(f"{label} {style.short_number(amount)}" for amount, label in borne)
     gained = ""
@@ -72,7 +72,10 @@ def _lead(sales: int, paid: dict[str, float]) -> str:
         gained = f" Those liquidated owed more than they had when it began, and were relieved of {relieved}."
     if paid["fund"] < 0:
         gained += f" The insurance fund gained {style.short_number(-paid['fund'])} over the run."
-    return f"Losses of {sales:,} forced sales, from the beginning of each: {words or 'none'}.{gained}"
+    which = (
+        f"{sales:,} forced sales that ended (of {begun:,} that began)" if sales < begun else f"{sales:,} forced sales"
+    )
+    return f"Losses of {which}, from the beginning of each: {words or 'none'}.{gained}"
 
 
 def _table(seen: Liquidations, paid: dict[str, float]) -> Table:

@@ -11,7 +11,7 @@ MQ.kinds.levels = (host, data) => {
   const guessed = MQ.key(legend, "", "ink").lastChild;
   const canvas = MQ.canvas(host);
   const HEIGHT = 300;
-  let shown = data.moments.length > 1 ? 1 : 0, place = null, at = -1;
+  let shown = data.open, place = null, at = -1;
 
   const buttons = data.moments.map((moment, k) => {
     const button = MQ.element("button", "", choice, `at ${MQ.clock(moment.time)}`);
