@@ -122,7 +122,7 @@ ENTRIES = (
     _Entry("fuel_ratio_within_1pct", "Fuel ratio Λ, 1 %", _ratio,
         "forced notional waiting within 1 % of the start price, longs below or shorts above (the more), over D1"),
     _Entry("fuel_ratio_within_5pct", "Fuel ratio Λ, 5 %", _ratio,
-        "the same per 1 % within 5 %; above 1 more waits to be forced than rests in the book"),
+        "forced notional waiting within 5 % of the start price, a fifth of it, over D1; above 1 more waits than rests"),
     _Entry("depth_1pct", "Depth D1", _money,
         "quote notional resting within 1 % of mid, mean of bids and asks, over the last 30 s of the warm-up"),
     _Entry("index_feedback_depth_1pct", "Index feedback", _money, _feedback_note),
