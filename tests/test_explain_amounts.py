@@ -205,7 +205,7 @@ def test_r_before_and_the_branching_that_came_of_it() -> None:
         f"What came of it: a branching ratio of {branching.value:.2f} [{branching.low:.2f}, {branching.high:.2f}], the "
         "part that forced orders made of the moves behind 2 calls from then on."
     )
-    assert "not days" in lines[2]
+    assert "R ranks markets" in lines[2]
     alone = replace(scene(), market=replace(market, map=None))
     assert "no map of liquidation levels" in explain(replace(record(), markets={"held": alone.market})).sections[
         2

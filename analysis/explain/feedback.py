@@ -10,7 +10,10 @@ from analysis.feedback_number import WINDOW
 from analysis.feedback_profile import event_of
 
 TITLE = "What could be known before"
-CAUTION = "R ranks markets, not days: among runs of one market it does not say which turns out worse."
+CAUTION = (
+    "R ranks markets; which day of one market turns out worse it says where levels are even, and hardly where they lie in "
+    "lumps."
+)
 
 
 def feedback(scene: Scene) -> Section:
