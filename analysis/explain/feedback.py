@@ -11,8 +11,8 @@ from analysis.feedback_profile import event_of
 
 TITLE = "What could be known before"
 CAUTION = (
-    "R ranks markets; which day of one market turns out worse it says where levels are even, and hardly where they lie in "
-    "lumps."
+    "R ranks markets; which day of one market turns out worse it says where levels are even, and hardly where they "
+    "lie in lumps."
 )
 
 
