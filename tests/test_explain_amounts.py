@@ -5,6 +5,7 @@ whom that carries to its level, at 98: 12 are sold at 97, auto-deleveraging clos
 low; then somebody buys.
 """
 
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from analysis.causes import CausalTree, causal_tree
 from analysis.causes.outsider import Outsider
-from analysis.estimate import Estimate
+from analysis.estimate import UNKNOWN, Estimate
 from analysis.explain import Explanation, Section, explain
 from analysis.explain.outsider import outsider
 from analysis.explain.payers import _lost, fund_flows, left_at_takeover
@@ -23,6 +24,7 @@ from analysis.explain.scene import Scene, moved
 from analysis.feedback_profile import largest_event
 from analysis.load import LiquidationMap, RunFrames
 from analysis.page import cascades
+from analysis.twins import Cell, Effect, TwinResult
 from sim.records import AUDIT, EVENT, Cause, EventKind, Side, Stage
 from tests.held_positions import held_market
 
@@ -346,3 +348,18 @@ def test_explanation_and_report_say_the_same_of_the_outsider() -> None:
     assert list(cascades.content(record(), record().first).sentences) == lines
     assert list(section("What the twin says").sentences[-len(lines) :]) == lines
     assert any("Fano" in line for line in lines)
+
+
+def test_the_tree_of_a_run_stands_beside_its_own_twin_and_not_beside_the_mean_of_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Seed 1 falls by .03 instead of .02: 1 - 1/A is .33, whatever the other seed says."""
+    cells = (Cell((), (0.03, 0.05), (), ()), Cell(("liquidation",), (0.02, 0.01), (), ()))
+    many = Estimate(3.0, 2.0, 4.0)
+    effect = Effect(("liquidation",), (), many, Estimate(0.67, 0.5, 0.75), many, many, 2, 0)
+    result = TwinResult(
+        ("liquidation",), "run", "", scene().market.name, "fall", (1, 2), cells, (effect,), UNKNOWN, UNKNOWN, (), (), ()
+    )
+    monkeypatch.setattr(sys.modules["analysis.explain.twin"], "known_twins", lambda run: (result,))
+    lines = sys.modules["analysis.explain.twin"].twin(scene()).sentences
+    assert any("this run's own twin is 1 - 1/A = 0.33" in line for line in lines)

@@ -1,25 +1,19 @@
 """Facts about a margin call as a process: warned, called, given time, cured or closed (docs/model.md, eq. 7b)."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from agents import AGENT_TYPES
-from sim import api
 from sim.accounts import SYSTEM_ROWS
 from sim.records import EventKind, Stage
-from sim.scenario import load_scenario
 from tests.ladder import Ladder, account_fact, row_of, told, traders
 from tests.markets import IMPLEMENTATIONS, ladder
 from tests.still_market import StillMarket, fall, kinds
+from tests.test_model import digest_elsewhere, simulate
 
 STILL = {"volatility": 0}
-TINY = Path(__file__).parent / "scenarios" / "tiny.yaml"
 
 
 def index(*shocks: dict[str, Any]) -> dict[str, Any]:
@@ -211,36 +205,18 @@ def test_the_process_keeps_every_invariant_through_a_fault(tmp_path: Path, fault
     assert data.summary["margin_calls"] > data.summary["liquidations"] > 0
 
 
-PROBE = """
-import sys
-from tests.test_margin_call import digest_of_a_process
-print(digest_of_a_process())
-"""
-
-
-def digest_of_a_process() -> str:
-    """Digest of a short run of the tiny market with warnings, window, grace, and answers to them."""
-    overrides = (
-        "duration=8s",
-        "warmup=1s",
-        "venue.call={warning: 0.7, level: 0.9, window: 1s, grace: 1s}",
-        "populations.crowd.cure={responsive_share: 0.5, half_life: 1s, reduce_share: 0.5}",
-        "index.shocks=[{at: 1s, log_return: -2%, over: 3s}]",
-    )
-    data = api.simulate(load_scenario(TINY, AGENT_TYPES, overrides), 1)
-    kinds = set(data.events["main"]["kind"].tolist())
-    assert {EventKind.WARNING, EventKind.WARNING_LIFTED, EventKind.MARGIN_CALL} <= kinds
-    return str(data.summary["event_digest"])
+PROCESS = (
+    "duration=8s",
+    "warmup=1s",
+    "venue.call={warning: 0.7, level: 0.9, window: 1s, grace: 1s}",
+    "populations.crowd.cure={responsive_share: 0.5, half_life: 1s, reduce_share: 0.5}",
+    "index.shocks=[{at: 1s, log_return: -2%, over: 3s}]",
+)
+"""A short run of the tiny market with warnings, window, grace, and answers to them."""
 
 
 def test_events_of_the_process_are_the_same_with_jit_on_and_off() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    assert done.stdout.strip() == digest_of_a_process()
+    data = simulate(*PROCESS)
+    kinds = set(data.events["main"]["kind"].tolist())
+    assert {EventKind.WARNING, EventKind.WARNING_LIFTED, EventKind.MARGIN_CALL} <= kinds
+    assert digest_elsewhere({"NUMBA_DISABLE_JIT": "1"}, *PROCESS) == data.summary["event_digest"]

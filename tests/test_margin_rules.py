@@ -1,11 +1,7 @@
 """Facts about margins that move: rules, brackets in force, procyclicality, and what a market does with them."""
 
 import math
-import os
-import subprocess
-import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +25,7 @@ from tests import test_model
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.parts import Ladder, Orders, Part, part_market
 from tests.strategies import Case, cases
-from tests.test_model import PROBE, TINY
+from tests.test_model import TINY, digest_elsewhere
 from tests.twins import assert_same_events, assert_same_state, count_of, play
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
@@ -341,15 +337,6 @@ EVERYTHING = (
 @pytest.mark.model
 def test_rules_that_move_margins_and_pause_give_the_same_events_interpreted() -> None:
     here = test_model.simulate(*EVERYTHING, check=True).summary
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *EVERYTHING],
-        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    assert done.stdout.strip() == here["event_digest"]
+    assert digest_elsewhere({"NUMBA_DISABLE_JIT": "1"}, *EVERYTHING) == here["event_digest"]
     assert here["pauses"] > 0
     assert here["margin_calls"] > 0

@@ -28,7 +28,7 @@ class Netting:
     `owner`: for each piece of the forced fills, whose it is (-1: nobody's); `pass_through` 0..1 (eq. 172).
     """
 
-    def __init__(self, path: TradedPath, pieces: Pieces, owner: Ints, pass_through: float = 1.0) -> None:
+    def __init__(self, path: TradedPath, pieces: Pieces, owner: Ints, pass_through: float) -> None:
         self._pass_through = pass_through
         self._shift, self._part, self._interval = path.shift, path.part, path.interval
         first = np.searchsorted(path.place, pieces.place)

@@ -68,13 +68,14 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
         f"branching ratio ({interval(first)} over the first call of each account{mine}). Of {len(tree.calls):,} calls "
         f"{belong}."
     ]
-    liquidation = [each for each in known if each.without == ("liquidation",)]
-    if liquidation and liquidation[0].forced_share.value == liquidation[0].forced_share.value:
+    liquidation = [each for each in known if each.without == ("liquidation",) and each.fall_with > 0]
+    if liquidation:
         last = scene.market.run["last"]
         farthest = np.nanmin(last) if scene.falls else np.nanmax(last)
         elsewhere = scene.series["last"][scene.extreme] != farthest
         told.append(
-            f"The twin's counterpart is 1 - 1/A = {liquidation[0].forced_share.value:.2f}"
+            f"The counterpart of this run's own twin is 1 - 1/A = "
+            f"{1 - liquidation[0].fall_without / liquidation[0].fall_with:.2f}"
             + (f", of the run's {liquidation[0].direction} from its start, which ends elsewhere." if elsewhere else ".")
         )
     return [*told, *follows(tree), *outsider(tree)]
