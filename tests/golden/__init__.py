@@ -1,0 +1,50 @@
+"""Golden event digests: what every shipped scenario does, event by event.
+
+`event_digests.yaml` is the table.  A digest changes only with a mechanism: then `MODEL_VERSION` goes up, CHANGELOG.md
+gets a [RESULTS] line, and `python -m tests.golden` writes the table again.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sim import api
+from sim.event_log import NoLog
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = Path(__file__).with_name("event_digests.yaml")
+THOROUGH = "MARGINQUAKE_THOROUGH" in os.environ
+"""Then the long runs are simulated, too."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One run, and what it came to."""
+
+    scenario: str
+    set: Sequence[str]
+    seed: int
+    long: bool
+    found: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For the report of the tests."""
+        words = " ".join((Path(self.scenario).stem, *self.set))
+        return f"{words} (long)" if self.long else words
+
+
+def table() -> list[Golden]:
+    """All runs of the table."""
+    return [Golden(**row) for row in yaml.safe_load(TABLE.read_text())]
+
+
+def simulated(case: Golden) -> dict[str, Any]:
+    """The same run as it comes out now: its digest, and how much happened."""
+    loaded = api.load_scenario(ROOT / case.scenario, case.set)
+    summary = api.simulate(loaded, case.seed, open_log=NoLog).summary
+    return {key: summary[key] for key in ("event_digest", "events", "margin_calls", "liquidations")}
