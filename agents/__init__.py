@@ -2,18 +2,18 @@
 
 from typing import Final
 
-from agents.arbitrageur import Arbitrageur
-from agents.background import Background
-from agents.base import Participant, ParticipantConfig
-from agents.chartist import Chartist
-from agents.contrarian import Contrarian
-from agents.fundamentalist import Fundamentalist
-from agents.hedger import Hedger
-from agents.hft import Hft
-from agents.liquidation_engine import LiquidationEngine
-from agents.market_maker import MarketMaker
-from agents.retail import Retail
-from agents.whale import Whale
+from marginquake.agents.arbitrageur import Arbitrageur
+from marginquake.agents.background import Background
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.chartist import Chartist
+from marginquake.agents.contrarian import Contrarian
+from marginquake.agents.fundamentalist import Fundamentalist
+from marginquake.agents.hedger import Hedger
+from marginquake.agents.hft import Hft
+from marginquake.agents.liquidation_engine import LiquidationEngine
+from marginquake.agents.market_maker import MarketMaker
+from marginquake.agents.retail.retail import Retail
+from marginquake.agents.whale import Whale
 
 AGENT_TYPES: Final[dict[str, type[Participant]]] = {
     "arbitrageur": Arbitrageur,

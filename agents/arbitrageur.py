@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import weight
-from agents.quote_ladders import draw_awake
-from sim.distributions import Trait
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
-from sim.units import Amount, Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import weight
+from marginquake.agents.toolbox.quote_kernels import draw_awake
+from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.records import Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

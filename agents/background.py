@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import ActivityGauge, reference_ticks
-from agents.random_flow import (
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.flow_kernels import (
     DEEP,
     LIMIT,
     Drawn,
@@ -29,11 +28,13 @@ from agents.random_flow import (
     draw_segment,
     learn,
 )
-from sim.config import Block
-from sim.distributions import Trait
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
-from sim.units import Amount, Duration, Fraction
+from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
+from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
+from marginquake.sim.core.records import Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait
 
 BPS = 1e-4
 LIFETIMES = 2.5

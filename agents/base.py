@@ -8,11 +8,12 @@ import mesa
 import numpy as np
 from pydantic import Field
 
-from sim.accounts import AccountView
-from sim.config import Block
-from sim.distributions import Trait
-from sim.market import MarketView, OrderEntry, Seat, SeedPositions
-from sim.units import Amount, Duration
+from marginquake.sim.core.accounts import AccountView
+from marginquake.sim.core.fields import Amount, Block, Duration
+from marginquake.sim.market.context import Seat, SeedPositions
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait
 
 
 class ParticipantConfig(Block):
@@ -71,7 +72,8 @@ class Participant(mesa.Agent, ABC):
         """What must change in a config to switch off its part in a mechanism: fields and their values.
 
         Empty: it has no part in it.  None: the population is nothing else, and goes.  `mechanism` is a name of
-        `sim.mechanisms.MECHANISMS` (`stops`, `withdrawal`, ...).  Nobody's random draws may depend on these fields:
+        `sim.studies.mechanisms.MECHANISMS` (`stops`, `withdrawal`, ...).  Nobody's random draws may depend on these
+        fields:
         twins share them all.
         """
         return {}

@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import VolatilityGauge, per_second, reference_ticks
-from agents.order_slots import OrderSlots
-from agents.price_memory import PriceMemory
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import OrderKind, Side, Stage
-from sim.units import Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import PriceMemory, VolatilityGauge, per_second, reference_ticks
+from marginquake.agents.toolbox.order_slots import OrderSlots
+from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.records import OrderKind, Side, Stage
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -19,14 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import reference_ticks
-from agents.order_slots import NEVER_NS, OrderSlots
-from agents.price_memory import PriceMemory
-from sim.distributions import Trait, Uniform, sample
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side, Stage
-from sim.units import Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import PriceMemory, reference_ticks
+from marginquake.agents.toolbox.order_slots import NEVER_NS, OrderSlots
+from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.records import Side, Stage
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait, Uniform, sample
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

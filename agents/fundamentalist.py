@@ -12,11 +12,13 @@ import mesa
 import numpy as np
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import reference_ticks
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
-from sim.units import Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import reference_ticks
+from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.records import Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
 
 SECOND = 1_000_000_000
 

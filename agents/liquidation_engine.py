@@ -1,30 +1,40 @@
 """The venue's liquidation engine: a participant whose orders go through the same book as everyone's.
 
-State machine (mechanisms 2.21): called -> cancel all orders -> orders as the procedure says (`agents.procedures`) ->
+State machine (mechanisms 2.21): called -> cancel all orders -> orders as the procedure says
+(`sim.rules.liquidation`) ->
 released if flat or compliant, else the rest is taken over at bankruptcy price (fund, then ADL).  A backstop takes
 accounts over earlier, while they still have some equity.
 """
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Protocol, final
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from agents.base import Participant, ParticipantConfig
-from agents.procedures import PROCEDURES, Standing
-from sim.accounts import Rows
-from sim.config import LiquidationConfig
-from sim.market import LiquidationDesk, MarketView, OrderEntry, Seat
-from sim.records import Flag, OrderKind, Side
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.records import Flag, OrderKind, Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig, LiquidationDesk, Standing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FUND = np.zeros(1, np.int64)
 """The row of the insurance fund, which trades for itself."""
+
+
+class EngineDesk(LiquidationDesk, Protocol):
+    """What the venue gives to its engine: the desk that rules see, and the fund's own order entry."""
+
+    @property
+    def fund_orders(self) -> OrderEntry:
+        """Order entry on the insurance row, cause TAKEOVER."""
 
 
 class LiquidationEngineConfig(ParticipantConfig):
@@ -45,7 +55,7 @@ class LiquidationEngine(Participant):
     config: LiquidationEngineConfig
 
     def __init__(
-        self, model: mesa.Model, config: LiquidationEngineConfig, seat: Seat, desk: LiquidationDesk | None = None
+        self, model: mesa.Model, config: LiquidationEngineConfig, seat: Seat, desk: EngineDesk | None = None
     ) -> None:
         super().__init__(model, config, seat)
         self.rules = config.rules
@@ -77,7 +87,7 @@ class LiquidationEngine(Participant):
         self._take_calls(desk, market, orders, budget)
         self._unwind_fund(desk)
 
-    def _continue(self, desk: LiquidationDesk, market: MarketView, orders: OrderEntry) -> int:
+    def _continue(self, desk: EngineDesk, market: MarketView, orders: OrderEntry) -> int:
         """Release, take over or go on with accounts whose last order is done; returns the capacity left."""
         capacity = desk.capacity
         rows = desk.in_liquidation()
@@ -100,7 +110,7 @@ class LiquidationEngine(Participant):
         self._send(desk, rows, market, orders)
         return capacity - len(rows)
 
-    def _given_up(self, desk: LiquidationDesk, rows: Rows) -> NDArray[np.bool_]:
+    def _given_up(self, desk: EngineDesk, rows: Rows) -> NDArray[np.bool_]:
         """Accounts for the waterfall: whom the procedure gives up, and who is below the backstop (eq. 132)."""
         given_up = np.zeros(len(rows), bool)
         if len(rows) and self.rules.takeover:
@@ -111,7 +121,7 @@ class LiquidationEngine(Participant):
             given_up = given_up | (desk.equity(rows) < self.rules.backstop_fraction * desk.maintenance(rows))
         return given_up
 
-    def _take_over(self, desk: LiquidationDesk, rows: Rows) -> None:
+    def _take_over(self, desk: EngineDesk, rows: Rows) -> None:
         """To the waterfall; by some procedures the fund offers what it took at the bankruptcy price (eq. 131)."""
         self._forget(rows)
         if not self.procedure.limit_at_bankruptcy:
@@ -129,7 +139,7 @@ class LiquidationEngine(Participant):
             desk.fund_orders.limit(everyone, side[taken], price[taken], np.abs(position[taken]), flags=Flag.REDUCE_ONLY)
             self._fund_offers = True
 
-    def _take_calls(self, desk: LiquidationDesk, market: MarketView, orders: OrderEntry, budget: int) -> None:
+    def _take_calls(self, desk: EngineDesk, market: MarketView, orders: OrderEntry, budget: int) -> None:
         """Release those who have recovered; start on those of the rest whose time is up, the worst first."""
         rows = desk.called()
         if len(rows) == 0:
@@ -148,11 +158,11 @@ class LiquidationEngine(Participant):
         orders.cancel_all(rows)
         self._send(desk, rows, market, orders)
 
-    def _standing(self, desk: LiquidationDesk, rows: Rows) -> Standing:
+    def _standing(self, desk: EngineDesk, rows: Rows) -> Standing:
         before = np.array([self._lots_before.get(row, -1) for row in rows.tolist()], np.int64)
         return Standing(desk, rows, before, self.contract, self._now_ns)
 
-    def _send(self, desk: LiquidationDesk, rows: Rows, market: MarketView, orders: OrderEntry) -> None:
+    def _send(self, desk: EngineDesk, rows: Rows, market: MarketView, orders: OrderEntry) -> None:
         """One reduce-only order for each account, as large as the procedure says and no larger than its position."""
         if len(rows) == 0:
             return
@@ -174,7 +184,7 @@ class LiquidationEngine(Participant):
         if self.procedure.cooldown_ns > 0:
             self._not_before_ns.update(dict.fromkeys(rows.tolist(), market.now_ns + self.procedure.cooldown_ns))
 
-    def _affordable(self, desk: LiquidationDesk, rows: Rows, lots: Ints, quantity: Ints, bound: Ints) -> Ints:
+    def _affordable(self, desk: EngineDesk, rows: Rows, lots: Ints, quantity: Ints, bound: Ints) -> Ints:
         """Quantities that cannot cost the fund more than it may lose in this scan, filled at their bounds (eq. 127).
 
         Only orders that may trade beyond bankruptcy cost it anything; those without a bound are not limited.
@@ -191,7 +201,7 @@ class LiquidationEngine(Participant):
         desk.reserve_loss(math.ceil(float((per_lot * cut).sum())))
         return cut
 
-    def _bounds(self, desk: LiquidationDesk, rows: Rows, side: Ints) -> Ints:
+    def _bounds(self, desk: EngineDesk, rows: Rows, side: Ints) -> Ints:
         """Worst price of each order; 0 = none but the venue's band."""
         rule = self.rules.order_bound
         if rule == "none":
@@ -201,7 +211,7 @@ class LiquidationEngine(Participant):
         bounds: Floats = np.rint(desk.mark_ticks * (1.0 + side * float(rule)))
         return np.clip(bounds, 1, self._top_ticks).astype(np.int64)
 
-    def _bankruptcy_bounds(self, desk: LiquidationDesk, rows: Rows, side: Ints) -> Ints:
+    def _bankruptcy_bounds(self, desk: EngineDesk, rows: Rows, side: Ints) -> Ints:
         """The bankruptcy price; a fully backed long has none: it may sell down to one tick."""
         bound = desk.bankruptcy_ticks(rows)
         return np.where(bound > 0, np.clip(bound, 1, self._top_ticks), np.where(side < 0, 1, self._top_ticks))
@@ -210,7 +220,7 @@ class LiquidationEngine(Participant):
     def _top_ticks(self) -> int:
         return self.contract.max_price_ticks - 1
 
-    def _unwind_fund(self, desk: LiquidationDesk) -> None:
+    def _unwind_fund(self, desk: EngineDesk) -> None:
         """The fund sells what it took over, over `unwind_time` and within `unwind_bound` of the mark."""
         position = desk.fund_position_lots
         if position == 0 or desk.mark_ticks <= 0:

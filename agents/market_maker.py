@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import BasisGauge, VolatilityGauge, weight
-from agents.quote_ladders import draw_awake, quote_ladders
-from sim.distributions import Trait
-from sim.market import MarketView, OrderEntry, Seat
-from sim.units import Amount, Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import BasisGauge, VolatilityGauge, weight
+from marginquake.agents.toolbox.quote_kernels import draw_awake, quote_ladders
+from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from agents.base import Participant, ParticipantConfig
-from agents.gauges import ActivityGauge, reference_ticks
-from sim.distributions import Pareto, Trait
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
-from sim.units import Amount, Duration, Fraction
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
+from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.records import Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Pareto, Trait
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

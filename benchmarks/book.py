@@ -4,7 +4,8 @@ Stream A: 2,000 resting orders, then operations of which 52 % are limit orders (
 cancellations and 8 % market orders, around a latent mid on a random walk.  Cancellations name orders placed before,
 some of which are gone by then, as in any real feed.  Three things are timed, each with the same text of the rules:
 
-* the *bare book* (`sim.matching_book`): matching, and nothing else, beside its twin in C++ (benchmarks/cpp/book.cpp),
+* the *bare book* (`sim.venue.matching_book`): matching, and nothing else, beside its twin in C++
+(benchmarks/cpp/book.cpp),
   which must make the same trades or this stops;
 * the bare book with its log of every fact;
 * the *whole event path*: arrivals by latency, stops, matching, settlement of both sides with fees and margin, the
@@ -27,14 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, missing
-from sim.accounts import SYSTEM_ROWS
-from sim.arrivals import Arrivals
-from sim.exchange import Exchange
-from sim.machine_speed import rich_exchange
-from sim.matching_book import MatchingBook
-from sim.recorder import TAKEN_AT_ONCE
-from sim.records import COMMAND, EVENT, EventKind, OrderKind, Side, join, raw_copy
-from sim.streams import Stream
+from marginquake.sim.cli.doctor import rich_exchange
+from marginquake.sim.core.accounts import SYSTEM_ROWS
+from marginquake.sim.core.records import COMMAND, EVENT, EventKind, OrderKind, Side, join, raw_copy
+from marginquake.sim.market.streams import Stream
+from marginquake.sim.recording.recorder import TAKEN_AT_ONCE
+from marginquake.sim.venue.arrivals import Arrivals
+from marginquake.sim.venue.exchange import Exchange
+from marginquake.sim.venue.matching_book import MatchingBook
 
 LADDER = 1 << 14
 RESTING = 2_000

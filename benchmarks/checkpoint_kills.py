@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.rows import Row
-from sim import run_directory
-from sim.checkpoint import FILE
-from sim.interrupted import partial_path
+from marginquake.sim.runs import directory
+from marginquake.sim.runs.checkpoint import FILE
+from marginquake.sim.runs.partial_runs import partial_path
 
 SCENARIO = Path("scenarios/long_squeeze.yaml")
 SHORTER = ("duration=60s", "record.events=all")
@@ -75,14 +75,14 @@ def kill_at_random(scenario: Path, kills: int, every: str, overrides: tuple[str,
                 wall_s = min(0.9 * wall_s, _wall_seconds(Path(stdout.splitlines()[-1])))
                 continue
             resumed = _finished(_command("run", "--resume", str(partial), "--out", str(out), "--quiet"))
-            at = run_directory.read_manifest(resumed)["resumed_at_s"]
+            at = directory.read_manifest(resumed)["resumed_at_s"]
             results.append(Kill(after_s, while_writing, tuple(at), tuple(differences(untouched, resumed))))
     return results
 
 
 def differences(one: Path, other: Path) -> list[str]:
     """What is not the same in two run directories: digest, summary, events, tables, maps."""
-    summaries = [run_directory.read_summary(path) for path in (one, other)]
+    summaries = [directory.read_summary(path) for path in (one, other)]
     keys = (summaries[0].keys() | summaries[1].keys()) - set(CLOCKS)
     found = [f"summary: {key}" for key in keys if summaries[0].get(key) != summaries[1].get(key)]
     for table in ("series", "accounts", "populations", "positions"):
@@ -96,7 +96,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def _wall_seconds(run: Path) -> float:
-    return float(run_directory.read_summary(run)["wall_seconds"])
+    return float(directory.read_summary(run)["wall_seconds"])
 
 
 def _columns(path: Path) -> dict[str, bytes]:
@@ -122,7 +122,7 @@ def _start(scenario: Path, out: Path, name: str, overrides: tuple[str, ...], *op
 
 
 def _command(*arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "sim.cli", *arguments]
+    command = [sys.executable, "-m", "marginquake", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analysis.comparison import Comparison, load_comparison
 from benchmarks.studies.runs import ROOT
-from sim import sweep_api
-from sim.sweep_directory import is_sweep
-from sim.sweep_file import load_comparison as load_file
-from sim.version import MODEL_VERSION
+from marginquake.analysis.studies.comparison import Comparison, load_comparison
+from marginquake.sim.core.version import MODEL_VERSION
+from marginquake.sim.studies import sweep as sweeping
+from marginquake.sim.studies.design import load_comparison as load_file
+from marginquake.sim.studies.sweep_directory import is_sweep
 
 
 def document(
@@ -37,10 +37,10 @@ def document(
     if unknown:
         parser.error(f"no such comparison: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     for name in given.names or names:
-        plan = sweep_api.plan_sweep(load_file(folder / f"{name}.yaml", given.seeds))
-        result = sweep_api.run_sweep(plan, given.out, given.workers, resume=True)
+        plan = sweeping.plan_sweep(load_file(folder / f"{name}.yaml", given.seeds))
+        result = sweeping.run_sweep(plan, given.out, given.workers, resume=True)
         print(f"{name}: {result.made} runs made, {len(result.failures)} failed", flush=True)
-    finished = [sweep_api.sweep_path(given.out, name) for name in names]
+    finished = [sweeping.sweep_path(given.out, name) for name in names]
     images = given.output.parent / "images"
     sections = [section(load_comparison(path), images) for path in finished if is_sweep(path)]
     given.output.write_text(f"{head}Model version {MODEL_VERSION}.\n\n" + "\n".join(sections), encoding="utf-8")

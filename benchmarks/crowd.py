@@ -11,10 +11,12 @@ from typing import Any, ClassVar, final
 import mesa
 import numpy as np
 
-from agents.base import Participant, ParticipantConfig
-from sim.kernels import kernel
-from sim.kernels.draws import unit
-from sim.market import MarketView, OrderEntry, Seat
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.sim.kernels import kernel
+from marginquake.sim.kernels.draws import unit
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
 
 LARGE_LOTS = 50
 MARKET_SHARE = 0.15

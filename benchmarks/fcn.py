@@ -13,9 +13,11 @@ from typing import Any, ClassVar, final
 import mesa
 import numpy as np
 
-from agents.base import Participant, ParticipantConfig
-from sim.market import MarketView, OrderEntry, Seat
-from sim.records import Side
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.sim.core.records import Side
+from marginquake.sim.market.context import Seat
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
 
 BLOCK = 4096
 """Steps for which draws are made at a time."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.load import Floats
-from analysis.seed_regression import SeedLine, line_over_seeds
 from benchmarks.studies.runs import OFF, ROOT, Job, Kept, run_all
-from sim.version import MODEL_VERSION
+from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.statistics.regression import SeedLine, line_over_seeds
+from marginquake.sim.core.version import MODEL_VERSION
 
 FUEL_RATIOS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 SEEDS = tuple(range(1, 11))
@@ -159,25 +159,25 @@ def draw(found: Mapping[str, Floats], line: SeedLine, curve: SeedLine, output: P
     import matplotlib
     from matplotlib.figure import Figure
 
-    from analysis import style
+    from marginquake.analysis.presentation import theme
 
-    with matplotlib.rc_context(style.LIGHT):
-        figure = Figure(figsize=(style.WIDTH_INCHES, 5.6), layout="constrained")
+    with matplotlib.rc_context(theme.LIGHT):
+        figure = Figure(figsize=(theme.WIDTH_INCHES, 5.6), layout="constrained")
         wide, hawkes, twins = figure.subplots(1, 3, width_ratios=(2.0, 1.0, 1.0), sharey=True)
         shade = np.log10(found["fuel"])
         r, branching = found["r_largest"], found["branching"]
         shades = wide.scatter(r, branching, c=shade, **POINTS)
         wide.set_xscale("log")
         ideal = np.geomspace(0.9 * np.nanmin(r), 1.1 * np.nanmax(r), 200)
-        wide.plot(ideal, np.minimum(ideal, 1.0), ":", color=style.MUTED, label="branching = R, at most 1")
+        wide.plot(ideal, np.minimum(ideal, 1.0), ":", color=theme.MUTED, label="branching = R, at most 1")
         below = ideal[ideal <= STEEP]
         fitted = f"R < {STEEP:g}: slope {line.slope:.2f} ({line.low:.2f} to {line.high:.2f})"
-        wide.plot(below, line.intercept + line.slope * below, color=style.FORCED_SELL, label=fitted)
+        wide.plot(below, line.intercept + line.slope * below, color=theme.FORCED_SELL, label=fitted)
         doubled = curve.slope * math.log(2.0)
         label = f"all: +{doubled:.2f} each time R doubles, R² {curve.r_squared:.2f}"
-        wide.plot(ideal, curve.intercept + curve.slope * np.log(ideal), "--", color=style.INDEX, label=label)
+        wide.plot(ideal, curve.intercept + curve.slope * np.log(ideal), "--", color=theme.INDEX, label=label)
         middle, mean, error = binned(r, branching)
-        wide.errorbar(middle, mean, error, fmt="o", color=style.INK, capsize=3, label="means of bins, 95 %")
+        wide.errorbar(middle, mean, error, fmt="o", color=theme.INK, capsize=3, label="means of bins, 95 %")
         wide.set_xlim(ideal[0], ideal[-1])
         ticks = [
             each for each in (0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.0, 10.0) if ideal[0] < each < ideal[-1]
@@ -192,7 +192,7 @@ def draw(found: Mapping[str, Floats], line: SeedLine, curve: SeedLine, output: P
             (twins, found["1 - 1/A"], "1 - 1/A of run and twin"),
         ):
             axes.scatter(x, branching, c=shade, **POINTS)
-            axes.plot((0, 1), (0, 1), ":", color=style.MUTED)
+            axes.plot((0, 1), (0, 1), ":", color=theme.MUTED)
             axes.set_xlim(-0.05, 1.05)
             axes.set_xlabel(label)
         fuels = np.unique(found["fuel"])

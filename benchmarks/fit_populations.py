@@ -15,10 +15,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from agents import AGENT_TYPES
-from sim.distributions import Beta, Buckets, Distribution, Lognormal
-from sim.scenario import load_scenario
-from sim.streams import Streams
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.market.streams import Streams
+from marginquake.sim.scenario.distributions import Beta, Buckets, Distribution, Lognormal
+from marginquake.sim.scenario.loader import load_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "scenarios" / "populations"

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis.plots import plot_facts, plot_run, plot_twin
 from benchmarks.studies.runs import OFF, ROOT
-from sim import api
+from marginquake.analysis.figures.draw import plot_facts, plot_run
+from marginquake.analysis.studies.twins.figure import plot_twin
+from marginquake.sim.studies import run as running
 
 IMAGES = ROOT / "docs" / "images"
 PICTURES: Mapping[str, Mapping[str, str]] = {
@@ -39,13 +40,13 @@ TWINS = {"long_squeeze": "long_squeeze_twin", "crash_2024_08_05": "crash_twin"}
 def draw(scenario: str, folder: Path) -> None:
     """Run one scenario and put its pictures in their place."""
     file = ROOT / "scenarios" / f"{scenario}.yaml"
-    made = api.run(file, seed=1, out=folder, figures=False).path
+    made = running.run(file, seed=1, out=folder, figures=False).path
     for figure, image in PICTURES[scenario].items():
         (path,) = plot_run(made, figure)
         shutil.copy(path, IMAGES / f"{image}.png")
         print(f"{image}.png", flush=True)
     if scenario in TWINS:
-        twin = api.run(api.load_scenario(file, [OFF]), seed=1, out=folder, figures=False).path
+        twin = running.run(running.load_scenario(file, [OFF]), seed=1, out=folder, figures=False).path
         plot_twin(made, twin, IMAGES / f"{TWINS[scenario]}.png")
         print(f"{TWINS[scenario]}.png", flush=True)
 

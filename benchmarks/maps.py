@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.sweeps.intervals import bootstrap
 from benchmarks.studies.runs import ROOT, Job, run_all
 from benchmarks.studies.tables import shown, table
+from marginquake.analysis.statistics.intervals import bootstrap
 
 CLUSTERED, DISPERSED, EVERYDAY = "long_squeeze.yaml", "dispersed_control.yaml", "everyday_market.yaml"
 SHOCKS_PERCENT = (0.5, 1.3)
@@ -112,10 +112,10 @@ def draw(kept: Mapping[str, Any], squeezes: Sequence[Job], days: Sequence[Job], 
     import matplotlib
     from matplotlib.figure import Figure
 
-    from analysis import style
+    from marginquake.analysis.presentation import theme
 
-    with matplotlib.rc_context(style.LIGHT):
-        figure = Figure(figsize=(style.WIDTH_INCHES, 4.6), layout="constrained")
+    with matplotlib.rc_context(theme.LIGHT):
+        figure = Figure(figsize=(theme.WIDTH_INCHES, 4.6), layout="constrained")
         for axes, jobs, unit, name in zip(
             figure.subplots(1, 2, sharey=True),
             (squeezes, days),
@@ -126,7 +126,7 @@ def draw(kept: Mapping[str, Any], squeezes: Sequence[Job], days: Sequence[Job], 
             first = kept[key(jobs[0])]["errors"]
             times = np.array([each["time_s"] for each in first["prints"]])
             for knows, colour, label in (
-                ("prints", style.INK, "from trades"), ("entries", style.BID, "from entries, leverage assumed"),
+                ("prints", theme.INK, "from trades"), ("entries", theme.BID, "from entries, leverage assumed"),
             ):  # fmt: skip
                 estimates = np.array(
                     [
@@ -144,7 +144,7 @@ def draw(kept: Mapping[str, Any], squeezes: Sequence[Job], days: Sequence[Job], 
             seeded = [
                 np.mean([_at(kept[key(job)]["errors"]["prints"], t)["seeded_share"] for job in jobs]) for t in times
             ]
-            axes.plot(times / unit, seeded, ":", color=style.MUTED, label="share of positions that no trade tells of")
+            axes.plot(times / unit, seeded, ":", color=theme.MUTED, label="share of positions that no trade tells of")
             axes.set_xlabel(f"{name} ({len(jobs)} seeds)")
             axes.set_ylim(-0.05, 1.05)
         figure.axes[0].set_ylabel("correlation with the true map")

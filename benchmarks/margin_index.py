@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row
-from sim.accounts import SYSTEM_ROWS, AccountTable
-from sim.exchange import Exchange, ExchangeRules
-from sim.kernels import kernel
-from sim.kernels.ledger import maintenance
-from sim.records import EventKind, MarginMode, Stage
-from sim.worth import Worth
+from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
+from marginquake.sim.core.records import EventKind, MarginMode, Stage
+from marginquake.sim.core.valuation import Worth
+from marginquake.sim.kernels import kernel
+from marginquake.sim.kernels.valuation import maintenance
+from marginquake.sim.venue.exchange import Exchange, ExchangeRules
 
 ACCOUNTS = 1_000_000
 WAKES = 1_000

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import style
 from benchmarks.rows import Row
-from sim.units import parse_duration
+from marginquake.analysis.presentation import theme
+from marginquake.sim.core.fields import parse_duration
 
 SCENARIO = Path("scenarios/calm_market.yaml")
 FIGURE = Path("docs/images/memory.png")
 LEVELS = ("fills", "all")
 """Values of `record.events` that are compared: what a run keeps by default, and everything."""
-COLOURS = (style.INDEX, style.FORCED_SELL, style.MUTED, style.INK)
+COLOURS = (theme.INDEX, theme.FORCED_SELL, theme.MUTED, theme.INK)
 SAMPLES = 400
 MB = 1e6
 GROWTH_FLOOR, GROWTH_STRETCH = 1.5, 1.2
@@ -54,7 +54,7 @@ class Watch:
 CHILD = """
 import os, sys
 from pathlib import Path
-from sim import api
+from marginquake.sim.studies import run as api
 scenario, out, samples, *overrides = sys.argv[1:]
 loaded = api.load_scenario(scenario, overrides)
 every = max(1, loaded.steps // int(samples))
@@ -131,8 +131,8 @@ def draw(runs: list[Watch], scenario: str, duration: str, path: Path) -> None:
 
     last_s = parse_duration(duration) / 1e9
     unit_s, unit = (3600.0, "h") if last_s > 7200 else (60.0, "min")
-    with matplotlib.rc_context(style.LIGHT):
-        figure = Figure(figsize=(style.WIDTH_INCHES, 4.2), dpi=style.DPI)
+    with matplotlib.rc_context(theme.LIGHT):
+        figure = Figure(figsize=(theme.WIDTH_INCHES, 4.2), dpi=theme.DPI)
         FigureCanvasAgg(figure)  # type: ignore[no-untyped-call]
         axis = figure.add_axes((0.07, 0.13, 0.91, 0.75))
         for seen, colour in zip(runs, COLOURS, strict=False):

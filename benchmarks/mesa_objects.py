@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from agents import AGENT_TYPES
 from benchmarks.rows import Row
-from sim.api import release
-from sim.model import MarketModel
-from sim.scenario import load_scenario
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.model.model import MarketModel
+from marginquake.sim.scenario.loader import load_scenario
+from marginquake.sim.studies.run import release
 
 SCENARIO = Path(__file__).with_name("crowd.yaml")
 ACCOUNTS = 100_000

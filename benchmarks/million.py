@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rows import Row
-from sim import run_directory
+from marginquake.sim.runs import directory
 
 SCENARIO = Path("scenarios/million_accounts.yaml")
 MOST_RUNS = 3
@@ -33,7 +33,17 @@ def measure(repeat: int) -> list[Row]:
 
 def _run() -> tuple[float, float, float, float]:
     with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
-        command = [sys.executable, "-m", "sim.cli", "run", str(SCENARIO), "--out", folder, "--no-figures", "--quiet"]
+        command = [
+            sys.executable,
+            "-m",
+            "marginquake",
+            "run",
+            str(SCENARIO),
+            "--out",
+            folder,
+            "--no-figures",
+            "--quiet",
+        ]
         started = time.perf_counter()
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
@@ -43,5 +53,5 @@ def _run() -> tuple[float, float, float, float]:
         if child.returncode != 0:
             raise RuntimeError(f"{SCENARIO} ended with exit status {child.returncode}")
         seconds = time.perf_counter() - started
-        summary = run_directory.read_summary(Path(said.splitlines()[-1]))
+        summary = directory.read_summary(Path(said.splitlines()[-1]))
         return seconds, usage.ru_maxrss * 1024.0, float(summary["margin_calls"]), float(summary["events"])

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from agents import AGENT_TYPES
 from benchmarks.peers.environments import PeerMissing, run_driver
 from benchmarks.rows import Row, missing
-from sim.api import release
-from sim.model import MarketModel
-from sim.scenario import load_scenario
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.model.model import MarketModel
+from marginquake.sim.scenario.loader import load_scenario
+from marginquake.sim.studies.run import release
 
 SCENARIO = Path(__file__).with_name("fcn.yaml")
 STEPS = 5_000

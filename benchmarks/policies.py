@@ -6,9 +6,9 @@ runs/sweeps/ and writes the document from all that are finished.
 
 from collections.abc import Sequence
 
-from analysis.comparison import to_markdown
 from benchmarks.comparisons import document
 from benchmarks.studies.runs import ROOT
+from marginquake.analysis.studies.comparison import to_markdown
 
 HEAD = """# Policies
 

@@ -43,9 +43,9 @@ def overrides(accounts: int) -> list[str]:
 
 def main() -> int:
     """One size, in this process: prints JSON with seconds of building, microseconds a step and resident bytes."""
-    from agents import AGENT_TYPES
-    from sim.model import MarketModel
-    from sim.scenario import load_scenario
+    from marginquake.agents import AGENT_TYPES
+    from marginquake.sim.model.model import MarketModel
+    from marginquake.sim.scenario.loader import load_scenario
 
     accounts, blocks = int(sys.argv[1]), int(sys.argv[2])
     scenario = load_scenario(SCENARIO, AGENT_TYPES, overrides(accounts))

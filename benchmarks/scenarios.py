@@ -10,12 +10,12 @@ from typing import final
 
 import numpy as np
 
-from agents import AGENT_TYPES
 from benchmarks.rows import Row, missing
-from sim.api import release
-from sim.model import MarketModel
-from sim.problems import ScenarioError
-from sim.scenario import load_scenario
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.core.problems import ScenarioError
+from marginquake.sim.model.model import MarketModel
+from marginquake.sim.scenario.loader import load_scenario
+from marginquake.sim.studies.run import release
 
 SCENARIOS = Path("scenarios")
 MOST_S = 4.0

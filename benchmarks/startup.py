@@ -16,11 +16,11 @@ import numpy as np
 from benchmarks.rows import Row
 
 SCENARIO = "scenarios/long_squeeze.yaml"
-CLI = [sys.executable, "-m", "sim.cli"]
+CLI = [sys.executable, "-m", "marginquake"]
 COLD_REPEATS = 3
 """Compiling everything takes long; so many times are enough."""
 HELP = (("--help",), ("run", "--help"), ("sweep", "--help"), ("doctor", "--help"))
-IMPORTS = ("numpy", "numba", "mesa", "pydantic", "pyarrow", "sim.api")
+IMPORTS = ("numpy", "numba", "mesa", "pydantic", "pyarrow", "marginquake.sim.studies.run")
 
 
 def measure(repeat: int) -> list[Row]:

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.stopping runs/sweeps/NAME`: reads the runs of a tipping search or a sweep over one parameter
 that `tipping` or `sweep` has made, prints a table and draws docs/images/stopping.png.  The prediction is u* of
-mechanisms 1.2 (`analysis.feedback_number.stopping_distance`): once with the book as it stands, and once with the
+mechanisms 1.2 (`analysis.levels.feedback.stopping_distance`): once with the book as it stands, and once with the
 depth that was in effect, which is measured in the same runs: what forced and stopped sellers sold by the low, over
 what the standing book would have taken for the extra fall.
 """
@@ -18,10 +18,10 @@ from typing import Any, final
 import numpy as np
 import pyarrow.parquet as pq
 
-from analysis.feedback_number import stopping_distance
-from analysis.starting_fuel import starting_fuel
 from benchmarks.studies.runs import ROOT
-from sim.run_directory import read_summary
+from marginquake.analysis.frames.lookup import starting_fuel
+from marginquake.analysis.levels.feedback import stopping_distance
+from marginquake.sim.runs.directory import read_summary
 
 FEWEST_RUNS = 4
 """Values with fewer runs are left out of the figure."""
@@ -102,22 +102,21 @@ def _draw(lines: Any, multiple: float, output: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from analysis import style
-    from analysis.figures import canvas
+    from marginquake.analysis.presentation import panels, theme
 
-    with matplotlib.rc_context(style.LIGHT):
+    with matplotlib.rc_context(theme.LIGHT):
         figure = Figure(figsize=(9.0, 5.4))
-        ((axes,),) = canvas.panels(figure, [1.0])
+        ((axes,),) = panels.panels(figure, [1.0])
         value, outside, fell, standing, effective = lines.T
         axes.plot(value, 100 * fell, "o-", label="where the market stopped (median of seeds)")
         axes.plot(value, 100 * effective, "--", label=f"predicted, {multiple:.2f} times the depth that stands")
         axes.plot(value, 100 * standing, ":", label="predicted, the book as it stands")
-        axes.plot(value, 100 * outside, color=style.MUTED, label="the outside price")
+        axes.plot(value, 100 * outside, color=theme.MUTED, label="the outside price")
         axes.set_ylim(0, 100 * 1.7 * float(fell.max()))
         axes.set_ylabel("fall, %")
         axes.legend(loc="upper left")
-        canvas.x_label(axes, "value of the parameter")
-        canvas.heading(figure, "Where falls stop", "forced notional released on the way against what the book absorbs")
+        panels.x_label(axes, "value of the parameter")
+        panels.heading(figure, "Where falls stop", "forced notional released on the way against what the book absorbs")
         figure.savefig(output, dpi=110)
 
 

@@ -7,17 +7,17 @@ scenarios/venues_compared/ below runs/sweeps/, and writes the document with its 
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import style
-from analysis.comparison import (
+from benchmarks.comparisons import document
+from benchmarks.studies.runs import ROOT
+from marginquake.analysis import formats
+from marginquake.analysis.presentation.png import render
+from marginquake.analysis.studies.comparison import (
     Comparison,
     compare,
     draw_levels,
     levels_height_inches,
     levels_markdown,
 )
-from analysis.plots import render
-from benchmarks.comparisons import document
-from benchmarks.studies.runs import ROOT
 
 FOLDER = ROOT / "scenarios" / "venues_compared"
 NAMES = ("as_allowed", "same_positions")
@@ -35,10 +35,10 @@ def section(comparison: Comparison, images: Path) -> str:
     """Question, table, figure, verdicts in words."""
     title = comparison.name.replace("_", " ")
     picture = images / f"venues_{comparison.name}.png"
-    source = f"{comparison.name}  {style.plural(len(comparison.seeds), 'seed')}"
+    source = f"{comparison.name}  {formats.plural(len(comparison.seeds), 'seed')}"
     render(lambda figure: draw_levels(comparison, figure), picture, levels_height_inches(comparison), False, source)
     lines = [f"## {title[:1].upper()}{title[1:]}", "", comparison.question, ""]
-    lines += [f"{style.plural(len(comparison.seeds), 'seed')}, the same for every venue.", ""]
+    lines += [f"{formats.plural(len(comparison.seeds), 'seed')}, the same for every venue.", ""]
     lines += [levels_markdown(comparison), f"![{title}](images/{picture.name})", ""]
     lines += [f"* {pair.sentence}" for pair in compare(comparison)]
     return "\n".join(lines) + "\n"

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from agents import AGENT_TYPES
 from benchmarks.studies.runs import ROOT
-from sim import api
-from sim.event_log import NoLog
-from sim.model import MarketModel
-from sim.watch import Watcher
-from sim.watch_view import Pace, render
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.cli.watch.screen import Pace, render
+from marginquake.sim.cli.watch.watcher import Watcher
+from marginquake.sim.model.model import MarketModel
+from marginquake.sim.runs.event_log import NoLog
+from marginquake.sim.studies import run as running
 
 WEB_FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images" / "watch.svg")
     given = parser.parse_args(arguments)
     watcher = Watcher()
-    loaded = api.load_scenario(given.scenario)
+    loaded = running.load_scenario(given.scenario)
     model = MarketModel(loaded, AGENT_TYPES, given.seed, open_log=watcher.open_log(NoLog))
     watcher.look(model)
     began = time.perf_counter()

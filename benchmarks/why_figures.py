@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from analysis import style
-from analysis.load import RunFrames, load_run
-from analysis.plots import plot_early_warning, plot_reliability
-from analysis.risk import Assessment, ForecastPlan, assess, board
-from analysis.sweeps.intervals import bootstrap
-from analysis.warning import BASELINE, usual, warn
-from analysis.warning import board as warning_board
 from benchmarks.studies.runs import ROOT
 from benchmarks.why_runs import CASES, OUT
-from sim.run_directory import list_runs
+from marginquake.analysis import formats
+from marginquake.analysis.early_warning import BASELINE, usual, warn
+from marginquake.analysis.early_warning import tables as warning_board
+from marginquake.analysis.figures.draw import plot_early_warning, plot_reliability
+from marginquake.analysis.frames.run_frames import RunFrames, load_run
+from marginquake.analysis.risk import Assessment, ForecastPlan, assess, assessment
+from marginquake.analysis.statistics.intervals import bootstrap
+from marginquake.sim.runs.directory import list_runs
 
 HORIZONS_S = (1200.0, 3600.0)
 FALL_HORIZONS_S = (300.0, 720.0)
@@ -57,13 +57,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def risk_tables(found: dict[str, Assessment]) -> str:
     """Calls and scores of both populations."""
     seeds = next(iter(found.values())).groups[0].excess.seeds
-    calls = [(name, *board.call_cells(group)) for name, each in found.items() for group in each.groups]
-    scores = [(name, *board.score_cells(group)) for name, each in found.items() for group in each.groups]
+    calls = [(name, *assessment.call_cells(group)) for name, each in found.items() for group in each.groups]
+    scores = [(name, *assessment.score_cells(group)) for name, each in found.items() for group in each.groups]
     return "\n\n".join(
         (
             f"{seeds} seeds.",
-            table(("population", *board.CALL_HEADINGS), calls),
-            table(("population", *board.SCORE_HEADINGS), scores),
+            table(("population", *assessment.CALL_HEADINGS), calls),
+            table(("population", *assessment.SCORE_HEADINGS), scores),
         )
     )
 
@@ -80,8 +80,8 @@ def clustering(found: dict[str, Assessment], horizon_s: float) -> str:
     parts = []
     for measure in ("feedback", "excess"):
         value = bootstrap([one[measure] - other[measure] for one, other in of_seed.values()], "mean")
-        parts.append(f"{measure} {board.shown(value, signed=True)}")
-    within = style.duration(horizon_s)
+        parts.append(f"{measure} {assessment.shown(value, signed=True)}")
+    within = formats.duration(horizon_s)
     return f"Clustered less dispersed within {within}, paired over {len(of_seed)} seeds: {'; '.join(parts)}."
 
 

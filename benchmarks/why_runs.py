@@ -73,10 +73,10 @@ CASES = {
 
 def make(case: Case, seed: int, out: Path) -> Path:
     """Run one seed of a case, unless it is there."""
-    from sim import api
+    from marginquake.sim.studies import run as running
 
-    loaded = api.load_scenario(SCENARIOS / case.scenario, case.overrides)
-    return api.run(loaded, seed, out / case.name, reuse=True, figures=False).path
+    loaded = running.load_scenario(SCENARIOS / case.scenario, case.overrides)
+    return running.run(loaded, seed, out / case.name, reuse=True, figures=False).path
 
 
 def make_all(names: Sequence[str], seeds: int | None, out: Path, workers: int) -> dict[str, list[Path]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rows import Row
-from sim import sweep_api
-from sim.sweep_file import load_sweep
+from marginquake.sim.studies import sweep as sweeping
+from marginquake.sim.studies.design import load_sweep
 
 SWEEP = Path("scenarios/sweeps/leverage_depth.yaml")
 RUNS = 24
@@ -28,7 +28,7 @@ def measure(repeat: int, runs: int = RUNS) -> list[Row]:
 
 def _seconds(workers: int, runs: int) -> float:
     with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
-        plan = sweep_api.plan_sweep(load_sweep(SWEEP))
+        plan = sweeping.plan_sweep(load_sweep(SWEEP))
         started = time.perf_counter()
-        sweep_api.run_sweep(plan, Path(folder), workers, limit=runs)
+        sweeping.run_sweep(plan, Path(folder), workers, limit=runs)
         return time.perf_counter() - started

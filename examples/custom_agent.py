@@ -13,13 +13,14 @@ import pandas as pd
 from mesa.datacollection import DataCollector
 from pydantic import Field
 
-from agents import AGENT_TYPES
-from agents.base import Participant, ParticipantConfig
-from sim import load_scenario
-from sim.market import MarketView, OrderEntry
-from sim.model import MarketModel
-from sim.records import Flag, Side
-from sim.units import Amount, Fraction
+from marginquake import load_scenario
+from marginquake.agents import AGENT_TYPES
+from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.sim.core.fields import Amount, Fraction
+from marginquake.sim.core.records import Flag, Side
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.model.model import MarketModel
 
 SCENARIO = Path(__file__).with_name("one_trader.yaml")
 

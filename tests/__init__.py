@@ -1,1 +1,1 @@
-"""Tests are a package, so that they share `tests.strategies`, `tests.ladder` and `tests.oracles`."""
+"""Tests are a package, so that they share `tests.support.strategies`, `tests.support.ladder` and `tests.oracles`."""

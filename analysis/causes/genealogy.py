@@ -1,11 +1,37 @@
-"""From shares to a family tree: the main parent of every call, and its generation (eq. 175 of docs/model.md)."""
+"""The branching ratio that the causal tree says: what share of calls forced orders have caused (eq. 174)."""
 
 from dataclasses import dataclass
+from math import ceil, isqrt, nan
 from typing import final
 
 import numpy as np
 
-from analysis.load import Bools, Floats, Ints
+from marginquake.analysis.causes.price_parts import WINDOW_S, TradedPath, known_marks, outside_price
+from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
+
+RESAMPLES = 2000
+
+
+def branching_ratio(forced_share: Floats, time_s: Floats) -> Estimate:
+    """Mean over calls of the forced share of their move, each between 0 and 1.
+
+    With S the sum of shares and N the calls, N - S calls came from outside, so the mean is 1 - immigrants / N: the
+    branching ratio.  Calls at one mark fall or stand together, and so do those of marks that follow each other: the
+    interval is a bootstrap over blocks of marks, sqrt(marks) long.
+    """
+    if not len(forced_share):
+        return UNKNOWN
+    caused = np.clip(forced_share, 0.0, 1.0)
+    _, mark = np.unique(time_s, return_inverse=True)
+    sums, counts = np.bincount(mark, caused), np.bincount(mark)
+    marks = len(counts)
+    length = isqrt(marks)
+    draws = np.random.default_rng(0).integers(0, marks, (RESAMPLES, ceil(marks / length)))
+    chosen = (draws[:, :, None] + np.arange(length)) % marks
+    means = sums[chosen].sum(axis=(1, 2)) / counts[chosen].sum(axis=(1, 2))
+    low, high = np.quantile(means, (0.025, 0.975)) if marks > 1 else (nan, nan)
+    return Estimate(float(caused.mean()), float(low), float(high))
 
 
 @final
@@ -34,3 +60,31 @@ def generations(parent: Ints) -> Ints:
         if above >= 0:
             found[call] = found[above] + 1
     return found
+
+
+LEAST_WINDOWS = 2.0
+"""A record shorter than so many windows is too short to tell; the mark is then taken to follow in full."""
+
+
+def pass_through(market: MarketFrames, path: TradedPath) -> float:
+    """What of a push that lasts the mark passes on within a minute, 0..1 (eq. 172).
+
+    The slope, through the origin, of changes of mark less outside price on changes of excess (eq. 170), both over 60 s
+    and at every mark.  1 for a mark that is the last price; 0 where neither book nor trades have a say in the mark,
+    directly or by the index.
+    """
+    events = market.events
+    lag = max(1, round(WINDOW_S / market.mark_period_s))
+    time_s = events["time_s"]
+    if not len(path.place) or time_s[-1] - time_s[path.place[0]] < LEAST_WINDOWS * WINDOW_S:
+        return 1.0
+    first, last = (np.ceil(time_s[row] / market.mark_period_s) for row in (path.place[0], -1))
+    made_s = np.arange(first, last) * market.mark_period_s
+    # The events after a mark and up to the next one carry it; a margin call carries the mark that made it.
+    carrier = np.searchsorted(time_s, made_s + market.mark_period_s) - 1
+    mark = known_marks(events["mark_ticks"])[carrier] * market.contract.to_price(1.0) - outside_price(market, made_s)
+    seen = np.searchsorted(path.place, np.searchsorted(time_s, made_s, side="right")) - 1
+    excess = np.append(path.start_excess, path.excess)[seen + 1]
+    marked, traded = mark[lag:] - mark[:-lag], excess[lag:] - excess[:-lag]
+    spread = float(traded @ traded)
+    return float(np.clip(marked @ traded / spread, 0.0, 1.0)) if spread else 1.0

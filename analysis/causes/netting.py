@@ -10,9 +10,9 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes.moves import Part, TradedPath
-from analysis.causes.owners import Pieces
-from analysis.load import Floats, Ints
+from marginquake.analysis.causes.owners import Pieces
+from marginquake.analysis.causes.price_parts import Part, TradedPath
+from marginquake.analysis.frames.market import Floats, Ints
 
 NOBODY = -1
 """Owner of what belongs to no call."""

@@ -10,8 +10,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from analysis.load import Columns, Floats, Ints
-from sim.records import Cause, EventKind
+from marginquake.analysis.frames.market import Columns, Floats, Ints
+from marginquake.sim.core.records import Cause, EventKind
 
 FUND_ROW = 0
 """Account row of the insurance fund (docs/events.md)."""

@@ -10,17 +10,23 @@ from typing import final
 
 import numpy as np
 
-from analysis.causes.branching import branching_ratio
-from analysis.causes.cascade import Cascade, ForcedFills, find_cascades, forced_fills_of_calls
-from analysis.causes.genealogy import Links, generations, main_parents
-from analysis.causes.moves import WINDOW_S, Part, TradedPath, Windows, call_windows, moves_without_trades, traded_path
-from analysis.causes.netting import Netting
-from analysis.causes.outsider import Outsider, as_an_outsider
-from analysis.causes.owners import Pieces, forced_pieces
-from analysis.causes.pass_through import pass_through
-from analysis.estimate import Estimate
-from analysis.load import Bools, Floats, Ints, MarketFrames
-from sim.records import EventKind
+from marginquake.analysis.causes.cascade import Cascade, ForcedFills, find_cascades, forced_fills_of_calls
+from marginquake.analysis.causes.genealogy import Links, branching_ratio, generations, main_parents, pass_through
+from marginquake.analysis.causes.hawkes import Outsider, as_an_outsider
+from marginquake.analysis.causes.netting import Netting
+from marginquake.analysis.causes.owners import Pieces, forced_pieces
+from marginquake.analysis.causes.price_parts import (
+    WINDOW_S,
+    Part,
+    TradedPath,
+    Windows,
+    call_windows,
+    moves_without_trades,
+    traded_path,
+)
+from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.statistics.estimate import Estimate
+from marginquake.sim.core.records import EventKind
 
 CHILD_SHARE = 0.1
 """A call is a child where forced orders made at least this share of the move that caused it (eq. 175)."""

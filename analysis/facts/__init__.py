@@ -4,17 +4,17 @@
     print(to_markdown(scoreboard(measurements)))
 
 A new fact: a function of `Observed` and a `Fact` in one of the family files (or in a file of its own, entered below).
-Its band goes to analysis/targets.json.  Needs the extra: pip install 'marginquake[facts]'.
+Its band goes to analysis/facts/targets.json.  Needs the extra: pip install 'marginquake[facts]'.
 """
 
 from importlib.util import find_spec
 from typing import Final
 
-from analysis.facts import book, deleveraging, flow, returns, stress
-from analysis.facts.board import FactRow, in_band_line, rows_of, to_csv, to_markdown
-from analysis.facts.fact import Fact, Measurement, MissingExtra
-from analysis.facts.observed import Observed
-from analysis.load import RunFrames
+from marginquake.analysis.facts import book, deleveraging, flow, returns, stress
+from marginquake.analysis.facts.fact import Fact, Measurement, MissingExtra
+from marginquake.analysis.facts.observed import Observed
+from marginquake.analysis.facts.score_rows import FactRow, in_band_line, rows_of, to_csv, to_markdown
+from marginquake.analysis.frames.run_frames import RunFrames
 
 FAMILIES: Final = (returns, book, flow, stress, deleveraging)
 FACTS: Final[dict[str, Fact]] = {fact.id: fact for family in FAMILIES for fact in family.FACTS}

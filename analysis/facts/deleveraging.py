@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts.fact import Fact, Unmeasurable
-from analysis.facts.observed import Observed
-from sim.records import EventKind
+from marginquake.analysis.facts.fact import Fact
+from marginquake.analysis.facts.observed import Observed
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.records import EventKind
 
 Floats = NDArray[np.float64]
 TOP = 0.01

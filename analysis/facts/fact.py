@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.analysis.statistics.estimate import Unmeasurable
+
 if TYPE_CHECKING:
-    from analysis.facts.observed import Observed
+    from marginquake.analysis.facts.observed import Observed
+
 
 Floats = NDArray[np.float64]
-TARGETS_FILE = Path(__file__).resolve().parents[1] / "targets.json"
-
-
-class Unmeasurable(ValueError):
-    """A run cannot answer: it is too short, sampled too coarsely, or what is asked for did not happen in it."""
+TARGETS_FILE = Path(__file__).with_name("targets.json")
 
 
 class MissingExtra(ImportError):
@@ -102,6 +101,6 @@ def measured(estimate: Callable[[Floats], float], pool: Floats) -> Measurement:
 
 @cache
 def targets() -> Mapping[str, Target]:
-    """The bands of analysis/targets.json by id."""
+    """The bands of analysis/facts/targets.json by id."""
     rows = json.loads(TARGETS_FILE.read_text(encoding="utf-8"))
     return {row["id"]: Target(float(row["lo"]), float(row["hi"]), row["grade"], row["source"]) for row in rows}

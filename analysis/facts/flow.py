@@ -6,9 +6,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts import impact, memory
-from analysis.facts.fact import Fact, Measurement, Pool, Unmeasurable, measured, total
-from analysis.facts.observed import HFT, MINUTE_S, Observed
+from marginquake.analysis.facts import impact
+from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
+from marginquake.analysis.facts.observed import HFT, MINUTE_S, Observed
+from marginquake.analysis.statistics import memory
+from marginquake.analysis.statistics.estimate import Unmeasurable
 
 Floats = NDArray[np.float64]
 LEAST_ORDERS = 2000

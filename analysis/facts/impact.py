@@ -7,9 +7,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts.fact import Unmeasurable
-from analysis.facts.memory import least
-from analysis.load import Fills
+from marginquake.analysis.frames.market import Fills
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.memory import least
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

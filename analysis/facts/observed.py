@@ -7,11 +7,13 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts import impact, memory, swings
-from analysis.facts.fact import Unmeasurable
-from analysis.load import Fills, MarketFrames, RunFrames
-from analysis.market_quality import sample
-from sim.records import Cause, EventKind
+from marginquake.analysis.facts import impact
+from marginquake.analysis.frames.market import Fills, MarketFrames
+from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.statistics import memory, swings
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.market_quality import sample
+from marginquake.sim.core.records import Cause, EventKind
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts import memory, tails
-from analysis.facts.fact import Fact, Measurement, Pool, Unmeasurable, measured, total
-from analysis.facts.observed import FIVE_MINUTES_S, MINUTE_S, Observed
-from analysis.market_quality import YEAR_S
+from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
+from marginquake.analysis.facts.observed import FIVE_MINUTES_S, MINUTE_S, Observed
+from marginquake.analysis.statistics import memory, tails
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.market_quality import YEAR_S
 
 Floats = NDArray[np.float64]
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.facts.fact import Fact, Measurement, Pool, Unmeasurable, measured
-from analysis.facts.observed import DAY_S, FIVE_MINUTES_S, MINUTE_S, Observed
-from analysis.facts.swings import Swing, fall_depth, normal_before
-from analysis.market_quality import spread_bps
+from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured
+from marginquake.analysis.facts.observed import DAY_S, FIVE_MINUTES_S, MINUTE_S, Observed
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.market_quality import spread_bps
+from marginquake.analysis.statistics.swings import Swing, fall_depth, normal_before
 
 Floats = NDArray[np.float64]
+
+
 DEEP_FALL = 0.03
 EXTREME_SIGMAS = 5.0
 LEAST_FALLS_FOR_P10 = 10

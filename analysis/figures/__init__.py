@@ -4,22 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
-from analysis.figures import (
+from marginquake.analysis.figures import (
     book_heatmap,
     crowd,
     entries,
-    forecast,
     levels,
     leverage,
     liquidation_map,
     liquidity,
     losses,
+    map_forecast,
     pressure,
     price,
     returns,
     round_prices,
 )
-from analysis.load import MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,11 +61,11 @@ FIGURES: dict[str, Picture] = {
         wanted=levels.tells,
     ),
     "forecast": Picture(
-        forecast.draw,
+        map_forecast.draw,
         "The map before the largest cascade (or bunch of calls) against what came: which clusters the mark ran "
         "through, where forced orders traded, and who got away.",
         6.4,
-        wanted=forecast.tells,
+        wanted=map_forecast.tells,
     ),
     "entries": Picture(
         entries.draw,

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.figures.heat import draw_heat, fit, profile_axis, tag
-from analysis.load import MarketFrames
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.presentation.heat_map import draw_heat, fit, profile_axis, tag
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +20,13 @@ LARGEST_TRADES = 220
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Heat map of bids and asks with last price and trades; volume by aggressor below; the final book at the right."""
     levels = market.map
-    (heat, side), (volume, corner) = canvas.panels(
+    (heat, side), (volume, corner) = panels.panels(
         figure, (5.2, 1.0), widths=(6.4, 1.0), right_inches=1.02, gap_inches=0.34
     )
     corner.set_axis_off()
     if levels is None or len(levels.time_s) == 0:
-        canvas.heading(figure, "Order book", "This run recorded no depth map.", style.NIGHT_MUTED)
-        canvas.nothing(heat, "no map recorded")
+        panels.heading(figure, "Order book", "This run recorded no depth map.", theme.NIGHT_MUTED)
+        panels.nothing(heat, "no map recorded")
         side.set_axis_off()
         volume.set_axis_off()
         return
@@ -34,14 +34,14 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     time_s = run["time_s"]
     first_s, last_s = float(time_s[0]), float(time_s[-1])
     known = run["last"][np.isfinite(run["last"])]
-    low, high = canvas.price_window(float(known.min()), float(known.max()), levels.price_edges, least_fraction=0.012)
+    low, high = panels.price_window(float(known.min()), float(known.max()), levels.price_edges, least_fraction=0.012)
     shown = (levels.price_edges[1:] > low) & (levels.price_edges[:-1] < high)
     draw_heat(
         figure, heat, levels, levels.bid_depth + levels.ask_depth, shown,
-        canvas.colour_map("depth", style.DEPTH_ANCHORS),
+        panels.colour_map("depth", theme.DEPTH_ANCHORS),
         f"resting notional, quote per price bin of {levels.bin_width:,.4g}",
     )  # fmt: skip
-    heat.plot(time_s, run["mid"], color=style.NIGHT, linewidth=3.2, alpha=0.8)
+    heat.plot(time_s, run["mid"], color=theme.NIGHT, linewidth=3.2, alpha=0.8)
     heat.fill_between(time_s, run["best_bid"], run["best_ask"], color="white", alpha=0.35, linewidth=0, label="spread")
     heat.plot(time_s, run["mid"], color="white", linewidth=1.3, label="mid")
     _trades(market, heat, (low, high), last_s - first_s)
@@ -57,13 +57,14 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     side.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, handlelength=0.9, columnspacing=0.6)
     tag(heat, side, float(known[-1]))
     _volume(market, volume, first_s, last_s)
-    canvas.time_axis((heat, volume), first_s, last_s)
+    panels.time_axis((heat, volume), first_s, last_s)
     traded = float(np.nansum(run["volume"]))
-    canvas.heading(
+    panels.heading(
         figure,
         "Order book over time",
-        f"{style.short_number(traded)} traded.  Bids below the touch, asks above; the brighter, the more rests there.",
-        style.NIGHT_MUTED,
+        f"{formats.short_number(traded)} traded.  Bids below the touch, asks above; the brighter, the more "
+        f"rests there.",
+        theme.NIGHT_MUTED,
     )
 
 
@@ -71,7 +72,7 @@ def _trades(market: MarketFrames, axis: "Axes", window: tuple[float, float], spa
     fills = market.fills
     fills = fills.select(fills.time_s >= 0)
     cells = {
-        side: canvas.gather(
+        side: panels.gather(
             fills.time_s[fills.side == side], fills.price[fills.side == side], fills.notional[fills.side == side],
             span_s / 400, (window[1] - window[0]) / 160,
         )
@@ -84,17 +85,17 @@ def _trades(market: MarketFrames, axis: "Axes", window: tuple[float, float], spa
     for side, colour, label in ((1, NIGHT_BUY, "large buys"), (-1, NIGHT_SELL, "large sells")):
         at_s, price, notional = (column[cells[side][2] >= least] for column in cells[side])
         axis.scatter(
-            at_s, price, canvas.bubble_area(notional, float(totals[0]), 240.0), color=colour, alpha=0.5,
-            edgecolors=style.NIGHT, linewidths=0.6, zorder=5,
+            at_s, price, panels.bubble_area(notional, float(totals[0]), 240.0), color=colour, alpha=0.5,
+            edgecolors=theme.NIGHT, linewidths=0.6, zorder=5,
         )  # fmt: skip
         axis.scatter([], [], 40, color=colour, alpha=0.8, label=label)
 
 
 def _volume(market: MarketFrames, axis: "Axes", first_s: float, last_s: float) -> None:
     fills = market.fills
-    edges = canvas.time_bins(first_s, last_s, 200)
-    canvas.signed_flow(axis, edges, fills.time_s, fills.notional, fills.side, NIGHT_BUY, NIGHT_SELL)
+    edges = panels.time_bins(first_s, last_s, 200)
+    panels.signed_flow(axis, edges, fills.time_s, fills.notional, fills.side, NIGHT_BUY, NIGHT_SELL)
     if missing := market.not_recorded("fills"):
-        canvas.nothing(axis, f"trades: {missing}")
+        panels.nothing(axis, f"trades: {missing}")
     axis.grid(False)
-    canvas.panel_label(axis, f"Market buys (up) and sells (down) per {style.duration(edges[1] - edges[0])}, quote")
+    panels.panel_label(axis, f"Market buys (up) and sells (down) per {formats.duration(edges[1] - edges[0])}, quote")

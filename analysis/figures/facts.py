@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.facts import memory, tails
-from analysis.facts.fact import Measurement, Pool, Unmeasurable, targets
-from analysis.figures import canvas
-from analysis.load import Floats
+from marginquake.analysis.facts.fact import Measurement, Pool, targets
+from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics import memory, tails
+from marginquake.analysis.statistics.estimate import Unmeasurable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,9 +25,9 @@ def draw(measurements: Sequence[Mapping[str, Measurement]], figure: "Figure") ->
 
     Thin lines are runs, thick ones all runs together.
     """
-    ((left, right),) = canvas.panels(figure, (1.0,), widths=(1.0, 1.0), column_gap_inches=0.9)
+    ((left, right),) = panels.panels(figure, (1.0,), widths=(1.0, 1.0), column_gap_inches=0.9)
     runs = len(measurements)
-    canvas.heading(
+    panels.heading(
         figure,
         "Tails and memory of returns",
         f"{runs} {'run' if runs == 1 else 'runs'}: thin lines are runs, thick ones all of them together.  "
@@ -44,9 +44,9 @@ def _pools(measurements: Sequence[Mapping[str, Measurement]], name: str) -> Pool
 def _tails(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> None:
     share = tails.PLOT_FRACTIONS
     band = targets()["SF1"]
-    axis.axhspan(band.lo, band.hi, color=style.GRID, linewidth=0)
+    axis.axhspan(band.lo, band.hi, color=theme.GRID, linewidth=0)
     drawn, highest = False, 6.0
-    for name, colour, label in (("SF1", style.BID, "1 min"), ("SF1_5min", style.ASK, "5 min")):
+    for name, colour, label in (("SF1", theme.BID, "1 min"), ("SF1_5min", theme.ASK, "5 min")):
         pools = _pools(measurements, name)
         if not pools:
             continue
@@ -57,18 +57,18 @@ def _tails(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> N
         if np.isfinite(together).any():
             drawn, highest = True, max(highest, float(np.nanmax(together)) + 1.0)
     if not drawn:
-        canvas.nothing(axis, "too few returns")
+        panels.nothing(axis, "too few returns")
         return
     _log_x(axis, 100 * float(share[0]), 100 * float(share[-1]))
     axis.set_ylim(0, min(highest, 10.0))
-    canvas.x_label(axis, "largest |returns| that count as tail, % of the sample")
-    canvas.panel_label(axis, "Hill's tail index (grey: band of the scoreboard)")
+    panels.x_label(axis, "largest |returns| that count as tail, % of the sample")
+    panels.panel_label(axis, "Hill's tail index (grey: band of the scoreboard)")
     axis.legend(loc="upper right")
 
 
 def _memory(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> None:
     drawn = False
-    for name, colour, label in (("ACF_ABS_1", style.ASK, "size, |r|"), ("SF2_1min", style.BID, "return, r")):
+    for name, colour, label in (("ACF_ABS_1", theme.ASK, "size, |r|"), ("SF2_1min", theme.BID, "return, r")):
         pools = _pools(measurements, name)
         if not pools:
             continue
@@ -82,17 +82,17 @@ def _memory(axis: "Axes", measurements: Sequence[Mapping[str, Measurement]]) -> 
             continue
         noise = 1.96 / np.sqrt(table[1:, 0])
         if not drawn:
-            axis.fill_between(np.arange(1, len(whole) + 1), -noise, noise, color=style.GRID, linewidth=0)
+            axis.fill_between(np.arange(1, len(whole) + 1), -noise, noise, color=theme.GRID, linewidth=0)
         _curve(axis, whole, color=colour, linewidth=2.2, label=label)
         drawn = True
     if not drawn:
-        canvas.nothing(axis, "too few returns")
+        panels.nothing(axis, "too few returns")
         return
-    axis.axhline(0, color=style.MUTED, linewidth=0.6)
+    axis.axhline(0, color=theme.MUTED, linewidth=0.6)
     _log_x(axis, 1.0, 100.0)
     axis.set_ylim(-0.25, 0.6)
-    canvas.x_label(axis, "lag, min (means over bands of lags)")
-    canvas.panel_label(axis, "Autocorrelation of 1-min returns (grey: 95 % band, no memory)")
+    panels.x_label(axis, "lag, min (means over bands of lags)")
+    panels.panel_label(axis, "Autocorrelation of 1-min returns (grey: 95 % band, no memory)")
     axis.legend(loc="upper right")
 
 

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.clusters import LevelMap, find_clusters, ladder, map_error, outsider_map, true_map
-from analysis.figures import canvas
-from analysis.load import Floats, MarketFrames
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.levels import LevelMap, find_clusters, ladder, map_error, outsider_map, true_map
+from marginquake.analysis.presentation import panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,49 +28,50 @@ def tells(market: MarketFrames) -> bool:
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Truth by leverage band; the outsider's two estimates; forced notional against the book, cumulative."""
-    (top,), (middle,), (bottom,) = canvas.panels(figure, (1.6, 1.3, 1.3), gap_inches=0.46)
+    (top,), (middle,), (bottom,) = panels.panels(figure, (1.6, 1.3, 1.3), gap_inches=0.46)
     truth = true_map(market)
     if not tells(market):
-        canvas.heading(figure, "Where forced sales wait, and who could know", truth.missing or "Nobody can be called.")
+        panels.heading(figure, "Where forced sales wait, and who could know", truth.missing or "Nobody can be called.")
         for axis in (top, middle, bottom):
-            canvas.nothing(axis, "nothing waits")
+            panels.nothing(axis, "nothing waits")
         return
     reach = _reach(truth)
     _stacked(top, truth, truth.mass(1) + truth.mass(-1), in_quote=True)
     for cluster in find_clusters(truth):
         top.axvspan(
-            *sorted((cluster.price_near, cluster.price_far)), color=style.MUTED, alpha=0.13, linewidth=0, zorder=0
+            *sorted((cluster.price_near, cluster.price_far)), color=theme.MUTED, alpha=0.13, linewidth=0, zorder=0
         )
-    canvas.money_axis(top)
-    canvas.panel_label(top, "Truth: quote notional a bin of 0.25 %, by leverage chosen; grey: clusters")
+    panels.money_axis(top)
+    panels.panel_label(top, "Truth: quote notional a bin of 0.25 %, by leverage chosen; grey: clusters")
     entries, prints = outsider_map(market, knows="entries"), outsider_map(market)
     _stacked(middle, entries, entries.mass(1) + entries.mass(-1), in_quote=False)
     _outline(middle, prints)
     middle.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
-    canvas.panel_label(
+    panels.panel_label(
         middle,
         f"Outsider, share a bin. Bars: entry prices, assumed leverage ({_error(truth, entries)}); "
         f"line: trades alone ({_error(truth, prints)})",
     )
     _ladder(bottom, market, reach)
     for axis in (top, middle, bottom):
-        axis.axvline(truth.mark, color=style.INK, linewidth=0.8)
+        axis.axvline(truth.mark, color=theme.INK, linewidth=0.8)
         axis.set_xlim(truth.mark * np.exp(-reach), truth.mark * (2 - np.exp(-reach)))
         axis.set_ylim(bottom=0)
         axis.tick_params(labelbottom=axis is bottom)
     bottom.xaxis.set_major_formatter(lambda value, _: _tick(value, truth.mark))
     top.legend(loc="upper right", ncols=2)
-    canvas.heading(
+    panels.heading(
         figure,
         "Where forced sales wait, and who could know",
-        f"Positions at {style.clock(truth.time_s)}, mark {style.price(truth.mark)}: longs to its left, shorts right.",
+        f"Positions at {formats.clock(truth.time_s)}, mark {formats.price(truth.mark)}: longs to its left, "
+        f"shorts right.",
     )
 
 
 def _tick(price: float, mark: float) -> str:
     """A price, and below it how far from the mark it is."""
     away = round(100 * (price / mark - 1), 1)
-    return f"{style.price(price)}\n{away:+.1f}%" if away else style.price(price)
+    return f"{formats.price(price)}\n{away:+.1f}%" if away else formats.price(price)
 
 
 def _reach(truth: LevelMap) -> float:
@@ -103,7 +104,7 @@ def _outline(axis: "Axes", levels: LevelMap) -> None:
     total = levels.mass(1) + levels.mass(-1)
     if total > 0:
         edges, values = _both(levels, levels.of(1), levels.of(-1))
-        axis.stairs(values / total, edges, color=style.INK, linewidth=1.1)
+        axis.stairs(values / total, edges, color=theme.INK, linewidth=1.1)
 
 
 def _error(truth: LevelMap, estimate: LevelMap) -> str:
@@ -117,14 +118,14 @@ def _ladder(axis: "Axes", market: MarketFrames, reach: float) -> None:
     """Cumulative from the mark outwards."""
     moves = tuple((1 - np.exp(-np.linspace(0, reach, 161)[1:])).tolist())
     rungs = ladder(market, moves=moves)
-    for side, colour, name in ((1, style.FORCED_SELL, "forced sales"), (-1, style.FORCED_BUY, "forced purchases")):
+    for side, colour, name in ((1, theme.FORCED_SELL, "forced sales"), (-1, theme.FORCED_BUY, "forced purchases")):
         own = rungs.of(side)
         prices = [rungs.mark, *(rung.price for rung in own)]
         axis.plot(prices, [0.0, *(rung.forced for rung in own)], color=colour, linewidth=1.8, label=name)
         resting = [0.0, *(rung.resting for rung in own)]
-        book, shade = ("bids", style.BID) if side > 0 else ("asks", style.ASK)
+        book, shade = ("bids", theme.BID) if side > 0 else ("asks", theme.ASK)
         axis.plot(prices, resting, color=shade, linewidth=1.2, linestyle=(0, (4, 2)), label=f"resting {book}")
     axis.set_ylim(0, 1.2 * axis.get_ylim()[1])  # room for the legend
-    canvas.money_axis(axis)
-    canvas.panel_label(axis, "Ladder: forced notional from the mark to a price, and what the book holds up to there")
+    panels.money_axis(axis)
+    panels.panel_label(axis, "Ladder: forced notional from the mark to a price, and what the book holds up to there")
     axis.legend(loc="upper center", ncols=4)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.load import MarketFrames
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.presentation import panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,35 +20,35 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         # The row at t = 0 belongs to the warm-up: positions that accounts start with are booked after it.
         run = {name: column[1:] for name, column in run.items()}
     time_s = run["time_s"]
-    (interest,), (funding,), (fund,) = canvas.panels(figure, (1.6, 1.2, 1.2), gap_inches=0.42)
+    (interest,), (funding,), (fund,) = panels.panels(figure, (1.6, 1.2, 1.2), gap_inches=0.42)
     held = run["open_interest"]
-    interest.plot(time_s, held, color=style.BID, linewidth=1.5)
+    interest.plot(time_s, held, color=theme.BID, linewidth=1.5)
     _tight(interest, held)
-    interest.fill_between(time_s, held, interest.get_ylim()[0], color=style.BID, alpha=0.14, linewidth=0)
-    canvas.money_axis(interest)
-    canvas.panel_label(interest, "Open interest, quote notional of one side (axis does not start at 0)")
+    interest.fill_between(time_s, held, interest.get_ylim()[0], color=theme.BID, alpha=0.14, linewidth=0)
+    panels.money_axis(interest)
+    panels.panel_label(interest, "Open interest, quote notional of one side (axis does not start at 0)")
 
     rate = run["funding_rate"] * 1e4
-    funding.plot(time_s, rate, color=style.INK, linewidth=1.1)
-    funding.fill_between(time_s, rate, 0, where=rate > 0, color=style.BID, alpha=0.2, linewidth=0, interpolate=True)
-    funding.fill_between(time_s, rate, 0, where=rate < 0, color=style.ASK, alpha=0.25, linewidth=0, interpolate=True)
-    funding.axhline(0, color=style.MUTED, linewidth=0.7)
+    funding.plot(time_s, rate, color=theme.INK, linewidth=1.1)
+    funding.fill_between(time_s, rate, 0, where=rate > 0, color=theme.BID, alpha=0.2, linewidth=0, interpolate=True)
+    funding.fill_between(time_s, rate, 0, where=rate < 0, color=theme.ASK, alpha=0.25, linewidth=0, interpolate=True)
+    funding.axhline(0, color=theme.MUTED, linewidth=0.7)
     funding.locator_params(axis="y", nbins=5)
-    canvas.panel_label(funding, "Funding rate, basis points per interval (above 0: longs pay shorts)")
+    panels.panel_label(funding, "Funding rate, basis points per interval (above 0: longs pay shorts)")
 
     equity = run["insurance_fund"]
-    fund.plot(time_s, equity, color=style.FORCED_BUY, linewidth=1.5)
+    fund.plot(time_s, equity, color=theme.FORCED_BUY, linewidth=1.5)
     start = float(equity[0])
-    fund.fill_between(time_s, equity, start, where=equity < start, color=style.FORCED_SELL, alpha=0.18, linewidth=0)
-    fund.fill_between(time_s, equity, start, where=equity >= start, color=style.FORCED_BUY, alpha=0.18, linewidth=0)
-    fund.axhline(start, color=style.MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
+    fund.fill_between(time_s, equity, start, where=equity < start, color=theme.FORCED_SELL, alpha=0.18, linewidth=0)
+    fund.fill_between(time_s, equity, start, where=equity >= start, color=theme.FORCED_BUY, alpha=0.18, linewidth=0)
+    fund.axhline(start, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 2)))
     _tight(fund, equity)
-    canvas.money_axis(fund)
-    canvas.panel_label(fund, "Insurance fund, quote equity (dashed: at the start)")
-    canvas.time_axis((interest, funding, fund), float(time_s[0]), float(time_s[-1]))
-    start_text, end_text = (style.short_number(float(held[k])) for k in (0, -1))
+    panels.money_axis(fund)
+    panels.panel_label(fund, "Insurance fund, quote equity (dashed: at the start)")
+    panels.time_axis((interest, funding, fund), float(time_s[0]), float(time_s[-1]))
+    start_text, end_text = (formats.short_number(float(held[k])) for k in (0, -1))
     change = float(held[-1] / held[0] - 1.0) if held[0] > 0 else 0.0
-    canvas.heading(
+    panels.heading(
         figure,
         "Leverage and the safety net",
         f"Open interest {start_text} at the start, {end_text} at the end ({change * 100:+.1f} %).  "
@@ -56,7 +56,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     )
 
 
-def _tight(axis: "Axes", values: canvas.Floats) -> None:
+def _tight(axis: "Axes", values: panels.Floats) -> None:
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return
@@ -67,4 +67,4 @@ def _tight(axis: "Axes", values: canvas.Floats) -> None:
 
 
 def _signed(amount: float) -> str:
-    return "unchanged" if amount == 0 else ("+" if amount > 0 else "-") + style.short_number(abs(amount))
+    return "unchanged" if amount == 0 else ("+" if amount > 0 else "-") + formats.short_number(abs(amount))

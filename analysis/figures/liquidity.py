@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.load import MarketFrames
-from analysis.market_quality import depth_statistics, spread_bps, spread_statistics
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics.market_quality import depth_statistics, spread_bps, spread_statistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +23,13 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     """Spread above; bids and asks within 0.1, 1 and 5 % of mid below, on one logarithmic scale."""
     run = market.run
     time_s = run["time_s"]
-    (spread,), (bids,), (asks,) = canvas.panels(figure, (1.2, 1.5, 1.5), gap_inches=0.42)
+    (spread,), (bids,), (asks,) = panels.panels(figure, (1.2, 1.5, 1.5), gap_inches=0.42)
     tick = market.contract.to_price(1.0)
     statistics = spread_statistics(run["best_bid"], run["best_ask"], tick)
     _spread(spread, time_s, spread_bps(run["best_bid"], run["best_ask"]))
 
     lowest, highest = np.inf, 0.0
-    for axis, side, colour, label in ((bids, "bid", style.BID, "Bids"), (asks, "ask", style.ASK, "Asks")):
+    for axis, side, colour, label in ((bids, "bid", theme.BID, "Bids"), (asks, "ask", theme.ASK, "Asks")):
         for suffix, distance, alpha in reversed(BANDS):
             depth = run[f"{side}_depth_{suffix}"]
             positive = depth[np.isfinite(depth) & (depth > 0)]
@@ -37,45 +37,45 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
                 lowest, highest = min(lowest, float(np.quantile(positive, 0.002))), max(highest, float(positive.max()))
             axis.fill_between(time_s, np.maximum(depth, 1.0), 1.0, color=colour, alpha=0.16, linewidth=0)
             axis.plot(time_s, depth, color=colour, alpha=alpha, linewidth=1.2, label=f"within {distance}")
-        canvas.panel_label(axis, f"{label} resting near mid, quote notional, logarithmic")
-        canvas.legend_above(axis)
+        panels.panel_label(axis, f"{label} resting near mid, quote notional, logarithmic")
+        panels.legend_above(axis)
     for axis in (bids, asks):
         axis.set_yscale("log")
         if highest > 0:
             axis.set_ylim(max(lowest, highest * 1e-4) / 1.6, highest * 1.6)
             _log_ticks(axis)
-        canvas.money_axis(axis)
-    canvas.time_axis((spread, bids, asks), float(time_s[0]), float(time_s[-1]))
+        panels.money_axis(axis)
+    panels.time_axis((spread, bids, asks), float(time_s[0]), float(time_s[-1]))
 
     before = float(market.series["time_s"][0]) < 0
     normal_until_s = 0.0 if before else None
     bid_1pct = depth_statistics(market.series["time_s"], market.series["bid_depth_1pct"], normal_until_s)
-    normal, least = style.short_number(bid_1pct.normal), style.short_number(bid_1pct.least)
-    left = style.percent(bid_1pct.survival, 2 if bid_1pct.survival < 0.01 else 0)
-    canvas.heading(
+    normal, least = formats.short_number(bid_1pct.normal), formats.short_number(bid_1pct.least)
+    left = formats.percent(bid_1pct.survival, 2 if bid_1pct.survival < 0.01 else 0)
+    panels.heading(
         figure,
         "Spread and depth",
-        f"Median spread {style.plural(statistics.median_ticks, 'tick')} ({statistics.median_bps:.2f} bp), "
+        f"Median spread {formats.plural(statistics.median_ticks, 'tick')} ({statistics.median_bps:.2f} bp), "
         f"99th percentile {statistics.p99_bps:.2f} bp.  "
         f"Bids within 1 %: normally {normal}, least {least} ({left} of normal).",
     )
 
 
-def _spread(axis: "Axes", time_s: canvas.Floats, bps: canvas.Floats) -> None:
+def _spread(axis: "Axes", time_s: panels.Floats, bps: panels.Floats) -> None:
     """Median of every time bin as a line, least to largest as a band."""
     valid = np.isfinite(bps)
-    canvas.panel_label(axis, "Spread, basis points of mid (line: median; band: least to largest)")
+    panels.panel_label(axis, "Spread, basis points of mid (line: median; band: least to largest)")
     if not valid.any():
-        canvas.nothing(axis, "the book never had two sides")
+        panels.nothing(axis, "the book never had two sides")
         return
-    edges = canvas.time_bins(float(time_s[0]), float(time_s[-1]), 150)
+    edges = panels.time_bins(float(time_s[0]), float(time_s[-1]), 150)
     place = np.digitize(time_s[valid], edges)
     cuts = np.flatnonzero(np.diff(place)) + 1
     groups = np.split(bps[valid], cuts)
     at_s = np.array([group[0] for group in np.split(time_s[valid], cuts)])
     least, middle, most = (np.array([part(group) for group in groups]) for part in (np.min, np.median, np.max))
-    axis.fill_between(at_s, least, most, step="post", color=style.INK, alpha=0.18, linewidth=0)
-    axis.plot(at_s, middle, color=style.INK, linewidth=1.2, drawstyle="steps-post")
+    axis.fill_between(at_s, least, most, step="post", color=theme.INK, alpha=0.18, linewidth=0)
+    axis.plot(at_s, middle, color=theme.INK, linewidth=1.2, drawstyle="steps-post")
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     _log_ticks(axis)

@@ -1,84 +1,28 @@
 """Who gained and who lost: profit by population, split into trading, forced losses, fees and spot hedges."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.load import Floats, MarketFrames
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.measures.profits import (
+    SYSTEM_LABELS,
+    PopulationResult,
+    results_by_population,
+)
+from marginquake.analysis.presentation import panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 PARTS = (
-    ("trading", style.BID, "trading"),
-    ("forced", style.FORCED_SELL, "of liquidated accounts"),
+    ("trading", theme.BID, "trading"),
+    ("forced", theme.FORCED_SELL, "of liquidated accounts"),
     ("fees", "#9aa4b5", "fees"),
-    ("spot", style.FUNDAMENTAL, "spot hedges"),
+    ("spot", theme.FUNDAMENTAL, "spot hedges"),
 )
-
-
-FEES_POPULATION = "fees"
-SYSTEM_LABELS = {FEES_POPULATION: "venue (fees)", "insurance": "insurance fund"}
-"""How the venue's own rows are called in the figure."""
-
-
-@final
-@dataclass(frozen=True)
-class PopulationResult:
-    """Profit of one population over the run, quote units; the four parts add up to `total`.
-
-    `trading` (of accounts never liquidated) and `forced` (of liquidated ones) are before fees; `fees` is negative where
-    they were paid; `spot` is the profit of hedges outside the market.
-    """
-
-    population: str
-    accounts: int
-    called: int
-    liquidated: int
-    trading: float
-    forced: float
-    fees: float
-    spot: float
-
-    @property
-    def total(self) -> float:
-        """All parts together."""
-        return self.trading + self.forced + self.fees + self.spot
-
-
-def results_by_population(market: MarketFrames) -> list[PopulationResult]:
-    """Results in order of `total`, worst first.
-
-    Collateral added during the run is no profit and is taken out; what the venue's fee account earned counts as `fees`.
-    """
-    accounts = market.accounts
-    if not accounts:
-        return []
-    equity: Floats = accounts["equity_end"] - accounts["equity_start"]
-    before_fees = equity - accounts["deposits_added"] + accounts["fees_paid"]
-    populations = accounts["population"].astype(str)
-    liquidated = accounts["liquidated"].astype(bool)
-    found = []
-    for name in dict.fromkeys(populations.tolist()):
-        own = populations == name
-        income = name == FEES_POPULATION
-        trading, fees = float(before_fees[own & ~liquidated].sum()), -float(accounts["fees_paid"][own].sum())
-        found.append(
-            PopulationResult(
-                population=name,
-                accounts=int(own.sum()),
-                called=int(accounts["margin_called"][own].sum()),
-                liquidated=int(liquidated[own].sum()),
-                trading=0.0 if income else trading,
-                forced=float(before_fees[own & liquidated].sum()),
-                fees=trading + fees if income else fees,
-                spot=float(accounts["spot_pnl"][own].sum()),
-            )
-        )
-    return sorted(found, key=lambda result: result.total)
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
@@ -86,11 +30,11 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     everyone = results_by_population(market)
     # Rounding is a row of its own in the ledger, and of no size.
     results = [result for result in everyone if result.population != "rounding" or abs(result.total) >= 1.0]
-    ((axis, table),) = canvas.panels(figure, (1.0,), widths=(4.6, 1.9), left_inches=1.9, column_gap_inches=0.2)
+    ((axis, table),) = panels.panels(figure, (1.0,), widths=(4.6, 1.9), left_inches=1.9, column_gap_inches=0.2)
     table.set_axis_off()
     if not results:
-        canvas.heading(figure, "Profit and loss by population", "This run recorded no accounts.")
-        canvas.nothing(axis, "no accounts recorded")
+        panels.heading(figure, "Profit and loss by population", "This run recorded no accounts.")
+        panels.nothing(axis, "no accounts recorded")
         return
     places = np.arange(len(results), dtype=np.float64)[::-1]
     above, below = np.zeros(len(results)), np.zeros(len(results))
@@ -102,37 +46,37 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         axis.barh(places, values, 0.62, left=left, color=colour, label=label, linewidth=0)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     totals = np.array([result.total for result in results])
-    axis.scatter(totals, places, 46, marker="D", color=style.INK, edgecolors="white", linewidths=1.0, zorder=5,
+    axis.scatter(totals, places, 46, marker="D", color=theme.INK, edgecolors="white", linewidths=1.0, zorder=5,
                  label="sum")  # fmt: skip
-    axis.axvline(0, color=style.MUTED, linewidth=0.9)
-    axis.set_yticks(places, [_label(result.population) for result in results], fontsize=10, color=style.INK)
+    axis.axvline(0, color=theme.MUTED, linewidth=0.9)
+    axis.set_yticks(places, [_label(result.population) for result in results], fontsize=10, color=theme.INK)
     axis.set_ylim(-0.6, len(results) - 0.4)
     axis.grid(False, axis="y")
     axis.spines["left"].set_visible(False)
     reach = float(above.max() - below.min()) or 1.0
     axis.set_xlim(float(below.min()) - 0.05 * reach, float(above.max()) + 0.05 * reach)
-    axis.xaxis.set_major_formatter(lambda value, _: style.short_number(value))
-    canvas.x_label(axis, "profit over the run, quote units")
+    axis.xaxis.set_major_formatter(lambda value, _: formats.short_number(value))
+    panels.x_label(axis, "profit over the run, quote units")
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=5)
 
     table.set_ylim(axis.get_ylim())
     table.set_xlim(0, 1)
     top = len(results) - 0.4
     for x, head in ((0.30, "sum"), (0.64, "accounts"), (1.0, "liquidated")):
-        table.text(x, top, head, ha="right", va="bottom", fontsize=9, color=style.MUTED)
+        table.text(x, top, head, ha="right", va="bottom", fontsize=9, color=theme.MUTED)
     for place, result in zip(places, results, strict=True):
         share = result.liquidated / result.accounts if result.accounts else 0.0
-        colour = style.FORCED_SELL if result.total < 0 else style.INK
+        colour = theme.FORCED_SELL if result.total < 0 else theme.INK
         table.text(0.30, place, _signed(result.total), ha="right", va="center", fontweight="bold", color=colour)
         table.text(0.64, place, f"{result.accounts:,}", ha="right", va="center")
         text = f"{result.liquidated:,} ({'<1' if share < 0.01 else round(share * 100)} %)" if result.liquidated else "0"
-        table.text(1.0, place, text, ha="right", va="center", color=style.INK if result.liquidated else style.MUTED)
+        table.text(1.0, place, text, ha="right", va="center", color=theme.INK if result.liquidated else theme.MUTED)
     forced = sum(result.forced for result in results)
-    canvas.heading(
+    panels.heading(
         figure,
         "Profit and loss by population",
         f"Accounts that were liquidated: {_signed(forced)} before fees.  Fees paid by all: "
-        f"{style.short_number(-_fees(results))}.{_balance(everyone)}",
+        f"{formats.short_number(-_fees(results))}.{_balance(everyone)}",
     )
 
 
@@ -151,4 +95,4 @@ def _balance(results: list[PopulationResult]) -> str:
 
 
 def _signed(amount: float) -> str:
-    return ("+" if amount > 0 else "-" if amount < 0 else "") + style.short_number(abs(amount))
+    return ("+" if amount > 0 else "-" if amount < 0 else "") + formats.short_number(abs(amount))

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.load import MarketFrames
-from analysis.moves import market_moves
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.measures.scorecard import market_moves
+from marginquake.analysis.presentation import panels, theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,29 +19,29 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     run = market.run
     time_s = run["time_s"]
     first_s, last_s = float(time_s[0]), float(time_s[-1])
-    (top,), (flow,), (calls,) = canvas.panels(figure, (4.6, 1.25, 1.0), gap_inches=0.34)
+    (top,), (flow,), (calls,) = panels.panels(figure, (4.6, 1.25, 1.0), gap_inches=0.34)
     for name, colour, width, dashes, label in (
-        ("fundamental", style.FUNDAMENTAL, 1.0, (0, (4, 2)), "fundamental"),
-        ("last", style.LAST, 0.9, "-", "last"),
-        ("index", style.INDEX, 1.3, "-", "index"),
-        ("mark", style.MARK, 1.5, "-", "mark"),
+        ("fundamental", theme.FUNDAMENTAL, 1.0, (0, (4, 2)), "fundamental"),
+        ("last", theme.LAST, 0.9, "-", "last"),
+        ("index", theme.INDEX, 1.3, "-", "index"),
+        ("mark", theme.MARK, 1.5, "-", "mark"),
     ):
         top.plot(time_s, run[name], color=colour, linewidth=width, linestyle=dashes, label=label)
     _mark_events(market, top, last_s - first_s)
-    canvas.shade_faults((top, flow, calls), (*market.faults, *market.pauses), first_s, last_s)
-    canvas.price_axis(top)
-    canvas.panel_label(top, "Price, quote units")
-    canvas.legend_above(top)
+    panels.shade_faults((top, flow, calls), (*market.faults, *market.pauses), first_s, last_s)
+    panels.price_axis(top)
+    panels.panel_label(top, "Price, quote units")
+    panels.legend_above(top)
 
-    edges = canvas.time_bins(first_s, last_s, 160)
+    edges = panels.time_bins(first_s, last_s, 160)
     _flow(market, flow, edges)
     _calls(market, calls, edges)
-    canvas.time_axis((top, flow, calls), first_s, last_s)
-    canvas.heading(
+    panels.time_axis((top, flow, calls), first_s, last_s)
+    panels.heading(
         figure,
         "Price and forced orders",
         f"{market_moves(run)}.  {int(np.sum(run['margin_calls'])):,} margin calls, "
-        f"{style.short_number(float(np.sum(run['forced_volume'])))} traded by force.",
+        f"{formats.short_number(float(np.sum(run['forced_volume'])))} traded by force.",
     )
 
 
@@ -51,7 +51,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     forced = forced.select(forced.time_s >= 0)
     cell = span_s / 160, (high - low) / 50
     pieces = {
-        side: canvas.gather(
+        side: panels.gather(
             forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],
             *cell,
         )
@@ -59,24 +59,24 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     }  # fmt: skip
     largest = max((float(piece[2].max()) for piece in pieces.values() if len(piece[2])), default=1.0)
     for side, colour, label in (
-        (-1, style.FORCED_SELL, "forced sale"),
-        (1, style.FORCED_BUY, "forced purchase"),
+        (-1, theme.FORCED_SELL, "forced sale"),
+        (1, theme.FORCED_BUY, "forced purchase"),
     ):
-        time_s, price, notional = (column[: canvas.MOST_BUBBLES] for column in pieces[side])
+        time_s, price, notional = (column[: panels.MOST_BUBBLES] for column in pieces[side])
         if len(time_s):
             axis.scatter(
-                time_s, price, canvas.bubble_area(notional, largest, 200.0), color=colour, alpha=0.5, linewidths=0.5,
+                time_s, price, panels.bubble_area(notional, largest, 200.0), color=colour, alpha=0.5, linewidths=0.5,
                 edgecolors="white", zorder=4,
             )  # fmt: skip
             axis.scatter([], [], 40, color=colour, alpha=0.7, label=label)
     calls = market.margin_calls
     for side, marker, colour, offset, label in (
-        (1, "v", style.FORCED_SELL, 0.022, "long called"),
-        (-1, "^", style.FORCED_BUY, -0.022, "short called"),
+        (1, "v", theme.FORCED_SELL, 0.022, "long called"),
+        (-1, "^", theme.FORCED_BUY, -0.022, "short called"),
     ):
         chosen = (calls.side == side) & (calls.time_s >= 0)
         if chosen.any():
-            at_s, mark, _ = canvas.gather(calls.time_s[chosen], calls.mark[chosen], np.ones(chosen.sum()), *cell)
+            at_s, mark, _ = panels.gather(calls.time_s[chosen], calls.mark[chosen], np.ones(chosen.sum()), *cell)
             axis.scatter(
                 at_s, mark + offset * (high - low), 20, marker=marker, color=colour, alpha=0.8, linewidths=0, zorder=5,
                 label=label,
@@ -87,30 +87,32 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     axis.set_ylim(low - 0.03 * (high - low), high + 0.04 * (high - low))
 
 
-def _flow(market: MarketFrames, axis: "Axes", edges: canvas.Floats) -> None:
+def _flow(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
     forced = market.forced_fills
-    canvas.signed_flow(
-        axis, edges, forced.time_s, forced.notional, forced.side, style.FORCED_BUY, style.FORCED_SELL
+    panels.signed_flow(
+        axis, edges, forced.time_s, forced.notional, forced.side, theme.FORCED_BUY, theme.FORCED_SELL
     )  # fmt: skip
     if not len(forced):
         axis.set_ylim(-1, 1)
         axis.set_yticks([])
-        canvas.nothing(axis, _or("no forced fills", market))
-    canvas.panel_label(axis, f"Forced purchases (up) and sales (down) per {style.duration(edges[1] - edges[0])}, quote")
+        panels.nothing(axis, _or("no forced fills", market))
+    panels.panel_label(
+        axis, f"Forced purchases (up) and sales (down) per {formats.duration(edges[1] - edges[0])}, quote"
+    )
 
 
-def _calls(market: MarketFrames, axis: "Axes", edges: canvas.Floats) -> None:
+def _calls(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
     calls = market.margin_calls
     longs = np.histogram(calls.time_s[calls.side > 0], edges)[0]
     shorts = np.histogram(calls.time_s[calls.side < 0], edges)[0]
-    axis.stairs(longs, edges, fill=True, color=style.FORCED_SELL, linewidth=0)
-    axis.stairs(longs + shorts, edges, baseline=longs, fill=True, color=style.FORCED_BUY, linewidth=0)
+    axis.stairs(longs, edges, fill=True, color=theme.FORCED_SELL, linewidth=0)
+    axis.stairs(longs + shorts, edges, baseline=longs, fill=True, color=theme.FORCED_BUY, linewidth=0)
     axis.locator_params(axis="y", nbins=4, integer=True)
     if not longs.any() and not shorts.any():
         axis.set_ylim(0, 1)
         axis.set_yticks([])
-        canvas.nothing(axis, _or("no margin calls", market))
-    canvas.panel_label(axis, f"Margin calls per {style.duration(edges[1] - edges[0])}")
+        panels.nothing(axis, _or("no margin calls", market))
+    panels.panel_label(axis, f"Margin calls per {formats.duration(edges[1] - edges[0])}")
 
 
 def _or(nothing: str, market: MarketFrames) -> str:

@@ -4,10 +4,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import style
-from analysis.figures import canvas
-from analysis.load import Floats, MarketFrames
-from analysis.market_quality import autocorrelation, excess_kurtosis, log_returns, realised_volatility
+from marginquake.analysis import formats
+from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics.market_quality import (
+    autocorrelation,
+    excess_kurtosis,
+    log_returns,
+    realised_volatility,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,9 +28,9 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     time_s, price = run["time_s"], run["mid"]
     # Never finer than the series: between its rows the price would stand still.
     fast_s = max(FASTEST_S, float(np.median(np.diff(time_s)))) if len(time_s) > 1 else FASTEST_S
-    short = style.duration(fast_s)
+    short = formats.duration(fast_s)
     fast, slow = log_returns(time_s, price, fast_s), log_returns(time_s, price, SLOW_S)
-    ((path,),) = canvas.panels(figure, (1.0,))
+    ((path,),) = panels.panels(figure, (1.0,))
     box = path.get_position()
     path.set_position((box.x0, box.y0 + 0.62 * box.height, box.width, 0.38 * box.height))
     lower = box.y0, 0.47 * box.height
@@ -33,30 +38,31 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     memory = figure.add_axes((box.x0 + 0.545 * box.width, lower[0], 0.455 * box.width, lower[1]))
 
     grid_s = float(time_s[0]) + fast_s * np.arange(1, len(fast) + 1)
-    path.plot(grid_s, fast * 1e4, color=style.BID, linewidth=0.6)
-    path.axhline(0, color=style.MUTED, linewidth=0.6)
-    canvas.panel_label(path, f"Returns of mid over {short}, basis points")
-    canvas.time_axis((path,), float(time_s[0]), float(time_s[-1]))
+    path.plot(grid_s, fast * 1e4, color=theme.BID, linewidth=0.6)
+    path.axhline(0, color=theme.MUTED, linewidth=0.6)
+    panels.panel_label(path, f"Returns of mid over {short}, basis points")
+    panels.time_axis((path,), float(time_s[0]), float(time_s[-1]))
     path.set_xlabel("")
     _distribution(spread, fast, slow, short)
     _memory(memory, fast, fast_s)
     one, sixty = realised_volatility(time_s, price, fast_s), realised_volatility(time_s, price, SLOW_S)
-    canvas.heading(
+    panels.heading(
         figure,
         "Returns",
-        f"Volatility per year {style.percent(one, 0)} by returns over {short}, {style.percent(sixty, 0)} by 1 min.  "
+        f"Volatility per year {formats.percent(one, 0)} by returns over {short}, {formats.percent(sixty, 0)} by "
+        f"1 min.  "
         f"Excess kurtosis {excess_kurtosis(fast):.1f} at {short}, {excess_kurtosis(slow):.1f} at 1 min (normal: 0).",
     )
 
 
 def _distribution(axis: "Axes", fast: Floats, slow: Floats, short: str) -> None:
     x = np.linspace(-8, 8, 400)
-    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=style.MUTED, linewidth=1.1, linestyle=(0, (4, 2)),
+    axis.plot(x, np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), color=theme.MUTED, linewidth=1.1, linestyle=(0, (4, 2)),
               label="normal")  # fmt: skip
     floor = 1e-3
     for returns, colour, marker, label in (
-        (fast, style.BID, "o", short),
-        (slow, style.ASK, "s", "1 min"),
+        (fast, theme.BID, "o", short),
+        (slow, theme.ASK, "s", "1 min"),
     ):
         deviation = float(returns.std()) if len(returns) else 0.0
         if len(returns) < LEAST_RETURNS or deviation == 0.0:
@@ -73,23 +79,23 @@ def _distribution(axis: "Axes", fast: Floats, slow: Floats, short: str) -> None:
     axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.minorticks_off()
     axis.set_xlim(-8.4, 8.4)
-    canvas.x_label(axis, "return in standard deviations (beyond 8: in the last bin)")
-    canvas.panel_label(axis, "Density, logarithmic")
+    panels.x_label(axis, "return in standard deviations (beyond 8: in the last bin)")
+    panels.panel_label(axis, "Density, logarithmic")
     axis.legend(loc="upper right")
 
 
 def _memory(axis: "Axes", returns: Floats, every_s: float) -> None:
     lags = min(300, len(returns) // 4)
     if lags < 2:
-        canvas.nothing(axis, "too few returns")
+        panels.nothing(axis, "too few returns")
         return
     # Single lags at first, then means over bands of lags of equal width on the logarithmic axis.
     bands = np.unique(np.round(np.geomspace(1, lags + 1, 40)).astype(np.int64))
     x = every_s * np.sqrt(bands[:-1] * (bands[1:] - 1.0))
     band = 1.96 / np.sqrt(len(returns))
-    axis.axhspan(-band, band, color=style.GRID, linewidth=0)
-    axis.axhline(0, color=style.MUTED, linewidth=0.6)
-    for values, colour, label in ((np.abs(returns), style.ASK, "size, |r|"), (returns, style.BID, "return, r")):
+    axis.axhspan(-band, band, color=theme.GRID, linewidth=0)
+    axis.axhline(0, color=theme.MUTED, linewidth=0.6)
+    for values, colour, label in ((np.abs(returns), theme.ASK, "size, |r|"), (returns, theme.BID, "return, r")):
         memory = autocorrelation(values, lags)
         means = np.add.reduceat(memory, bands[:-1] - 1) / np.diff(bands)
         axis.plot(x, means, color=colour, linewidth=1.4, marker="o", markersize=3, label=label)
@@ -97,6 +103,8 @@ def _memory(axis: "Axes", returns: Floats, every_s: float) -> None:
     axis.set_xlim(every_s, every_s * lags)
     axis.minorticks_off()
     axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    canvas.x_label(axis, "lag, s (means over bands of lags)")
-    canvas.panel_label(axis, f"Autocorrelation of returns over {style.duration(every_s)} (grey: 95 % band, no memory)")
+    panels.x_label(axis, "lag, s (means over bands of lags)")
+    panels.panel_label(
+        axis, f"Autocorrelation of returns over {formats.duration(every_s)} (grey: 95 % band, no memory)"
+    )
     axis.legend(loc="upper right")

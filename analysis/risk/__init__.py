@@ -3,14 +3,12 @@
 `assess` holds forecasts of several runs against what happened; `pressure` and `volatility_clusters` measure one run.
 """
 
-from analysis.risk.board import Assessment, Group, accounts_csv, assess, table_csv, to_csv
-from analysis.risk.excess import Excess, excess
-from analysis.risk.forecast import CallForecast, ForecastPlan, call_forecasts
-from analysis.risk.pressure import MOVES, Pressure, columns, pressure
-from analysis.risk.probability import call_probabilities
-from analysis.risk.reliability import Brier, brier, diagram, table_of
-from analysis.risk.volatility import SOURCES
-from analysis.risk.volatility_clusters import Clusters, volatility_clusters
+from marginquake.analysis.risk.assessment import Assessment, Group, accounts_csv, assess, table_csv, to_csv
+from marginquake.analysis.risk.call_forecasts import CallForecast, ForecastPlan, call_forecasts, call_probabilities
+from marginquake.analysis.risk.excess import Excess, excess
+from marginquake.analysis.risk.pressure import MOVES, Pressure, columns, pressure
+from marginquake.analysis.risk.volatility import SOURCES, Clusters, volatility_clusters
+from marginquake.analysis.statistics.reliability import Brier, brier, diagram, table_of
 
 __all__ = [
     "MOVES",

@@ -8,10 +8,10 @@ from typing import Literal, final
 
 import numpy as np
 
-from analysis.facts.fact import Unmeasurable
-from analysis.load import Columns, Floats, MarketFrames
-from analysis.lookup import marks_at
-from sim.pressure import notional_reached, pressure_index
+from marginquake.analysis.frames.lookup import marks_at
+from marginquake.analysis.frames.market import Columns, Floats, MarketFrames
+from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.reach import notional_reached, pressure_index
 
 MOVES = (0.005, 0.01, 0.02, 0.05)
 """D: fractions of the mark."""

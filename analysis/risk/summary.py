@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis import style
-from analysis.facts import METAORDER_GAP_S
-from analysis.facts.fact import MissingExtra, Unmeasurable
-from analysis.load import RunFrames
-from analysis.risk.pressure import DIRECTIONS, MOVES, pressure
-from analysis.risk.volatility_clusters import Clusters, volatility_clusters
+from marginquake.analysis import formats
+from marginquake.analysis.facts import METAORDER_GAP_S
+from marginquake.analysis.facts.fact import MissingExtra
+from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.risk.pressure import DIRECTIONS, MOVES, pressure
+from marginquake.analysis.risk.volatility import Clusters, volatility_clusters
+from marginquake.analysis.statistics.estimate import Unmeasurable
 
 MEMORY = ("SF3", "SF8")
 """Of the scoreboard: decay exponent of ACF(|r|), persistence by GARCH(1,1)."""
@@ -33,14 +34,14 @@ def pressure_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
                     start.append(found.index[first])
                     most.append(np.nanmax(found.index[first:]))
                     top_up.append(found.top_up[first])
-            head = f"Pressure of a {direction} of {style.percent(move, 1)}"
+            head = f"Pressure of a {direction} of {formats.percent(move, 1)}"
             if not start:
                 lines.append(f"{head}: n.a., {why or 'nothing rests in the book'}")
                 continue
             if np.max(most) == 0.0:
                 lines.append(f"{head}: would force nothing, at no time of the run")
                 continue
-            lacking = style.short_number(float(np.nanmean(top_up)))
+            lacking = formats.short_number(float(np.nanmean(top_up)))
             lines.append(
                 f"{head}: forces {_times(start)} the depth on the way at the start, at most {_times(most)}; called "
                 f"accounts would lack {lacking} of maintenance margin there, at the start"
@@ -70,8 +71,8 @@ def volatility_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
         return [f"Volatility clusters: n.a., {why}"]
     durations = np.concatenate([each.duration_s for each in found])
     lines = [
-        f"Volatility clusters ({style.duration(found[0].window_s)} above their 95 % quantile, gaps under "
-        f"{style.duration(found[0].gap_s)}): {np.mean([len(each) for each in found]):.1f} a run "
+        f"Volatility clusters ({formats.duration(found[0].window_s)} above their 95 % quantile, gaps under "
+        f"{formats.duration(found[0].gap_s)}): {np.mean([len(each) for each in found]):.1f} a run "
         f"({np.mean([each.shuffled for each in found]):.1f} if the windows came in random order), median duration "
         f"{np.median(durations) / 60:.0f} min, longest {durations.max() / 60:.0f} min, "
         f"{np.mean([each.variance_share for each in found]):.0%} of all variance"
@@ -81,9 +82,9 @@ def volatility_lines(runs: Sequence[RunFrames], market: str) -> list[str]:
 
 def _memory(runs: Sequence[RunFrames], market: str) -> list[str]:
     """Decay of ACF(|r|) and persistence by GARCH, as `marginquake facts` has them."""
-    from analysis.facts import FACTS, need_extra
-    from analysis.facts.board import rows_of
-    from analysis.facts.observed import Observed
+    from marginquake.analysis.facts import FACTS, need_extra
+    from marginquake.analysis.facts.observed import Observed
+    from marginquake.analysis.facts.score_rows import rows_of
 
     try:
         need_extra()

@@ -19,8 +19,8 @@ from benchmarks.book import LADDER, POOL, RESTING, stream_a
 from benchmarks.peers.environments import PeerMissing, run_driver
 from benchmarks.peers.stream import CANCEL, LIMIT, MARKET
 from benchmarks.rows import Row, missing
-from sim.matching_book import MatchingBook
-from sim.records import OrderKind
+from marginquake.sim.core.records import OrderKind
+from marginquake.sim.venue.matching_book import MatchingBook
 
 OPERATIONS = 1_000_000
 STREAM = Path("runs/bench/stream_a.bin")

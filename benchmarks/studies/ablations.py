@@ -165,7 +165,7 @@ def calm_table(runs: Mapping[Job, Kept], seeds: Sequence[int]) -> str:
 
 def marked(difference: np.ndarray, form: str) -> str:
     """A paired difference with its interval, bold where the interval leaves out 0."""
-    from analysis.sweeps.intervals import bootstrap
+    from marginquake.analysis.statistics.intervals import bootstrap
 
     estimate, low, high = bootstrap(difference.tolist(), "mean")
     if math.isnan(estimate):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.sweeps.intervals import bootstrap
 from benchmarks.studies.runs import Job, Kept, Scale, Section, Study
 from benchmarks.studies.tables import shown, table
+from marginquake.analysis.statistics.intervals import bootstrap
 
 CLUSTERED, DISPERSED = "long_squeeze.yaml", "dispersed_control.yaml"
 SHOCKS_PERCENT = (0.4, 0.7, 1.0, 1.4, 2.2)

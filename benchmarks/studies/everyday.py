@@ -56,7 +56,7 @@ def jobs(scale: Scale) -> list[Job]:
 
 def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     """Scoreboard, share in band, and what is believed missing."""
-    from analysis.facts import scoreboard, to_markdown
+    from marginquake.analysis.facts import scoreboard, to_markdown
 
     rows = scoreboard([runs[job]["facts"] for job in jobs(scale)])
     judged = [row for row in rows if row.verdict != "n.a."]

@@ -72,8 +72,8 @@ def keep_summary(data: Any, loaded: Any) -> Kept:
 
 def keep_facts(data: Any, loaded: Any) -> Kept:
     """Summary, and the run's measurements for the scoreboard."""
-    from analysis.facts import measure
-    from analysis.load import frames_of
+    from marginquake.analysis.facts import measure
+    from marginquake.analysis.frames.run_frames import frames_of
 
     return {**data.summary, "facts": measure(frames_of(data, loaded))}
 
@@ -108,9 +108,9 @@ def keep_fall(data: Any, loaded: Any) -> Kept:
 
 def keep_feedback(data: Any, loaded: Any) -> Kept:
     """Summary, fall, and R before the largest event beside what it was and what an outsider would have said of it."""
-    from analysis.causes import causal_tree
-    from analysis.feedback_profile import largest_event
-    from analysis.load import frames_of
+    from marginquake.analysis.causes import causal_tree
+    from marginquake.analysis.frames.run_frames import frames_of
+    from marginquake.analysis.levels.feedback import largest_event
 
     summary = keep_fall(data, loaded)
     market = frames_of(data, loaded).first
@@ -134,9 +134,9 @@ def keep_feedback(data: Any, loaded: Any) -> Kept:
 
 def keep_maps(data: Any, loaded: Any) -> Kept:
     """Summary, how concentrated the map of the start was, the outsider's error over time, forecast against realised."""
-    from analysis.causes import causal_tree
-    from analysis.clusters import find_clusters, map_forecasts, outsider_errors, true_map
-    from analysis.load import frames_of
+    from marginquake.analysis.causes import causal_tree
+    from marginquake.analysis.frames.run_frames import frames_of
+    from marginquake.analysis.levels import find_clusters, map_forecasts, outsider_errors, true_map
 
     market = frames_of(data, loaded).first
     truth = true_map(market)
@@ -184,10 +184,10 @@ MEASURES: Mapping[str, Callable[[Any, Any], Kept]] = {
 
 def simulate(job: Job) -> Kept:
     """Run one job in this process; what it keeps."""
-    from sim import api
+    from marginquake.sim.studies import run as running
 
-    loaded = api.load_scenario(SCENARIOS / job.scenario, job.overrides)
-    kept = MEASURES[job.keep](api.simulate(loaded, job.seed), loaded)
+    loaded = running.load_scenario(SCENARIOS / job.scenario, job.overrides)
+    kept = MEASURES[job.keep](running.simulate(loaded, job.seed), loaded)
     gc.collect()
     return kept
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.sweeps.intervals import bootstrap
 from benchmarks.studies.runs import OFF, Job, Kept, Scale, Section, Study
 from benchmarks.studies.tables import shown, table, verdict
+from marginquake.analysis.statistics.intervals import bootstrap
 
 ROUND = 500.0
 """What `round_grid` of stop_hunt_levels is, quote units."""
@@ -27,7 +27,7 @@ def jobs(scale: Scale) -> list[Job]:
 
 def largest_move(kept: Kept, sign: int) -> float:
     """Largest rise (+1) from the running low or fall (-1) from the running high of the last price, log percent: rises
-    and falls of the same size weigh alike here; `sim.moves` (eq. 185) takes fractions."""
+    and falls of the same size weigh alike here; `sim.core.price_moves` (eq. 185) takes fractions."""
     series = kept["series"]
     live = np.asarray(series["time_s"]) >= 0
     last = np.asarray(series["last"])[live]
@@ -89,8 +89,8 @@ def adl_report(runs: Mapping[Job, Kept], scale: Scale) -> tuple[str, bool]:
 
 def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
     """Osler's two predictions, as differences between round and other prices."""
-    from analysis.figures.round_prices import OTHER_OFFSETS
-    from analysis.round_levels import visits
+    from marginquake.analysis.figures.round_prices import OTHER_OFFSETS
+    from marginquake.analysis.levels.round_prices import visits
 
     speed, turn, crossings = [], [], 0
     for seed in scale.few_seeds:

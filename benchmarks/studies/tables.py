@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal
 
-from analysis.sweeps.intervals import bootstrap
+from marginquake.analysis.statistics.intervals import bootstrap
 
 
 def interval(values: Sequence[float]) -> str:

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from sim.accounts import INSURANCE_ROW, SYSTEM_ROWS
-from sim.kernels import helper, routine
-from sim.kernels.ledger import bracket_of, muldiv
-from sim.kernels.worth import highest_ticks, lowest_ticks, worth_of_lot
+from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from marginquake.sim.kernels import helper, routine
+from marginquake.sim.kernels.valuation import bracket_of, highest_ticks, lowest_ticks, muldiv, worth_of_lot
 
 _BUY = np.int64(1)
 _ZERO = np.int64(0)

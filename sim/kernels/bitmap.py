@@ -9,7 +9,7 @@ Places are unsigned throughout: numba looks for negative indices in signed ones.
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.kernels import JIT, helper
+from marginquake.sim.kernels import JIT, helper
 
 if JIT:
     from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros

@@ -7,7 +7,7 @@ latter.
 
 import numpy as np
 
-from sim.kernels import bitmap, helper, routine
+from marginquake.sim.kernels import bitmap, helper, routine
 
 _BUY = np.int64(1)
 BOOK = np.int64(-1)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from sim.kernels import helper, kernel
+from marginquake.sim.kernels import helper, kernel
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -1,18 +1,27 @@
 """Orders meet: resting, cancelling and trading, with a venue's ledger behind them or without.
 
 There is one text of the rules.  `matching` compiles it with what a market needs and without the rest: numba drops a
-branch on a constant before it looks at it, so the bare book (`sim.kernels.bare`) pays nothing for accounts it has not,
-and the venue's (`sim.kernels.exchange`) matches by the same lines.
+branch on a constant before it looks at it, so the bare book (`sim.kernels.book_only`) pays nothing for accounts it
+has not,
+and the venue's (`sim.kernels.rulebook`) matches by the same lines.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sim.accounts import INSURANCE_ROW
-from sim.kernels import Helper, bitmap, helper, routine
-from sim.kernels.admission import beyond_limit, beyond_ruin, lacks_margin, market_limit, reducible, solvent_limit
-from sim.kernels.book import (
+from marginquake.sim.core.accounts import INSURANCE_ROW
+from marginquake.sim.core.records import Cause, EventKind, Flag, OrderKind, Reject
+from marginquake.sim.kernels import Helper, bitmap, helper, routine
+from marginquake.sim.kernels.admission import (
+    beyond_limit,
+    beyond_ruin,
+    lacks_margin,
+    market_limit,
+    reducible,
+    solvent_limit,
+)
+from marginquake.sim.kernels.book import (
     BOOK,
     enter_level,
     enter_trigger,
@@ -23,8 +32,7 @@ from sim.kernels.book import (
     remember,
     take_slot,
 )
-from sim.kernels.ledger import settle_fill
-from sim.records import Cause, EventKind, Flag, OrderKind, Reject
+from marginquake.sim.kernels.settlement import settle_fill
 
 _BUY = np.int64(1)
 _ZERO = np.int64(0)
@@ -71,7 +79,7 @@ class Matching(NamedTuple):
 def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
     """Compile matching for a `Market` (`ledger`: settlement, margin, reduce-only and conditional orders) or for a
     `Book` (none of these).  `emit`, `emit_fill`: what logs a fact, with the arguments of those in
-    `sim.kernels.events`; None: nothing does (a market's settlement needs its events).  The fills are the same."""
+    `sim.kernels.state`; None: nothing does (a market's settlement needs its events).  The fills are the same."""
     log = emit is not None
 
     @helper

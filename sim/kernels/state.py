@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.kernels import kernel
-from sim.kernels.bitmap import make_bitmap
-from sim.records import EVENT
+from marginquake.sim.core.records import EVENT, EventKind
+from marginquake.sim.kernels import helper, kernel
+from marginquake.sim.kernels.bitmap import make_bitmap
 
 ORDER = np.dtype(
     [
@@ -29,14 +29,11 @@ ORDER = np.dtype(
 )
 """One order in the pool, half a cache line; slot 0 is null.  `queue`: -1 rests in the book, 0-3 waits in that
 conditional ladder; there, `price_ticks` bounds the market order to come."""
-
 ORDER_LINKS = np.dtype([("same_hash", "u4"), ("trigger_ticks", "i4"), ("account_next", "u4"), ("account_prev", "u4")])
 """What matching does not look at, in a row of its own: the next order with the same place in the table of ids, the
 trigger, the neighbours in the list of the account's orders."""
-
 LEVEL = np.dtype([("lots", "i8"), ("head", "u4"), ("tail", "u4")])
 BRACKET = np.dtype([("cap", "i8"), ("rate_ppm", "i8"), ("deduction", "i8"), ("initial_ppm", "i8")])
-
 RULES = np.dtype(
     [
         ("value", "i8"),
@@ -54,7 +51,6 @@ RULES = np.dtype(
 )
 """`warning_ppm`, `call_ppm`: an account is warned, or called, where equity is no more than so many parts per million
 of maintenance: one over the venue's margin ratio.  Without warnings the two are equal."""
-
 STATE = np.dtype(
     [
         ("best_bid", "i8"),
@@ -71,19 +67,17 @@ STATE = np.dtype(
 )
 """`best_ask` is `size` while there is no ask, `best_bid` 0 while there is no bid: comparisons need no special case.
 `fills`: trades since the market was opened."""
-
 STATE_WORD = {name: place for place, name in enumerate(STATE.names or ())}
 """Where each field stands in a STATE seen as plain integers, which Python reads five times as fast."""
-
 MOST_LOTS = 2**31 - 1
 """Largest quantity of one order: it is kept in 32 bits."""
-
 BELOW_LAST, ABOVE_LAST = np.int64(0), np.int64(1)
 BELOW_MARK, ABOVE_MARK = np.int64(2), np.int64(3)
 
 
 class Book(NamedTuple):
-    """Everything that matching alone touches; `events`: words, a few for each fact (`sim.kernels.bare.BOOK_EVENT`)."""
+    """Everything that matching alone touches; `events`: words, a few for each fact
+    (`sim.kernels.book_only.BOOK_EVENT`)."""
 
     orders: NDArray[Any]
     links: NDArray[Any]
@@ -116,7 +110,6 @@ class Market(NamedTuple):
 
 FIRST_EVENTS = 4096
 """Entries of a new event buffer."""
-
 AnyBook = TypeVar("AnyBook", Book, Market)
 
 
@@ -204,5 +197,57 @@ def _hash_anew(old, orders, links, ids):  # type: ignore[no-untyped-def]
             links[slot]["same_hash"] = ids[home]
             ids[home] = slot
             slot = following
+            count += 1
+    return count
+
+
+_ZERO = np.int64(0)
+_NOBODY = np.int64(-1)
+_FILL = np.int64(EventKind.FILL)
+
+
+@helper
+def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id, maker):  # type: ignore[no-untyped-def]
+    state = x.state[0]
+    n = np.uint64(state["events"])
+    event = x.events[n]
+    event["time_ns"] = time_ns
+    event["order_id"] = order_id
+    event["maker_order_id"] = maker_order_id
+    event["quantity_lots"] = lots
+    event["money"] = 0
+    event["account"] = account
+    event["maker_account"] = maker
+    event["price_ticks"] = price
+    event["mark_ticks"] = state["mark"]
+    event["kind"] = kind
+    event["side"] = side
+    event["cause"] = cause
+    event["reason"] = reason
+    state["events"] += 1
+    return n
+
+
+@helper
+def emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):  # type: ignore[no-untyped-def]
+    """Append one event; returns its row so that the caller may add what else it knows."""
+    return _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, _ZERO, _NOBODY)
+
+
+@helper
+def emit_fill(x, time_ns, account, order_id, side, price, lots, cause, maker_order_id, maker):  # type: ignore[no-untyped-def]
+    """Append one fill, seen from the aggressor; returns its row."""
+    return _append(x, _FILL, time_ns, account, order_id, side, price, lots, cause, _ZERO, maker_order_id, maker)
+
+
+@kernel
+def touching(events, first, last, places):  # type: ignore[no-untyped-def]
+    """Places of the events with a row of [first, last] on either side; returns how many."""
+    count = 0
+    for n in range(events.shape[0]):
+        account = events[n]["account"]
+        maker = events[n]["maker_account"]
+        if first <= account <= last or first <= maker <= last:
+            places[count] = n
             count += 1
     return count

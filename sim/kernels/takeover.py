@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from sim.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS
-from sim.kernels import helper, kernel
-from sim.kernels.ledger import share
-from sim.kernels.worth import lot_worth, nearest_ticks
-from sim.records import Cause, EventKind, MarginMode, Side, Stage
+from marginquake.sim.core.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS
+from marginquake.sim.core.records import Cause, EventKind, MarginMode, Side, Stage
+from marginquake.sim.kernels import helper, kernel
+from marginquake.sim.kernels.valuation import lot_worth, nearest_ticks, share
 
 EVENTS_PER_ROW = 2
 LEAST_EQUITY, ALLOWANCE = 0, 1
@@ -97,7 +96,7 @@ def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: igno
 def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
     """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below
     `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.  `value`, `inverse`: those of
-    `sim.worth.Worth`.
+    `sim.core.valuation.Worth`.
 
     `written[0]`: events so far, `EVENTS_PER_ROW` a row at most.  Returns the place of the first account that it cannot
     bear, or their number.

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from sim import api
-from sim.event_log import NoLog
+from marginquake.sim.runs.event_log import NoLog
+from marginquake.sim.studies import run as running
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("event_digests.yaml")
@@ -45,6 +45,6 @@ def table() -> list[Golden]:
 
 def simulated(case: Golden) -> dict[str, Any]:
     """The same run as it comes out now: its digest, and how much happened."""
-    loaded = api.load_scenario(ROOT / case.scenario, case.set)
-    summary = api.simulate(loaded, case.seed, open_log=NoLog).summary
+    loaded = running.load_scenario(ROOT / case.scenario, case.set)
+    summary = running.simulate(loaded, case.seed, open_log=NoLog).summary
     return {key: summary[key] for key in ("event_digest", "events", "margin_calls", "liquidations")}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sim.accounts import SYSTEM_ROWS, AccountTable
-from sim.records import MarginMode
+from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
+from marginquake.sim.core.records import MarginMode
 
 COPIED = (
     "position_lots", "cost", "collateral", "isolated_margin", "liquidation_ticks",
@@ -14,7 +14,7 @@ COPIED = (
 
 @dataclass
 class NaiveAccount:
-    """The columns of `sim.accounts.ACCOUNT` that mean money or lots; open lots are a sum over the book instead."""
+    """The columns of `sim.core.accounts.ACCOUNT` that mean money or lots; open lots are a sum over the book instead."""
 
     row: int
     position_lots: int

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sim.records import Flag, OrderKind, Side
+from marginquake.sim.core.records import Flag, OrderKind, Side
 
 
 @dataclass

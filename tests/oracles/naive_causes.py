@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sim.records import Cause, EventKind
+from marginquake.sim.core.records import Cause, EventKind
 
 Fact = dict[str, Any]
 NAMES = {Cause.VOLUNTARY: "voluntary", Cause.STOP: "stop", Cause.LIQUIDATION: "forced", Cause.TAKEOVER: "forced"}

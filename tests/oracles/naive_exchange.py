@@ -1,4 +1,4 @@
-"""The naive twin of `sim.exchange.Exchange`: one market by the letter of its rules, slow and obvious.
+"""The naive twin of `sim.venue.exchange.Exchange`: one market by the letter of its rules, slow and obvious.
 
 Same constructor, same methods, same events in the same order (the order of MARGIN_CALLs of one tick is free).
 """
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.accounts import INSURANCE_ROW, AccountTable
-from sim.records import EVENT, Cause, EventKind, OrderKind, Reject, Side, Stage
+from marginquake.sim.core.accounts import INSURANCE_ROW, AccountTable
+from marginquake.sim.core.records import EVENT, Cause, EventKind, OrderKind, Reject, Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount, accounts_from
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
 from tests.oracles.naive_margin import (

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from sim.records import Side, Stage
+from marginquake.sim.core.records import Side, Stage
 from tests.oracles.naive_accounts import NaiveAccount
 
 MILLION = 10**6

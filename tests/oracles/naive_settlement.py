@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from sim.accounts import FEES_ROW, INSURANCE_ROW
-from sim.records import Cause, Stage
+from marginquake.sim.core.accounts import FEES_ROW, INSURANCE_ROW
+from marginquake.sim.core.records import Cause, Stage
 from tests.oracles.naive_accounts import NaiveAccount
 from tests.oracles.naive_margin import muldiv, worth_of_lot
 

@@ -6,8 +6,8 @@ from typing import Any, final
 
 from numpy.typing import NDArray
 
-from sim.records import MOST_TICKS, MarginMode, Stage
-from sim.worth import Worth
+from marginquake.sim.core.records import MOST_TICKS, MarginMode, Stage
+from marginquake.sim.core.valuation import Worth
 
 MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 

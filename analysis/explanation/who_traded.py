@@ -1,0 +1,81 @@
+"""Who sold, and who took the other side."""
+
+import numpy as np
+
+from marginquake.analysis import formats
+from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.formats import short_number as short
+from marginquake.analysis.frames.market import Fills, Floats
+from marginquake.sim.core.records import Cause
+
+ORDERS = {
+    Cause.VOLUNTARY: "voluntary market orders",
+    Cause.STOP: "stops",
+    Cause.LIQUIDATION: "liquidation orders",
+    Cause.TAKEOVER: "the insurance fund's unwinding",
+}
+
+
+def traders(scene: Scene) -> Section:
+    """From the first call to the extreme: aggressors by cause, and every population's sales, purchases and net."""
+    fills = scene.fills_between(scene.cascade.start_s, scene.extreme_s)
+    side = -1 if scene.falls else 1
+    with_it = fills.side == side
+    whole = float(fills.notional[with_it].sum())
+    until = f"From the first call to the {scene.extreme_word} at {formats.clock(scene.extreme_s)}"
+    everybody = "market orders of everybody, called or not,"
+    if not whole:
+        return Section("Who sold, who absorbed", (f"{until} nothing was {scene.forced_word} by market orders.",))
+    by_cause = {cause: float(fills.notional[with_it & (fills.cause == cause)].sum()) for cause in ORDERS}
+    told = ", ".join(
+        f"{ORDERS[cause]} {short(amount)} ({amount / whole * 100:.0f} %)"
+        for cause, amount in sorted(by_cause.items(), key=lambda item: -item[1])
+        if amount
+    )
+    against = float(fills.notional[~with_it].sum())
+    names, bought, sold = flows(scene, fills)
+    net = bought - sold
+    givers, takers = (net < 0, net > 0) if scene.falls else (net > 0, net < 0)
+    sentences = (
+        f"{until} {everybody} {scene.forced_word} {short(whole)}: {told}. "
+        f"Market orders of the other side came to {short(against)}.",
+        f"Net {'sellers' if scene.falls else 'buyers'}: {_largest(names, net, givers)}. "
+        f"Absorbed by {_largest(names, net, takers)}.",
+    )
+    order = np.argsort(net if scene.falls else -net)
+    rows = tuple(
+        (
+            names[k],
+            short(bought[k]),
+            short(sold[k]),
+            f"{'+' if net[k] > 0 else ''}{short(net[k])}",
+        )
+        for k in order
+        if bought[k] + sold[k]
+    )
+    return Section("Who sold, who absorbed" if scene.falls else "Who bought, who absorbed", sentences,
+                   ("population", "bought", "sold", "net"), rows)  # fmt: skip
+
+
+def flows(scene: Scene, fills: Fills) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Names, and what each bought and sold, resting orders included; forced sales count for whoever is closed."""
+    names, place = scene.owners
+    bought, sold = np.zeros(len(names)), np.zeros(len(names))
+    for account, side in ((fills.account, fills.side), (fills.maker_account, -fills.side)):
+        known = (account >= 0) & (account < len(place))
+        owner = np.where(known, place[np.where(known, account, 0)] if len(place) else 0, 0)
+        bought += np.bincount(owner, np.where(side > 0, fills.notional, 0.0), minlength=len(names))
+        sold += np.bincount(owner, np.where(side < 0, fills.notional, 0.0), minlength=len(names))
+    return names, bought, sold
+
+
+def _largest(names: tuple[str, ...], net: Floats, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+    """Those with most of it, until nine tenths are told."""
+    whole = float(np.abs(net[chosen]).sum())
+    told, so_far = [], 0.0
+    for k in sorted(np.flatnonzero(chosen).tolist(), key=lambda k: -abs(net[k])):
+        told.append(f"{names[k]} {short(abs(float(net[k])))}")
+        so_far += abs(float(net[k]))
+        if so_far > 0.9 * whole:
+            break
+    return ", ".join(told) or "nobody"

@@ -1,0 +1,1 @@
+"""A run directory as columns.  The only room that reads files of runs."""

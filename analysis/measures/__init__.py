@@ -1,0 +1,1 @@
+"""What one run comes to: calls, liquidations, costs, profits, scorecard."""

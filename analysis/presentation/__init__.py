@@ -1,0 +1,1 @@
+"""How things look: colours, panels, PNG, HTML page."""

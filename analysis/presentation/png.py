@@ -1,0 +1,53 @@
+"""A figure becomes a PNG file.  Headless: no display, no global state of matplotlib's pyplot."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.presentation import theme as style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+MAX_BYTES = 300_000
+"""Figures larger than this are stored with a palette of 256 colours."""
+
+
+def label(frames: RunFrames, market: MarketFrames) -> str:
+    """Small print: scenario, market if there are several, seed."""
+    names: Sequence[str] = (frames.name, market.name) if len(frames.markets) > 1 else (frames.name,)
+    return f"{'  '.join(names)}  seed {frames.seed}"
+
+
+def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, dark: bool, source: str) -> Path:
+    """Run `draw` on an empty figure in the light or dark theme and write it as PNG."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    theme: Any = style.DARK if dark else style.LIGHT
+    with matplotlib.rc_context(theme):
+        figure = Figure(figsize=(style.WIDTH_INCHES, height_inches), dpi=style.DPI)
+        canvas: Any = FigureCanvasAgg(figure)  # Any: matplotlib leaves its canvas untyped
+        draw(figure)
+        figure.text(
+            1 - 0.3 / style.WIDTH_INCHES, 1 - 0.34 / height_inches, source, ha="right", va="center", fontsize=9,
+            color=style.NIGHT_MUTED if dark else style.MUTED,
+        )  # fmt: skip
+        canvas.draw()
+    _write_png(canvas, path)
+    return path
+
+
+def _write_png(canvas: Any, path: Path) -> None:
+    from PIL import Image
+
+    size = canvas.get_width_height()
+    image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
+    image.save(path, compress_level=4)
+    if path.stat().st_size > MAX_BYTES:
+        image.quantize(256, dither=Image.Dither.NONE).save(path, compress_level=9)

@@ -1,0 +1,119 @@
+"""What happened: prices, what was forced through the book, and who was called, over time."""
+
+import numpy as np
+
+from marginquake.analysis import formats
+from marginquake.analysis.causes import causal_tree
+from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.measures.scorecard import market_moves
+from marginquake.analysis.presentation.panels import gather
+from marginquake.analysis.report.section import Chart, Content
+from marginquake.analysis.report.time_chart import (
+    Flow,
+    Line,
+    Panel,
+    bubbles,
+    busy_windows,
+    cascade_spans,
+    flows,
+    lines,
+    time_chart,
+)
+
+NUMBERED = 5
+"""Cascades whose number stands in the chart."""
+MOST_MARKS = 400
+
+
+def content(run: RunFrames, market: MarketFrames) -> Content:
+    """The chart that a reader looks at first."""
+    series = market.run
+    lead = (
+        f"{market_moves(series)}. {int(np.sum(series['margin_calls'])):,} margin calls; "
+        f"{formats.short_number(float(np.sum(series['forced_volume'])))} traded by force."
+    )
+    data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))
+    caption = (
+        "Where the price leaves the fundamental while forced sales crowd, the market falls by its own weight. "
+        "Circles: forced fills, area by notional. Triangles: margin calls."
+    )
+    if data["numbered"]:
+        numbered = "episodes of forced flow" if causal_tree(market).missing else "cascades"
+        caption += f" Shaded and numbered: the largest {numbered}."
+    return Content(
+        lead=lead,
+        charts=[Chart("panels", "Prices, forced orders and margin calls over time", data, caption)],
+        missing=market.not_recorded("liquidations") and f"Forced fills: {market.not_recorded('liquidations')}",
+    )
+
+
+def _prices(market: MarketFrames) -> Panel:
+    run = market.run
+    shown = [
+        Line("mark", "mark", run["mark"], 1.8),
+        Line("last", "last", run["last"], 1.2),
+        Line("index", "index", run["index"], 1.4),
+        Line("fundamental", "fundamental", run["fundamental"], 1.3, (6, 4)),
+    ]
+    return lines(
+        "Price", "quote units", "price", run["time_s"], shown, busy_windows(market), height=340, marks=_marks(market)
+    )
+
+
+def _marks(market: MarketFrames) -> list[dict[str, object]]:
+    span_s = float(market.run["time_s"][-1])
+    known = np.concatenate([market.run["last"], market.run["mark"]])
+    known = known[np.isfinite(known)]
+    height = float(known.max() - known.min()) if len(known) else 1.0
+    cell = max(span_s, 1.0) / 300, max(height, 1e-9) / 80
+    found = []
+    forced, calls = market.forced_fills, market.margin_calls
+    for side, label, colour in ((-1, "forced sale", "forced-sell"), (1, "forced purchase", "forced-buy")):
+        chosen = (forced.side == side) & (forced.time_s >= 0)
+        points = _most(gather(forced.time_s[chosen], forced.price[chosen], forced.notional[chosen], *cell))
+        if len(points[0]):
+            found.append(bubbles(label, colour, "circle", points, "quote"))
+    for side, label, colour, marker in (
+        (1, "longs called", "forced-sell", "down"),
+        (-1, "shorts called", "forced-buy", "up"),
+    ):
+        chosen = (calls.side == side) & (calls.time_s >= 0)
+        points = _most(gather(calls.time_s[chosen], calls.mark[chosen], np.ones(int(chosen.sum())), *cell))
+        if len(points[0]):
+            found.append(bubbles(label, colour, marker, points, "calls"))
+    return found
+
+
+def _most(points: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats, Floats]:
+    return points[0][:MOST_MARKS], points[1][:MOST_MARKS], points[2][:MOST_MARKS]
+
+
+def _forced(market: MarketFrames) -> Panel:
+    forced, run = market.forced_fills, market.run
+    if len(forced):
+        each = [
+            Flow("sold", "forced-sell", forced.time_s[forced.side < 0], forced.notional[forced.side < 0], -1),
+            Flow("bought", "forced-buy", forced.time_s[forced.side > 0], forced.notional[forced.side > 0]),
+        ]
+    else:
+        # Without events the series still says how much, not on which side.
+        each = [Flow("forced, either side", "forced-sell", run["time_s"], run["forced_volume"])]
+    return flows("Forced volume", "quote", "money", each, "nothing was forced", height=130)
+
+
+def _calls(market: MarketFrames) -> Panel:
+    calls, run = market.margin_calls, market.run
+    if len(calls.time_s):
+        each = [
+            Flow(label, colour, calls.time_s[calls.side == side], np.ones(int((calls.side == side).sum())))
+            for side, label, colour in ((1, "longs", "forced-sell"), (-1, "shorts", "forced-buy"))
+        ]
+    else:
+        each = [Flow("calls", "forced-sell", run["time_s"], np.asarray(run["margin_calls"], np.float64))]
+    return flows("Margin calls", "accounts", "count", each, "nobody was called", height=110)
+
+
+def _numbered(market: MarketFrames) -> list[dict[str, object]]:
+    spans = cascade_spans(market)[:NUMBERED]
+    return [{"from": start_s, "to": end_s, "label": str(rank + 1)} for rank, (start_s, end_s) in enumerate(spans)]

@@ -1,0 +1,1 @@
+"""Estimators that know nothing of markets: intervals, bootstrap, tails, memory, regression."""

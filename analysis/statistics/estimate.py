@@ -1,0 +1,45 @@
+"""A number with its interval, and what is raised where there is none."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import final
+
+
+@final
+@dataclass(frozen=True)
+class Estimate:
+    """A value and the ends of its 95 % interval, in this order; NaN where there is none."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.value, self.low, self.high))
+
+    def through(self, function: Callable[[float], float]) -> "Estimate":
+        """The estimate of an increasing function of it."""
+        return Estimate(*map(function, self))
+
+    @property
+    def has_interval(self) -> bool:
+        """False where there was too little to have one from."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+UNKNOWN = Estimate()
+
+
+def interval(estimate: Estimate, scale: float = 1.0, unit: str = "") -> str:
+    """'0.52 [0.28, 0.74]'; the value alone where there is no interval; 'none' where there is nothing."""
+    value, low, high = (scale * each for each in (estimate.value, estimate.low, estimate.high))
+    digits = 0 if scale > 1 else 2
+    if value != value:
+        return "none"
+    text = f"{value:.{digits}f}{unit}"
+    return text if low != low else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+class Unmeasurable(ValueError):
+    """A run cannot answer: it is too short, sampled too coarsely, or what is asked for did not happen in it."""

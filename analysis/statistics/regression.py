@@ -1,0 +1,168 @@
+"""Regressions: over seeds, logistic, and a smoothed curve of shares."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.analysis.frames.market import Bools, Floats
+
+RESAMPLES = 2000
+
+
+@final
+@dataclass(frozen=True)
+class SeedLine:
+    """y = intercept + slope x by least squares; 95 % interval of the slope; `r_squared` of the fit; runs and seeds."""
+
+    slope: float
+    low: float
+    high: float
+    intercept: float
+    r_squared: float
+    runs: int
+    seeds: int
+
+
+def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
+    """Least squares; the interval is a percentile bootstrap over whole seeds (eq. 233).  Pairs with a gap are left out.
+
+    NaN where all x are the same; no interval from one seed.
+    """
+    good = np.isfinite(x) & np.isfinite(y)
+    x, y, seed = np.asarray(x)[good], np.asarray(y)[good], np.asarray(seed)[good]
+    names, member = np.unique(seed, return_inverse=True)
+    count = len(names)
+    if len(x) < 2 or np.ptp(x) == 0:
+        return SeedLine(math.nan, math.nan, math.nan, math.nan, math.nan, len(x), count)
+    sums = np.stack([np.bincount(member, value, count) for value in (np.ones(len(x)), x, y, x * x, x * y)], axis=1)
+    slope = float(_slopes(sums.sum(axis=0)))
+    intercept = float(y.mean() - slope * x.mean())
+    left = float(((y - intercept - slope * x) ** 2).sum())
+    spread = float(((y - y.mean()) ** 2).sum())
+    low = high = math.nan
+    if count > 1:
+        chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+        low, high = np.nanquantile(_slopes(sums[chosen].sum(axis=1)), (0.025, 0.975)).tolist()
+    return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
+
+
+def _slopes(sums: Floats) -> Floats:
+    """Slope from (n, Σx, Σy, Σx², Σxy) along the last axis; NaN where all x are the same."""
+    n, x, y, xx, xy = np.moveaxis(sums, -1, 0)
+    spread = n * xx - x * x
+    slope: Floats = np.divide(n * xy - x * y, spread, out=np.full_like(spread, np.nan), where=spread > 1e-12 * n * xx)
+    return slope
+
+
+RIDGE = 1.0
+"""Penalty on half the sum of squared weights of standardised columns; the intercept goes free."""
+
+
+@final
+@dataclass(frozen=True)
+class Logit:
+    """A fitted model: `weights` of standardised columns, and what standardises them."""
+
+    intercept: float
+    weights: Floats
+    centre: Floats
+    scale: Floats
+
+    def probability(self, columns: Floats) -> Floats:
+        """Probability of the event for every row; an unknown value counts as the training mean."""
+        from scipy.special import expit
+
+        return np.asarray(
+            expit(self.intercept + _standardised(columns, self.centre, self.scale) @ self.weights), np.float64
+        )
+
+
+def fit(columns: Floats, event: Bools, ridge: float = RIDGE) -> Logit:
+    """Maximum of the penalised likelihood (le Cessie and van Houwelingen 1992, R), by Newton steps in a trust region.
+
+    A column that never changes, or is never known, gets weight 0.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    known = np.isfinite(columns)
+    count = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, columns, 0.0).sum(axis=0) / count
+    deviation = np.sqrt((np.where(known, columns - centre, 0.0) ** 2).sum(axis=0) / count)
+    scale = np.where(deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300), deviation, np.inf)
+    whole = np.column_stack((np.ones(len(event)), _standardised(columns, centre, scale)))
+    penalty = ridge * np.diag(np.concatenate(([0.0], np.ones(columns.shape[1]))))
+    y = event.astype(np.float64)
+
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        z = whole @ parameters
+        value = float((np.logaddexp(0.0, z) - y * z).sum() + 0.5 * parameters @ penalty @ parameters)
+        return value, np.asarray(whole.T @ (expit(z) - y) + penalty @ parameters, np.float64)
+
+    def curvature(parameters: Floats) -> Floats:
+        chance = expit(whole @ parameters)
+        # Without BLAS, whose threads cost more than these few columns on a machine that is busy.
+        return np.asarray(np.einsum("ij,ik,i->jk", whole, whole, chance * (1.0 - chance)) + penalty, np.float64)
+
+    share = min(max(float(y.mean()), 1e-6), 1.0 - 1e-6)
+    start = np.concatenate(([np.log(share / (1.0 - share))], np.zeros(columns.shape[1])))
+    found = minimize(loss, start, jac=True, hess=curvature, method="trust-exact")
+    return Logit(float(found.x[0]), np.asarray(found.x[1:], np.float64), centre, scale)
+
+
+def _standardised(columns: Floats, centre: Floats, scale: Floats) -> Floats:
+    return np.where(np.isfinite(columns), (columns - centre) / scale, 0.0)
+
+
+SMOOTHING_RIDGE = 0.1
+"""Penalty on squared coefficients of standardised terms: keeps the fit finite where the event separates perfectly."""
+STEPS = 60
+
+
+@final
+@dataclass(frozen=True)
+class LogisticSurface:
+    """logit P = coefficients . (1, u, v, u^2, v^2, u v), with u and v the standardised coordinates."""
+
+    coefficients: Floats
+    centre: Floats
+    spread: Floats
+
+    def at(self, x: Floats, y: Floats) -> Floats:
+        """P(event) at coordinates of any one shape."""
+        design = _terms((x - self.centre[0]) / self.spread[0], (y - self.centre[1]) / self.spread[1])
+        return np.asarray(_logistic(design @ self.coefficients), np.float64)
+
+
+def fit_logistic(x: Floats, y: Floats, events: Floats, runs: Floats) -> LogisticSurface:
+    """Penalised maximum likelihood by Newton's method; one entry a point: coordinates, runs with the event, runs."""
+    centre = np.array([x.mean(), y.mean()])
+    spread = np.array([x.std() or 1.0, y.std() or 1.0])
+    design = _terms((x - centre[0]) / spread[0], (y - centre[1]) / spread[1])
+    penalty = SMOOTHING_RIDGE * np.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    # Half an event and half a non-event more for the intercept's start: finite where all runs agree.
+    share = (events.sum() + 0.5) / (runs.sum() + 1.0)
+    coefficients = np.array([np.log(share / (1 - share)), 0.0, 0.0, 0.0, 0.0, 0.0])
+    for _ in range(STEPS):
+        chance = _logistic(design @ coefficients)
+        weight = runs * chance * (1 - chance)
+        slope = design.T @ (events - runs * chance) - penalty @ coefficients
+        curvature = (design.T * weight) @ design + penalty + 1e-9 * np.eye(6)
+        step = np.linalg.solve(curvature, slope)
+        # A full step from a flat start may overshoot; at most one unit of every coefficient keeps it on course.
+        step /= max(1.0, float(np.abs(step).max()))
+        coefficients = coefficients + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return LogisticSurface(coefficients, centre, spread)
+
+
+def _terms(u: Floats, v: Floats) -> Floats:
+    return np.stack([np.ones_like(u), u, v, u * u, v * v, u * v], axis=-1)
+
+
+def _logistic(value: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -40.0, 40.0))), np.float64)

@@ -1,0 +1,1 @@
+"""Many runs: sweeps, comparisons, twins, tipping points.  Mirrors `sim.studies`."""

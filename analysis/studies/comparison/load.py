@@ -1,0 +1,179 @@
+"""Reads the sweep directory of a comparison: which runs there are, and every metric of each."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.analysis.frames.run_frames import load_run
+from marginquake.analysis.studies.comparison.metrics import measure
+from marginquake.sim.runs.directory import RunDirectoryError
+
+Floats = NDArray[np.float64]
+
+DESIGN: Final = "compare"
+AXIS: Final = "policy"
+FEWEST: Final = 2
+"""Alternatives of a comparison, at least."""
+
+
+@final
+@dataclass(frozen=True)
+class Failure:
+    """One run that did not come to its end."""
+
+    alternative: str
+    seed: int
+    error: str
+
+
+@final
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of a comparison as numbers.
+
+    `alternatives[0]` is the baseline; `scenarios` and `overrides` are those of each.  `seeds`: used, because every
+    alternative has a run of them; `dropped`: asked for, but not finished by all.  `values[alternative][metric key]`:
+    one value a used seed, in their order; NaN where a run cannot answer.  `runs[alternative]`: names below points/, in
+    that order.
+    """
+
+    path: Path
+    name: str
+    question: str
+    model_version: str
+    alternatives: tuple[str, ...]
+    scenarios: Mapping[str, str]
+    overrides: Mapping[str, tuple[str, ...]]
+    seeds: tuple[int, ...]
+    dropped: tuple[int, ...]
+    failures: tuple[Failure, ...]
+    runs: Mapping[str, tuple[str, ...]]
+    values: Mapping[str, Mapping[str, Floats]]
+    file_text: str
+
+    @property
+    def baseline(self) -> str:
+        """What the others are compared with."""
+        return self.alternatives[0]
+
+    @property
+    def scenario(self) -> str:
+        """The scenario of all alternatives, or all of theirs."""
+        return ", ".join(dict.fromkeys(self.scenarios.values()))
+
+    @property
+    def shared_overrides(self) -> tuple[str, ...]:
+        """What all alternatives begin with: the part that is held fixed."""
+        columns = zip(*(self.overrides[name] for name in self.alternatives), strict=False)
+        return tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
+
+    def own_overrides(self, alternative: str) -> tuple[str, ...]:
+        """What is said of this alternative beyond `shared_overrides`."""
+        return self.overrides[alternative][len(self.shared_overrides) :]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Keys of all metrics, in the order of tables; populations in alphabetical order behind them."""
+        return tuple(dict.fromkeys(key for alternative in self.alternatives for key in self.values[alternative]))
+
+
+def load_comparison(path: str | Path) -> Comparison:
+    """Measure every run of a comparison.
+
+    Raises `RunDirectoryError` with one message when `path` is no comparison, or when no seed was finished by all.
+    """
+    directory = Path(path)
+    plan = _read_plan(directory)
+    try:
+        points = sorted(plan["points"], key=lambda point: int(point["point"]))
+        alternatives = tuple(str(point["values"][AXIS]) for point in points)
+        labels = {int(point["point"]): label for point, label in zip(points, alternatives, strict=True)}
+        overrides = {label: tuple(point["overrides"]) for point, label in zip(points, alternatives, strict=True)}
+        asked = tuple(int(seed) for seed in plan["seeds"])
+        if len(set(alternatives)) < max(FEWEST, len(alternatives)):
+            raise RunDirectoryError(f"{directory}: a comparison needs {FEWEST} alternatives of different names")
+        found = _finished(directory, labels)
+        seeds = tuple(seed for seed in asked if all((label, seed) in found for label in alternatives))
+        failures = _failures(directory, labels)
+        if not seeds:
+            reason = f"; the first failure: {failures[0].error}" if failures else ""
+            raise RunDirectoryError(f"{directory}: no seed was finished by every alternative{reason}")
+        runs = {label: tuple(found[label, seed] for seed in seeds) for label in alternatives}
+        measured = {label: _measured(directory, runs[label]) for label in alternatives}
+        return Comparison(
+            path=directory,
+            name=str(plan["name"]),
+            question=str(plan.get("question") or ""),
+            model_version=str(plan.get("model_version") or ""),
+            alternatives=alternatives,
+            scenarios={label: scenario for label, (scenario, _) in measured.items()},
+            overrides=overrides,
+            seeds=seeds,
+            dropped=tuple(seed for seed in asked if seed not in seeds),
+            failures=failures,
+            runs=runs,
+            values={label: values for label, (_, values) in measured.items()},
+            file_text=_text(directory / "sweep.yaml"),
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        if isinstance(error, RunDirectoryError):
+            raise
+        raise RunDirectoryError(f"{directory}: cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _read_plan(directory: Path) -> dict[str, Any]:
+    file = directory / "sweep.json"
+    if not file.is_file():
+        raise RunDirectoryError(f"{directory}: no comparison: sweep.json missing; `marginquake compare FILE` makes one")
+    plan = _json(file)
+    design = plan.get("design") if isinstance(plan, dict) else None
+    if not isinstance(plan, dict) or design != DESIGN:
+        raise RunDirectoryError(f"{directory}: a sweep of design {design!r}, no comparison of policies")
+    return plan
+
+
+def _finished(directory: Path, labels: Mapping[int, str]) -> dict[tuple[str, int], str]:
+    """Names of the runs below points/ by alternative and seed."""
+    import pyarrow.parquet as pq
+
+    file = directory / "results.parquet"
+    if not file.is_file():
+        raise RunDirectoryError(f"{directory}: results.parquet missing; run the comparison to its end first")
+    table = pq.ParquetFile(file).read(columns=["point", "seed", "run"]).to_pydict()
+    if not table:
+        return {}  # not one run was finished: a table without columns
+    rows = zip(table["point"], table["seed"], table["run"], strict=True)
+    return {(labels[int(point)], int(seed)): str(run) for point, seed, run in rows}
+
+
+def _failures(directory: Path, labels: Mapping[int, str]) -> tuple[Failure, ...]:
+    file = directory / "failures.json"
+    listed = _json(file) if file.is_file() else []
+    return tuple(Failure(labels[int(each["point"])], int(each["seed"]), str(each["error"])) for each in listed)
+
+
+def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, dict[str, Floats]]:
+    """The scenario of these runs, and every metric of each."""
+    rows: list[dict[str, float]] = []
+    for run in runs:
+        frames = load_run(directory / "points" / run)
+        rows.append(measure(frames))
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return frames.name, {key: np.array([row.get(key, np.nan) for row in rows], np.float64) for key in keys}
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(_text(file))
+    except ValueError as error:
+        raise RunDirectoryError(f"{file}: cannot be read ({error})") from error
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -1,0 +1,1 @@
+"""The world outside venues: fundamental, index, spot, oracle.  Sees market, core."""

@@ -1,0 +1,1 @@
+"""The command line: options, tables, exit codes; no arithmetic.  Sees everything."""

@@ -1,0 +1,170 @@
+"""What every command of `marginquake` shares: options, one message for every failure, the console."""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from marginquake.sim.studies.workers import SweepProgress
+
+RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
+RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
+CORES = os.cpu_count() or 1
+RUNS = Path("runs")
+SCENARIOS = Path("scenarios")
+
+
+class UserError(Exception):
+    """A mistake in what was asked for; the message says which and what to do."""
+
+
+@contextlib.contextmanager
+def one_message(verbose: bool) -> Iterator[None]:
+    """Turn every way of failing into one message on stderr and the right exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt as interrupt:
+        # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
+        sys.unraisablehook = lambda _: None
+        print(interrupt if interrupt.args else "interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # every failure ends here, as one message
+        users = is_users(error)
+        if users:
+            print(error, file=sys.stderr)
+        elif verbose:
+            traceback.print_exc()
+        else:
+            print(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
+        logging.getLogger("marginquake").debug("failed", exc_info=error)
+        raise typer.Exit(2 if users else 1) from None
+
+
+def is_users(error: Exception) -> bool:
+    """True for a mistake of the user's, False for a failing simulation."""
+    from marginquake.sim.core.problems import ScenarioError
+    from marginquake.sim.runs.directory import RunDirectoryError
+
+    if isinstance(error, UserError | RunDirectoryError | ScenarioError):
+        return True
+    from marginquake.sim.studies.workers import ClusterUnreachable
+
+    return isinstance(error, ClusterUnreachable)
+
+
+def check_scenario_file(path: Path) -> None:
+    """Refuse a file that is not there, with a guess at which was meant."""
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a scenario file")
+    if not path.is_file():
+        near = sorted(SCENARIOS.glob(f"{path.stem}*.yaml")) if SCENARIOS.is_dir() else []
+        hint = f"; did you mean {near[0]}?" if near else "; `marginquake list scenarios` shows what is there"
+        raise UserError(f"{path}: no such file{hint}")
+
+
+@contextlib.contextmanager
+def logging_to(verbose: bool, log_file: Path | None) -> Iterator[None]:
+    """The log on stderr (--verbose) and in a file (--log-file), until the block ends."""
+    logger = logging.getLogger("marginquake")
+    handlers: list[logging.Handler] = []
+    if verbose:
+        handlers.append(logging.StreamHandler(sys.stderr))
+        handlers[0].setLevel(logging.INFO)
+    if log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        except OSError as error:
+            raise UserError(f"--log-file {log_file}: {error.strerror}") from error
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    if handlers:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+def open_console(stderr: bool) -> "Console":
+    """A rich console that colours nothing by itself."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
+    """Headline numbers as a table without lines."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    open_console(stderr=False).print(table)
+
+
+def check_output(option: str, path: Path | None, suffix: str) -> None:
+    """Refuse, before anything is measured, a file that could not be written."""
+    if path is None:
+        return
+    if suffix and path.suffix.lower() != suffix:
+        raise UserError(f"{option} {path}: the name must end in {suffix}")
+    if path.is_dir():
+        raise UserError(f"{option} {path}: is a folder")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: not writable")
+
+
+def read_seconds(option: str, text: str) -> float:
+    """A time said with an option: a duration, or a clock such as 3:10 as our own output has it."""
+    from marginquake.sim.core.fields import parse_time
+
+    try:
+        return parse_time(text) / 1e9
+    except ValueError as error:
+        raise UserError(f"{option} {text}: {error}") from None
+
+
+@contextlib.contextmanager
+def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], None] | None"]:
+    """A bar on stderr: runs done, failures, time left."""
+    if not shown:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, console=open_console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, facts="starting workers")
+
+        def update(seen: "SweepProgress") -> None:
+            facts = f"{seen.done}/{seen.total} runs, {seen.failed} failed, {clock(seen.left_s)} left"
+            bar.update(task, total=seen.total, completed=seen.done, facts=facts)
+
+        yield update
+
+
+def clock(seconds: float) -> str:
+    """-0:05:00 is five minutes before the end of warm-up."""
+    whole = abs(int(seconds))
+    return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

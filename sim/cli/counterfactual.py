@@ -1,0 +1,129 @@
+"""`marginquake counterfactual`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marginquake.sim.cli.common import (
+    CORES,
+    RUNS,
+    RunsFolder,
+    Verbose,
+    Workers,
+    check_scenario_file,
+    logging_to,
+    one_message,
+    open_console,
+    sweep_bar,
+)
+
+if TYPE_CHECKING:
+    from marginquake.analysis.studies.twins import TwinResult
+
+app = typer.Typer()
+
+
+@app.command("counterfactual")
+def counterfactual(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's path or name under runs/; or a scenario file, run first.")
+    ],
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="liquidation, stops, withdrawal, contrarians or the name of a population; repeated: all off at once. "
+            "nothing: check that the same events come again.",
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The run's seed and the N - 1 after it.")] = 1,
+    pair_only: Annotated[
+        bool, typer.Option("--pair-only", help="Of liquidation: leave out the twins without stops.")
+    ] = False,
+    workers: Workers = CORES,
+    out: RunsFolder = RUNS,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the twins of a run with one mechanism off: what it did to the fall, paired by seed.
+
+    Same seed, same random streams, one mechanism off; every market is measured. Runs that are there are not made
+    again. The result is kept in RUN/counterfactuals, unless a fuller one (more seeds, twins without stops) is there;
+    the last line of stdout is its file. Without --without: what this run could do without.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        from marginquake.analysis.studies.twins import sentences
+        from marginquake.sim.studies import counterfactual as twins
+
+        study = twins.Study(_run_of(run, without or (), out), without or (), seeds, pair_only)
+        with sweep_bar(f"without {', '.join(study.without)}", shown=not quiet) as progress:
+            found = study.carry_out(workers, progress)
+        if not quiet:
+            for result in found.results:
+                last = found.base.markets[result.market].run["last"]
+                _print(result, sentences.two_sizes(result.direction, last), several=len(found.results) > 1)
+        if found.fuller:
+            print(
+                f"{found.path} holds more ({found.fuller}): it is left as it is, and its pictures too; ask for as much "
+                "to replace it, or delete it",
+                file=sys.stderr,
+            )
+        elif not no_figures and found.result.without != twins.NOTHING:
+            from marginquake.analysis.studies.twins.figure import plot_counterfactual
+            from marginquake.sim.studies.mechanisms import described
+
+            for result in found.results:
+                for drawn in plot_counterfactual(result, found.base, found.twin, described):
+                    if not quiet:
+                        print(drawn)
+        print(found.path, flush=True)
+
+
+def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
+    """The run of that name; a scenario is run first, unless that has been done."""
+    from marginquake.sim.runs.directory import find_run
+
+    if Path(run).suffix not in (".yaml", ".yml"):
+        return find_run(run, out)
+    check_scenario_file(Path(run))
+    from marginquake.sim.studies import counterfactual
+    from marginquake.sim.studies import run as running
+
+    counterfactual.check_without(Path(run), without)
+    return running.run(running.load_scenario(run), out=out, reuse=True, figures=False).path
+
+
+def _print(result: "TwinResult", sizes: str, several: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from marginquake.analysis.studies.twins import sentences
+    from marginquake.sim.studies.mechanisms import described
+
+    console = open_console(stderr=False)
+    if not console.is_terminal:
+        console = Console(width=160, highlight=False)
+    if several:
+        print(f"market {result.market}")
+    for headings, rows in (
+        (sentences.cell_headings(result), sentences.cell_rows(result, described)),
+        (sentences.headings(result, sentences.EFFECT_HEADINGS), sentences.effect_rows(result, described)),
+    ):
+        table = Table(box=None, pad_edge=False)
+        for place, heading in enumerate(headings):
+            table.add_column(heading, justify="left" if place == 0 else "right")
+        for row in rows:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        console.print()
+    for sentence in sentences.sentences(result, described):
+        print(sentence)
+    if sizes:
+        print(sizes if len(result.seeds) == 1 else f"Seed {result.seeds[0]}: {sizes[0].lower()}{sizes[1:]}")
+    if several:
+        print()

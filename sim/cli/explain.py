@@ -1,0 +1,61 @@
+"""`marginquake explain`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marginquake.sim.cli.common import RUNS, RunArgument, RunsFolder, UserError, Verbose, one_message, open_console
+
+if TYPE_CHECKING:
+    from marginquake.analysis.explanation import Explanation
+
+app = typer.Typer()
+
+
+@app.command("explain")
+def explain_command(
+    run: RunArgument,
+    cascade: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Which cascade: 1 is the one with the most forced notional.")
+    ] = 1,
+    market: Annotated[str | None, typer.Option(metavar="NAME", help="Of this market; default the first.")] = None,
+    out: RunsFolder = RUNS,
+    verbose: Verbose = False,
+) -> None:
+    """Why a cascade happened: what set it off, clusters, who sold and bought, depth, its end, who paid, twins."""
+    with one_message(verbose):
+        from marginquake.analysis.explanation import NoSuchCascade, explain
+        from marginquake.analysis.frames.run_frames import load_run
+        from marginquake.sim.runs.directory import find_run
+
+        frames = load_run(find_run(run, out))
+        if market is not None and market not in frames.markets:
+            raise UserError(f"--market {market}: the run has {', '.join(frames.markets)}")
+        try:
+            told = explain(frames, frames.markets[market] if market else None, cascade)
+        except NoSuchCascade as error:
+            raise UserError(f"--cascade {cascade}: {error}") from None
+        _print(told)
+
+
+def _print(told: "Explanation") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.padding import Padding
+    from rich.table import Table
+
+    console = open_console(stderr=False)
+    if not console.is_terminal:
+        console = Console(width=120, highlight=False)
+    console.print(f"[bold]{escape(told.headline)}[/bold]")
+    for section in told.sections:
+        console.print(f"\n[bold]{escape(section.title)}[/bold]")
+        for sentence in section.sentences:
+            console.print(Padding(escape(sentence), (0, 0, 0, 2)))
+        if section.rows:
+            table = Table(box=None, pad_edge=False)
+            for number, heading in enumerate(section.headings):
+                table.add_column(heading, justify="right" if number else "left", header_style="dim")
+            for row in section.rows:
+                table.add_row(*(escape(cell) for cell in row))
+            console.print(Padding(table, (1, 0, 0, 2)))

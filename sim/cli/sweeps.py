@@ -1,0 +1,296 @@
+"""The commands over many runs: `sweep`, `compare`, `tipping`, `sensitivity`."""
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marginquake.sim.cli.common import (
+    CORES,
+    RUNS,
+    RunsFolder,
+    UserError,
+    Verbose,
+    Workers,
+    check_scenario_file,
+    logging_to,
+    one_message,
+    open_console,
+    sweep_bar,
+)
+
+if TYPE_CHECKING:
+    from marginquake.sim.studies.sweep import SweepPlan, SweepResult
+
+app = typer.Typer()
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
+]
+
+
+@app.command()
+def sweep(
+    file: Annotated[
+        Path, typer.Argument(metavar="SWEEP", help="A YAML file, e.g. scenarios/sweeps/leverage_depth.yaml")
+    ],
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier call has stopped.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point; run nothing.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many runs in this call.")] = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the sweep's directory.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run every point of a sweep on every seed; the last line of stdout is the sweep's directory.
+
+    What has finished is never lost: after Ctrl-C or a crash, --resume runs what is missing. Exit 1 if any run failed.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        check_scenario_file(file)
+        from marginquake.sim.studies import sweep as sweeping
+        from marginquake.sim.studies.design import load_sweep
+
+        plan = sweeping.plan_sweep(load_sweep(file))
+        if dry_run:
+            print_plan(plan, out)
+            return
+        run_sweep(plan, out, workers, scheduler, resume, limit, quiet)
+
+
+@app.command()
+def compare(
+    alternatives: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A [B...]",
+            help="One comparison file (scenarios/policies/...), or a scenario and what to compare it with: other "
+            "scenarios, or overrides K=V (several joined by ' ; ').",
+        ),
+    ],
+    seeds: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Seeds 1 to N; default the file's, or 20.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override of all alternatives; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the report's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare rules on the same seeds: paired differences, intervals, a verdict in words; the first is the baseline.
+
+    Runs that are finished already are not made again. The last line of stdout is the report.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        from marginquake.sim.studies import sweep as sweeping
+        from marginquake.sim.studies.design import comparison_of, is_comparison
+
+        for argument in alternatives:
+            if Path(argument).suffix in (".yaml", ".yml") or argument is alternatives[0]:
+                check_scenario_file(Path(argument))
+            elif "=" not in argument:
+                raise UserError(f"{argument}: neither a .yaml file nor an override path.to.field=value")
+        if len(alternatives) == 1 and not is_comparison(Path(alternatives[0])):
+            raise UserError(f"{alternatives[0]}: compare it with what? Name another scenario, or an override K=V")
+        wanted = comparison_of(alternatives, seeds, overrides or (), name)
+        plan = sweeping.plan_sweep(wanted)
+        with sweep_bar(wanted.name, shown=not quiet) as progress:
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
+        tell_failures(result)
+        report = report_sweep(result.path)
+        if not quiet:
+            from marginquake.analysis.studies.comparison import compare as pairs_of
+            from marginquake.analysis.studies.comparison import load_comparison as read
+
+            for pair in pairs_of(read(result.path)):
+                print(pair.sentence)
+        print(report, flush=True)
+        if result.failures:
+            raise typer.Exit(1)
+
+
+@app.command()
+def tipping(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    parameter: Annotated[str, typer.Option(metavar="PATH", help="A field, e.g. populations.longs.leverage.mean")],
+    between: Annotated[tuple[float, float], typer.Option(metavar="A B", help="Where to look.")],
+    log_scale: Annotated[bool, typer.Option("--log", help="Bisect on a log scale.")] = False,
+    metric: Annotated[str, typer.Option(metavar="M", help="A number of summary.json...")] = "",
+    above: Annotated[float | None, typer.Option(metavar="X", help="...above which a run is a cascade.")] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.001, max=0.5, metavar="W", help="Width of the interval, share of the range.")
+    ] = 0.1,
+    seeds: Annotated[int, typer.Option(min=2, metavar="N", help="At most so many; taken 8 at a time.")] = 40,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the directory.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find the value of a parameter at which half of all seeds have a cascade, with its interval.
+
+    Every seed's own threshold is bisected; more seeds come in until the interval is narrow enough. Beside it stands the
+    value at which R = 1, the feedback number before the event. Runs that are finished already are not made again.
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        check_scenario_file(scenario)
+        from marginquake.sim.studies.design import EventConfig
+        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point
+
+        low, high = between
+        if not low < high or (log_scale and low <= 0):
+            raise UserError(f"--between {low:g} {high:g}: must rise{' from above 0' if log_scale else ''}")
+        usual = EventConfig()
+        event = EventConfig(metric=metric or usual.metric, above=usual.above if above is None else above)
+        label = name or f"{scenario.stem}-tipping-{parameter.replace('.', '_')}"
+        question = TippingQuestion(
+            label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
+        )
+        with sweep_bar(label, shown=not quiet) as progress:
+            found = find_tipping_point(question, out, workers, scheduler, progress)
+        if not quiet:
+            print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
+                  f"[{found.point.low:.4g}, {found.point.high:.4g}] ({found.runs} runs)")  # fmt: skip
+            if not found.narrow:
+                print(f"the interval is wider than asked (--tolerance {tolerance:g}); more --seeds narrow it")
+            if found.contrary:
+                print(f"{found.contrary} seeds cascade at the calm end and not at the other; they are left out")
+            print(
+                f"R = 1 at {found.predicted:.4g}" if math.isfinite(found.predicted) else "R crosses 1 nowhere between"
+            )
+        print(found.path, flush=True)
+
+
+@app.command()
+def sensitivity(
+    file: Annotated[Path, typer.Argument(metavar="SWEEP", help="A sweep file of design saltelli.")],
+    metric: Annotated[
+        str, typer.Option(metavar="M", help="A number of summary.json, or event.")
+    ] = "max_drawdown_fraction",
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    out: RunsFolder = RUNS,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the figure's path.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Sobol indices with intervals: which parameters drive an outcome, alone and with their interactions.
+
+    Runs what is missing of the sweep. Needs the extra `sensitivity` (SALib).
+    """
+    with one_message(verbose), logging_to(verbose, None):
+        check_scenario_file(file)
+        from marginquake.analysis.facts import MissingExtra
+        from marginquake.analysis.studies.sweeps import load_sweep as read
+        from marginquake.analysis.studies.sweeps import plot_sweep, sobol_indices
+        from marginquake.analysis.studies.sweeps.sensitivity import need_extra
+        from marginquake.sim.studies import sweep as sweeping
+        from marginquake.sim.studies.design import load_sweep
+
+        try:
+            need_extra()
+        except MissingExtra as error:
+            raise UserError(str(error)) from None
+        wanted = load_sweep(file)
+        if wanted.design != "saltelli":
+            raise UserError(f"{file}: design {wanted.design}; Sobol indices need 'design: saltelli'")
+        with sweep_bar(wanted.name, shown=not quiet) as progress:
+            result = sweeping.run_sweep(sweeping.plan_sweep(wanted), out, workers, scheduler, True, None, progress)
+        tell_failures(result)
+        if result.failures:
+            raise typer.Exit(1)
+        found = sobol_indices(read(result.path), metric)
+        if not quiet:
+            print(f"{'axis':24}{'first order':>20}{'total':>20}")
+            for row in zip(found.axes, found.first, found.first_half, found.total, found.total_half, strict=True):
+                axis, first, first_half, total, total_half = row
+                print(f"{axis:24}{f'{first:.2f} +- {first_half:.2f}':>20}{f'{total:.2f} +- {total_half:.2f}':>20}")
+        for drawn in plot_sweep(result.path, "sensitivity", metric):
+            print(drawn, flush=True)
+
+
+def tell_failures(result: "SweepResult") -> None:
+    """Every run that failed, on stderr."""
+    for failure in result.failures:
+        print(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+
+
+def run_sweep(
+    plan: "SweepPlan",
+    out: Path,
+    workers: int,
+    scheduler: str | None,
+    resume: bool,
+    limit: int | None,
+    quiet: bool,
+) -> None:
+    """Run what is missing, with a bar; exit 1 if anything failed."""
+    from marginquake.sim.studies import sweep as sweeping
+
+    with sweep_bar(plan.sweep.name, shown=not quiet) as progress:
+        result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress)
+    if not quiet:
+        print(
+            f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there"
+        )
+        if result.left:
+            print(f"{result.left} are left: --resume goes on")
+    tell_failures(result)
+    print(result.path, flush=True)
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def draw_sweep(path: Path, figure: str | None, metric: str | None) -> None:
+    """Draw the figures of a sweep; prints their paths."""
+    from marginquake.analysis.facts import MissingExtra
+    from marginquake.analysis.studies.sweeps import plot_sweep
+
+    try:
+        for drawn in plot_sweep(path, figure, metric):
+            print(drawn)
+    except MissingExtra as error:
+        raise UserError(str(error)) from None
+
+
+def report_sweep(path: Path) -> Path:
+    """Write the report of a sweep, or of a comparison."""
+    from marginquake.sim.studies.sweep_directory import read_plan
+
+    if read_plan(path)["design"] == "compare":
+        from marginquake.analysis.studies.comparison import write_comparison
+
+        return write_comparison(path)
+    from marginquake.analysis.studies.sweeps import write_sweep_report
+
+    return write_sweep_report(path)
+
+
+def print_plan(plan: "SweepPlan", out: Path) -> None:
+    """What a sweep would do."""
+    from rich.table import Table
+
+    from marginquake.sim.studies.sweep import sweep_path
+    from marginquake.sim.studies.sweep_directory import SweepDirectory
+
+    path = sweep_path(out, plan.sweep.name)
+    directory = SweepDirectory(path)
+    table = Table(title=path.name, title_justify="left", box=None, pad_edge=False)
+    for heading in ("point", *(str(axis["name"]) for axis in plan.sweep.axes), "finished"):
+        table.add_column(heading, justify="right")
+    for point in plan.sweep.points:
+        done = sum(directory.holds(plan.runs[point.number, seed]) for seed in plan.sweep.seeds)
+        table.add_row(str(point.number), *(f"{value}" for value in point.values.values()),
+                      f"{done}/{len(plan.sweep.seeds)}")  # fmt: skip
+    open_console(stderr=False).print(table)
+    missing = len(plan.missing(directory))
+    print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")

@@ -1,0 +1,1 @@
+"""Shared nouns, integers and exact arithmetic.  Imports nothing of ours."""

@@ -1,0 +1,89 @@
+"""What lots are worth at a price, linear or inverse (docs/model.md, eq. 1).
+
+The worth of a position is linear in its lots, so that what two sides of a trade pay always sums to zero, also in parts:
+
+    V(lots, ticks) = lots * worth of one lot        linear: ticks * value        inverse: -round(value / ticks)
+
+Equity is backing + V(position, mark) - cost, cost the sum of V over the fills, notional |V|, for both types.
+`sim.kernels.valuation` holds the same lines for kernels.
+"""
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.sim.core.records import MOST_TICKS
+
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+
+
+class Worth(NamedTuple):
+    """How money follows from lots and prices.
+
+    `value`: of a linear contract money per tick and lot; of an inverse one money times ticks of a lot, so that a lot is
+    worth `value / ticks` of the coin (what a long owes, hence the minus sign of V).
+    """
+
+    value: int
+    inverse: bool = False
+
+    def of_lot(self, ticks: int) -> int:
+        """V of one lot at a price; 0 while there is no price (0)."""
+        if not self.inverse:
+            return ticks * self.value
+        return -((2 * self.value + ticks) // (2 * ticks)) if ticks > 0 else 0
+
+    def of(self, lots: Any, ticks: Any) -> Ints:
+        """V of signed lots, element by element; integers, money."""
+        if not self.inverse:
+            linear: Ints = lots * (ticks * self.value)
+            return linear
+        ticks = np.asarray(ticks, np.int64)
+        price = np.maximum(ticks, 1)
+        coin = np.where(ticks > 0, (2 * self.value + price) // (2 * price), 0)
+        inverse: Ints = -lots * coin
+        return inverse
+
+    def notional(self, lots: Any, ticks: Any) -> Ints:
+        """|V|."""
+        return np.abs(self.of(lots, ticks))
+
+    def real(self, lots: Any, ticks: Any) -> Floats:
+        """V without rounding, for prices and lots that need not be whole; money."""
+        if not self.inverse:
+            linear: Floats = lots * (ticks * self.value)
+            return linear
+        price = np.where(np.asarray(ticks) > 0, ticks, np.inf)
+        inverse: Floats = -lots * (self.value / price)
+        return inverse
+
+    def entry_ticks(self, cost: Any, lots: Any) -> Floats:
+        """Price at which signed lots cost that much, not rounded; nan or infinite where there is none."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not self.inverse:
+                linear: Floats = cost / (lots * self.value)
+                return linear
+            inverse: Floats = -lots * self.value / np.asarray(cost, np.float64)
+            return inverse
+
+    def nearest_ticks(self, lots: int, money: int) -> int:
+        """Price at which signed lots are worth nearest to `money`; `MOST_TICKS` where no price makes them worth it."""
+        size = abs(lots) * self.value
+        if self.inverse:
+            if money == 0 or (lots > 0) == (money > 0):
+                return MOST_TICKS
+            return min((2 * size + abs(money)) // (2 * abs(money)), MOST_TICKS)
+        ticks = (2 * (money if lots > 0 else -money) + size) // (2 * size)
+        return min(max(ticks, -MOST_TICKS - 1), MOST_TICKS)
+
+    def lowest_ticks(self, coin: Ints) -> Ints:
+        """Inverse: lowest tick at which a lot is worth no more than `coin`; `MOST_TICKS` where `coin` is negative."""
+        ticks = 2 * self.value // (2 * np.maximum(coin, 0) + 1) + 1
+        return np.where(coin >= 0, np.minimum(ticks, MOST_TICKS), MOST_TICKS).astype(np.int64)
+
+    def highest_ticks(self, coin: Ints) -> Ints:
+        """Inverse: highest tick at which a lot is worth at least `coin`; `MOST_TICKS` where that is every one."""
+        ticks = 2 * self.value // (2 * np.maximum(coin, 1) - 1)
+        return np.where(coin >= 1, np.minimum(ticks, MOST_TICKS), MOST_TICKS).astype(np.int64)

@@ -1,0 +1,1 @@
+"""What a participant may know and say: view, orders, context, random streams.  Sees core, kernels."""

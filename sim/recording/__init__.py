@@ -1,0 +1,1 @@
+"""What a run keeps in memory while it goes: series, maps, positions, digest.  Reads venues, changes nothing."""

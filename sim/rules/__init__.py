@@ -1,0 +1,1 @@
+"""What a venue may decide differently: mark, funding, margin, liquidation, ADL, faults.  Sees core."""

@@ -1,0 +1,285 @@
+"""Write and read runs/<name>/: complete or absent, and readable with pandas, polars or duckdb without code of ours.
+
+Everything is written into a hidden sibling (`.tmp-<name>-<pid>`) and renamed at the end.  An existing run of the same
+name is renamed away first (`.old-<name>-<pid>`), so that after a crash at any instant one of the two is whole; the
+next run in the same folder puts it back, or sweeps what is no longer needed.
+"""
+
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.sim.core.version import SCHEMA_VERSION
+from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
+
+Scalar = int | float | str | bool | None
+
+PARTIAL = ".partial"
+"""Folders with this ending hold runs that are not complete: see sim/runs/partial_runs.py."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+_HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
+
+
+class RunDirectoryError(ValueError):
+    """A run directory cannot be written, found or read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything that a finished model hands over.
+
+    `events`, `audit`: EVENT and AUDIT rows by market, of runs that kept them in memory.
+    `series`, `accounts`: one 1-D array (or list of strings) a column.
+    `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
+    `populations`: what every population held at every row of the series; no file is written while it is empty.
+    `positions`: what every account held at some times; the same.
+    """
+
+    events: Mapping[str, NDArray[Any]]
+    series: Mapping[str, Column]
+    accounts: Mapping[str, Column]
+    maps: Mapping[str, NDArray[Any]]
+    summary: Mapping[str, Scalar]
+    populations: Mapping[str, Column] = field(default_factory=dict)
+    audit: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    positions: Mapping[str, Column] = field(default_factory=dict)
+
+
+class ScenarioText(Protocol):
+    """The part of a scenario that a run directory keeps."""
+
+    @property
+    def source_text(self) -> str:
+        """The file as the user wrote it."""
+        ...
+
+    def resolved_yaml(self) -> str:
+        """Every default written out."""
+        ...
+
+
+def run_name(scenario_name: str, digest: str, seed: int) -> str:
+    """`<name>-<hash8>-s<seed>`: the same name always holds the same events."""
+    return f"{scenario_name}-{digest[:8]}-s{seed}"
+
+
+def check_target(parent: Path, name: str) -> None:
+    """Refuse, before anything is simulated, a place where the run could not be written."""
+    if not _NAME.match(name):
+        raise RunDirectoryError(
+            f"--name {name!r}: a run name starts with a letter or digit and holds only letters, digits, '.', '_', '-'"
+        )
+    if name.endswith(PARTIAL):
+        raise RunDirectoryError(f"--name {name!r}: the ending {PARTIAL} is kept for runs that are not complete")
+    existing = parent
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RunDirectoryError(f"--out {parent}: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RunDirectoryError(f"--out {parent}: {existing} is not writable")
+    target = parent / name
+    if os.path.lexists(target) and not is_complete(target):
+        raise RunDirectoryError(f"{target} exists and is not a run directory; move it away or choose another --name")
+
+
+@contextlib.contextmanager
+def new_run(parent: Path, name: str) -> Iterator[Path]:
+    """A hidden folder for the run `parent/name`, gone at the end of the block unless `write_run` has given it its name.
+
+    Event logs may write below its `events/` while the run goes on.
+    """
+    check_target(parent, name)
+    is_new = not parent.exists()
+    parent.mkdir(parents=True, exist_ok=True)
+    hidden = parent / f".tmp-{name}-{os.getpid()}"
+    shutil.rmtree(hidden, ignore_errors=True)
+    prepare(hidden)
+    try:
+        yield hidden
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # there are runs in it by now
+                parent.rmdir()
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder of a run that begins."""
+    (folder / "events").mkdir(parents=True)
+    (folder / "audit").mkdir()
+    (folder / "figures").mkdir()
+
+
+def write_run(
+    folder: Path,
+    data: RunData,
+    scenario: ScenarioText,
+    manifest: Mapping[str, Any],
+    name: str,
+    finish: Callable[[Path], None] | None = None,
+) -> Path:
+    """Complete the run in `folder` and give it its name, atomically; returns its path.
+
+    `finish` may add files (figures, the report): it receives `folder`, already complete otherwise.
+    """
+    _write_tables(data, folder)
+    _write_text(folder / "scenario.yaml", scenario.source_text)
+    _write_text(folder / "scenario.resolved.yaml", scenario.resolved_yaml())
+    _write_json(folder / "summary.json", data.summary)
+    _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
+    if finish is not None:
+        finish(folder)
+    return give_name(folder, name)
+
+
+def give_name(folder: Path, name: str) -> Path:
+    """Rename a complete run, in place of an older one of that name; returns its new path."""
+    _swap_in(folder, folder.with_name(name))
+    return folder.with_name(name)
+
+
+def sweep_leftovers(parent: Path) -> None:
+    """Remove what killed runs left behind; put back a run that was renamed away and never replaced."""
+    if not parent.is_dir():
+        return
+    for path in sorted(parent.glob(".*")):
+        match = _HIDDEN.match(path.name)
+        if match is None or _alive(int(match["pid"])):
+            continue
+        target = parent / match["name"]
+        if match["what"] == "old" and not target.exists():
+            path.rename(target)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_complete(path: Path) -> bool:
+    """True for a finished run directory under its final name."""
+    return not path.name.endswith(PARTIAL) and has_everything(path)
+
+
+def has_everything(path: Path) -> bool:
+    """True if all files of a run are there, whatever the folder is called; figures may be missing."""
+    try:
+        return bool(_read_json(path / "manifest.json").get("status") == "complete")
+    except RunDirectoryError:
+        return False
+
+
+def list_runs(parent: Path) -> list[Path]:
+    """Complete runs below `parent`, oldest first."""
+    if not parent.is_dir():
+        return []
+    runs = [path for path in parent.iterdir() if not path.name.startswith(".") and is_complete(path)]
+    return sorted(runs, key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name))
+
+
+def find_run(run: str, parent: Path = Path("runs")) -> Path:
+    """A run by path, by its name under `parent`, or by an unambiguous beginning of that name."""
+    for path in (Path(run), parent / run):
+        if is_complete(path):
+            return path
+    begins = [path for path in list_runs(parent) if path.name.startswith(run)]
+    if len(begins) == 1:
+        return begins[0]
+    if begins:
+        names = ", ".join(path.name for path in begins)
+        raise RunDirectoryError(f"{run}: several runs under {parent} begin so: {names}")
+    if Path(run).exists():
+        raise RunDirectoryError(f"{run}: not a run directory (no manifest.json of a complete run)")
+    raise RunDirectoryError(f"{run}: no such run, neither as a path nor under {parent}; see `marginquake list runs`")
+
+
+def read_summary(path: Path) -> dict[str, Scalar]:
+    """The flat numbers of a run (`null` where a quantity does not exist)."""
+    return _read_json(path / "summary.json")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Provenance of a run: versions, seed, digest, command."""
+    return _read_json(path / "manifest.json")
+
+
+def _swap_in(hidden: Path, target: Path) -> None:
+    if not target.exists():
+        hidden.rename(target)
+        return
+    old = target.with_name(f".old-{target.name}-{os.getpid()}")
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    try:
+        hidden.rename(target)
+    except BaseException:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write_tables(data: RunData, folder: Path) -> None:
+    for kept in (data.events, data.audit):
+        for market, rows in kept.items():
+            log = logs_in(folder, market, rows.dtype)
+            log.append(rows)
+            log.finish()
+    write_parquet(folder / "series.parquet", data.series)
+    write_parquet(folder / "accounts.parquet", data.accounts)
+    if data.populations:
+        write_parquet(folder / "populations.parquet", data.populations)
+    if data.positions:
+        write_parquet(folder / "positions.parquet", data.positions)
+    np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    _write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """As JSON can say it, which has no NaN, infinity, NumPy scalars or dataclasses: null for what is not finite."""
+    if is_dataclass(value):
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise RunDirectoryError(f"{path}: not a JSON object")
+    return content

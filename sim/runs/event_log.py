@@ -1,0 +1,220 @@
+"""Where the records that a run keeps go (events, audit rows): to memory, to Parquet files meanwhile, or nowhere."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.sim.core.records import AUDIT, EVENT, join, raw_copy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+ROWS_PER_GROUP = 262_144
+"""Events written at once: what a log on disk holds in memory, 16 MB."""
+AUDIT_ROWS_PER_GROUP = 65_536
+"""Audit rows written at once, 12 MB."""
+ROWS_PER_PART = 20 * ROWS_PER_GROUP
+"""Rows of one `events/<market>-NNNNN.parquet`, at most."""
+
+
+class EventLog(Protocol):
+    """Takes one market's events in order.  A log can be pickled after `settle`."""
+
+    def append(self, events: NDArray[Any]) -> None:
+        """Keep these EVENT rows; they are the log's from now on."""
+        ...
+
+    def settle(self) -> None:
+        """Bring everything into a state that survives the process, together with a pickle of the log."""
+        ...
+
+    def move(self, folder: Path) -> None:
+        """Go on in this folder as of the last `settle`: what was written there since is dropped."""
+        ...
+
+    def finish(self) -> NDArray[Any] | None:
+        """Nothing more will come.  The rows, in order, if they are in memory."""
+        ...
+
+
+OpenLog = Callable[..., EventLog]
+"""A log for the market of that name: `open_log(market)` for events, `open_log(market, records=AUDIT)` for the audit."""
+
+
+def log_folder(run: Path, records: np.dtype[Any]) -> Path:
+    """Where in a run directory records of this type are."""
+    return run / ("audit" if records == AUDIT else "events")
+
+
+def parts_of(folder: Path, market: str) -> list[Path]:
+    """The parts of one market's log, in order; those of a market whose name begins like it are not among them."""
+    return sorted(folder.glob(f"{market}-?????.parquet"))
+
+
+def logs_in(run: Path, market: str, records: np.dtype[Any] = EVENT) -> "ParquetLog":
+    """A log on disk in the directory of a run."""
+    group_rows = AUDIT_ROWS_PER_GROUP if records == AUDIT else ROWS_PER_GROUP
+    return ParquetLog(log_folder(run, records), market, group_rows, records=records)
+
+
+@final
+class MemoryLog:
+    """Keeps events in memory: for short runs that are looked at in the same process."""
+
+    def __init__(self, market: str, records: np.dtype[Any] = EVENT) -> None:
+        self._records = records
+        self._kept: list[NDArray[Any]] = []
+
+    def append(self, events: NDArray[Any]) -> None:
+        """Keep these EVENT rows."""
+        self._kept.append(events)
+
+    def settle(self) -> None:
+        """What is in memory is in the pickle."""
+
+    def move(self, folder: Path) -> None:
+        """There is nothing on disk."""
+
+    def finish(self) -> NDArray[Any]:
+        """All rows, in order."""
+        return np.concatenate(self._kept) if self._kept else np.empty(0, self._records)
+
+
+@final
+class NoLog:
+    """Keeps nothing: where only digest, series and outcomes are wanted."""
+
+    def __init__(self, market: str, records: np.dtype[Any] = EVENT) -> None:
+        self.market = market
+        self.records = records
+
+    def append(self, events: NDArray[Any]) -> None:
+        """Let them go."""
+
+    def settle(self) -> None:
+        """There is nothing to bring anywhere."""
+
+    def move(self, folder: Path) -> None:
+        """There is nothing on disk."""
+
+    def finish(self) -> None:
+        """There are no rows."""
+
+
+@final
+class ParquetLog:
+    """Writes events to `<folder>/<market>-NNNNN.parquet` in row groups of `group_rows`, parts of `part_rows`.
+
+    Row groups depend on the events alone.  Parts also end where the log is settled, so that all before is a complete
+    file; where one part ends and the next begins means nothing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        market: str,
+        group_rows: int = ROWS_PER_GROUP,
+        part_rows: int = ROWS_PER_PART,
+        records: np.dtype[Any] = EVENT,
+    ) -> None:
+        self._records = records
+        self._folder = folder
+        self._market = market
+        self._group_rows = group_rows
+        self._part_rows = part_rows
+        self._waiting: list[NDArray[Any]] = []
+        self._waiting_rows = 0
+        self._part = 0
+        self._rows_in_part = 0
+        self._writer: Any = None
+
+    def append(self, events: NDArray[Any]) -> None:
+        """Keep these rows; every `group_rows` of them go to disk."""
+        self._waiting.append(events)
+        self._waiting_rows += len(events)
+        if self._waiting_rows >= self._group_rows:
+            self._write_groups()
+
+    def settle(self) -> None:
+        """End the part that is being written; rows that fill no group yet stay in the log."""
+        if self._writer is not None:
+            self._end_part()
+
+    def move(self, folder: Path) -> None:
+        """Go on in `folder`; parts that were begun since the log was settled are deleted."""
+        self._folder = folder
+        for path in parts_of(folder, self._market):
+            if int(path.stem[-5:]) >= self._part:
+                path.unlink()
+
+    def finish(self) -> None:
+        """Write the rest; a market without events has one part without rows."""
+        rest = join(self._waiting, self._records) if self._waiting else np.empty(0, self._records)
+        self._waiting, self._waiting_rows = [], 0
+        if len(rest) or (self._part == 0 and self._writer is None):
+            self._write(rest)
+        self.settle()
+
+    def _write_groups(self) -> None:
+        rows = join(self._waiting, self._records)
+        whole = len(rows) - len(rows) % self._group_rows
+        for first in range(0, whole, self._group_rows):
+            self._write(rows[first : first + self._group_rows])
+        # A copy: a view would keep all the rows that have been written.
+        self._waiting = [raw_copy(rows[whole:])] if whole < len(rows) else []
+        self._waiting_rows = len(rows) - whole
+
+    def _write(self, rows: NDArray[Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        names = self._records.names or ()
+        table = pa.table({name: pa.array(np.ascontiguousarray(rows[name])) for name in names})
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, table.schema, **encoding(table.schema))
+        self._writer.write_table(table, row_group_size=max(1, len(rows)))
+        self._rows_in_part += len(rows)
+        if self._rows_in_part >= self._part_rows:
+            self._end_part()
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{self._market}-{self._part:05d}.parquet"
+
+    def _end_part(self) -> None:
+        self._writer.close()
+        self._writer = None
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+        self._part += 1
+        self._rows_in_part = 0
+
+
+Column = NDArray[Any] | Sequence[str]
+
+
+def write_parquet(path: Path, columns: Mapping[str, Column]) -> None:
+    """One table, a column each, as one file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    pq.write_table(table, path, **encoding(table.schema))
+
+
+def encoding(schema: "pa.Schema") -> dict[str, Any]:
+    """Options of a Parquet writer: small codes and text by dictionary, zstd on top."""
+    import pyarrow as pa
+
+    wide = [field.name for field in schema if pa.types.is_integer(field.type) and field.type.bit_width >= 32]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [name for name in schema.names if name not in wide],
+        "column_encoding": dict.fromkeys(wide, "DELTA_BINARY_PACKED"),
+    }

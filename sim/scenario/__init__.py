@@ -1,0 +1,1 @@
+"""YAML to a frozen Scenario; distributions of traits.  Sees assets, rules, core.  No kernels."""

@@ -1,0 +1,150 @@
+"""Distributions on few values, and those that a file gives."""
+
+import csv
+from functools import lru_cache
+from typing import Annotated, Literal, final
+
+import numpy as np
+from pydantic import Field, ValidationInfo, model_validator
+
+from marginquake.sim.core.fields import DataFile
+from marginquake.sim.core.problems import closest
+from marginquake.sim.scenario.distributions.base import Bound, Distribution, Floats, Quantities, Quantity
+
+
+@final
+class Buckets(Distribution):
+    """A few values with weights (equal if not given): leverage detents, say."""
+
+    distribution: Literal["buckets"] = "buckets"
+    values: Quantities = Field(min_length=1)
+    weights: tuple[Annotated[float, Field(ge=0)], ...] | None = Field(None, description="Need not sum to 1")
+    mean_: Bound = Field(None, alias="mean", description="Values are scaled so that their mean is this; default as is")
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> "Buckets":
+        if self.weights is not None:
+            if len(self.weights) != len(self.values):
+                raise ValueError(f"{len(self.values)} values but {len(self.weights)} weights")
+            if sum(self.weights) <= 0:
+                raise ValueError("at least one weight must be positive")
+        if self.mean_ is not None and self._mean_as_written() == 0.0:
+            raise ValueError("values with a mean of 0 cannot be scaled to another mean")
+        return self
+
+    def quantile(self, u: Floats) -> Floats:
+        """A staircase in the order written."""
+        return staircase(u, self._scaled(), self._weights())
+
+    def mean(self) -> float:
+        """Weighted mean."""
+        return self._mean_as_written() if self.mean_ is None else self.mean_
+
+    def support(self) -> tuple[float, float]:
+        """Extremes of the values."""
+        values = self._scaled()
+        return float(values.min()), float(values.max())
+
+    def _mean_as_written(self) -> float:
+        return float(np.average(self.values, weights=self._weights()))
+
+    def _scaled(self) -> Floats:
+        values = np.array(self.values, np.float64)
+        return values if self.mean_ is None else values * (self.mean_ / self._mean_as_written())
+
+    def _weights(self) -> Floats:
+        return np.ones(len(self.values)) if self.weights is None else np.array(self.weights)
+
+
+@final
+class Constant(Distribution):
+    """The same for all."""
+
+    distribution: Literal["constant"] = "constant"
+    value: Quantity
+
+    def quantile(self, u: Floats) -> Floats:
+        """The value."""
+        return np.full(len(u), self.value)
+
+    def mean(self) -> float:
+        """The value."""
+        return self.value
+
+    def support(self) -> tuple[float, float]:
+        """The value, twice."""
+        return self.value, self.value
+
+
+@final
+class Empirical(Distribution):
+    """Values of a CSV column, drawn with replacement; rows may carry weights."""
+
+    distribution: Literal["empirical"] = "empirical"
+    file: DataFile = Field(description="CSV with a header line, relative to the scenario file")
+    column: str
+    weight_column: str | None = None
+    unit: Quantity = Field(1.0, gt=0, description="What 1 in the file means: 1s, 1%, 1k")
+
+    @model_validator(mode="after")
+    def _readable(self, info: ValidationInfo) -> "Empirical":
+        if info.context is not None:
+            self._table()
+        return self
+
+    def quantile(self, u: Floats) -> Floats:
+        """The staircase of the sorted values."""
+        values, weights = self._table()
+        return staircase(u, values, weights)
+
+    def mean(self) -> float:
+        """Weighted mean."""
+        values, weights = self._table()
+        return float(np.average(values, weights=weights))
+
+    def support(self) -> tuple[float, float]:
+        """Extremes of the column."""
+        values, _ = self._table()
+        return float(values[0]), float(values[-1])
+
+    def _table(self) -> tuple[Floats, Floats]:
+        values, weights = _read_columns(self.file, self.column, self.weight_column)
+        return values * self.unit, weights
+
+
+@lru_cache(maxsize=64)
+def _read_columns(file: str, column: str, weight_column: str | None) -> tuple[Floats, Floats]:
+    """Sorted values of a CSV column and their weights.  ValueError names the line that does not fit."""
+    wanted = [column] if weight_column is None else [column, weight_column]
+    rows: list[tuple[float, float]] = []
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            names = reader.fieldnames or []
+            for name in wanted:
+                if name not in names:
+                    near = closest(name, names)
+                    hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(names)}"
+                    raise ValueError(f"{file} has no column {name!r}{hint}")
+            for row in reader:
+                try:
+                    numbers = [float(row[name]) for name in wanted]
+                except (TypeError, ValueError):
+                    raise ValueError(f"{file}:{reader.line_num}: not a number in {' or '.join(wanted)}") from None
+                rows.append((numbers[0], numbers[-1] if weight_column else 1.0))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+    table = np.array(sorted(rows), np.float64).reshape(-1, 2)
+    values, weights = np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1])
+    if not len(values):
+        raise ValueError(f"{file} has no rows")
+    if not (np.isfinite(table).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise ValueError(f"{file} has values that are not finite, or weights that are negative or all 0")
+    return values, weights
+
+
+def staircase(u: Floats, values: Floats, weights: Floats) -> Floats:
+    """The values at the probabilities `u`, in the order given."""
+    steps = np.cumsum(weights)
+    last = int(np.flatnonzero(weights)[-1])
+    return np.asarray(values[np.minimum(np.searchsorted(steps, u * steps[-1], side="right"), last)], np.float64)

@@ -1,0 +1,334 @@
+"""A tree of YAML becomes a Scenario, or a list of problems each with its line."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, final, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from marginquake.sim.core.fields import WRITTEN
+from marginquake.sim.core.plugins import import_class, search_in
+from marginquake.sim.core.problems import Problem, ScenarioError, closest, shown_path
+from marginquake.sim.rules.registry import configured_by, population_types, rule_names
+from marginquake.sim.scenario import extends
+from marginquake.sim.scenario.checks import (
+    MARKET_PERIODS,
+    POPULATION_PERIODS,
+    check_faults,
+    check_head,
+    check_market,
+    check_names,
+    check_other_side,
+    check_periods,
+    check_population,
+    check_replay,
+)
+from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
+from marginquake.sim.scenario.extends import Source
+from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
+from marginquake.sim.scenario.scenario import (
+    HEAD_FIELDS,
+    MAIN_MARKET,
+    MARKET_FIELDS,
+    SCENARIO_FIELDS,
+    Population,
+    Scenario,
+)
+from marginquake.sim.scenario.yaml_tree import Node
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides: Sequence[str] = ()) -> Scenario:
+    """Read, merge, check and resolve one scenario file.
+
+    `registry`: population types by name, each a class with `config_type`.  `overrides`: `path.to.field=value`, in
+    order, on top of the file.  Raises ScenarioError with every problem of the file.
+    """
+    path = Path(path)
+    source = extends.read_source(path)
+    for argument in overrides:
+        extends.apply_override(source, argument)
+    extends.absolute_files(source.root)
+    loader = _Loader(source, registry)
+    scenario = loader.load(path, source.text, tuple(overrides))
+    if source.problems or scenario is None:
+        shown = source.root.place.source
+        raise ScenarioError(
+            sorted(
+                source.problems,
+                key=lambda p: (p.place.line == 0, p.place.source != shown, p.place.source, p.place.line),
+            )
+        )
+    return scenario
+
+
+@final
+class _Loader:
+    """One pass over the merged tree of one scenario; problems are collected, never raised."""
+
+    def __init__(self, source: Source, registry: Mapping[str, type[Any]]) -> None:
+        assert isinstance(source.root.value, dict)
+        self.root = source.root
+        self.top = source.root.value
+        self.registry = registry
+        self.problems = source.problems
+        self.unfinished = source.unfinished
+        self.user_folders: list[Path] = []
+        self.every_population_was_read = True
+
+    def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
+        if self._is_a_fragment():
+            way_out = f"write 'extends: {path.name}' in a population of a scenario"
+            self.problems.append(Problem(self.root.place, "", f"is a population fragment, no scenario; {way_out}"))
+            return None
+        self._unknown_fields()
+        head_tree = self._branch(HEAD_FIELDS)
+        head = self._read(ScenarioHead, head_tree, {"name": path.stem} if "name" not in self.top else {})
+        markets = self._markets()
+        python_path = self._python_path()
+        populations = self._populations([Path.cwd(), path.parent.absolute(), *python_path])
+        market_names = list(markets)
+        for config, tree in markets.values():
+            if config is not None:
+                self.problems += check_market(config, tree)
+                # classes of the user are imported by now: their modules may have registered rules
+                self.problems += check_names(config, tree, rule_names(self.registry))
+                self.problems += check_replay(config, tree, head, self.root)
+        for _, traits, tree in populations.values():
+            if market_names:
+                self.problems += check_population(traits, tree, market_names)
+        if market_names and self.every_population_was_read:
+            classes = {name: (kind, traits) for name, (kind, traits, _) in populations.items()}
+            self.problems += check_other_side(self.root, classes, market_names, self.registry)
+        if head is not None:
+            step_node = self.top.get("step")
+            step_place = step_node.place if step_node is not None else None
+            self.problems += check_head(head, self.root, step_place)
+            for market_config, tree in markets.values():
+                if market_config is not None:
+                    self.problems += check_periods(market_config, tree, MARKET_PERIODS, head.step, step_place)
+                    self.problems += check_faults(market_config, tree, head.duration)
+            for _, traits, tree in populations.values():
+                self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
+        if self.problems or head is None:
+            return None
+        kept = {
+            name: _population(name, participant_class, config, market_names[0])
+            for name, (participant_class, config, _) in populations.items()
+        }
+        return Scenario(
+            **{name: getattr(head, name) for name in HEAD_FIELDS},
+            markets=tuple(config for config, _ in markets.values() if config is not None),
+            populations=kept,
+            path=path,
+            source_text=text,
+            overrides=overrides,
+            python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
+        )
+
+    def _is_a_fragment(self) -> bool:
+        """Fields of a population, and none of a scenario."""
+        traits = {name for participant in self.registry.values() for name in participant.config_type.model_fields}
+        return not traits.isdisjoint(self.top) and self.top.keys().isdisjoint(SCENARIO_FIELDS)
+
+    def _unknown_fields(self) -> None:
+        fragment = self._fragment_at_the_top()
+        for key, node in self.top.items():
+            if key not in SCENARIO_FIELDS and not node.deletes and node.place.source != fragment:
+                problem = unknown_field(self.root, node, list(SCENARIO_FIELDS))
+                inner = None if problem.suggestion else _path_of_field(MarketConfig, key)
+                if inner is not None:
+                    problem = Problem(problem.place, problem.path, problem.message, suggestion=inner)
+                self.problems.append(problem)
+
+    def _fragment_at_the_top(self) -> str | None:
+        """The file that gave this one the `type` of a population, if any did: one problem instead of one a field."""
+        kind = self.top.get("type")
+        if kind is None or kind.place.source == self.root.place.source:
+            return None
+        message = "a population fragment; extend it inside a population, not at the top of a file"
+        self._add(kind, message, value=None)
+        return kind.place.source
+
+    def _branch(self, names: Sequence[str]) -> Node:
+        return Node({name: self.top[name] for name in names if name in self.top}, self.root.place, ())
+
+    def _read(self, model: type[Model], tree: Node, given: Mapping[str, Any]) -> Model | None:
+        """`tree` and the `given` fields as a model.  A null over something inherited falls back to the default,
+        unless null means something there."""
+        while True:
+            try:
+                read = model.model_validate({**tree.plain(), **given}, context=WRITTEN)
+            except ValidationError as error:
+                nodes = [locate(tree, details)[0] for details in error.errors(include_url=False)]
+                if not _drop(tree, [node for node in nodes if node.deletes and node.value is None]):
+                    self.problems += problems_of(error, model, tree)
+                    self.problems += numbers_written_as_booleans(model, tree, given)
+                    return None
+            else:
+                self.problems += numbers_written_as_booleans(model, tree, given)
+                return read
+
+    def _markets(self) -> dict[str, tuple[MarketConfig | None, Node]]:
+        """Markets by name with the tree each was read from; `main` alone where the file names none."""
+        shared = self._branch(MARKET_FIELDS)
+        named = self.top.get("markets")
+        if named is None or named.deletes:
+            return {MAIN_MARKET: (self._read(MarketConfig, shared, {"name": MAIN_MARKET}), shared)}
+        found: dict[str, tuple[MarketConfig | None, Node]] = {}
+        for name, node in self._named(named, "market"):
+            overlay = node if isinstance(node.value, dict) else Node({}, node.place, node.path)
+            assert isinstance(overlay.value, dict)
+            if "name" in overlay.value:
+                extra = overlay.value["name"]
+                self.problems.append(unknown_field(overlay, extra, list(MARKET_FIELDS)))
+                overlay = Node({k: v for k, v in overlay.value.items() if k != "name"}, node.place, node.path)
+            tree = extends.merge(shared, overlay)
+            found[name] = self._read(MarketConfig, tree, {"name": name}), tree
+        if not found and not any(p.path.startswith("markets") for p in self.problems):
+            self._add(named, "names no market; remove it, or write the markets below it")
+        return found
+
+    def _populations(self, folders: Sequence[Path]) -> dict[str, tuple[type[Any], BaseModel, Node]]:
+        named = self.top.get("populations")
+        found: dict[str, tuple[type[Any], BaseModel, Node]] = {}
+        if named is None or named.deletes:
+            return found
+        self._search_for_user_classes(named, folders)
+        for name, node in self._named(named, "population"):
+            if (extends.POPULATIONS, name) in self.unfinished:
+                continue
+            if node.value is None:
+                self._add(node, "empty; write 'type' and traits below it, or remove the line")
+                continue
+            participant_class = self._participant_class(node)
+            if participant_class is None:
+                continue
+            config = self._read(participant_class.config_type, node, {})
+            if config is not None:
+                found[name] = participant_class, config, node
+        entries = named.value.values() if isinstance(named.value, dict) else ()
+        self.every_population_was_read = len(found) == sum(not entry.deletes for entry in entries)
+        return found
+
+    def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
+        """The entries of a mapping by name, deleted ones left out."""
+        if not isinstance(node.value, dict):
+            self._add(node, f"must be a mapping: the name of each {kind}, and its fields below")
+            return []
+        entries = [(name, child) for name, child in node.value.items() if not child.deletes]
+        good: list[tuple[str, Node]] = []
+        for name, child in entries:
+            if not _is_name(name):
+                message = f"a {kind}'s name must begin with a letter and hold only letters, digits, '_' and '-'"
+                self._add(child, message, value=None)
+            elif child.value is not None and not isinstance(child.value, dict):
+                self._add(child, "must be a mapping of fields")
+            else:
+                good.append((name, child))
+        return good
+
+    def _participant_class(self, node: Node) -> type[Any] | None:
+        kind = node.child("type")
+        known = sorted(population_types(self.registry))
+        if kind is None or (kind.value is None and kind.deletes):
+            path = (*node.path, "type")
+            message = f"missing; one of {', '.join(known)}, or module.path:Class"
+            self.problems.append(Problem(node.place, shown_path(path), message))
+            return None
+        if not isinstance(kind.value, str):
+            self._add(kind, f"must be one of {', '.join(known)}, or module.path:Class")
+            return None
+        if kind.value in self.registry:
+            return self._if_a_population(kind, self.registry[kind.value])
+        if ":" not in kind.value:
+            near = closest(kind.value, known)
+            message = f"unknown type; one of {', '.join(known)}, or module.path:Class"
+            self._add(kind, message, suggestion=near)
+            return None
+        try:
+            found = import_class(kind.value)
+        except ValueError as error:
+            self._add(kind, str(error))
+            return None
+        config_type = getattr(found, "config_type", None)
+        if not (isinstance(config_type, type) and issubclass(config_type, BaseModel)):
+            self._add(kind, "the class has no config_type; subclass marginquake.agents.Participant")
+            return None
+        if not {"type", "market"} <= config_type.model_fields.keys():
+            self._add(kind, "its config_type is not a ParticipantConfig: it lacks 'type' or 'market'")
+            return None
+        return self._if_a_population(kind, found)
+
+    def _if_a_population(self, node: Node, participant_class: type[Any]) -> type[Any] | None:
+        block = configured_by(participant_class)
+        if block is None:
+            return participant_class
+        self._add(node, f"is no population: every market has one; the block `{block}` configures it")
+        return None
+
+    def _search_for_user_classes(self, populations: Node, folders: Sequence[Path]) -> None:
+        """If any are named: they may lie in `folders`, or beside the file that names them."""
+        places = [
+            node.place.folder
+            for node in populations.walk()
+            if node.path[-1:] in (("type",), ("distribution",)) and ":" in str(node.value)
+        ]
+        if places:
+            self.user_folders = [*folders, *places]
+            search_in(self.user_folders)
+
+    def _python_path(self) -> list[Path]:
+        """Folders with classes of the user, besides the current one and the scenario's."""
+        node = self.top.get("python_path")
+        if node is None or node.deletes:
+            return []
+        entries = node.value if isinstance(node.value, list) else [node]
+        folders = [entry.place.folder / entry.value for entry in entries if isinstance(entry.value, str)]
+        if len(folders) < len(entries):
+            self._add(node, "must be a folder or a list of folders")
+        return folders
+
+    def _add(self, node: Node, message: str, value: str | None = "", suggestion: str | None = None) -> None:
+        shown = node.shown() if value == "" and node.value is not None else None
+        self.problems.append(Problem(node.place, shown_path(node.path), message, shown, suggestion))
+
+
+def _population(name: str, participant_class: type[Any], config: Any, first_market: str) -> Population:
+    """The market a population does not name is the first."""
+    resolved = config if config.market is not None else config.model_copy(update={"market": first_market})
+    return Population(name, resolved.type, resolved.market, participant_class, resolved)
+
+
+def _drop(tree: Node, doomed: Sequence[Node]) -> bool:
+    """Take these nodes out of the tree; False if there were none."""
+    dropped = False
+    for node in list(tree.walk()):
+        if isinstance(node.value, dict):
+            for key in [key for key, child in node.value.items() if any(child is each for each in doomed)]:
+                del node.value[key]
+                dropped = True
+    return dropped
+
+
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME, name) is not None
+
+
+def _path_of_field(model: type[BaseModel], name: str) -> str | None:
+    """Where in the blocks of a market a field of that name is, if there is exactly one."""
+    found: set[str] = set()
+
+    def search(current: type[BaseModel], prefix: str) -> None:
+        for key, info in current.model_fields.items():
+            if key == name and prefix:
+                found.add(prefix + key)
+            for arm in (info.annotation, *get_args(info.annotation)):
+                for block in (arm, *get_args(arm)):
+                    if isinstance(block, type) and issubclass(block, BaseModel):
+                        search(block, f"{prefix}{key}.")
+
+    search(model, "")
+    return found.pop() if len(found) == 1 else None

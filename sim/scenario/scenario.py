@@ -1,0 +1,138 @@
+"""The frozen, fully resolved scenario: what a run is made of."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, final
+
+from marginquake.sim.core.plugins import import_class
+from marginquake.sim.scenario import yaml_tree
+from marginquake.sim.scenario.config import MarketConfig, RecordConfig, ScenarioHead
+
+HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
+
+
+MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
+
+
+OTHER_FIELDS: Final = ("extends", "markets", "populations", "python_path")
+
+
+SCENARIO_FIELDS: Final = (*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS)
+
+
+NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_path")
+"""Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
+
+
+MAIN_MARKET: Final = "main"
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Population:
+    """One population.  `market`: name of the market it trades; `config`: its class's own ParticipantConfig."""
+
+    name: str
+    type: str
+    market: str
+    participant_class: Callable[..., Any]
+    config: Any
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A scenario with every default filled in.  Durations are int nanoseconds, amounts quote currency.
+
+    Two are equal if they describe the same market, populations and seed, wherever they were read from.
+    `markets[0]` is the first market; `populations` keeps the order of the file.
+    """
+
+    name: str
+    question: str
+    description: str
+    seed: int
+    duration: int
+    warmup: int
+    step: int
+    record: RecordConfig
+    markets: tuple[MarketConfig, ...]
+    populations: Mapping[str, Population]
+    path: Path = field(compare=False)
+    source_text: str = field(compare=False, repr=False)
+    overrides: tuple[str, ...] = field(compare=False, default=())
+    python_path: tuple[str, ...] = field(compare=False, default=())
+
+    def market(self, name: str) -> MarketConfig:
+        """The market of that name."""
+        return next(market for market in self.markets if market.name == name)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before t = 0."""
+        return self.warmup // self.step
+
+    @property
+    def steps(self) -> int:
+        """Steps from the start of the warm-up to the end."""
+        return (self.warmup + self.duration) // self.step
+
+    def resolved(self) -> dict[str, Any]:
+        """The whole scenario as plain data, every default written out, as YAML would say it."""
+        head = ScenarioHead.model_construct(**{name: getattr(self, name) for name in HEAD_FIELDS})
+        data: dict[str, Any] = head.model_dump(mode="json")
+        if self.python_path:
+            data["python_path"] = list(self.python_path)
+        blocks = {market.name: market.model_dump(mode="json", exclude={"name"}) for market in self.markets}
+        if list(blocks) == [MAIN_MARKET]:
+            data.update(blocks[MAIN_MARKET])
+        else:
+            data["markets"] = blocks
+        data["populations"] = {
+            name: population.config.model_dump(mode="json") for name, population in self.populations.items()
+        }
+        return data
+
+    def resolved_yaml(self) -> str:
+        """`resolved` as a file; loading it gives an equal scenario."""
+        return "# Every default written out; loading this file gives the same scenario.\n" + yaml_tree.dump(
+            self.resolved()
+        )
+
+    def digest(self, model_version: str) -> str:
+        """sha256 of all that decides what happens, but for the seed: the same on every machine.
+
+        Input files count by content, not by place, and classes of the user by the text of their module.
+        """
+        data = {key: value for key, value in self.resolved().items() if key not in NOT_OF_THE_MARKET}
+        modules = {name: _text_digest(inspect.getsourcefile(import_class(name))) for name in _user_classes(data)}
+        canonical = json.dumps([model_version, _by_content(data), modules], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _by_content(data: Any) -> Any:
+    """Plain data with the paths under `file` replaced by the digest of what is in the file."""
+    if isinstance(data, dict):
+        return {
+            key: _text_digest(value) if key == yaml_tree.FILE_KEY and isinstance(value, str) else _by_content(value)
+            for key, value in data.items()
+        }
+    return [_by_content(item) for item in data] if isinstance(data, list) else data
+
+
+def _user_classes(data: Any) -> set[str]:
+    """All `module.path:Class` names under `type` and `distribution`."""
+    if isinstance(data, dict):
+        own = {name for key in yaml_tree.DISCRIMINATORS if ":" in (name := str(data.get(key, "")))}
+        return own.union(*map(_user_classes, data.values()))
+    return set[str]().union(*map(_user_classes, data)) if isinstance(data, list) else set()
+
+
+def _text_digest(file: str | None) -> str:
+    if file is None or not Path(file).is_file():
+        return str(file)
+    return "sha256:" + hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -1,0 +1,431 @@
+"""A sweep file: which points of a scenario's parameters are run, on which seeds, and what counts as a cascade.
+
+    scenario: ../long_squeeze.yaml
+    design: grid                     # grid, zip, list, latin_hypercube, sobol, saltelli
+    axes:
+      leverage: {path: populations.longs.leverage.mean, values: [10, 20, 30]}
+      depth: {path: depth_1pct, between: [5M, 20M], count: 4, scale: log}
+    seeds: 8
+
+Every point is a list of overrides of one scenario; the same seeds run at every point, so that points differ in their
+parameters alone.
+"""
+
+import hashlib
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from marginquake.sim.core.fields import Block, parse_amount, parse_duration, parse_fraction
+from marginquake.sim.core.problems import Problem, ScenarioError
+from marginquake.sim.scenario import extends, yaml_tree
+from marginquake.sim.scenario.config import NAME
+from marginquake.sim.scenario.messages import problems_of
+from marginquake.sim.scenario.yaml_tree import Node
+
+Floats = NDArray[np.float64]
+Value = int | float | str
+Config = TypeVar("Config", bound=BaseModel)
+DRAWN = ("latin_hypercube", "sobol", "saltelli")
+"""Designs whose points are drawn from the ranges of the axes, not listed."""
+PAIRWISE_DESIGN = "compare"
+
+
+def _number(value: Any) -> Any:
+    """`5M` and `2%` as numbers, `300ms` as seconds; other texts as they are."""
+    if not isinstance(value, str):
+        return value
+    for read in (parse_fraction, parse_amount, lambda text: parse_duration(text) * 1e-9):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return value
+
+
+def _bound(value: Any) -> Any:
+    """An end of a range: durations between two others have no obvious spelling, and are listed instead."""
+    try:
+        parse_duration(str(value) if isinstance(value, str) else "")
+    except ValueError:
+        return _number(value)
+    raise ValueError("list durations under 'values'; ranges are for numbers, amounts and fractions")
+
+
+Number = Annotated[float, BeforeValidator(_bound)]
+
+
+@final
+class Axis(Block):
+    """One parameter that is varied: the fields it sets, and its values or its range."""
+
+    path: str | tuple[str, ...] = Field(description="Field of the scenario, or several that get the same value")
+    values: tuple[Value, ...] | None = Field(None, min_length=1, description="What it takes, as in a scenario file")
+    between: tuple[Number, Number] | None = Field(None, description="Lowest and highest value")
+    count: int | None = Field(None, ge=2, le=10_000, description="Values between them, ends included (grid and zip)")
+    scale: Literal["linear", "log"] = "linear"
+    integer: bool = Field(False, description="Round values of a range to whole numbers")
+    label: str = Field("", description="What figures call it; default the axis's name")
+
+    @model_validator(mode="after")
+    def _values_or_range(self) -> "Axis":
+        if self.values is not None and self.between is not None:
+            raise ValueError("needs either 'values' or 'between', not both")
+        if self.between is None and (self.count is not None or self.integer):
+            raise ValueError("'count' and 'integer' belong to a range: they go with 'between'")
+        if self.between is not None:
+            if not self.between[0] < self.between[1]:
+                raise ValueError("between: the lowest value must be below the highest")
+            if self.scale == "log" and self.between[0] <= 0:
+                raise ValueError("a log scale needs values above 0")
+        return self
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that get its value."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    def listed(self) -> tuple[Value, ...]:
+        """Its values as they are written, evenly spaced on its scale where it has a range."""
+        if self.values is not None:
+            return self.values
+        return tuple(self.at(float(u)) for u in np.linspace(0.0, 1.0, self.count or 0))
+
+    def at(self, unit: float) -> Value:
+        """The value at a share of the way from its lowest to its highest."""
+        assert self.between is not None
+        low, high = self.between
+        value = low * (high / low) ** unit if self.scale == "log" else low + unit * (high - low)
+        if self.integer:
+            return round(value)
+        # Ten digits are enough, and 0.30000000000000004 is nobody's parameter.
+        return float(f"{value:.10g}")
+
+
+class EventConfig(Block):
+    """What counts as a cascade: a number of the summary above a threshold."""
+
+    metric: str = "forced_fill_fraction_of_open_interest"
+    above: float = 0.05
+
+
+def _seeds(value: Any) -> Any:
+    """`8` means seeds 1 to 8."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError("must be at least 1")
+        return tuple(range(1, value + 1))
+    return value
+
+
+def _differ(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds) or min(seeds, default=0) < 0:
+        raise ValueError("seeds must differ and be at least 0")
+    return seeds
+
+
+Seeds = Annotated[tuple[int, ...], BeforeValidator(_seeds), AfterValidator(_differ)]
+
+
+class SweepConfig(Block):
+    """The content of a sweep file."""
+
+    name: str | None = Field(None, pattern=NAME)
+    question: str = ""
+    scenario: str = Field(description="Scenario file, relative to this file")
+    design: Literal["grid", "zip", "list", "latin_hypercube", "sobol", "saltelli"] = "grid"
+    axes: Mapping[str, Axis] = Field(min_length=1)
+    points: tuple[Mapping[str, Value], ...] | None = Field(None, min_length=1, description="Of the design 'list'")
+    samples: int | None = Field(None, ge=2, le=1_000_000, description="Points drawn (of saltelli: base samples N)")
+    design_seed: int = Field(0, ge=0, description="Of the points that are drawn")
+    seeds: Seeds = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
+    set: tuple[str, ...] = Field((), description="Overrides of every point: path.to.field=value")
+    event: EventConfig = EventConfig()
+
+    @model_validator(mode="after")
+    def _design_fits(self) -> "SweepConfig":
+        if self.design in DRAWN:
+            for name, axis in self.axes.items():
+                if axis.between is None or axis.count is not None:
+                    raise ValueError(
+                        f"design {self.design} draws from ranges: give axis {name} 'between', and neither 'values' "
+                        "nor 'count'"
+                    )
+            if self.samples is None:
+                raise ValueError(f"design {self.design} needs 'samples'")
+        elif self.design == "list":
+            if self.points is None:
+                raise ValueError("design list needs 'points': a list of {axis: value} mappings")
+            for name, axis in self.axes.items():
+                if axis.values is not None or axis.between is not None:
+                    raise ValueError(f"design list takes its values from 'points': axis {name} has only a path")
+            for number, point in enumerate(self.points):
+                if point.keys() != self.axes.keys():
+                    raise ValueError(f"points.{number} must give a value to each axis: {', '.join(self.axes)}")
+        else:
+            short = [name for name, axis in self.axes.items() if axis.values is None and axis.count is None]
+            if short:
+                raise ValueError(f"design {self.design}: axis {short[0]} needs 'values', or 'count' beside 'between'")
+            lengths = {name: len(axis.listed()) for name, axis in self.axes.items()}
+            if self.design == "zip" and len(set(lengths.values())) > 1:
+                said = ", ".join(f"{name} {length}" for name, length in lengths.items())
+                raise ValueError(f"design zip needs as many values on every axis, not {said}")
+        if self.points is not None and self.design != "list":
+            raise ValueError(f"'points' belongs to the design list, not to {self.design}")
+        if self.samples is not None and self.design not in DRAWN:
+            raise ValueError(f"'samples' belongs to {', '.join(DRAWN)}, not to {self.design}")
+        return self
+
+
+class Alternative(Block):
+    """One policy of a comparison."""
+
+    name: str = Field(pattern=NAME)
+    set: tuple[str, ...] = ()
+    scenario: str | None = Field(None, description="Another scenario than the comparison's, relative to this file")
+
+
+class CompareConfig(Block):
+    """The content of a comparison file: alternatives on the same seeds, the first of which is the baseline."""
+
+    name: str | None = Field(None, pattern=NAME)
+    question: str = ""
+    scenario: str
+    seeds: Seeds = Field(tuple(range(1, 21)), min_length=2)
+    set: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = Field(min_length=2)
+    event: EventConfig = EventConfig()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "CompareConfig":
+        names = [alternative.name for alternative in self.alternatives]
+        if len(set(names)) < len(names):
+            raise ValueError("alternatives must have different names")
+        return self
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting: the values of the axes, and the scenario file and overrides that they come to."""
+
+    number: int
+    values: Mapping[str, Value]
+    scenario: Path
+    overrides: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What is to be run: every point on every seed.  `text`: the file as the user wrote it."""
+
+    name: str
+    question: str
+    design: str
+    axes: tuple[Mapping[str, Any], ...]
+    points: tuple[Point, ...]
+    seeds: tuple[int, ...]
+    event: EventConfig
+    text: str
+
+    def plan(self) -> dict[str, Any]:
+        """Everything but the files' places, as plain data."""
+        return {
+            "name": self.name,
+            "question": self.question,
+            "scenario": ", ".join(dict.fromkeys(point.scenario.stem for point in self.points)),
+            "design": self.design,
+            "axes": [dict(axis) for axis in self.axes],
+            "points": [
+                {"point": p.number, "values": dict(p.values), "overrides": list(p.overrides)} for p in self.points
+            ],
+            "seeds": list(self.seeds),
+            "event": self.event.model_dump(mode="json"),
+        }
+
+
+def load_sweep(path: Path) -> Sweep:
+    """Read a sweep file; raises ScenarioError with every problem of the file.  Scenarios are not read here."""
+    config, root, text = _read(path, SweepConfig)
+    scenario = _scenario_file(path, config.scenario, root.child("scenario") or root)
+    names = list(config.axes)
+    points = []
+    try:
+        drawn = DESIGNS[config.design](config)
+    except ImportError:
+        node = root.child("design") or root
+        message = "needs SALib: pip install 'marginquake[sensitivity]'"
+        raise ScenarioError([Problem(node.place, "design", message, repr(config.design))]) from None
+    for number, values in enumerate(drawn):
+        moves = [f"{field}={_written(values[name])}" for name in names for field in config.axes[name].paths]
+        shown = {name: _number(value) for name, value in values.items()}
+        points.append(Point(number, shown, scenario, (*config.set, *moves)))
+    axes = tuple(_axis_facts(name, axis, points) for name, axis in config.axes.items())
+    return Sweep(
+        config.name or path.stem, config.question, config.design, axes, tuple(points), config.seeds, config.event, text
+    )
+
+
+def load_comparison(path: Path, seeds: int | None = None) -> Sweep:
+    """Read a comparison file as a sweep over one axis, `policy`; `seeds`: 1 to this instead of the file's."""
+    config, root, text = _read(path, CompareConfig)
+    points = []
+    for number, alternative in enumerate(config.alternatives):
+        node = root.child("scenario") or root
+        scenario = _scenario_file(path, alternative.scenario or config.scenario, node)
+        points.append(Point(number, {"policy": alternative.name}, scenario, (*config.set, *alternative.set)))
+    return comparison(
+        config.name or path.stem, config.question, points, config.seeds if seeds is None else _seeds(seeds), text,
+        config.event,
+    )  # fmt: skip
+
+
+def comparison(
+    name: str, question: str, points: Sequence[Point], seeds: Sequence[int], text: str, event: EventConfig | None = None
+) -> Sweep:
+    """Alternatives on the same seeds; the first point is the baseline."""
+    axis = {"name": "policy", "label": "policy", "scale": "linear", "low": None, "high": None}
+    return Sweep(name, question, PAIRWISE_DESIGN, (axis,), tuple(points), tuple(seeds), event or EventConfig(), text)
+
+
+def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds: int, name: str | None = None) -> Sweep:
+    """A comparison said on the command line: a scenario file, then other files, or overrides of the first.
+
+    An override is `path.to.field=value`; several of one alternative are joined by ` ; `.
+    """
+    first = Path(arguments[0])
+    points = []
+    for number, argument in enumerate(arguments):
+        if Path(argument).suffix in (".yaml", ".yml"):
+            point = Point(number, {"policy": Path(argument).stem}, Path(argument), tuple(overrides))
+        else:
+            said = tuple(part.strip() for part in argument.split(" ; "))
+            point = Point(number, {"policy": argument}, first, (*overrides, *said))
+        points.append(point)
+    alternatives = [{"name": p.values["policy"], "scenario": str(p.scenario), "set": list(p.overrides)} for p in points]
+    text = yaml_tree.dump({"alternatives": alternatives, "seeds": seeds})
+    question = f"{points[0].values['policy']} against {', '.join(str(p.values['policy']) for p in points[1:])}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return comparison(name or f"{first.stem}-{digest}", question, points, range(1, seeds + 1), text)
+
+
+def comparison_of(alternatives: Sequence[str], seeds: int | None, overrides: Sequence[str], name: str | None) -> Sweep:
+    """One comparison file, or a scenario and what it is compared with; `seeds`: 1 to this."""
+    if len(alternatives) > 1:
+        return compare_arguments(alternatives, overrides, seeds or 20, name)
+    wanted = load_comparison(Path(alternatives[0]), seeds)
+    points = tuple(replace(point, overrides=(*point.overrides, *overrides)) for point in wanted.points)
+    return replace(wanted, points=points, name=name or wanted.name)
+
+
+def is_comparison(path: Path) -> bool:
+    """True for a file that lists alternatives."""
+    return extends.read_source(path).root.child("alternatives") is not None
+
+
+# ---- designs --------------------------------------------------------------------------------------------------------
+
+
+def _grid(config: SweepConfig) -> list[dict[str, Value]]:
+    """Every combination; the last axis runs fastest."""
+    listed = [axis.listed() for axis in config.axes.values()]
+    return [dict(zip(config.axes, values, strict=True)) for values in itertools.product(*listed)]
+
+
+def _zip(config: SweepConfig) -> list[dict[str, Value]]:
+    """First values together, second values together, and so on."""
+    listed = [axis.listed() for axis in config.axes.values()]
+    return [dict(zip(config.axes, values, strict=True)) for values in zip(*listed, strict=True)]
+
+
+def _list(config: SweepConfig) -> list[dict[str, Value]]:
+    """The points as written."""
+    return [dict(point) for point in config.points or ()]
+
+
+def _on_ranges(config: SweepConfig, units: Floats) -> list[dict[str, Value]]:
+    axes = config.axes.items()
+    return [{name: axis.at(float(u)) for (name, axis), u in zip(axes, row, strict=True)} for row in units]
+
+
+def _latin_hypercube(config: SweepConfig) -> list[dict[str, Value]]:
+    """McKay, Beckman, Conover 1979: one point in each of `samples` strata of every axis."""
+    from scipy.stats import qmc
+
+    sampler = qmc.LatinHypercube(d=len(config.axes), rng=np.random.default_rng(config.design_seed))
+    return _on_ranges(config, sampler.random(config.samples))
+
+
+def _sobol(config: SweepConfig) -> list[dict[str, Value]]:
+    """Scrambled Sobol points (scipy.stats.qmc); even coverage is best at powers of two."""
+    from scipy.stats import qmc
+
+    samples = config.samples or 0
+    sampler = qmc.Sobol(d=len(config.axes), rng=np.random.default_rng(config.design_seed))
+    whole = sampler.random_base2(max(1, math.ceil(math.log2(samples))))
+    return _on_ranges(config, whole[:samples])
+
+
+def _saltelli(config: SweepConfig) -> list[dict[str, Value]]:
+    """Saltelli 2010, for Sobol indices: N (D + 2) points in the order that SALib's analysis expects."""
+    from SALib.sample import sobol
+
+    count = len(config.axes)
+    problem = {"num_vars": count, "names": list(config.axes), "bounds": [[0.0, 1.0]] * count}
+    units = sobol.sample(problem, config.samples, calc_second_order=False, seed=config.design_seed)
+    return _on_ranges(config, units)
+
+
+DESIGNS: Mapping[str, Callable[[SweepConfig], list[dict[str, Value]]]] = {
+    "grid": _grid,
+    "zip": _zip,
+    "list": _list,
+    "latin_hypercube": _latin_hypercube,
+    "sobol": _sobol,
+    "saltelli": _saltelli,
+}
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path, model: type[Config]) -> tuple[Config, Node, str]:
+    source = extends.read_source(path)
+    if source.problems:
+        raise ScenarioError(source.problems)
+    try:
+        return model.model_validate(source.root.plain()), source.root, source.text
+    except ValidationError as error:
+        raise ScenarioError(problems_of(error, model, source.root)) from None
+
+
+def _scenario_file(path: Path, scenario: str, node: Node) -> Path:
+    found = path.parent / scenario
+    if not found.is_file():
+        raise ScenarioError([Problem(node.place, "scenario", "no such file (relative to this one)", repr(scenario))])
+    return found
+
+
+def _axis_facts(name: str, axis: Axis, points: Sequence[Point]) -> dict[str, Any]:
+    values = [point.values[name] for point in points]
+    numbers = [value for value in values if isinstance(value, int | float)]
+    numeric = len(numbers) == len(values)
+    return {
+        "name": name,
+        "label": axis.label or name,
+        "scale": axis.scale,
+        "low": float(min(numbers)) if numeric else None,
+        "high": float(max(numbers)) if numeric else None,
+    }
+
+
+def _written(value: Value) -> str:
+    return value if isinstance(value, str) else f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,370 @@
+"""The composition root: from a scenario file to a run directory.  Only this and `sim.cli.main` see everything."""
+
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import mesa
+
+from marginquake.agents import AGENT_TYPES
+from marginquake.sim.core.fields import format_duration, parse_time
+from marginquake.sim.core.version import MODEL_VERSION
+from marginquake.sim.model.model import MarketModel
+from marginquake.sim.runs import directory, partial_runs
+from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
+from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
+from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
+from marginquake.sim.runs.provenance import provenance
+from marginquake.sim.scenario import loader
+from marginquake.sim.scenario.scenario import Scenario
+
+LOG = logging.getLogger("marginquake")
+PROGRESS_EVERY_S = 0.2
+"""Wall time between two reports of progress, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """Where a running simulation stands.  `simulated_s`: seconds since the end of warm-up, negative before."""
+
+    step: int
+    steps_total: int
+    simulated_s: float
+    events: int
+    open_interest: float
+    margin_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Where a run lies, and its flat summary.  `reused`: it was there already and nothing was simulated."""
+
+    path: Path
+    summary: Mapping[str, Scalar]
+    reused: bool = False
+
+
+ProgressCallback = Callable[[RunProgress], None]
+
+
+class Spectator(Protocol):
+    """Looks on while a run goes on, and only looks: what it reads it leaves as it is."""
+
+    def open_log(self, inner: OpenLog) -> OpenLog:
+        """The logs that the run writes to, perhaps overheard."""
+        ...
+
+    def look(self, model: MarketModel) -> object:
+        """Called before the first step and after every one; it may raise `Stopped` to end the run there."""
+        ...
+
+
+def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read one YAML scenario, with `path.to.field=value` overrides; raises `ScenarioError` with every problem found."""
+    return loader.load_scenario(Path(path), AGENT_TYPES, overrides)
+
+
+def run(
+    scenario_or_path: Scenario | str | Path,
+    seed: int | None = None,
+    out: str | Path = "runs",
+    name: str | None = None,
+    reuse: bool = False,
+    check_invariants: bool = False,
+    progress: ProgressCallback | None = None,
+    figures: bool = True,
+    checkpoint_every: int | str | None = None,
+    spectator: Spectator | None = None,
+    command: Sequence[str] | None = None,
+    twin_of: Mapping[str, Any] | None = None,
+) -> RunResult:
+    """Simulate one scenario and write its run directory, complete or not at all.
+
+    `seed`: instead of the scenario's.  `name`: the directory's name; default `<scenario>-<hash8>-s<seed>`.
+    `reuse`: return a complete run of the same scenario, model and seed if it is there.  `check_invariants`: check
+    conservation and the book after every step (slow).  `figures`: draw the pictures and the report.
+    `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
+    `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
+    `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
+    If it ends the run (`Stopped`), what there is goes to `<out>/<name>.partial`, for `resume`.
+    `command`: what makes this run, for its manifest; default the command line of this process.  `twin_of`: for the
+    manifest of a twin, which run it is one of and what is off.
+    """
+    loaded = scenario_or_path if isinstance(scenario_or_path, Scenario) else load_scenario(scenario_or_path)
+    seed = loaded.seed if seed is None else seed
+    digest = loaded.digest(MODEL_VERSION)
+    parent = Path(out)
+    name = directory.run_name(loaded.name, digest, seed) if name is None else name
+    every_ns = _checkpoint_period(checkpoint_every, loaded)
+    if every_ns and spectator is not None:
+        raise ValueError("a run with checkpoints has no spectator")
+    directory.check_target(parent, name)
+    directory.sweep_leftovers(parent)
+    if reuse and _holds(parent / name, digest, seed):
+        LOG.info("reusing %s", parent / name)
+        return RunResult(parent / name, directory.read_summary(parent / name), reused=True)
+
+    job = Job(
+        name=name,
+        scenario_digest=digest,
+        seed=seed,
+        every_ns=every_ns,
+        check_invariants=check_invariants,
+        figures=figures,
+        python_path=tuple(map(str, scenario_folders(loaded))),
+        command=tuple(sys.argv if command is None else command),
+        now_ns=-loaded.warmup,
+        duration_ns=loaded.duration,
+        twin_of=twin_of,
+    )
+    if every_ns:
+        return _run_with_checkpoints(job, loaded, parent, progress)
+    if spectator is not None:
+        partial_runs.check_free(parent, name)
+    with directory.new_run(parent, name) as folder:
+        open_log: OpenLog = partial(logs_in, folder)
+        if spectator is not None:
+            open_log = spectator.open_log(open_log)
+        return _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator)
+
+
+def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None) -> RunResult:
+    """Go on with a run that was started with `checkpoint_every` and cut off; it ends as if it had not been.
+
+    `run`: its path or name, with `.partial` or without.  A run that has been completed since is returned as it is.
+    The checkpoint is a pickle: go on with runs of your own only.
+    """
+    try:
+        folder = partial_runs.find_interrupted(run, Path(out))
+    except RunDirectoryError:
+        final = str(run).rstrip("/").removesuffix(directory.PARTIAL)
+        for path in (Path(final), Path(out) / final):
+            if directory.is_complete(path):
+                return RunResult(path, directory.read_summary(path), reused=True)
+        raise
+    with partial_runs.held(folder):
+        if not (folder / FILE).exists() and directory.has_everything(folder):
+            partial_runs.strip(folder)
+            path = directory.give_name(folder, folder.name.removesuffix(directory.PARTIAL))
+            return RunResult(path, directory.read_summary(path), reused=True)
+        job, model = read_checkpoint(folder)
+        if model.setup.digest(MODEL_VERSION) != job.scenario_digest:
+            raise RunDirectoryError(
+                f"{folder}: a class of yours or a data file has changed since its checkpoint; run the scenario again "
+                "from the start"
+            )
+        directory.check_target(folder.parent, job.name)
+        model.recorder.move_logs(folder)
+        job = replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
+        LOG.info("going on with %s, %s", folder, partial_runs.position(job))
+        return _keep_on(job, model, folder, progress)
+
+
+def simulate(
+    loaded: Scenario,
+    seed: int,
+    check_invariants: bool = False,
+    progress: ProgressCallback | None = None,
+    open_log: OpenLog = MemoryLog,
+    spectator: Spectator | None = None,
+) -> RunData:
+    """Run the model to its end; nothing is written but by the logs of events.  `spectator` looks on."""
+    LOG.info("building %s, seed %d", loaded.name, seed)
+    if spectator is not None:
+        open_log = spectator.open_log(open_log)
+    model = MarketModel(loaded, AGENT_TYPES, seed, check_invariants, open_log)
+    try:
+        return _advance(model, progress, spectator=spectator)
+    finally:
+        release(model)
+
+
+def scenario_folders(loaded: Scenario) -> list[Path]:
+    """Where classes of the user may have been found."""
+    return [loaded.path.resolve().parent, *map(Path, loaded.python_path), Path.cwd()]
+
+
+def _build(job: Job, loaded: Scenario, open_log: OpenLog) -> MarketModel:
+    LOG.info("building %s, seed %d", loaded.name, job.seed)
+    return MarketModel(loaded, AGENT_TYPES, job.seed, job.check_invariants, open_log)
+
+
+def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
+    """Simulated ns between checkpoints, a whole number of steps; 0 for none."""
+    if every is None:
+        return 0
+    try:
+        period = parse_time(every) if isinstance(every, str) else every
+    except ValueError as error:
+        raise RunDirectoryError(f"--checkpoint-every {every}: {error}") from None
+    if period <= 0 or period % loaded.step:
+        step = format_duration(loaded.step)
+        raise RunDirectoryError(f"--checkpoint-every {every}: must be a multiple of the scenario's step, {step}")
+    return period
+
+
+def _run_with_checkpoints(job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None) -> RunResult:
+    partial_runs.check_free(parent, job.name)
+    model = _build(job, loaded, partial(logs_in, partial_runs.partial_path(parent, job.name)))
+    folder = partial_runs.begin(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model))
+    with partial_runs.held(folder):
+        return _keep_on(job, model, folder, progress)
+
+
+def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
+    """Carry out a checkpointed job; whoever interrupts it is told how to go on."""
+    try:
+        return _carry_out(job, model, folder, progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
+
+
+def _carry_out(
+    job: Job,
+    model: MarketModel,
+    folder: Path,
+    progress: ProgressCallback | None,
+    spectator: Spectator | None = None,
+) -> RunResult:
+    """Simulate to the end in `folder`, complete the run and give it its name."""
+    loaded = model.setup
+    started = time.perf_counter() - job.wall_seconds
+
+    def keep(now_ns: int) -> None:
+        if job.every_ns and now_ns % job.every_ns == 0:
+            model.recorder.settle()
+            stand = replace(job, now_ns=now_ns, wall_seconds=time.perf_counter() - started)
+            write_checkpoint(folder, stand, model)
+            LOG.info("checkpoint, %s", partial_runs.position(stand))
+
+    def complete(path: Path) -> None:
+        if job.figures:
+            _draw(path)
+        partial_runs.strip(path)
+
+    try:
+        data = _advance(model, progress, keep, spectator)
+    except Stopped:
+        wall = time.perf_counter() - started
+        raise KeyboardInterrupt(
+            _set_aside(replace(job, now_ns=model.now_ns, wall_seconds=wall), model, folder)
+        ) from None
+    finally:
+        release(model)
+    wall = time.perf_counter() - started
+    rate = model.steps_total / wall
+    data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": rate})
+    manifest = {**provenance(), **_identity(loaded, job), "wall_seconds": wall}
+    manifest["event_digest"] = data.summary["event_digest"]
+    path = directory.write_run(folder, data, loaded, manifest, job.name, complete)
+    LOG.info("wrote %s", path)
+    return RunResult(path, directory.read_summary(path))
+
+
+def _set_aside(job: Job, model: MarketModel, folder: Path) -> str:
+    """Keep a run that was ended after a step; says how to go on, or why that cannot be."""
+    model.recorder.settle()
+    try:
+        kept = partial_runs.set_aside(folder, job.name, lambda hidden: write_checkpoint(hidden, job, model))
+    except (RunDirectoryError, OSError) as why:
+        return f"interrupted; nothing was kept: {why}"
+    return f"interrupted at {partial_runs.position(job)}; go on with: marginquake run --resume {kept}"
+
+
+def _advance(
+    model: MarketModel,
+    progress: ProgressCallback | None,
+    after_step: Callable[[int], None] | None = None,
+    spectator: Spectator | None = None,
+) -> RunData:
+    """Take the steps that are left."""
+    LOG.info("simulating %d steps", model.steps_total - model.steps_done)
+    due = time.perf_counter()
+    if spectator is not None:
+        spectator.look(model)
+    while model.steps_done < model.steps_total:
+        model.step()
+        if spectator is not None:
+            spectator.look(model)
+        if after_step is not None:
+            after_step(model.now_ns)
+        now = time.perf_counter()
+        if progress is not None and (now >= due or model.steps_done == model.steps_total):
+            due = now + PROGRESS_EVERY_S
+            progress(_progress(model, model.steps_done))
+    LOG.info("simulated to the end")
+    return model.finish()
+
+
+def replay(path: Path, progress: ProgressCallback | None = None) -> tuple[str, str]:
+    """Run a run again from its resolved scenario; returns the recorded event digest and the new one."""
+    manifest = directory.read_manifest(path)
+    loaded = load_scenario(path / "scenario.resolved.yaml")
+    again = simulate(loaded, int(manifest["seed"]), progress=progress, open_log=NoLog)
+    return str(manifest["event_digest"]), str(again.summary["event_digest"])
+
+
+def release(model: mesa.Model) -> None:
+    """Let a finished model go.  Mesa 3.3 keeps every model alive as a key of `Agent._ids`."""
+    model.remove_all_agents()
+    ids = getattr(mesa.Agent, "_ids", None)
+    if isinstance(ids, dict):
+        ids.pop(model, None)
+    gc.collect()
+
+
+def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
+    identity: dict[str, Any] = {
+        "scenario": loaded.name,
+        "scenario_digest": job.scenario_digest,
+        "seed": job.seed,
+        "overrides": list(loaded.overrides),
+        "markets": [market.name for market in loaded.markets],
+        "command": list(job.command),
+    }
+    if job.twin_of is not None:
+        identity["twin_of"] = dict(job.twin_of)
+    if job.every_ns:
+        identity |= {"checkpoint_every": format_duration(job.every_ns)}
+    if job.every_ns or job.resumed_at_s:
+        identity |= {"resumed_at_s": list(job.resumed_at_s)}
+    return identity
+
+
+def _holds(path: Path, digest: str, seed: int) -> bool:
+    """True if `path` is a complete run of exactly this scenario, model and seed."""
+    if not directory.is_complete(path):
+        return False
+    manifest = directory.read_manifest(path)
+    return manifest.get("scenario_digest") == digest and manifest.get("seed") == seed
+
+
+def _draw(path: Path) -> None:
+    from marginquake.analysis.figures.draw import plot_run
+    from marginquake.analysis.report.run_report import write_report
+
+    LOG.info("drawing figures")
+    plot_run(path)
+    write_report(path)
+
+
+def _progress(model: MarketModel, done: int) -> RunProgress:
+    seen = model.recorder.progress()
+    return RunProgress(
+        step=done,
+        steps_total=model.steps_total,
+        simulated_s=model.now_ns / 1e9,
+        events=seen.events,
+        open_interest=seen.open_interest,
+        margin_calls=seen.margin_calls,
+    )
+
+
+class Stopped(KeyboardInterrupt):
+    """Raised by a spectator after a step: the run is to end here."""

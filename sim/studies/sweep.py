@@ -1,0 +1,217 @@
+"""Sweeps from end to end: read the file, check every point, run what is missing, make the table.
+
+Part of the composition root, as `sim.studies.run` is.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, final
+
+from marginquake.sim.core.problems import Problem, ScenarioError
+from marginquake.sim.core.version import MODEL_VERSION
+from marginquake.sim.runs import directory as run_directory
+from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.scenario.scenario import Scenario
+from marginquake.sim.studies import run as running
+from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
+from marginquake.sim.studies.sweep_directory import Failure, SweepDirectory, pack
+from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
+
+if TYPE_CHECKING:
+    from marginquake.analysis.studies.comparison import Pair
+
+Known = dict[tuple[Path, tuple[str, ...]], tuple[str, str, str]]
+"""Name, digest and resolved text of scenarios by file and overrides."""
+LEAN = "record.events=none"
+"""A sweep keeps no events unless its file says so: they are a hundred times the rest of a run."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point."""
+
+    sweep: Sweep
+    runs: Mapping[tuple[int, int], str]
+    texts: Mapping[int, str]
+
+    @property
+    def name(self) -> str:
+        """The sweep's."""
+        return self.sweep.name
+
+    def missing(self, directory: SweepDirectory) -> list[tuple[int, int]]:
+        """Points and seeds whose run is not finished, in order."""
+        return [key for key, run in self.runs.items() if not directory.holds(run)]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """Where a sweep lies, and how it went.  `left`: runs that are still missing and did not fail."""
+
+    path: Path
+    made: int
+    failures: tuple[Failure, ...]
+    left: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """Where a comparison lies, its report, and every alternative against the baseline (`pair.sentence` says it)."""
+
+    path: Path
+    report: Path
+    pairs: "tuple[Pair, ...]"
+    failures: tuple[Failure, ...]
+
+
+def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
+    """Resolve and check the scenario of every point; raises ScenarioError naming the first point that is wrong.
+
+    `known`: what earlier plans of a growing sweep have resolved, filled here.
+    """
+    known = {} if known is None else known
+    runs: dict[tuple[int, int], str] = {}
+    texts: dict[int, str] = {}
+    for point in sweep.points:
+        key = point.scenario, point.overrides
+        if key not in known:
+            scenario = _resolve(point)
+            known[key] = scenario.name, scenario.digest(MODEL_VERSION), scenario.resolved_yaml()
+        name, digest, texts[point.number] = known[key]
+        for seed in sweep.seeds:
+            runs[point.number, seed] = run_directory.run_name(name, digest, seed)
+    return SweepPlan(sweep, runs, texts)
+
+
+def _resolve(point: Point) -> Scenario:
+    overrides = point.overrides
+    if not any(override.strip().startswith("record.events") for override in overrides):
+        overrides = (LEAN, *overrides)
+    try:
+        return running.load_scenario(point.scenario, overrides)
+    except ScenarioError as error:
+        where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
+        raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
+                                         p.suggestion) for p in error.problems]) from None  # fmt: skip
+
+
+def sweep(
+    file: str | Path,
+    out: str | Path = "runs",
+    workers: int = 2,
+    resume: bool = False,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> SweepResult:
+    """Run every point of a sweep file on every seed; `resume`: go on where an earlier call has stopped.
+
+    Raises ScenarioError with every problem of the file and of its points before anything runs.
+    """
+    return run_sweep(plan_sweep(load_sweep(Path(file))), Path(out), workers, None, resume, None, progress)
+
+
+def compare(
+    *alternatives: str | Path,
+    seeds: int | None = None,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    out: str | Path = "runs",
+    workers: int = 2,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> CompareResult:
+    """Compare rules on the same seeds: paired differences, intervals, a verdict in words; the first is the baseline.
+
+    `alternatives`: one comparison file (scenarios/policies/...), or a scenario file and what to compare it with: other
+    files, or overrides `path.to.field=value` (several joined by ` ; `).  `seeds`: 1 to this; default the file's, or 20.
+    Runs that are finished already are not made again.
+    """
+    from marginquake.analysis.studies import comparison
+
+    plan = plan_sweep(comparison_of([str(each) for each in alternatives], seeds, overrides, name))
+    made = run_sweep(plan, Path(out), workers, None, True, None, progress)
+    report = comparison.write_comparison(made.path)
+    return CompareResult(made.path, report, comparison.compare(comparison.load_comparison(made.path)), made.failures)
+
+
+def run_sweep(
+    plan: SweepPlan,
+    out: Path,
+    workers: int = 2,
+    scheduler: str | None = None,
+    resume: bool = False,
+    limit: int | None = None,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> SweepResult:
+    """Run what is missing and write the table; what has finished is never lost, however this ends.
+
+    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not said.
+    """
+    check_sweep(plan, out, resume)
+    todo = plan.missing(SweepDirectory(sweep_path(out, plan.name)))
+    todo = todo if limit is None else todo[:limit]
+    if not todo:
+        return make(plan, out, [], None, progress)
+    with open_farm(run_point, min(workers, len(todo)), scheduler) as farm:
+        return make(plan, out, todo, farm, progress)
+
+
+def check_sweep(plan: SweepPlan, out: Path, resume: bool) -> None:
+    """Refuse to go on with runs of an earlier call unless that is meant."""
+    directory = SweepDirectory(sweep_path(out, plan.name))
+    todo = plan.missing(directory)
+    finished = len(plan.runs) - len(todo)
+    if finished and not resume:
+        raise RunDirectoryError(
+            f"{directory.path}: {finished} of {len(plan.runs)} runs are finished; --resume goes on from there, "
+            "another --out or name starts afresh"
+        )
+
+
+def make(
+    plan: SweepPlan,
+    out: Path,
+    wanted: Sequence[tuple[int, int]],
+    farm: Farm | None,
+    progress: Callable[[SweepProgress], None] | None = None,
+) -> SweepResult:
+    """Run these points and seeds with an open farm (None: there are none) and write plan and table."""
+    directory = SweepDirectory(sweep_path(out, plan.name))
+    directory.begin(plan.sweep, MODEL_VERSION, plan.runs)
+    seen: set[str] = set()
+    tasks = []
+    for point, seed in wanted:
+        run = plan.runs[point, seed]
+        if run not in seen:  # two points may come to the same scenario
+            seen.add(run)
+            tasks.append(Task(point, seed, run, plan.texts[point]))
+    directory.forget_failures(wanted)
+    try:
+        failures = [] if farm is None else run_tasks(tasks, directory, farm, progress)
+    finally:
+        directory.write_table()
+    left = len(plan.missing(directory)) - len(failures)
+    return SweepResult(directory.path, len(tasks) - len(failures), tuple(failures), left)
+
+
+def run_point(text: str, run: str, seed: int) -> bytes:
+    """On a worker: simulate one resolved scenario and pack its run directory."""
+    with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
+        file = Path(folder) / "scenario.yaml"
+        file.write_text(text, encoding="utf-8")
+        scenario = running.load_scenario(file)
+        expected = run_directory.run_name(scenario.name, scenario.digest(MODEL_VERSION), seed)
+        if expected != run:
+            raise RuntimeError(
+                f"this worker would make {expected}, not {run}: it has another version of marginquake, or of a file "
+                "that the scenario names"
+            )
+        return pack(running.run(scenario, seed, out=Path(folder) / "runs", name=run, figures=False).path)
+
+
+def sweep_path(out: Path, name: str) -> Path:
+    """Where a sweep of this name lies below `out`."""
+    return out / "sweeps" / name

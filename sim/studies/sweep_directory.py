@@ -1,0 +1,200 @@
+"""Write and read runs/sweeps/<name>/: the plan of a sweep, its finished runs, its table.
+
+    sweep.yaml       the file as the user wrote it
+    sweep.json       the plan: axes, points, seeds, what counts as a cascade
+    points/          one ordinary run directory for every point and seed, complete or absent
+    results.parquet  one row for every finished run, sorted by point and seed; made anew from points/ at any time
+    failures.json    what failed the last time it was tried
+    figures/, report.html
+
+Runs are named by content (scenario, model version, seed), so a finished one is never done twice, whatever the plan
+says today.
+"""
+
+import io
+import json
+import math
+import os
+import shutil
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from marginquake.sim.runs import directory
+from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.studies.design import Sweep
+
+PLAN_VERSION = 1
+"""Layout of sweep.json."""
+NOT_IN_THE_TABLE = ("wall_seconds", "steps_per_second", "seed")
+"""What differs between two runs of the same point and seed, and what has a column already."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A point and seed that could not be run, and why."""
+
+    point: int
+    seed: int
+    error: str
+
+
+@final
+class SweepDirectory:
+    """One sweep on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.points = path / "points"
+        self._event: Mapping[str, Any] | None = None
+
+    def begin(self, sweep: Sweep, model_version: str, runs: Mapping[tuple[int, int], str]) -> None:
+        """Write the plan.  `runs`: names of the run directories by point and seed."""
+        if os.path.lexists(self.path) and not (self.path / "sweep.json").is_file() and any(self.path.iterdir()):
+            raise RunDirectoryError(f"{self.path} exists and holds no sweep; choose another --out")
+        self.points.mkdir(parents=True, exist_ok=True)
+        plan = sweep.plan()
+        for point in plan["points"]:
+            point["runs"] = {str(seed): runs[point["point"], seed] for seed in sweep.seeds}
+        _write(self.path / "sweep.yaml", sweep.text)
+        text = json.dumps({"schema_version": PLAN_VERSION, "model_version": model_version, **plan}, indent=2)
+        _write(self.path / "sweep.json", text + "\n")
+        directory.sweep_leftovers(self.points)
+        self._event = plan["event"]
+
+    def holds(self, run: str) -> bool:
+        """True if this run is finished."""
+        return directory.is_complete(self.points / run)
+
+    def accept(self, run: str, packed: bytes) -> None:
+        """Put a finished run in its place, whole or not at all."""
+        target = unpack(packed, self.points / run)
+        if self._event is not None:  # a metric that no run has is told at the first run, not after the last
+            is_event(directory.read_summary(target), self._event)
+
+    def note_failure(self, failure: Failure) -> None:
+        """Keep what failed, in place of what is known of that point and seed."""
+        self.forget_failures([(failure.point, failure.seed)])
+        entry = {"point": failure.point, "seed": failure.seed, "error": failure.error}
+        _write(self.path / "failures.json", json.dumps([*self.failures(), entry], indent=2) + "\n")
+
+    def forget_failures(self, keys: Sequence[tuple[int, int]]) -> None:
+        """What is tried anew, by point and seed, has not failed yet."""
+        path = self.path / "failures.json"
+        left = [entry for entry in self.failures() if (entry["point"], entry["seed"]) not in set(keys)]
+        if left:
+            _write(path, json.dumps(left, indent=2) + "\n")
+        else:
+            path.unlink(missing_ok=True)
+
+    def failures(self) -> list[dict[str, Any]]:
+        """What failed the last time it was tried."""
+        path = self.path / "failures.json"
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+
+    def write_table(self) -> Path:
+        """Make results.parquet from the plan and the finished runs."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        plan = read_plan(self.path)
+        event = plan["event"]
+        rows: list[dict[str, Any]] = []
+        for point in plan["points"]:
+            for seed in plan["seeds"]:
+                run = point["runs"][str(seed)]
+                if not self.holds(run):
+                    continue
+                summary = directory.read_summary(self.points / run)
+                row: dict[str, Any] = {"point": point["point"]}
+                row |= {f"axis_{name}": value for name, value in point["values"].items()}
+                row |= {"seed": seed, "run": run, "event": is_event(summary, event)}
+                row |= {key: value for key, value in summary.items() if key not in NOT_IN_THE_TABLE}
+                rows.append(row)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        columns = {name: _column([row.get(name) for row in rows]) for name in names}
+        target = self.path / "results.parquet"
+        hidden = self.path / f".tmp-results-{os.getpid()}"
+        pq.write_table(pa.table(columns), hidden)
+        os.replace(hidden, target)
+        return target
+
+
+def is_event(summary: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+    """True if a run counts as a cascade: the metric of its summary is above the threshold."""
+    value = summary.get(event["metric"])
+    if isinstance(value, str):
+        raise RunDirectoryError(f"event.metric {event['metric']}: is text, not a number")
+    if event["metric"] not in summary:
+        numbers = ", ".join(key for key, item in summary.items() if isinstance(item, int | float))
+        raise RunDirectoryError(f"event.metric {event['metric']}: no such number in summary.json; one of {numbers}")
+    return value is not None and value > event["above"]
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """sweep.json."""
+    try:
+        content = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: not a sweep (sweep.json: {error})") from error
+    if content.get("schema_version") != PLAN_VERSION:
+        raise RunDirectoryError(f"{path}: written by another version of marginquake")
+    return dict(content)
+
+
+def is_sweep(path: Path) -> bool:
+    """True for the directory of a sweep."""
+    return (path / "sweep.json").is_file()
+
+
+def find_sweep(sweep: str, parent: Path) -> Path | None:
+    """A sweep by path or by name; None if there is none."""
+    for path in (Path(sweep), parent / sweep, parent / "sweeps" / sweep):
+        if is_sweep(path):
+            return path
+    return None
+
+
+def pack(path: Path) -> bytes:
+    """A directory as one piece of bytes, to be sent to whoever keeps it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for child in sorted(path.iterdir()):
+            archive.add(child, arcname=child.name)
+    return buffer.getvalue()
+
+
+def unpack(packed: bytes, target: Path) -> Path:
+    """A packed directory in its place, whole or not at all; replaces one that is there."""
+    hidden = target.with_name(f".tmp-{target.name}-{os.getpid()}")
+    shutil.rmtree(hidden, ignore_errors=True)
+    hidden.mkdir()
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(hidden, filter="data")
+        shutil.rmtree(target, ignore_errors=True)
+        hidden.rename(target)
+    except BaseException:
+        shutil.rmtree(hidden, ignore_errors=True)
+        raise
+    return target
+
+
+def _column(values: list[Any]) -> Any:
+    """Numbers as float64 where some are fractions or missing; whole numbers, truth values and texts as they are."""
+    import pyarrow as pa
+
+    if any(isinstance(value, float) for value in values):
+        return pa.array([math.nan if value is None else float(value) for value in values], pa.float64())
+    if any(isinstance(value, str) for value in values):
+        return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array(values)
+
+
+def _write(path: Path, text: str) -> None:
+    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    hidden.write_text(text, encoding="utf-8")
+    os.replace(hidden, path)

@@ -1,0 +1,199 @@
+"""The state of the world at t = 0: positions that accounts already hold, sized for a stated fuel ratio.
+
+Fuel ratio Lambda (docs/model.md, eq. 29): notional that liquidates within 5 % of the mark, per 1 %, over D1, the
+depth within 1 % of mid, mean of bids and asks, at the end of the warm-up.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.sim.core.accounts import Rows
+from marginquake.sim.market.context import SeedPositions
+from marginquake.sim.venue.venue import Venue
+
+LOG = logging.getLogger(__name__)
+FUEL_REACH = 0.05
+ROUNDS = 6
+
+
+@final
+@dataclass(frozen=True)
+class Seed:
+    """One population's positions at t = 0."""
+
+    rows: Rows
+    positions: SeedPositions
+
+    @property
+    def sizing_ticks(self) -> Rows:
+        """Entry prices that sizes go by."""
+        return self.positions.entry_ticks if self.positions.sizing_ticks is None else self.positions.sizing_ticks
+
+
+@final
+@dataclass(frozen=True)
+class Fuel:
+    """What would be forced if the mark moved: quote notional within 1 % and 5 %, of longs below and shorts above."""
+
+    long_1pct: float
+    long_5pct: float
+    short_1pct: float
+    short_5pct: float
+
+    def ratio_5pct(self, depth_1pct: float) -> float:
+        """Lambda: the heavier side's fuel per 1 % within 5 %, over D1."""
+        return max(self.long_5pct, self.short_5pct) / 5.0 / depth_1pct
+
+    def ratio_1pct(self, depth_1pct: float) -> float:
+        """The heavier side's fuel within 1 %, over D1."""
+        return max(self.long_1pct, self.short_1pct) / depth_1pct
+
+
+def measure_fuel(venue: Venue) -> Fuel:
+    """Read the fuel off the true liquidation-price index."""
+    mark = venue.exchange.mark_ticks
+    shares = (-FUEL_REACH, -0.01, 0.0, 0.01, FUEL_REACH)
+    edges = np.array([round(mark * (1.0 + share)) for share in shares], np.int64)
+    edges[2] = mark
+    _, _, longs, shorts = venue.exchange.profile(edges)
+    per_lot = venue.contract.notional_per_lot(mark)
+    return Fuel(
+        long_1pct=float(longs[1]) * per_lot,
+        long_5pct=float(longs[0] + longs[1]) * per_lot,
+        short_1pct=float(shorts[2]) * per_lot,
+        short_5pct=float(shorts[2] + shorts[3]) * per_lot,
+    )
+
+
+def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
+    """Book all seeds, the scalable ones times a factor: the one given (`position_scale`), or the one that meets the
+    fuel ratio, or 1.  Returns it."""
+    takers = [seed for seed in seeds if not seed.positions.takes_other_side]
+    factor = venue.config.position_scale or 1.0
+    sizes = [_Sizes(venue, seed) for seed in takers]
+    _book(venue, sizes, factor)
+    target = venue.config.fuel_ratio
+    if target is not None and any(seed.positions.scalable for seed in takers):
+        for _ in range(ROUNDS):
+            measured = measure_fuel(venue).ratio_5pct(depth_1pct)
+            if measured <= 0.0:
+                break
+            factor *= target / measured
+            for seed in takers:
+                _drop(venue, seed.rows)
+            _book(venue, sizes, factor)
+        reached = measure_fuel(venue).ratio_5pct(depth_1pct)
+        if abs(reached - target) > 0.05 * target:
+            LOG.warning(
+                "%s: fuel ratio %.3g asked, %.3g reached: too few accounts near the mark", venue.name, target, reached
+            )
+    if any(seed.positions.sizing_ticks is not None for seed in takers):
+        _move_entries(venue, takers)
+    _book_other_side(venue, seeds)
+    venue.net_deposits = venue.exchange.net_deposits()
+    return factor
+
+
+def _move_entries(venue: Venue, seeds: list[Seed]) -> None:
+    """Positions that have been sized move from their sizing to their entry prices: the same accounts and lots."""
+    table = venue.accounts.rows
+    for seed in seeds:
+        lots = table["position_lots"][_block(seed.rows)].copy()
+        held = lots != 0
+        _drop(venue, seed.rows)
+        entry = np.ascontiguousarray(seed.positions.entry_ticks[held])
+        venue.exchange.seed_positions(seed.rows[held], lots[held], entry)
+
+
+@final
+class _Sizes:
+    """What stays the same of one population while sizes are solved for."""
+
+    def __init__(self, venue: Venue, seed: Seed) -> None:
+        self.positions = seed.positions
+        self.block = _block(seed.rows)
+        self.deposits = venue.accounts.rows["collateral"][self.block].copy()
+        self.held = np.flatnonzero(seed.positions.signed_lots)
+        lots = seed.positions.signed_lots[self.held]
+        self.lots, self.side = np.abs(lots), np.sign(lots)
+        self.largest = _largest_lots(venue, seed)[self.held]
+        self.rows = seed.rows[self.held]
+        self.sizing_ticks = seed.sizing_ticks[self.held]
+
+
+def _book(venue: Venue, sizes: list[_Sizes], factor: float) -> None:
+    table = venue.accounts.rows
+    for of in sizes:
+        scale = factor if of.positions.scalable else 1.0
+        # an account without a position keeps its deposit in proportion: its leverage is what the scenario says
+        table["collateral"][of.block] = np.rint(of.deposits * scale).astype(np.int64)
+        size = np.minimum(np.maximum(1, np.rint(of.lots * scale)), of.largest)
+        allowed = size >= 1
+        rows, scaled = of.rows[allowed], (of.side * size).astype(np.int64)[allowed]
+        venue.exchange.seed_positions(rows, scaled, of.sizing_ticks[allowed])
+        _drop(venue, rows[_too_close(venue, rows, of.positions.minimum_distance)])
+
+
+def _block(rows: Rows) -> slice:
+    """A population's rows are one block."""
+    return slice(int(rows[0]), int(rows[-1]) + 1)
+
+
+def _largest_lots(venue: Venue, seed: Seed) -> NDArray[np.float64]:
+    """What the venue lets each account hold at its leverage and entry: the cap of the last bracket that allows it."""
+    own = venue.accounts.rows["initial_margin_ppm"][_block(seed.rows)]
+    allowed = np.searchsorted(np.array(venue.brackets.initial_ppm), own, side="right")
+    caps = np.concatenate(([0], venue.brackets.cap))[allowed]
+    worth = venue.contract.worth
+    per_lot = np.maximum(worth.notional(1, seed.sizing_ticks), worth.notional(1, venue.exchange.mark_ticks))
+    largest: NDArray[np.float64] = np.floor(caps / np.maximum(per_lot, 1))
+    return largest
+
+
+def _too_close(venue: Venue, rows: Rows, minimum_distance: float) -> NDArray[np.bool_]:
+    """True for accounts whose liquidation price is nearer to the mark than they were promised."""
+    table, mark = venue.accounts.rows, venue.exchange.mark_ticks
+    ticks = table["liquidation_ticks"][rows]
+    away = np.sign(table["position_lots"][rows]) * (mark - ticks)
+    close: NDArray[np.bool_] = (ticks > 0) & (away < minimum_distance * mark)
+    return close
+
+
+def _drop(venue: Venue, rows: Rows) -> None:
+    """These accounts hold nothing."""
+    if len(rows) == 0:
+        return
+    table = venue.accounts.rows
+    whole = len(rows) == int(rows[-1]) - int(rows[0]) + 1
+    for name in ("position_lots", "cost", "isolated_margin"):
+        table[name][_block(rows) if whole else rows] = 0
+    venue.exchange.relink(rows)
+
+
+def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
+    """Whoever takes the other side receives minus everybody's sum, with collateral that carries it unlevered."""
+    open_lots = int(venue.accounts.rows["position_lots"].sum())
+    others = [seed for seed in seeds if seed.positions.takes_other_side]
+    if open_lots == 0:
+        return
+    if not others:
+        raise ValueError(
+            f"{venue.name}: seeded positions leave {open_lots} lots without another side; "
+            "add a population of type hedger"
+        )
+    rows = np.concatenate([seed.rows for seed in others])
+    share, rest = divmod(abs(open_lots), len(rows))
+    lots = np.full(len(rows), share, np.int64)
+    lots[:rest] += 1
+    lots *= -np.sign(open_lots)
+    entry = np.concatenate([seed.positions.entry_ticks for seed in others])
+    table = venue.accounts.rows
+    notional = venue.contract.worth.notional(lots, entry)
+    table["collateral"][rows] = np.maximum(table["collateral"][rows], notional)
+    venue.exchange.seed_positions(rows, lots, entry)
+    hedged = np.concatenate([np.full(len(seed.rows), seed.positions.hedged_on_spot) for seed in others])
+    venue.spot.seed(rows[hedged], -lots[hedged].astype(np.float64))

@@ -1,0 +1,375 @@
+"""One market of a venue: arrivals, matching and settlement, mark price, margin calls, funding, waterfall.
+
+The exchange underneath knows only integers; this module holds the rules that need a clock, an index or a history.
+"""
+
+import math
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marginquake.sim.assets.fundamentals import FundamentalSeat
+from marginquake.sim.assets.index import Index, build_fundamental
+from marginquake.sim.assets.oracle import Oracle
+from marginquake.sim.assets.spot import SpotDesk
+from marginquake.sim.core.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from marginquake.sim.core.contract import ContractConfig, ContractSpec, InverseContractConfig
+from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage_capped
+from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Side, Stage, join
+from marginquake.sim.market.orders import OrderIds
+from marginquake.sim.market.streams import Streams
+from marginquake.sim.rules.faults import FaultBoard
+from marginquake.sim.rules.funding import FUNDING_RULES, FundingInputs, MarginTerms
+from marginquake.sim.rules.mark import MARK_RULES, MarkInputs
+from marginquake.sim.scenario.config import MarketConfig
+from marginquake.sim.venue.arrivals import Arrivals
+from marginquake.sim.venue.audit import Crossings, Moment
+from marginquake.sim.venue.circuit_breaker import CircuitBreaker
+from marginquake.sim.venue.exchange import NO_EVENTS, Exchange, ExchangeRules
+from marginquake.sim.venue.margin_schedule import MarginSchedule
+from marginquake.sim.venue.waterfall import Waterfall
+
+PPM = 1_000_000
+PPB = 1_000_000_000
+_MARGIN_CALL, _WARNING = int(EventKind.MARGIN_CALL), int(EventKind.WARNING)
+
+
+def contract_from(config: ContractConfig | InverseContractConfig, name: str) -> ContractSpec:
+    """The integer contract of a configured one."""
+    tick = Decimal(str(config.tick_size))
+    top = Decimal(str(config.initial_price)) * Decimal(str(config.max_price_multiple)) / tick
+    return ContractSpec.from_fields(name, config.model_dump(), int(top), config.max_position_lots)
+
+
+def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: BracketSchedule) -> ExchangeRules:
+    """A venue's configured rules as the exchange's integers."""
+    venue = config.venue
+    return ExchangeRules(
+        worth=contract.worth,
+        ladder_size=contract.max_price_ticks,
+        maker_fee_ppm=round(venue.fees.maker * PPM),
+        taker_fee_ppm=round(venue.fees.taker * PPM),
+        liquidation_fee_ppm=round(venue.fees.liquidation * PPM),
+        bracket_cap=brackets.cap,
+        bracket_rate_ppm=brackets.rate_ppm,
+        bracket_deduction=brackets.deduction,
+        bracket_initial_ppm=brackets.initial_ppm,
+        max_position_lots=contract.max_position_lots,
+        self_trade_cancels_taker=venue.self_trade_prevention == "cancel_taker",
+        price_band_ppm=round((venue.price_band or 0.0) * PPM),
+        warning_ppm=round(PPM / (venue.call.warning or venue.call.level)),
+        call_ppm=round(PPM / venue.call.level),
+    )
+
+
+@final
+class Venue:
+    """Everything of one market that is not a participant.
+
+    Facts collect in the exchange, in order: `take_events` are those of a step, `drain_events` all since the last drain.
+    """
+
+    def __init__(self, config: MarketConfig, streams: Streams, step_ns: int, accounts: int, folder: Path) -> None:
+        self.config = config
+        self.name = config.name
+        self.step_ns = step_ns
+        self.contract = contract_from(config.contract, config.name)
+        self.bracket_table = leverage_capped(config.venue.brackets, config.venue.max_leverage)
+        """The venue's brackets as published."""
+        self.brackets = BracketSchedule.from_config(self.bracket_table, self.contract)
+        """The brackets in force; changed by `set_brackets` only."""
+        self.margins = MarginSchedule(config.venue, self.brackets)
+        self.faults = FaultBoard(config.faults)
+        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.worth)
+        self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
+        self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
+        self.initial_ticks = self.contract.to_ticks(config.contract.initial_price)
+        seat = FundamentalSeat(
+            self.contract, float(self.initial_ticks), step_ns, streams[f"{self.name}/fundamental"], folder
+        )
+        self.index = Index(build_fundamental(config.index, seat), config.index.feedback, config.depth_1pct)
+        self.spot = SpotDesk(len(self.accounts.rows), self.index, self.contract)
+        self.oracle = Oracle(config.venue.oracle)
+        self.mark_rule = MARK_RULES[config.venue.mark.rule](config.venue.mark)
+        terms = MarginTerms(self.brackets.initial_ppm[0] / PPM, self.brackets.rate_ppm[0] / PPM)
+        self.funding_rule = FUNDING_RULES[config.venue.funding.rule](config.venue.funding, terms)
+        breaker = config.venue.circuit_breaker
+        self.breaker = None if breaker is None else CircuitBreaker(breaker)
+        self.traded_until_ns = -(2**63)
+        """What arrived by then has been processed; in a pause it stands still."""
+        self.waterfall = Waterfall(
+            self.accounts,
+            self.brackets,
+            money_per_quote=float(1 / self.contract.amount_unit),
+            rules=config.venue,
+            draws=streams[f"{self.name}/adl"],
+        )
+        self.previous_mark_ticks = 0
+        """The mark before the present one; 0 = none."""
+        self.marked_ns = -(2**63)
+        """When the present mark came into force."""
+        self.ids = OrderIds()
+        self.arrivals = Arrivals(streams[f"{self.name}/arrivals"], self.accounts.tie_key)
+        self.net_deposits = self.exchange.net_deposits()
+        self.bad_debt = 0.0
+        """Negative equity, at the mark, of accounts when the waterfall took them; quote units."""
+        self._taken = 0
+        self.capped_accounts = 0
+        """Accounts that were to start with more leverage than the venue allows, and got its most."""
+        self._crossings: list[Crossings] = []
+
+    @property
+    def mid_ticks(self) -> float:
+        """Middle of the touch; nan while a side is empty."""
+        bid, ask = self.exchange.best_bid_ticks, self.exchange.best_ask_ticks
+        return 0.5 * (bid + ask) if bid and ask else math.nan
+
+    @property
+    def funding_rate(self) -> float:
+        """The rate that traders see and fair prices are made of: the last payment's, unless the rule says otherwise."""
+        return self.funding_rule.accruing if self.config.venue.funding.enabled else 0.0
+
+    @property
+    def paused(self) -> bool:
+        """Whether the circuit breaker has paused matching."""
+        return self.breaker is not None and self.breaker.paused
+
+    def trade(self, until_ns: int) -> None:
+        """Process every command that arrives by `until_ns`, unless a pause holds them back."""
+        breaker = self.breaker
+        resumed = None
+        if breaker is not None:
+            if breaker.advance(until_ns):
+                return
+            resumed = breaker.resume()
+        commands = self.arrivals.due(until_ns)
+        if resumed is not None:
+            self._note_crossings(self.exchange.move_mark(self.exchange.mark_ticks, resumed))
+            commands["arrival_ns"] = np.maximum(commands["arrival_ns"], resumed)
+        if len(commands):
+            self.exchange.run(commands)
+        self.traded_until_ns = until_ns
+        if breaker is not None and until_ns >= 0:
+            breaker.watch(until_ns, self.exchange.last_ticks)
+
+    def update_mark(self, now_ns: int) -> None:
+        """A new mark every `mark.period`: margins, band, stops that watch it, margin calls."""
+        faults = self.faults.at(now_ns)
+        self.oracle.frozen = not faults.oracle_moves
+        self.oracle.observe(now_ns, self.index.index_ticks)
+        if now_ns % self.config.venue.mark.period or not faults.mark_moves:
+            return
+        exchange = self.exchange
+        inputs = MarkInputs(
+            index_ticks=self.oracle.index_ticks,
+            mid_ticks=self.mid_ticks,
+            last_ticks=float(exchange.last_ticks) or math.nan,
+            funding_rate=self.funding_rate,
+            time_to_funding_fraction=self._time_to_funding(now_ns),
+            bid_ticks=float(exchange.best_bid_ticks) or math.nan,
+            ask_ticks=float(exchange.best_ask_ticks) or math.nan,
+            now_ns=now_ns,
+        )
+        mark = round(self.mark_rule.update(inputs))
+        mark = min(max(mark, 1), self.contract.max_price_ticks - 1)
+        if self.margins.dynamic and now_ns >= 0:
+            self._update_margins(now_ns, mark)
+        if faults.maintenance_factor != self.margins.fault_factor:
+            self.margins.fault_factor = faults.maintenance_factor
+            self.set_brackets(self.margins.in_force())
+        self.set_mark(mark, now_ns)
+
+    def set_mark(self, mark_ticks: int, now_ns: int) -> None:
+        """This mark is in force from now on; whom it warns or calls is kept for the desk.  In a pause no stop fires."""
+        self.previous_mark_ticks = self.exchange.mark_ticks
+        self.marked_ns = now_ns
+        self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not self.paused))
+
+    def _note_crossings(self, events: NDArray[Any]) -> None:
+        """Warnings and margin calls among what a mark set off wait for the desk."""
+        if len(events):
+            crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]
+            if len(crossings):
+                accounts = self.accounts.rows.take(crossings["account"])
+                self._crossings.append(Crossings(crossings, accounts, self.moment))
+
+    @property
+    def moment(self) -> Moment:
+        """What margin is judged by now, and what is known beside it."""
+        exchange = self.exchange
+        return Moment(
+            exchange.mark_ticks,
+            exchange.last_ticks,
+            self.oracle.index_ticks,
+            self.index.fundamental_ticks,
+            self.brackets,
+        )
+
+    def take_crossings(self) -> list[Crossings]:
+        """Warnings and margin calls since the last time, mark by mark, oldest first."""
+        crossings, self._crossings = self._crossings, []
+        return crossings
+
+    def set_brackets(self, brackets: BracketSchedule) -> None:
+        """Other margins from now on, for everybody: liquidation prices of all who hold a position are reckoned anew."""
+        before, self.brackets = self.brackets, brackets
+        self.waterfall.brackets = brackets
+        self.exchange.set_brackets(brackets.rate_ppm, brackets.deduction, brackets.initial_ppm)
+        if (brackets.rate_ppm, brackets.deduction) != (before.rate_ppm, before.deduction):
+            held = self.accounts.rows["position_lots"][: self.accounts.count]
+            self.exchange.relink(np.flatnonzero(held))
+
+    def _update_margins(self, now_ns: int, mark_ticks: int) -> None:
+        """Margins move with the market (eq. 146-148)."""
+        margins = self.margins
+        margins.observe(now_ns, mark_ticks)
+        if margins.due(now_ns):
+            positions = self.accounts.rows["position_lots"]
+            long_lots = int(np.maximum(positions, 0).sum())
+            per_lot = self.contract.notional_per_lot(self.oracle.index_ticks)
+            brackets = margins.update(now_ns, long_lots * per_lot)
+            if brackets != self.brackets:
+                self.set_brackets(brackets)
+
+    def _time_to_funding(self, now_ns: int) -> float:
+        """Time to the next payment as a fraction of the interval; 1 just after one."""
+        interval = self.config.venue.funding.interval
+        return 1.0 - (now_ns % interval) / interval
+
+    @property
+    def has_crossings(self) -> bool:
+        """Whether anybody was warned or called since the desk last asked."""
+        return bool(self._crossings)
+
+    @property
+    def waiting_crossings(self) -> NDArray[Any]:
+        """Warnings and margin calls since the desk last asked."""
+        return join([each.events for each in self._crossings], EVENT) if self._crossings else NO_EVENTS
+
+    def fund(self, now_ns: int) -> None:
+        """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
+        config = self.config.venue.funding
+        if not config.enabled or now_ns < 0:
+            return
+        if now_ns % config.sample_period == 0:
+            notional = config.impact_notional / self.contract.notional_per_lot(1.0)
+            bid = self.exchange.impact_ticks(Side.SELL, notional) or math.nan
+            ask = self.exchange.impact_ticks(Side.BUY, notional) or math.nan
+            # a sample at the end of an interval belongs to the one that ends
+            left = self._time_to_funding(now_ns) if now_ns % config.interval else 0.0
+            self.funding_rule.sample(FundingInputs(bid, ask, self.oracle.index_ticks, left))
+        if now_ns > 0 and now_ns % config.interval == 0:
+            self._pay_funding(self.funding_rule.settle(), now_ns)
+
+    def _pay_funding(self, rate: float, now_ns: int) -> None:
+        """Each position pays rate * notional; the residue of rounding goes to the rounding row (eq. 12)."""
+        rows = self.accounts.rows
+        mark = round(self.oracle.index_ticks) if self.funding_rule.on_oracle_price else self.exchange.mark_ticks
+        ppb = round(rate * PPB)
+        held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
+        notional = rows["position_lots"][held] * abs(self.contract.worth.of_lot(mark))
+        payment = notional // PPB * ppb + notional % PPB * ppb // PPB
+        rows["collateral"][held] -= payment
+        isolated = rows["mode"][held] == MarginMode.ISOLATED
+        rows["isolated_margin"][held[isolated]] -= payment[isolated]
+        rows["collateral"][ROUNDING_ROW] += int(payment.sum())
+        self.exchange.relink(held)
+        event = self.new_event(EventKind.FUNDING, now_ns)
+        event["price_ticks"] = mark
+        event["money"] = int(np.abs(payment).sum()) // 2
+        event["quantity_lots"] = ppb
+        self.add_events(event)
+
+    def deposit(self, rows: Rows, money: NDArray[np.int64], now_ns: int) -> None:
+        """Outside money comes in: it backs the position, also in isolated mode."""
+        if len(rows) == 0:
+            return
+        table = self.accounts.rows
+        np.add.at(table["collateral"], rows, money)
+        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["position_lots"][rows] != 0)
+        np.add.at(table["isolated_margin"], rows[isolated], money[isolated])
+        self.net_deposits += int(money.sum())
+        self.exchange.relink(rows)
+        events = np.zeros(len(rows), EVENT)
+        events["time_ns"] = now_ns
+        events["kind"] = EventKind.DEPOSIT
+        events["account"] = rows
+        events["maker_account"] = -1
+        events["money"] = money
+        events["mark_ticks"] = self.exchange.mark_ticks
+        self.add_events(events)
+
+    def add_margin(self, rows: Rows, money: NDArray[np.int64]) -> None:
+        """Free collateral goes behind isolated positions, no more than there is; nobody's money changes."""
+        table = self.accounts.rows
+        isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["stage"][rows] < Stage.LIQUIDATING)
+        held = isolated & (table["position_lots"][rows] != 0)
+        rows, money = rows[held], money[held]
+        free = np.maximum(0, table["collateral"][rows] - table["isolated_margin"][rows])
+        table["isolated_margin"][rows] += np.minimum(money, free)
+        self.exchange.relink(rows)
+
+    def set_leverage(self, rows: Rows, leverage: NDArray[np.float64]) -> None:
+        """Leverage of the next position, cut at the venue's maximum; who has a position or orders keeps the old one."""
+        table = self.accounts.rows
+        free = (table["position_lots"][rows] == 0) & (table["first_order"][rows] == 0)
+        chosen = leverage[free].clip(1e-3, self.brackets.max_leverage)
+        table["initial_margin_ppm"][rows[free]] = np.ceil(PPM / chosen).clip(1, 2**31 - 1).astype(np.int64)
+
+    def new_event(self, kind: EventKind, now_ns: int) -> NDArray[Any]:
+        """One blank event of this market."""
+        event = np.zeros(1, EVENT)
+        event["kind"] = kind
+        event["time_ns"] = now_ns
+        event["account"] = -1
+        event["maker_account"] = -1
+        event["mark_ticks"] = self.exchange.mark_ticks
+        event["price_ticks"] = self.exchange.mark_ticks
+        return event
+
+    def add_events(self, events: NDArray[Any]) -> None:
+        """Append facts of this step."""
+        if len(events):
+            self.exchange.append_events(events)
+
+    @property
+    def events_of_step(self) -> NDArray[Any]:
+        """The facts of this step so far, in order: a view, good until the next drain but one."""
+        return self.exchange.events_since(self._taken)
+
+    def take_events(self) -> NDArray[Any]:
+        """The facts since the last call, in order: a view, good until the drain after the next."""
+        first = self._taken
+        self._taken = self.exchange.events_held
+        return self.exchange.events_since(first)
+
+    def drain_events(self) -> NDArray[Any]:
+        """All facts since the last drain, in order; they lie in a buffer that is written again after the next."""
+        self._taken = 0
+        return self.exchange.drain_events()
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError where a law of the market is broken."""
+        self.exchange.check_invariants()
+        self._check_liquidation_prices()
+        assert self.exchange.net_deposits() == self.net_deposits, "money is neither made nor lost"
+
+    def _check_liquidation_prices(self) -> None:
+        """Whoever is watched is called exactly where equity first meets maintenance, reckoned anew."""
+        table = self.accounts.rows
+        worth = self.contract.worth
+        for sign in (1, -1):
+            held = np.flatnonzero((table["liquidation_ticks"] > 0) & (np.sign(table["position_lots"]) == sign))
+            rows, ticks = table[held], table["liquidation_ticks"][held].astype(np.int64)
+            for offset, under in ((0, True), (sign, False)):
+                at = ticks + offset
+                equity = backing_money(rows) + worth.of(rows["position_lots"], at) - rows["cost"]
+                notional = worth.notional(rows["position_lots"], at)
+                met = equity <= self.brackets.maintenance(notional)
+                on_ladder = (at >= 1) & (at < self.contract.max_price_ticks)
+                assert (met == under)[on_ladder].all(), "a liquidation price is where equity meets maintenance"
+        free = (table["stage"] < Stage.CALLED) & (table["position_lots"] == 0)
+        assert (table["liquidation_ticks"][free] == 0).all(), "a flat account has no liquidation price"

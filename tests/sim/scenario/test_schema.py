@@ -1,0 +1,75 @@
+"""The schema that editors complete from."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from marginquake.sim.scenario.distributions import DISTRIBUTIONS
+from marginquake.sim.scenario.schema import scenario_schema
+from tests.support.fake_participants import FAKE_TYPES
+
+COMMITTED = Path(__file__).parents[3] / "scenarios" / "scenario.schema.json"
+REFRESH = "marginquake schema --output scenarios/scenario.schema.json"
+
+
+def test_the_committed_schema_is_fresh() -> None:
+    from marginquake.agents import AGENT_TYPES
+
+    assert COMMITTED.is_file(), f"write it with: {REFRESH}"
+    fresh = json.loads(json.dumps(scenario_schema(AGENT_TYPES)))
+    assert json.loads(COMMITTED.read_text(encoding="utf-8")) == fresh, f"refresh it with: {REFRESH}"
+
+
+def references(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set[str]()
+        return own.union(*map(references, part.values()))
+    return set[str]().union(*map(references, part)) if isinstance(part, list) else set()
+
+
+def keys(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        return set(part).union(*map(keys, part.values()))
+    return set[str]().union(*map(keys, part)) if isinstance(part, list) else set()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    schema = scenario_schema(FAKE_TYPES)
+    definitions = {f"#/$defs/{name}" for name in schema["$defs"]}
+    assert references(schema) <= definitions
+    assert not keys(schema) & {"x-unit", "x-trait", "gt", "ge", "lt", "le", "oneOf"}
+
+
+def test_populations_are_told_apart_by_type() -> None:
+    population = scenario_schema(FAKE_TYPES)["$defs"]["Population"]
+    assert population["properties"]["type"]["anyOf"][0] == {"enum": ["hedger", "market_maker", "retail"]}
+    configs = [rule["then"]["$ref"].removeprefix("#/$defs/") for rule in population["allOf"]]
+    assert configs == ["FakeConfig", "MakerConfig", "RetailConfig"]
+
+
+def test_rules_are_completed_by_name() -> None:
+    schema = scenario_schema(FAKE_TYPES)
+    definitions = schema["$defs"]
+    assert definitions["LiquidationConfig"]["properties"]["procedure"]["enum"] == ["full", "sliced"]
+    assert "median_of_three" in definitions["MarkConfig"]["properties"]["rule"]["enum"]
+    assert "clamped_premium" in definitions["FundingConfig"]["properties"]["rule"]["enum"]
+    assert "binance" in definitions["AdlConfig"]["properties"]["ranking"]["enum"]
+    without_engine = scenario_schema({"retail": FAKE_TYPES["retail"]})["$defs"]
+    assert "enum" not in without_engine["LiquidationConfig"]["properties"]["procedure"]
+
+
+def test_traits_offer_every_distribution_in_their_unit() -> None:
+    definitions = scenario_schema(FAKE_TYPES)["$defs"]
+    latency = definitions["RetailConfig"]["properties"]["latency"]
+    assert {"$ref": "#/$defs/duration_distribution"} in latency["anyOf"]
+    assert latency["default"] == "50ms"
+    rules = definitions["duration_distribution"]["allOf"]
+    assert [rule["if"]["properties"]["distribution"]["const"] for rule in rules] == list(DISTRIBUTIONS)
+    normal = next(rule["then"] for rule in rules if rule["if"]["properties"]["distribution"]["const"] == "normal")
+    assert normal["properties"]["mean"] == {"$ref": "#/$defs/duration"}
+
+
+def test_only_list_items_require_fields() -> None:
+    definitions = scenario_schema(FAKE_TYPES)["$defs"]
+    assert definitions["Bracket"]["required"] == ["notional_cap", "max_leverage", "maintenance"]
+    assert "required" not in definitions["MakerConfig"]

@@ -1,0 +1,33 @@
+"""Small markets for tests: plain rules, and both implementations by name."""
+
+from dataclasses import replace
+from typing import Any
+
+from marginquake.sim.core.accounts import AccountTable
+from marginquake.sim.core.valuation import Worth
+from marginquake.sim.venue.exchange import Exchange, ExchangeRules
+from tests.oracles.naive_exchange import NaiveExchange
+from tests.support.ladder import Ladder, traders
+
+IMPLEMENTATIONS: dict[str, Any] = {"naive": NaiveExchange, "kernel": Exchange}
+
+PLAIN = ExchangeRules(
+    worth=Worth(1),
+    ladder_size=300,
+    maker_fee_ppm=0,
+    taker_fee_ppm=0,
+    liquidation_fee_ppm=0,
+    bracket_cap=(10**12,),
+    bracket_rate_ppm=(5_000,),
+    bracket_deduction=(0,),
+    bracket_initial_ppm=(10_000,),
+    max_position_lots=1_000_000,
+)
+"""No fees, one bracket of 0.5 %, no band: what remains is matching."""
+
+
+def ladder(implementation: str, accounts: AccountTable | None = None, **changes: Any) -> Ladder:
+    """A fresh market of well-funded traders under PLAIN rules with some changed."""
+    rules = replace(PLAIN, **changes)
+    table = traders(rules.worth) if accounts is None else accounts
+    return Ladder(IMPLEMENTATIONS[implementation](rules, table))

@@ -1,0 +1,29 @@
+"""What the documentation shows works."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.model
+
+
+def test_the_custom_agent_buys_and_panics() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error::DeprecationWarning:mesa", "examples/custom_agent.py"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert "time_s" in result.stdout.splitlines()[0]
+    assert "panicked at" in result.stdout.splitlines()[-1]
+
+
+def test_the_example_scenario_runs_like_any_other(tmp_path: Path) -> None:
+    from marginquake import load_scenario, run
+
+    scenario = load_scenario(ROOT / "examples" / "one_trader.yaml", ["duration=2s"])
+    result = run(scenario, out=tmp_path, figures=False)
+    assert result.summary["fills"] > 0  # type: ignore[operator]
