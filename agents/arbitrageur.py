@@ -17,7 +17,7 @@ from marginquake.agents.toolbox.indicators import weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
@@ -49,10 +49,10 @@ class Arbitrageur(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "arbitrageur"}
     config: ArbitrageurConfig
 
-    def __init__(self, model: mesa.Model, config: ArbitrageurConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
-        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
-        share = seat.depth_1pct / lot / len(self.rows)
+    def __init__(self, model: mesa.Model, config: ArbitrageurConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
+        lot = context.contract.notional_per_lot(context.initial_price_ticks)
+        share = context.depth_1pct / lot / len(self.rows)
         self._capital_lots = config.capital_d1 * share
         self._lots_per_bp = config.rate_d1 * share / config.wake_rate
         self._wake = self.stream.child("wake")

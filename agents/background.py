@@ -3,7 +3,7 @@
 Model: Farmer, Patelli, Zovko (2005), with the power-law placement of Bouchaud, Mezard, Potters (2002, exponent 0.6)
 and a second, patient population 1-10 % from mid; rates and sizes from the prototype's table (market_defaults,
 section 1).  Differs from the papers: cancellation is slower far from mid, sizes are lognormal, market orders come
-faster when the market moves (`gauges.ActivityGauge`).
+faster when the market moves (`indicators.ActivityGauge`).
 """
 
 import itertools
@@ -31,7 +31,7 @@ from marginquake.agents.toolbox.flow_kernels import (
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
 from marginquake.sim.core.records import Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
@@ -107,9 +107,9 @@ class Background(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "background"}
     config: BackgroundConfig
 
-    def __init__(self, model: mesa.Model, config: BackgroundConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
-        unit_lots = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+    def __init__(self, model: mesa.Model, config: BackgroundConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
+        unit_lots = context.depth_1pct / context.contract.notional_per_lot(context.initial_price_ticks)
         market_rate = config.market_rate * config.activity_cap
         # With a profile to keep, deep flow begins when the profile is filled.
         deep_rate = 0.0 if config.starting_depth else config.deep_rate

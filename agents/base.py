@@ -10,7 +10,7 @@ from pydantic import Field
 
 from marginquake.sim.core.accounts import AccountView
 from marginquake.sim.core.fields import Amount, Block, Duration
-from marginquake.sim.market.context import Seat, SeedPositions
+from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
@@ -42,16 +42,16 @@ class Participant(mesa.Agent, ABC):
     takes_other_side: ClassVar[bool] = False
     """Its `seed_positions` take the other side of everyone else's: with it in a market, others may seed positions."""
 
-    def __init__(self, model: mesa.Model, config: ParticipantConfig, seat: Seat) -> None:
+    def __init__(self, model: mesa.Model, config: ParticipantConfig, context: ParticipantContext) -> None:
         super().__init__(model)
         self.config = config
-        self.seat = seat
-        self.name = seat.name
-        self.rows = seat.rows
-        self.accounts: AccountView = seat.table.view(seat.rows)
-        self.stream = seat.stream
-        self.contract = seat.contract
-        self.interval_s = max(config.decision_interval, seat.step_ns) * 1e-9
+        self.context = context
+        self.name = context.name
+        self.rows = context.rows
+        self.accounts: AccountView = context.table.view(context.rows)
+        self.stream = context.stream
+        self.contract = context.contract
+        self.interval_s = max(config.decision_interval, context.step_ns) * 1e-9
         """Seconds between decisions: what a rate per second is multiplied by."""
 
     @abstractmethod

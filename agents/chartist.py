@@ -30,7 +30,7 @@ from marginquake.agents.toolbox.indicators import PriceMemory, VolatilityGauge, 
 from marginquake.agents.toolbox.order_slots import OrderSlots
 from marginquake.sim.core.fields import Duration, Fraction
 from marginquake.sim.core.records import OrderKind, Side, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -80,8 +80,8 @@ class Chartist(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "chartist", "wake_rate": 0.1}
     config: ChartistConfig
 
-    def __init__(self, model: mesa.Model, config: ChartistConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: ChartistConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
         character = self.stream.child("character")
         sigmas = (config.fundamental_weight, config.trend_weight, config.noise_weight)
@@ -90,8 +90,8 @@ class Chartist(Participant):
         """Each account's own."""
         total = value + trend + noise
         self._value_share, self._trend_share, self._noise_share = value / total, trend / total, noise / total
-        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
-        self._limit_lots = config.capital_d1 * seat.depth_1pct / lot / count
+        lot = context.contract.notional_per_lot(context.initial_price_ticks)
+        self._limit_lots = config.capital_d1 * context.depth_1pct / lot / count
         horizon_s = config.horizon * 1e-9
         self._width_per_variance = config.full_sigmas / (per_second(config.volatility) * math.sqrt(horizon_s))
         self._lifetime_ns = (
@@ -104,12 +104,12 @@ class Chartist(Participant):
         self._prices = PriceMemory(float(self.horizon_s.max()), sample_s, self.interval_s)
         self._delay_s = np.array([config.value_delay * 1e-9])
         self._values = PriceMemory(config.value_delay * 1e-9, self.interval_s, self.interval_s)
-        self._slots = OrderSlots(seat)
+        self._slots = OrderSlots(context)
         self._wake = self.stream.child("wake")
         self._draws = self.stream.child("orders")
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Watch; take back the orders of those who wake; once that has settled, order anew."""
+        """Watch; take back the orders of those who wake; once that has settled, order again."""
         price = self._price(market)
         log_price = math.log(price)
         self._volatility.update(price)

@@ -24,7 +24,7 @@ from marginquake.agents.toolbox.indicators import PriceMemory, reference_ticks
 from marginquake.agents.toolbox.order_slots import NEVER_NS, OrderSlots
 from marginquake.sim.core.fields import Duration, Fraction
 from marginquake.sim.core.records import Side, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait, Uniform, sample
@@ -81,14 +81,14 @@ class Contrarian(Participant):
     }
     config: ContrarianConfig
 
-    def __init__(self, model: mesa.Model, config: ContrarianConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: ContrarianConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
-        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
-        self.capital_lots = config.capital_d1 * seat.depth_1pct / lot / count
+        lot = context.contract.notional_per_lot(context.initial_price_ticks)
+        self.capital_lots = config.capital_d1 * context.depth_1pct / lot / count
         """Largest position of each account."""
-        money = seat.contract.money_amount
-        self._loss_allowed = config.max_loss * config.capital_d1 * seat.depth_1pct / count / money
+        money = context.contract.money_amount
+        self._loss_allowed = config.max_loss * config.capital_d1 * context.depth_1pct / count / money
         self._deposit = self.accounts.collateral.copy()
         self.reaction_s: Floats = sample(config.reaction, self.stream.child("reaction"), count) * 1e-9
         self._window_s = config.window * 1e-9
@@ -96,7 +96,7 @@ class Contrarian(Participant):
         self._prices = PriceMemory(reach_s, min(1.0, self._window_s / 10.0), self.interval_s)
         self._legs = np.zeros((2, count))
         self._held_until_ns = np.zeros((2, count), np.int64)
-        self._slots = OrderSlots(seat)
+        self._slots = OrderSlots(context)
         self._wake = self.stream.child("wake")
 
     @classmethod
@@ -105,7 +105,7 @@ class Contrarian(Participant):
         return None if mechanism == "contrarians" else {}
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Watch; take back the orders of those who look; once that has settled, order anew."""
+        """Watch; take back the orders of those who look; once that has settled, order again."""
         self._prices.add(math.log(reference_ticks(market)))
         ready = self._slots.settled(market.now_ns)
         if ready is not None:

@@ -16,7 +16,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.fields import Duration, Fraction
 from marginquake.sim.core.records import Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -50,9 +50,9 @@ class Fundamentalist(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "fundamentalist"}
     config: FundamentalistConfig
 
-    def __init__(self, model: mesa.Model, config: FundamentalistConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
-        unit = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+    def __init__(self, model: mesa.Model, config: FundamentalistConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
+        unit = context.depth_1pct / context.contract.notional_per_lot(context.initial_price_ticks)
         self._least_lots, self._most_lots = config.size_d1[0] * unit, config.size_d1[1] * unit
         self._limit_lots = config.limit_d1 * unit / len(self.rows)
         self._delay = round(config.value_delay * 1e-9 / self.interval_s)

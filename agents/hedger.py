@@ -23,7 +23,7 @@ from marginquake.agents.toolbox.indicators import weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Flag, OrderKind
-from marginquake.sim.market.context import Seat, SeedPositions
+from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
@@ -62,8 +62,8 @@ class Hedger(Participant):
     takes_other_side: ClassVar[bool] = True
     config: HedgerConfig
 
-    def __init__(self, model: mesa.Model, config: HedgerConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: HedgerConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
         self._freed = False
         self._begun = False
@@ -73,7 +73,7 @@ class Hedger(Participant):
         self._wake = self.stream.child("wake")
         chance = weight(self.interval_s, 1.0 / config.wake_rate)
         self._wake_chance, self._seconds_a_look = chance, self.interval_s / chance
-        self._under_way_ns = int(seat.table.latency_ns[seat.rows].max())
+        self._under_way_ns = int(context.table.latency_ns[context.rows].max())
         self._settled_ns = np.zeros(count, np.int64)
         self._awake = np.zeros(count, np.int64)
 

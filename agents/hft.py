@@ -21,7 +21,7 @@ from marginquake.agents.toolbox.indicators import VolatilityGauge, reference_tic
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Flag, OrderKind
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait, Uniform
@@ -92,10 +92,10 @@ class Hft(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "hft"}
     config: HftConfig
 
-    def __init__(self, model: mesa.Model, config: HftConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: HftConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
-        unit_lots = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+        unit_lots = context.depth_1pct / context.contract.notional_per_lot(context.initial_price_ticks)
         self._size_lots = max(1, round(config.size_d1 * unit_lots))
         self._limit_lots = max(1, int(config.inventory_limit_d1 * unit_lots))
         self._crowded_lots = int(config.crowded_fraction * self._limit_lots)

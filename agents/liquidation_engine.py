@@ -18,7 +18,7 @@ from pydantic import Field
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.records import Flag, OrderKind, Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig, LiquidationDesk, Standing
@@ -55,9 +55,13 @@ class LiquidationEngine(Participant):
     config: LiquidationEngineConfig
 
     def __init__(
-        self, model: mesa.Model, config: LiquidationEngineConfig, seat: Seat, desk: EngineDesk | None = None
+        self,
+        model: mesa.Model,
+        config: LiquidationEngineConfig,
+        context: ParticipantContext,
+        desk: EngineDesk | None = None,
     ) -> None:
-        super().__init__(model, config, seat)
+        super().__init__(model, config, context)
         self.rules = config.rules
         if self.rules.procedure not in PROCEDURES:
             known = ", ".join(PROCEDURES)

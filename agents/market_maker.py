@@ -22,7 +22,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import BasisGauge, VolatilityGauge, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake, quote_ladders
 from marginquake.sim.core.fields import Amount, Duration, Fraction
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
@@ -138,12 +138,12 @@ class MarketMaker(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "market_maker"}
     config: MarketMakerConfig
 
-    def __init__(self, model: mesa.Model, config: MarketMakerConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: MarketMakerConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         makers = len(self.rows)
-        lot = seat.contract.notional_per_lot(seat.initial_price_ticks)
-        self._limit_lots = config.inventory_limit_d1 * seat.depth_1pct / lot
-        self._side_lots = config.depth_d1 * seat.depth_1pct / lot / makers
+        lot = context.contract.notional_per_lot(context.initial_price_ticks)
+        self._limit_lots = config.inventory_limit_d1 * context.depth_1pct / lot
+        self._side_lots = config.depth_d1 * context.depth_1pct / lot / makers
         self._basis = BasisGauge(config.basis_time * 1e-9, config.basis_clip, config.basis_clip)
         self._volatility = VolatilityGauge(
             config.volatility, self.interval_s, slow_s=config.volatility_time * 1e-9, fast_s=30.0, window_s=300.0
@@ -155,8 +155,8 @@ class MarketMaker(Participant):
         self._pull_mean_ns = config.pull_time[0] + shares * (config.pull_time[1] - config.pull_time[0])
         self.pulled_until_ns = np.full(makers, -(1 << 62), np.int64)
         """Until when each maker quotes its residual size only."""
-        self._money_amount = seat.contract.money_amount
-        self._loss_limit = math.inf if config.pull_loss_d1 is None else config.pull_loss_d1 * seat.depth_1pct
+        self._money_amount = context.contract.money_amount
+        self._loss_limit = math.inf if config.pull_loss_d1 is None else config.pull_loss_d1 * context.depth_1pct
         self._inventory_limit = math.inf if config.pull_inventory is None else config.pull_inventory * self._limit_lots
         looks_at_itself = config.pull_loss_d1 is not None or config.pull_inventory is not None
         self._next_look_ns = -(1 << 62) if looks_at_itself else 1 << 62

@@ -19,7 +19,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Pareto, Trait
@@ -100,10 +100,10 @@ class Whale(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "whale"}
     config: WhaleConfig
 
-    def __init__(self, model: mesa.Model, config: WhaleConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: WhaleConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
-        unit_lots = seat.depth_1pct / seat.contract.notional_per_lot(seat.initial_price_ticks)
+        unit_lots = context.depth_1pct / context.contract.notional_per_lot(context.initial_price_ticks)
         self._mean_lots = config.child_mean_d1 * unit_lots
         self._limit_lots = int(config.limit_d1 * unit_lots)
         self._child_s = config.child_interval * 1e-9

@@ -14,7 +14,7 @@ import numpy as np
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.kernels import kernel
 from marginquake.sim.kernels.draws import unit
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -79,12 +79,12 @@ class ArrayCrowd(Participant):
     config: CrowdConfig
     example: ClassVar[dict[str, Any]] = {"type": "benchmarks.crowd:ArrayCrowd"}
 
-    def __init__(self, model: mesa.Model, config: CrowdConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: CrowdConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         wakes = 1 + config.accounts // config.period
         self._left = np.zeros(config.accounts, np.int64)
         self._recalls, self._takes, self._rests = (np.zeros((size, wakes), np.int64) for size in (2, 3, 4))
-        self._position_lots = seat.table.rows["position_lots"][int(seat.rows[0]) : int(seat.rows[-1]) + 1]
+        self._position_lots = context.table.rows["position_lots"][int(context.rows[0]) : int(context.rows[-1]) + 1]
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """All who wake, at once."""
@@ -140,10 +140,10 @@ class ObjectCrowd(Participant):
     config: ObjectCrowdConfig
     example: ClassVar[dict[str, Any]] = {"type": "benchmarks.crowd:ObjectCrowd"}
 
-    def __init__(self, model: mesa.Model, config: ObjectCrowdConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
-        self._traders = [Trader(model, row) for row in seat.rows.tolist()]
-        self._table = seat.table.rows["position_lots"]
+    def __init__(self, model: mesa.Model, config: ObjectCrowdConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
+        self._traders = [Trader(model, row) for row in context.rows.tolist()]
+        self._table = context.table.rows["position_lots"]
         self._recalled: list[tuple[int, int]] = []
         self._taken: list[tuple[int, int, int]] = []
         self._rested: list[tuple[Trader, int, int, int]] = []

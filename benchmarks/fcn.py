@@ -15,7 +15,7 @@ import numpy as np
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.core.records import Side
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -41,8 +41,8 @@ class FcnTraders(Participant):
     config: FcnConfig
     example: ClassVar[dict[str, Any]] = {"type": "benchmarks.fcn:FcnTraders"}
 
-    def __init__(self, model: mesa.Model, config: FcnConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: FcnConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = config.accounts
 
         def between(name: str, bounds: tuple[float, float]) -> list[float]:

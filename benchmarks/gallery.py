@@ -1,4 +1,4 @@
-"""The pictures of docs/gallery.md, made anew: every scenario once (seed 1), and what `make validate` has kept.
+"""The pictures of docs/gallery.md, made again: every scenario once (seed 1), and what `make validate` has kept.
 
 `python -m benchmarks.gallery [NAME...]` runs the scenarios named (default all; days at 1-s steps take minutes) and
 writes docs/images/.  The figures over many seeds come from runs/validation/, where `make validate` leaves its runs.

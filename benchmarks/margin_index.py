@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.rows import Row
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import EventKind, MarginMode, Stage
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.kernels import kernel
 from marginquake.sim.kernels.valuation import maintenance
 from marginquake.sim.venue.exchange import Exchange, ExchangeRules
@@ -34,7 +34,7 @@ SHOCK_STEPS = 30
 SHOCK = 0.08
 PRICE = 100_000
 RULES = ExchangeRules(
-    worth=Worth(100),
+    lot_value=LotValue(100),
     ladder_size=2 * PRICE,
     maker_fee_ppm=200,
     taker_fee_ppm=500,
@@ -58,8 +58,8 @@ def scan_of_all(accounts, brackets, value, mark, called):  # type: ignore[no-unt
         a = accounts[row]
         position = a["position_lots"]
         if a["stage"] == _OK and position != 0:
-            worth = position * mark * value
-            if a["collateral"] + worth - a["cost"] <= maintenance(brackets, abs(worth)):
+            lot_value = position * mark * value
+            if a["collateral"] + lot_value - a["cost"] <= maintenance(brackets, abs(lot_value)):
                 a["stage"] = _CALLED
                 called[count] = row
                 count += 1
@@ -98,7 +98,7 @@ def crowd(accounts: int, seed: int = 1) -> Crowd:
     draw = np.random.default_rng(seed)
     lots = draw.integers(1, 50, accounts)
     leverage = np.exp(draw.uniform(np.log(1.5), np.log(30), accounts))
-    collateral = (lots * (PRICE * RULES.worth.value) / leverage).astype(np.int64)
+    collateral = (lots * (PRICE * RULES.lot_value.at_one_tick) / leverage).astype(np.int64)
     side = np.where(np.arange(accounts) % 2 == 0, 1, -1)
     return Crowd(lots * side, collateral)
 
@@ -106,7 +106,7 @@ def crowd(accounts: int, seed: int = 1) -> Crowd:
 def build(people: Crowd) -> Exchange:
     """A market in which they all hold their positions, indexed."""
     count = len(people.signed_lots)
-    table = AccountTable(SYSTEM_ROWS + count, RULES.worth)
+    table = AccountTable(SYSTEM_ROWS + count, RULES.lot_value)
     rows = table.claim(0, count)
     block = table.rows[SYSTEM_ROWS:]
     block["collateral"] = people.collateral
@@ -144,7 +144,7 @@ def by_scan(exchange: Exchange, path: list[int]) -> tuple[float, Found]:
     found: Found = []
     started = time.process_time()
     for mark in path:
-        count = scan_of_all(rows, brackets, RULES.worth.value, mark, called)
+        count = scan_of_all(rows, brackets, RULES.lot_value.at_one_tick, mark, called)
         found.append(called[:count].copy())
     return time.process_time() - started, found
 

@@ -61,7 +61,7 @@ def _run(overrides: Sequence[str]) -> tuple[float, float, str]:
         started = time.process_time()
         for _ in range(STEPS):
             model.step()
-            events += len(model.rooms[0].last_events)
+            events += len(model.sessions[0].last_events)
         seconds = (time.process_time() - started) / STEPS
         return seconds, events / STEPS, str(model.finish().summary["event_digest"])
     finally:

@@ -45,7 +45,7 @@ def _ours(steps: int, seed: int) -> dict[str, Any]:
     try:
         for _ in range(SETTLING_STEPS):
             model.step()
-        room = model.rooms[0]
+        room = model.sessions[0]
         traders = room.desks[0].participant
         sent, settled_s = traders.sent, model.now_ns / 1e9
         started = time.process_time()

@@ -69,7 +69,7 @@ def _run(path: Path, simulated_s: float) -> Pace:
         while steps < model.steps_total and model.now_ns < simulated_s * 1e9:
             model.step()
             steps += 1
-            events += sum(len(room.last_events) for room in model.rooms)
+            events += sum(len(room.last_events) for room in model.sessions)
             if time.process_time() - begun > MOST_S:
                 break
         spent = time.process_time() - begun

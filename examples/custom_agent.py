@@ -65,7 +65,7 @@ class PanicSeller(Participant):
 def collect(seed: int = 1) -> pd.DataFrame:
     """Run the scenario step by step; one row a step."""
     model = MarketModel(load_scenario(SCENARIO), AGENT_TYPES, seed=seed)
-    venue = model.rooms[0].venue
+    venue = model.sessions[0].venue
     trader: Any = next(agent for agent in model.agents if getattr(agent, "name", "") == "trader")
     collector = DataCollector(
         model_reporters={

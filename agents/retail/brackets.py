@@ -1,6 +1,6 @@
 """What the venue's margin rules mean to an account: how much it may hold, and how far it is from a call.
 
-Model: docs/model.md, eq. 4-7.  Traders reckon in floats; the venue decides in integers.
+Model: docs/model.md, eq. 4-7.  Traders calculate in floats; the venue decides in integers.
 """
 
 import math

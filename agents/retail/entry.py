@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.config import RetailConfig
 from marginquake.agents.toolbox.indicators import CLIP_VARIANCES, YEAR_S, VolatilityGauge, per_second, weight
 from marginquake.sim.core.accounts import AccountView
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -103,7 +103,7 @@ class MinuteVolatility:
         self._last_log_price: float | None = None
 
     def sample(self, price: float, now_ns: int) -> None:
-        """Take in a price, a minute after the last one (or later: returns are reckoned per second)."""
+        """Take in a price, a minute after the last one (or later: returns are calculated per second)."""
         log_price = math.log(price)
         elapsed_s = (now_ns - self._last_ns) * 1e-9
         if self._last_log_price is not None and elapsed_s > 0.0:
@@ -130,11 +130,11 @@ class LeverageTargets:
     the account's last liquidation.  A response of 1 keeps value at risk over equity constant.
     """
 
-    def __init__(self, config: RetailConfig, seat: Seat, accounts: AccountView) -> None:
+    def __init__(self, config: RetailConfig, context: ParticipantContext, accounts: AccountView) -> None:
         self._config = config
-        self._max_leverage = seat.max_leverage
+        self._max_leverage = context.max_leverage
         self._drawn = PPM / accounts.initial_margin_ppm
-        self._liquidated_ns = np.full(len(seat.rows), -np.inf)
+        self._liquidated_ns = np.full(len(context.rows), -np.inf)
 
     def humble(self, index: Ints, now_ns: int) -> None:
         """These have just been liquidated."""

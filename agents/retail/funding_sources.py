@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -23,23 +23,23 @@ RUINED = 0.2
 
 
 @final
-class OutsideMoney:
+class FundingSources:
     """Top-ups, buffers and fresh deposits of one crowd, and what of its collateral it is ready to stake."""
 
-    def __init__(self, config: RetailConfig, seat: Seat, accounts: AccountView) -> None:
-        count = len(seat.rows)
+    def __init__(self, config: RetailConfig, context: ParticipantContext, accounts: AccountView) -> None:
+        count = len(context.rows)
         self._config = config
         self._accounts = accounts
-        self._contract = seat.contract
-        self._rows: Rows = seat.rows
-        self._tops_up = seat.stream.child("character").uniform(1, count) < config.top_up_share
+        self._contract = context.contract
+        self._rows: Rows = context.rows
+        self._tops_up = context.stream.child("character").uniform(1, count) < config.top_up_share
         self.any_top_ups = bool(self._tops_up.any())
         self._topped_up = np.zeros(count, np.bool_)
         # Columns that nobody uses stay unwritten, and so weigh nothing.
         self._top_up_from_ns = np.zeros(count, np.int64)
         if self.any_top_ups:
             self._top_up_from_ns[:] = np.iinfo(np.int64).min
-        draws = seat.stream.child("outside")
+        draws = context.stream.child("outside")
         self._buffers = config.buffer != 0
         self._buffer = quantile(config.buffer, draws.uniform(0, count)) if self._buffers else np.zeros(count)
         self._pool = np.zeros(count, np.int64)
@@ -107,7 +107,7 @@ class OutsideMoney:
         index = index[(self._accounts.liquidation_ticks[index] > 0) & (self._accounts.stage[index] < Stage.CALLED)]
         if len(index) == 0:
             return
-        entry = self._contract.worth.entry_ticks(self._accounts.cost[index], self._accounts.position_lots[index])
+        entry = self._contract.lot_value.entry_ticks(self._accounts.cost[index], self._accounts.position_lots[index])
         used = (entry - market.mark_ticks) / (entry - self._accounts.liquidation_ticks[index])
         index = index[used >= self._config.top_up_warning]
         if len(index) == 0:

@@ -13,7 +13,7 @@ from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import CureConfig
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import EventKind, Flag, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -26,32 +26,34 @@ ENDS = (int(EventKind.WARNING_LIFTED), int(EventKind.CALL_CURED), int(EventKind.
 
 
 @final
-class Cures:
+class MarginCallResponse:
     """The clocks of accounts that will answer, and what they do when theirs rings.
 
     A clock starts at the warning, or at the call if there was no warning, and stops when the venue lets go of the
     account or takes it in hand.
     """
 
-    def __init__(self, config: CureConfig, bound: float, seat: Seat, accounts: AccountView, brackets: Brackets) -> None:
-        count = len(seat.rows)
+    def __init__(
+        self, config: CureConfig, bound: float, context: ParticipantContext, accounts: AccountView, brackets: Brackets
+    ) -> None:
+        count = len(context.rows)
         self._config = config
         self._market_bound = bound
         self._accounts = accounts
         self._brackets = brackets
-        self._contract = seat.contract
-        self._rows: Rows = seat.rows
+        self._contract = context.contract
+        self._rows: Rows = context.rows
         self._mean_wait_ns = config.half_life / math.log(2.0)
-        character = seat.stream.child("cure")
+        character = context.stream.child("cure")
         self._responsive: Bools = character.uniform(0, count) < config.responsive_share
         self._reduces: Bools = character.uniform(1, count) < config.reduce_share
-        self._waits = seat.stream.child("cure_waits")
+        self._waits = context.stream.child("cure_waits")
         self._rings_ns: dict[int, int] = {}
         self._next_ns = NEVER
         self._restoring: set[int] = set()
         """Isolated accounts that have just cut: the margin that this frees is to go behind what is left."""
 
-    def hear(self, own: NDArray[np.void], market: MarketView) -> None:
+    def on_events(self, own: NDArray[np.void], market: MarketView) -> None:
         """Events of these accounts: clocks start and stop."""
         kinds = own["kind"]
         for row in own["account"][np.isin(kinds, ENDS)].tolist():

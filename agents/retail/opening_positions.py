@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView
-from marginquake.sim.market.context import Seat, SeedPositions
+from marginquake.sim.market.context import ParticipantContext, SeedPositions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,14 +25,16 @@ ATTEMPTS = 24
 class SeededEntries:
     """Who starts with a position, on which side, and where it was entered."""
 
-    def __init__(self, config: RetailConfig, seat: Seat, accounts: AccountView, brackets: Brackets) -> None:
+    def __init__(
+        self, config: RetailConfig, context: ParticipantContext, accounts: AccountView, brackets: Brackets
+    ) -> None:
         self._config = config
         self._accounts = accounts
         self._brackets = brackets
-        self._contract = seat.contract
-        self._grid_ticks = config.entry_grid * seat.initial_price_ticks
-        self._draws = seat.stream.child("seed")
-        self._jitter = seat.stream.child("jitter")
+        self._contract = context.contract
+        self._grid_ticks = config.entry_grid * context.initial_price_ticks
+        self._draws = context.stream.child("seed")
+        self._jitter = context.stream.child("jitter")
 
     def draw(self, affordable_lots: Ints, price: float) -> SeedPositions:
         """Positions of all accounts, none within `minimum_distance` of liquidation; sized before they are jittered.

@@ -13,7 +13,7 @@ from marginquake.agents.retail.brackets import Brackets, Exposure
 from marginquake.agents.retail.config import PreventionConfig, RetailConfig
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import Flag, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 
 Floats = NDArray[np.float64]
@@ -46,17 +46,22 @@ class Prevention:
     """De-leverers and hedgers, who look at their distance to liquidation every `prevention_period`."""
 
     def __init__(
-        self, config: RetailConfig, seat: Seat, accounts: AccountView, brackets: Brackets, policies: Policies
+        self,
+        config: RetailConfig,
+        context: ParticipantContext,
+        accounts: AccountView,
+        brackets: Brackets,
+        policies: Policies,
     ) -> None:
         self._config = config
         self._accounts = accounts
         self._brackets = brackets
-        self._contract = seat.contract
-        self._rows: Rows = seat.rows
+        self._contract = context.contract
+        self._rows: Rows = context.rows
         self._delevering = np.flatnonzero(policies.delever)
         self._hedging = np.flatnonzero(policies.hedge)
-        self._hedged_lots = np.zeros(len(seat.rows), np.int64)
-        self._wanted_distance = np.zeros(len(seat.rows))
+        self._hedged_lots = np.zeros(len(context.rows), np.int64)
+        self._wanted_distance = np.zeros(len(context.rows))
         """Of isolated accounts that have just cut: what margin they put back is to restore; 0 = nothing under way."""
         self.any = len(self._delevering) + len(self._hedging) > 0
 

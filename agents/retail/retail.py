@@ -19,14 +19,14 @@ from marginquake.agents.base import Participant
 from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import RetailConfig
 from marginquake.agents.retail.entry import MINUTE_NS, LeverageTargets, MinuteVolatility, SelfExcitation, TrendChasing
-from marginquake.agents.retail.funding_sources import OutsideMoney
-from marginquake.agents.retail.margin_call_response import Cures
+from marginquake.agents.retail.funding_sources import FundingSources
+from marginquake.agents.retail.margin_call_response import MarginCallResponse
 from marginquake.agents.retail.opening_positions import SeededEntries
 from marginquake.agents.retail.prevention import Policies, Prevention
 from marginquake.agents.retail.stops import ProtectiveOrders
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.records import EventKind, Flag, Side, Stage
-from marginquake.sim.market.context import Seat, SeedPositions
+from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -38,7 +38,7 @@ RECOUNTS = 20
 
 
 @final
-class Chore:
+class PeriodicTask:
     """Something done every `period_ns`, the first time at the first decision."""
 
     def __init__(self, period_ns: int, work: Callable[[MarketView, OrderEntry], None]) -> None:
@@ -61,24 +61,26 @@ class Retail(Participant):
     }
     config: RetailConfig
 
-    def __init__(self, model: mesa.Model, config: RetailConfig, seat: Seat) -> None:
-        super().__init__(model, config, seat)
+    def __init__(self, model: mesa.Model, config: RetailConfig, context: ParticipantContext) -> None:
+        super().__init__(model, config, context)
         count = len(self.rows)
-        self._brackets = Brackets(seat.brackets, seat.max_leverage)
-        self._seeding = SeededEntries(config, seat, self.accounts, self._brackets)
+        self._brackets = Brackets(context.brackets, context.max_leverage)
+        self._seeding = SeededEntries(config, context, self.accounts, self._brackets)
         self._wake = self.stream.child("wake")
         self._pause = self.stream.child("pause")
         policies = Policies(config.prevention, config.stop_share, self.stream.child("character").uniform(0, count))
-        self._protection = ProtectiveOrders(config, seat, self.accounts, policies.stop & config.stop_orders)
-        self._prevention = Prevention(config, seat, self.accounts, self._brackets, policies)
-        self._money = OutsideMoney(config, seat, self.accounts)
-        self._cures = None
+        self._protection = ProtectiveOrders(config, context, self.accounts, policies.stop & config.stop_orders)
+        self._prevention = Prevention(config, context, self.accounts, self._brackets, policies)
+        self._money = FundingSources(config, context, self.accounts)
+        self._margin_call_response = None
         if config.cure is not None:
-            self._cures = Cures(config.cure, config.market_bound, seat, self.accounts, self._brackets)
+            self._margin_call_response = MarginCallResponse(
+                config.cure, config.market_bound, context, self.accounts, self._brackets
+            )
         self._trend = TrendChasing(config, self.interval_s) if config.trend_sensitivity else None
         self._excitation = SelfExcitation(config, self.interval_s) if config.excitation else None
         retargets = config.leverage_response > 0 or config.humility < 1
-        self._targets = LeverageTargets(config, seat, self.accounts) if retargets else None
+        self._targets = LeverageTargets(config, context, self.accounts) if retargets else None
         self._volatility = MinuteVolatility(config.reference_volatility, config.leverage_window * 1e-9)
         self._quiet_until_ns = np.zeros(count, np.int64)
 
@@ -89,7 +91,7 @@ class Retail(Participant):
         self._entry_chance, self._exit_chance = self._entry_hazard / self._hazard, exit_hazard / self._hazard
         self._winners_tilt, self._losers_tilt = tilt, 1.0 / tilt
 
-        self._chores = self._make_chores()
+        self._tasks = self._make_periodic_tasks()
         self._next_chore_ns = 0
         self._begun = False
         self._seeded = False
@@ -101,10 +103,10 @@ class Retail(Participant):
         if not self._begun:
             self._begin(market, orders)
         self._brackets.multiplier = market.maintenance_multiplier
-        if self._chores and market.now_ns >= self._next_chore_ns:
+        if self._tasks and market.now_ns >= self._next_chore_ns:
             self._do_chores(market, orders)
-        if self._cures is not None:
-            self._cures.act(market, orders)
+        if self._margin_call_response is not None:
+            self._margin_call_response.act(market, orders)
         if self._trend is not None:
             self._trend.see(reference_ticks(market))
         entered = self._trade(market, orders)
@@ -139,7 +141,7 @@ class Retail(Participant):
         """
         if self._winners_tilt == 1.0:
             return self._exit_chance
-        profit = self.contract.worth.of(position, market.mark_ticks) - self.accounts.cost[awake]
+        profit = self.contract.lot_value.value(position, market.mark_ticks) - self.accounts.cost[awake]
         tilt: Floats = np.where(profit > 0, self._winners_tilt, np.where(profit < 0, self._losers_tilt, 1.0))
         return self._exit_chance * tilt
 
@@ -175,7 +177,9 @@ class Retail(Participant):
     def _affordable_lots(self, collateral: Ints, leverage: Floats, price: float) -> Ints:
         """Lots that `margin_use` of the collateral carries at this leverage, within the venue's brackets."""
         money = collateral * self.contract.money_amount
-        cap = np.minimum(self._brackets.largest_notional(leverage), self.config.max_position_d1 * self.seat.depth_1pct)
+        cap = np.minimum(
+            self._brackets.largest_notional(leverage), self.config.max_position_d1 * self.context.depth_1pct
+        )
         notional = np.minimum(self.config.margin_use * np.maximum(money, 0.0) * leverage, cap)
         lots: Ints = np.floor(notional / self.contract.notional_per_lot(price)).astype(np.int64)
         return lots
@@ -187,9 +191,9 @@ class Retail(Participant):
         first, last = int(self.rows[0]), int(self.rows[-1])
         own = events[(events["account"] >= first) & (events["account"] <= last)]
         kinds = own["kind"]
-        self._protection.hear(own, orders)
-        if self._cures is not None:
-            self._cures.hear(own, market)
+        self._protection.on_events(own, orders)
+        if self._margin_call_response is not None:
+            self._margin_call_response.on_events(own, market)
         ended = kinds == EventKind.LIQUIDATION_STARTED
         if ended.any():
             index = (own["account"][ended] - first).astype(np.int64)
@@ -202,7 +206,7 @@ class Retail(Participant):
         if over.any():
             self._money.released((own["account"][over] - first).astype(np.int64))
         changed = (kinds == EventKind.FILL) | (kinds == EventKind.ADL) | (kinds == EventKind.TAKEOVER)
-        # A stop that found nobody to trade with, and a position that a liquidation has left, need protection anew.
+        # A stop that found nobody to trade with, and a position that a liquidation has left, need protection again.
         changed |= (kinds == EventKind.EXPIRED) | over
         # Auto-deleveraging names the winner as the account and the bankrupt, whose position it closes, as the maker.
         makers = events["maker_account"]
@@ -216,9 +220,9 @@ class Retail(Participant):
         self._protection.withdraw(closed, orders)
         self._money.closed(closed)
         self._money.opened(held, orders)
-        if self._cures is not None:
-            self._cures.closed(closed)
-            self._cures.changed(held, market, orders)
+        if self._margin_call_response is not None:
+            self._margin_call_response.closed(closed)
+            self._margin_call_response.changed(held, market, orders)
         if self._prevention.any:
             self._prevention.closed(closed, orders)
             self._prevention.changed(held, _mark(market), orders)
@@ -233,25 +237,25 @@ class Retail(Participant):
         if self._seeded:
             self._protection.place(np.flatnonzero(self.accounts.position_lots), market, orders)
 
-    def _make_chores(self) -> list[Chore]:
+    def _make_periodic_tasks(self) -> list[PeriodicTask]:
         config = self.config
-        chores = []
+        tasks = []
         if self._money.any_top_ups:
-            chores.append(Chore(config.top_up_watch, self._money.top_up))
+            tasks.append(PeriodicTask(config.top_up_watch, self._money.top_up))
         if self._targets is not None or self._prevention.any:
-            chores.append(Chore(MINUTE_NS, self._measure_volatility))
+            tasks.append(PeriodicTask(MINUTE_NS, self._measure_volatility))
         if self._prevention.any:
-            chores.append(Chore(config.prevention_period, self._prevent))
+            tasks.append(PeriodicTask(config.prevention_period, self._prevent))
         if self._excitation is not None:
-            chores.append(Chore(config.excitation_time // RECOUNTS, self._count_flat))
-        return chores
+            tasks.append(PeriodicTask(config.excitation_time // RECOUNTS, self._count_flat))
+        return tasks
 
     def _do_chores(self, market: MarketView, orders: OrderEntry) -> None:
-        for chore in self._chores:
+        for chore in self._tasks:
             if market.now_ns >= chore.next_ns:
                 chore.next_ns = market.now_ns + chore.period_ns
                 chore.work(market, orders)
-        self._next_chore_ns = min(chore.next_ns for chore in self._chores)
+        self._next_chore_ns = min(chore.next_ns for chore in self._tasks)
 
     def _measure_volatility(self, market: MarketView, orders: OrderEntry) -> None:
         self._volatility.sample(reference_ticks(market), market.now_ns)

@@ -14,7 +14,7 @@ from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import EventKind, Flag, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
@@ -29,10 +29,10 @@ SNAP_REACH = 0.25
 class RoundLevels:
     """Round prices, coarse and fine, and who goes by them."""
 
-    def __init__(self, config: RetailConfig, seat: Seat) -> None:
-        self._spacings = [max(1.0, share * seat.initial_price_ticks) for share in config.round_grid]
-        count = len(seat.rows)
-        draws = seat.stream.child("levels")
+    def __init__(self, config: RetailConfig, context: ParticipantContext) -> None:
+        self._spacings = [max(1.0, share * context.initial_price_ticks) for share in config.round_grid]
+        count = len(context.rows)
+        draws = context.stream.child("levels")
         self.used_by: Bools = draws.uniform(0, count) < config.round_share
         first, last = config.stop_beyond_ticks
         self.beyond_ticks = first + np.floor(draws.uniform(1, count) * (last - first + 1)).astype(np.int64)
@@ -50,18 +50,20 @@ class RoundLevels:
 class ProtectiveOrders:
     """At most one stop and one take-profit of each account, reduce-only; when one goes off, so does the other."""
 
-    def __init__(self, config: RetailConfig, seat: Seat, accounts: AccountView, uses_stop: Bools) -> None:
-        count = len(seat.rows)
+    def __init__(
+        self, config: RetailConfig, context: ParticipantContext, accounts: AccountView, uses_stop: Bools
+    ) -> None:
+        count = len(context.rows)
         self._config = config
         self._accounts = accounts
-        self._contract = seat.contract
-        self._rows: Rows = seat.rows
+        self._contract = context.contract
+        self._rows: Rows = context.rows
         self._uses_stop = uses_stop
-        units = seat.stream.child("character").uniform(2, count)
+        units = context.stream.child("character").uniform(2, count)
         self._stop_share = quantile(config.stop_distance, units)
         self._stop_offset = None if config.stop_offset is None else quantile(config.stop_offset, units)
-        self._levels = RoundLevels(config, seat) if config.round_share > 0 else None
-        targets = seat.stream.child("targets")
+        self._levels = RoundLevels(config, context) if config.round_share > 0 else None
+        targets = context.stream.child("targets")
         self._uses_target = targets.uniform(0, count) < config.take_profit_share
         self._any_targets = bool(self._uses_target.any())
         # Columns that nobody uses stay unwritten, and so weigh nothing.
@@ -71,7 +73,7 @@ class ProtectiveOrders:
         self._stop_id = np.zeros(count, np.int64)
         self._target_id = np.zeros(count, np.int64)
 
-    def hear(self, events: NDArray[Any], orders: OrderEntry) -> None:
+    def on_events(self, events: NDArray[Any], orders: OrderEntry) -> None:
         """Forget orders that are gone; where one has gone off, withdraw the other."""
         kinds = events["kind"]
         gone = (kinds == EventKind.CANCELLED) | (kinds == EventKind.REJECTED) | (kinds == EventKind.TRIGGERED)
@@ -149,7 +151,7 @@ class ProtectiveOrders:
     def _from_entry(self, index: Ints, offset: Floats, price: float) -> Floats:
         """Prices `offset` (signed) from the entry; where the price has been there already, from the price."""
         cost, position = self._accounts.cost[index], self._accounts.position_lots[index]
-        entry = self._contract.worth.entry_ticks(cost, position)
+        entry = self._contract.lot_value.entry_ticks(cost, position)
         wanted = entry * (1.0 + offset)
         passed = (wanted - price) * offset <= 0
         return np.where(passed, price * (1.0 + offset), wanted)

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 
 Ints = NDArray[np.int64]
@@ -20,15 +20,15 @@ NEVER_NS = 1 << 62
 class OrderSlots:
     """The accounts' clocks: orders recalled and under way, settled, expired."""
 
-    def __init__(self, seat: Seat) -> None:
-        self._rows = seat.rows
-        latency = seat.table.latency_ns[seat.rows]
+    def __init__(self, context: ParticipantContext) -> None:
+        self._rows = context.rows
+        latency = context.table.latency_ns[context.rows]
         self._round_trip_ns = int(latency.max()) if len(latency) else 0
         self._waiting: deque[tuple[int, Ints]] = deque()
         self._ordering: Ints = np.zeros(0, np.int64)
-        self._recalled = np.zeros(len(seat.rows), np.bool_)
-        self._live = np.zeros(len(seat.rows), np.bool_)
-        self._expires_ns = np.full(len(seat.rows), NEVER_NS, np.int64)
+        self._recalled = np.zeros(len(context.rows), np.bool_)
+        self._live = np.zeros(len(context.rows), np.bool_)
+        self._expires_ns = np.full(len(context.rows), NEVER_NS, np.int64)
         self._first_expiry_ns = NEVER_NS
 
     @property

@@ -39,7 +39,7 @@ class Netting:
         self._sums = np.cumsum([np.zeros(len(Part)), *(parts for parts, _, _ in self._pushes)], axis=0)
 
     def between(self, low: int, high: int) -> Netted:
-        """Of fills `low` to `high` (exclusive): parts, and who pushed; an interval that is cut is netted anew."""
+        """Of fills `low` to `high` (exclusive): parts, and who pushed; an interval that is cut is netted again."""
         if low >= high:
             return np.zeros(len(Part)), np.zeros(0, np.int64), np.zeros(0)
         first = int(np.searchsorted(self._bounds, low))

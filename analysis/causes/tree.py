@@ -115,7 +115,7 @@ _KNOWN: dict[int, CausalTree] = {}
 
 
 def causal_tree(market: MarketFrames) -> CausalTree:
-    """The causal tree of a run's market, reckoned once."""
+    """The causal tree of a run's market, calculated once."""
     known = _KNOWN.get(id(market))
     if known is None:
         known = _KNOWN[id(market)] = grow_tree(market)

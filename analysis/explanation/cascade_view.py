@@ -22,7 +22,7 @@ BEFORE_S = 600.0
 
 @final
 @dataclass(frozen=True)
-class Scene:
+class CascadeView:
     """One cascade and where to look for what it did."""
 
     run: RunFrames

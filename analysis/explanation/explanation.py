@@ -11,7 +11,7 @@ from marginquake.analysis.causes import causal_tree
 from marginquake.analysis.causes.cascade import largest_bunch
 from marginquake.analysis.causes.price_parts import WINDOW_S
 from marginquake.analysis.explanation.book_depth import depth
-from marginquake.analysis.explanation.cascade_view import Scene, Section, moved
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section, moved
 from marginquake.analysis.explanation.feedback import feedback
 from marginquake.analysis.explanation.route import route
 from marginquake.analysis.explanation.twin import twin
@@ -24,7 +24,7 @@ from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.sim.core.records import EventKind
 
-SECTIONS: tuple[Callable[[Scene], Section], ...] = (
+SECTIONS: tuple[Callable[[CascadeView], Section], ...] = (
     beginning,
     route,
     feedback,
@@ -71,44 +71,44 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
     told = tree.several
     if not told and cascade == 1:
         bunch = largest_bunch(market.margin_calls, tree.forced, WINDOW_S)
-        return _told(Scene(run, market, tree, bunch), NO_CASCADE)
+        return _told(CascadeView(run, market, tree, bunch), NO_CASCADE)
     if not 1 <= cascade <= len(told):
         count = "is 1 cascade" if len(told) == 1 else f"are {len(told) or 'no'} cascades"
         choice = "1" if len(told) <= 1 else f"1 to {len(told)}"
         raise NoSuchCascade(f"there {count} of two calls or more; use --cascade {choice}")
     which = "The only cascade" if len(told) == 1 else f"Cascade {cascade} of {len(told)}"
-    return _told(Scene(run, market, tree, told[cascade - 1]), which)
+    return _told(CascadeView(run, market, tree, told[cascade - 1]), which)
 
 
-def _told(scene: Scene, which: str) -> Explanation:
-    return Explanation(headline(scene, which), tuple(section(scene) for section in SECTIONS))
+def _told(view: CascadeView, which: str) -> Explanation:
+    return Explanation(headline(view, which), tuple(section(view) for section in SECTIONS))
 
 
-def headline(scene: Scene, which: str) -> str:
+def headline(view: CascadeView, which: str) -> str:
     """Who, when, how much, how far."""
-    cascade = scene.cascade
-    accounts = formats.plural(len(np.unique(scene.calls.account)), "long" if scene.falls else "short")
-    calls = "" if len(np.unique(scene.calls.account)) == len(cascade.calls) else f" {len(cascade.calls):,} times"
+    cascade = view.cascade
+    accounts = formats.plural(len(np.unique(view.calls.account)), "long" if view.falls else "short")
+    calls = "" if len(np.unique(view.calls.account)) == len(cascade.calls) else f" {len(cascade.calls):,} times"
     generations = len(cascade.generations)
     return (
         f"{which}: {accounts} called{calls} from {formats.clock(cascade.start_s)} to "
-        f"{formats.clock(float(scene.calls.time_s[-1]))}, in {formats.plural(generations, 'generation')}; "
-        f"{short(cascade.notional)} of theirs {scene.forced_word} in the book by force until "
-        f"{formats.clock(cascade.end_s)}{_outside_the_book(scene)}; the last price {moved(scene.move.change)} from the "
-        f"first call to the {scene.extreme_word} at {formats.clock(scene.extreme_s)}."
+        f"{formats.clock(float(view.calls.time_s[-1]))}, in {formats.plural(generations, 'generation')}; "
+        f"{short(cascade.notional)} of theirs {view.forced_word} in the book by force until "
+        f"{formats.clock(cascade.end_s)}{_outside_the_book(view)}; the last price {moved(view.move.change)} from the "
+        f"first call to the {view.extreme_word} at {formats.clock(view.extreme_s)}."
     )
 
 
-def _outside_the_book(scene: Scene) -> str:
+def _outside_the_book(view: CascadeView) -> str:
     """What takeovers and auto-deleveraging closed, where that is much beside what was forced through the book.
 
     Of everybody in the cascade's time, called in it or not, like the payments of "Who paid".
     """
-    taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
+    taken, deleveraged = view.notional_of(EventKind.TAKEOVER), view.notional_of(EventKind.ADL)
     told = []
-    if taken > LARGE * scene.cascade.notional:
+    if taken > LARGE * view.cascade.notional:
         told.append(f"the insurance fund took over {short(taken)}")
-    if deleveraged > LARGE * scene.cascade.notional:
+    if deleveraged > LARGE * view.cascade.notional:
         told.append(f"auto-deleveraging closed {short(deleveraged)}")
     return f"; in the whole market meanwhile {' and '.join(told)}" if told else ""
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.causes import CausalTree
-from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.levels.feedback import WINDOW, event_of
 from marginquake.analysis.statistics.estimate import interval
 
@@ -15,20 +15,20 @@ CAUTION = (
 )
 
 
-def feedback(scene: Scene) -> Section:
+def feedback(view: CascadeView) -> Section:
     """R at the mark, the largest on the way and where, and the branching ratio of all calls from the first on."""
-    event = event_of(scene.market, scene.tree, scene.cascade)
+    event = event_of(view.market, view.tree, view.cascade)
     if event is None:
         return Section(TITLE, ("Not known: no map of liquidation levels was taken before the first call.",))
     before = event.before
     place = int(np.argmax(before.number))
     near = float(before.start[place])
-    way = "down" if scene.falls else "up"
+    way = "down" if view.falls else "up"
     largest = (
         f", the largest on the way {way}"
         if place == 0
         else f" and at most {_number(before.largest)} on the way {way}, from {near * 100:.1f} to "
-        f"{(near + WINDOW) * 100:.1f} % {scene.beyond} it"
+        f"{(near + WINDOW) * 100:.1f} % {view.beyond} it"
     )
     calls = formats.plural(event.calls, "call")
     sentences = (

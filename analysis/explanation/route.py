@@ -1,7 +1,7 @@
 """Which clusters it ran through: the map before it, and what became of it."""
 
 from marginquake.analysis import formats
-from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
 from marginquake.analysis.levels import ClusterOutcome, MapForecast, map_forecasts
 
@@ -10,28 +10,28 @@ DUST = 0.005
 """Smaller parts of what was reached are not told."""
 
 
-def route(scene: Scene) -> Section:
+def route(view: CascadeView) -> Section:
     """Clusters of liquidation levels that the mark reached, in the order in which it came to them."""
-    found = map_forecasts(scene.market, [(scene.cascade.start_s, scene.cascade.end_s)])
+    found = map_forecasts(view.market, [(view.cascade.start_s, view.cascade.end_s)])
     if not found:
-        why = scene.market.not_recorded("liquidations") or "the run kept no positions before it (positions.parquet)"
+        why = view.market.not_recorded("liquidations") or "the run kept no positions before it (positions.parquet)"
         return Section(TITLE, (f"Not known: {why}.",))
     forecast = found[0]
-    clusters = [each for each in forecast.outcomes if each.cluster is not None and each.side == scene.cascade.side]
+    clusters = [each for each in forecast.outcomes if each.cluster is not None and each.side == view.cascade.side]
     hit = [each for each in clusters if each.due > 0]
-    side = "longs" if scene.falls else "shorts"
+    side = "longs" if view.falls else "shorts"
     sentences = [
         f"On the map of {formats.clock(forecast.snapshot_s)} {side} had {formats.plural(len(clusters), 'cluster')} of "
-        f"liquidation levels; the mark, which went {'down' if scene.falls else 'up'} to "
-        f"{forecast.mark_low if scene.falls else forecast.mark_high:,.6g}, reached {len(hit) or 'none'} of them.",
-        _came_true(forecast, scene),
+        f"liquidation levels; the mark, which went {'down' if view.falls else 'up'} to "
+        f"{forecast.mark_low if view.falls else forecast.mark_high:,.6g}, reached {len(hit) or 'none'} of them.",
+        _came_true(forecast, view),
     ]
     if not hit:
         return Section(TITLE, tuple(sentences))
     hit.sort(key=lambda each: each.cluster.near if each.cluster else 0.0)
     rows = tuple(_row(forecast, each) for each in hit)
     headings = (
-        "levels", "distance", "waiting", "reached", scene.forced_word, "taken over", "ADL",
+        "levels", "distance", "waiting", "reached", view.forced_word, "taken over", "ADL",
         "stopped or closed", "margin added",
     )  # fmt: skip
     return Section(TITLE, tuple(sentences), headings, rows)
@@ -53,15 +53,15 @@ def _row(forecast: MapForecast, outcome: ClusterOutcome) -> tuple[str, ...]:
     )
 
 
-def _came_true(forecast: MapForecast, scene: Scene) -> str:
+def _came_true(forecast: MapForecast, view: CascadeView) -> str:
     """What became of what was due, in the words of the other sections; amounts at the levels."""
-    own = [each for each in forecast.outcomes if each.side == scene.cascade.side]
+    own = [each for each in forecast.outcomes if each.side == view.cascade.side]
     due, forced = sum(each.due for each in own), sum(each.forced for each in own)
     inside = sum(each.forced for each in own if each.cluster is not None)
     if not due:
         return "No level that stood on that map was reached."
     by_force = {
-        f"{scene.forced_word} in the book by liquidation orders": sum(each.sold for each in own),
+        f"{view.forced_word} in the book by liquidation orders": sum(each.sold for each in own),
         "taken over by the insurance fund": sum(each.taken_over for each in own),
         "closed by auto-deleveraging": sum(each.deleveraged for each in own),
     }

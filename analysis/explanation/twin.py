@@ -3,7 +3,7 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.explanation.feedback import follows
 from marginquake.analysis.explanation.outsider import outsider
 from marginquake.analysis.statistics.estimate import interval
@@ -13,18 +13,16 @@ from marginquake.analysis.studies.twins.sentences import two_sizes
 TITLE = "What the twin says"
 
 
-def twin(scene: Scene) -> Section:
+def twin(view: CascadeView) -> Section:
     """Known counterfactuals of the run, the branching ratio of the tree, and what an outsider would have estimated."""
-    known = [
-        each for each in known_twins(scene.run) if each.market == scene.market.name and each.without != ("nothing",)
-    ]
+    known = [each for each in known_twins(view.run) if each.market == view.market.name and each.without != ("nothing",)]
     sentences = [_twin_sentence(each) for each in known]
     if not sentences:
-        name = scene.run.path.name
+        name = view.run.path.name
         name = "RUN" if name.startswith(".") else name  # a run that has no name yet
         sentences.append(f"No twin is known yet: `marginquake counterfactual {name} --without liquidation` makes one.")
-    sentences += filter(None, (two_sizes(each.direction, scene.market.run["last"]) for each in known[:1]))
-    sentences += _branching(scene, known)
+    sentences += filter(None, (two_sizes(each.direction, view.market.run["last"]) for each in known[:1]))
+    sentences += _branching(view, known)
     rows = tuple(
         (
             " and ".join(effect.of) + (f", without {' and '.join(effect.given)}" if effect.given else ""),
@@ -52,11 +50,11 @@ def _twin_sentence(result: TwinResult) -> str:
     return f"{text}: {result.fall_with / result.fall_without:.2f} times as much with it."
 
 
-def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
-    tree = scene.tree
-    own, whole, first = tree.branching_of(scene.cascade), tree.branching, tree.first_calls
+def _branching(view: CascadeView, known: list[TwinResult]) -> list[str]:
+    tree = view.tree
+    own, whole, first = tree.branching_of(view.cascade), tree.branching, tree.first_calls
     inside = sum(len(cascade.calls) for cascade in tree.several)
-    mine = f"; {interval(own)} in this cascade, picked because its calls hang together" if scene.is_cascade else ""
+    mine = f"; {interval(own)} in this cascade, picked because its calls hang together" if view.is_cascade else ""
     belong = (
         f"{inside:,} belong to {formats.plural(len(tree.several), 'cascade')}; the others stand alone"
         if inside
@@ -69,9 +67,9 @@ def _branching(scene: Scene, known: list[TwinResult]) -> list[str]:
     ]
     liquidation = [each for each in known if each.without == ("liquidation",) and each.fall_with > 0]
     if liquidation:
-        last = scene.market.run["last"]
-        farthest = np.nanmin(last) if scene.falls else np.nanmax(last)
-        elsewhere = scene.series["last"][scene.extreme] != farthest
+        last = view.market.run["last"]
+        farthest = np.nanmin(last) if view.falls else np.nanmax(last)
+        elsewhere = view.series["last"][view.extreme] != farthest
         told.append(
             f"The counterpart of this run's own twin is 1 - 1/A = "
             f"{1 - liquidation[0].fall_without / liquidation[0].fall_with:.2f}"

@@ -4,7 +4,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.causes import Part
-from marginquake.analysis.explanation.cascade_view import Scene, Section, change, signed
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section, change, signed
 from marginquake.analysis.formats import short_number as short
 from marginquake.analysis.frames.market import Bools
 from marginquake.sim.core.fields import parse_duration
@@ -20,55 +20,55 @@ NAMES = {
 }
 
 
-def beginning(scene: Scene) -> Section:
+def beginning(view: CascadeView) -> Section:
     """The first calls, and the shares of the moves that caused those without a parent."""
-    calls, cascade = scene.calls, scene.cascade
+    calls, cascade = view.calls, view.cascade
     roots = calls.generation == 0
     first = int(np.argmin(calls.time_s))
     sentences = [
         f"The first call came at {formats.clock(float(calls.time_s[first]))}, at a mark of {calls.mark[first]:,.6g}: "
-        f"{_who(scene, first)}.",
-        _roots(scene, roots),
+        f"{_who(view, first)}.",
+        _roots(view, roots),
     ]
-    series = scene.series
-    start, call, end = scene.before, scene.move.first, scene.extreme
+    series = view.series
+    start, call, end = view.before, view.move.first, view.extreme
     sentences.append(
         f"From {formats.clock(float(series['time_s'][start]))}, when the first causes begin, to the first call the "
         f"outside price moved {signed(change(series['fundamental'], start, call))} and the last price "
-        f"{signed(change(series['last'], start, call))}; from there to the {scene.extreme_word} at "
-        f"{formats.clock(scene.extreme_s)} {signed(change(series['fundamental'], call, end))} and "
-        f"{signed(scene.move.change)}."
+        f"{signed(change(series['last'], start, call))}; from there to the {view.extreme_word} at "
+        f"{formats.clock(view.extreme_s)} {signed(change(series['fundamental'], call, end))} and "
+        f"{signed(view.move.change)}."
     )
-    sentences += _declared(scene, float(series["time_s"][start]), cascade.end_s)
+    sentences += _declared(view, float(series["time_s"][start]), cascade.end_s)
     sentences += [
         f"A fault of the venue that the scenario declares, {fault.type}, lasted from {formats.clock(fault.start_s)} to "
         f"{formats.clock(fault.end_s)}."
-        for fault in scene.market.faults
+        for fault in view.market.faults
         if fault.start_s <= cascade.end_s and fault.end_s >= float(series["time_s"][start])
     ]
     groups = {"roots": roots, "all others": ~roots}
     told = [name for name, group in groups.items() if group.any()]
-    rows = tuple((NAMES[part], *(signed(share_of(scene, part, groups[name]), 0) for name in told)) for part in Part)
+    rows = tuple((NAMES[part], *(signed(share_of(view, part, groups[name]), 0) for name in told)) for part in Part)
     headings = ("share of the move that called", *told)
     return Section("What set it off", tuple(sentences), headings, rows, leading=2)
 
 
-def _roots(scene: Scene, roots: Bools) -> str:
-    made = f"The move that called them was made by {_shares(scene, roots)}."
+def _roots(view: CascadeView, roots: Bools) -> str:
+    made = f"The move that called them was made by {_shares(view, roots)}."
     if roots.all():
         return f"No call had a forced order among its main causes. {made}"
     count = f"{formats.plural(int(roots.sum()), 'call')} of {len(roots):,}"
     return f"{count} had no forced order among the main causes: that is where it began. {made}"
 
 
-def share_of(scene: Scene, part: Part, chosen: Bools) -> float:
+def share_of(view: CascadeView, part: Part, chosen: Bools) -> float:
     """Mean share of a part over calls that the mark moved, each counting alike; nan if there are none."""
-    by_price = chosen & scene.calls.moved
-    return float(scene.calls.share(part)[by_price].mean()) if by_price.any() else float("nan")
+    by_price = chosen & view.calls.moved
+    return float(view.calls.share(part)[by_price].mean()) if by_price.any() else float("nan")
 
 
-def _shares(scene: Scene, chosen: Bools) -> str:
-    shares = {part: share_of(scene, part, chosen) for part in Part}
+def _shares(view: CascadeView, chosen: Bools) -> str:
+    shares = {part: share_of(view, part, chosen) for part in Part}
     if any(share != share for share in shares.values()):
         return "nothing that moved the mark against them within a minute"
     made = sorted((part for part in Part if shares[part] >= TOLD), key=lambda part: -shares[part])
@@ -81,11 +81,11 @@ def _listed(parts: list[Part], shares: dict[Part, float]) -> str:
     return ", ".join(f"{NAMES[part]} ({shares[part] * 100:.0f} %)" for part in parts)
 
 
-def _who(scene: Scene, call: int) -> str:
-    side = "long" if scene.calls.side[call] > 0 else "short"
-    row = int(scene.calls.account[call])
-    text = f"account {row}, {side} {short(float(scene.calls.notional[call]))}"
-    accounts = scene.market.accounts
+def _who(view: CascadeView, call: int) -> str:
+    side = "long" if view.calls.side[call] > 0 else "short"
+    row = int(view.calls.account[call])
+    text = f"account {row}, {side} {short(float(view.calls.notional[call]))}"
+    accounts = view.market.accounts
     if accounts:
         place = np.flatnonzero(accounts["row"] == row)
         if len(place):
@@ -95,10 +95,10 @@ def _who(scene: Scene, call: int) -> str:
     return text
 
 
-def _declared(scene: Scene, from_s: float, to_s: float) -> list[str]:
+def _declared(view: CascadeView, from_s: float, to_s: float) -> list[str]:
     """Shocks to the outside price that the scenario declares and that overlap with the cascade."""
     told = []
-    for shock in (scene.scenario.get("index") or {}).get("shocks") or ():
+    for shock in (view.scenario.get("index") or {}).get("shocks") or ():
         at_s = parse_duration(str(shock["at"])) / 1e9
         over_s = parse_duration(str(shock.get("over") or "0s")) / 1e9
         if at_s <= to_s and at_s + over_s >= from_s:

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
 from marginquake.analysis.frames.market import Bools
 from marginquake.analysis.measures.cases import Cases
@@ -36,29 +36,29 @@ class FundFlows:
         return self.gained - self.fees + self.covered - self.received
 
 
-def payers(scene: Scene) -> Section:
+def payers(view: CascadeView) -> Section:
     """Payments of all liquidations that began in the cascade's time, until they were over, and those of the fund.
 
     One clock: from the last sample of the series before the first call to the first one after the last of them ended.
     """
     title = "Who paid"
     try:
-        cases, chosen = scene.begun
+        cases, chosen = view.begun
     except Unmeasurable as reason:
         return Section(title, (f"Not known: {reason}.",))
-    amount = scene.market.contract.to_amount(1)
+    amount = view.market.contract.to_amount(1)
     paid = {column: float(cases.at_end(column)[chosen].sum()) * amount for column in COLUMNS}
     accounts = len(np.unique(cases.at_start("account")[chosen]))
     count = int(chosen.sum())
     sales = f", in {formats.plural(count, 'forced sale')} that {'has' if count == 1 else 'have'} ended"
-    first, last = scene.row_at(scene.cascade.start_s), scene.row_after(scene.settled_s)
-    flows = fund_flows(scene, first, last)
-    taken, deleveraged = scene.notional_of(EventKind.TAKEOVER), scene.notional_of(EventKind.ADL)
+    first, last = view.row_at(view.cascade.start_s), view.row_after(view.settled_s)
+    flows = fund_flows(view, first, last)
+    taken, deleveraged = view.notional_of(EventKind.TAKEOVER), view.notional_of(EventKind.ADL)
     margin, debt, winners = paid["margin_paid"], paid["unpaid"], paid["winners_paid"]
     sentences = [
         f"{formats.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill{sales}. Until the last of them was let go, at {formats.clock(scene.settled_s)}, they "
-        f"{_lost(margin, paid['fee'], left_at_takeover(scene, cases, chosen))}.",
+        f"forced fill{sales}. Until the last of them was let go, at {formats.clock(view.settled_s)}, they "
+        f"{_lost(margin, paid['fee'], left_at_takeover(view, cases, chosen))}.",
         _fund(flows, taken),
         f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(winners)} worse than at the mark."
         if deleveraged
@@ -74,11 +74,11 @@ def payers(scene: Scene) -> Section:
     return Section(title, tuple(sentences), ("payer", "paid"), rows)
 
 
-def fund_flows(scene: Scene, first: int, last: int) -> FundFlows:
+def fund_flows(view: CascadeView, first: int, last: int) -> FundFlows:
     """Of the fund between two rows of the series."""
-    events, time_s, fund = scene.market.events, scene.series["time_s"], scene.series["insurance_fund"]
+    events, time_s, fund = view.market.events, view.series["time_s"], view.series["insurance_fund"]
     inside = (events["time_s"] > time_s[first]) & (events["time_s"] <= time_s[last])
-    kind, money = events["kind"], events["money"] * scene.market.contract.to_amount(1)
+    kind, money = events["kind"], events["money"] * view.market.contract.to_amount(1)
     fees = inside & (kind == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
     equity = money[inside & (kind == EventKind.TAKEOVER)]
     return FundFlows(
@@ -89,13 +89,13 @@ def fund_flows(scene: Scene, first: int, last: int) -> FundFlows:
     )
 
 
-def left_at_takeover(scene: Scene, cases: Cases, chosen: Bools) -> float:
+def left_at_takeover(view: CascadeView, cases: Cases, chosen: Bools) -> float:
     """Positive equity that the fund took over with positions in these forced sales; part of the margin they lost."""
     spans: dict[int, list[tuple[float, float]]] = {}
     starts, ends = cases.at_start("time_s")[chosen].tolist(), cases.at_end("time_s")[chosen].tolist()
     for account, start_s, end_s in zip(cases.at_start("account")[chosen].tolist(), starts, ends, strict=True):
         spans.setdefault(account, []).append((start_s, end_s))
-    events = scene.market.events
+    events = view.market.events
     taken = (events["kind"] == EventKind.TAKEOVER) & (events["money"] > 0)
     columns = (events[name][taken].tolist() for name in ("account", "time_s", "money"))
     money = sum(
@@ -103,7 +103,7 @@ def left_at_takeover(scene: Scene, cases: Cases, chosen: Bools) -> float:
         for account, time_s, amount in zip(*columns, strict=True)
         if any(start_s <= time_s <= end_s for start_s, end_s in spans.get(account, ()))
     )
-    return float(money) * scene.market.contract.to_amount(1)
+    return float(money) * view.market.contract.to_amount(1)
 
 
 def _lost(margin: float, fees: float, left: float) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.explanation.cascade_view import Scene, Section
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
 from marginquake.analysis.frames.market import Fills, Floats
 from marginquake.sim.core.records import Cause
@@ -16,16 +16,16 @@ ORDERS = {
 }
 
 
-def traders(scene: Scene) -> Section:
+def traders(view: CascadeView) -> Section:
     """From the first call to the extreme: aggressors by cause, and every population's sales, purchases and net."""
-    fills = scene.fills_between(scene.cascade.start_s, scene.extreme_s)
-    side = -1 if scene.falls else 1
+    fills = view.fills_between(view.cascade.start_s, view.extreme_s)
+    side = -1 if view.falls else 1
     with_it = fills.side == side
     whole = float(fills.notional[with_it].sum())
-    until = f"From the first call to the {scene.extreme_word} at {formats.clock(scene.extreme_s)}"
+    until = f"From the first call to the {view.extreme_word} at {formats.clock(view.extreme_s)}"
     everybody = "market orders of everybody, called or not,"
     if not whole:
-        return Section("Who sold, who absorbed", (f"{until} nothing was {scene.forced_word} by market orders.",))
+        return Section("Who sold, who absorbed", (f"{until} nothing was {view.forced_word} by market orders.",))
     by_cause = {cause: float(fills.notional[with_it & (fills.cause == cause)].sum()) for cause in ORDERS}
     told = ", ".join(
         f"{ORDERS[cause]} {short(amount)} ({amount / whole * 100:.0f} %)"
@@ -33,16 +33,16 @@ def traders(scene: Scene) -> Section:
         if amount
     )
     against = float(fills.notional[~with_it].sum())
-    names, bought, sold = flows(scene, fills)
+    names, bought, sold = flows(view, fills)
     net = bought - sold
-    givers, takers = (net < 0, net > 0) if scene.falls else (net > 0, net < 0)
+    givers, takers = (net < 0, net > 0) if view.falls else (net > 0, net < 0)
     sentences = (
-        f"{until} {everybody} {scene.forced_word} {short(whole)}: {told}. "
+        f"{until} {everybody} {view.forced_word} {short(whole)}: {told}. "
         f"Market orders of the other side came to {short(against)}.",
-        f"Net {'sellers' if scene.falls else 'buyers'}: {_largest(names, net, givers)}. "
+        f"Net {'sellers' if view.falls else 'buyers'}: {_largest(names, net, givers)}. "
         f"Absorbed by {_largest(names, net, takers)}.",
     )
-    order = np.argsort(net if scene.falls else -net)
+    order = np.argsort(net if view.falls else -net)
     rows = tuple(
         (
             names[k],
@@ -53,13 +53,13 @@ def traders(scene: Scene) -> Section:
         for k in order
         if bought[k] + sold[k]
     )
-    return Section("Who sold, who absorbed" if scene.falls else "Who bought, who absorbed", sentences,
+    return Section("Who sold, who absorbed" if view.falls else "Who bought, who absorbed", sentences,
                    ("population", "bought", "sold", "net"), rows)  # fmt: skip
 
 
-def flows(scene: Scene, fills: Fills) -> tuple[tuple[str, ...], Floats, Floats]:
+def flows(view: CascadeView, fills: Fills) -> tuple[tuple[str, ...], Floats, Floats]:
     """Names, and what each bought and sold, resting orders included; forced sales count for whoever is closed."""
-    names, place = scene.owners
+    names, place = view.owners
     bought, sold = np.zeros(len(names)), np.zeros(len(names))
     for account, side in ((fills.account, fills.side), (fills.maker_account, -fills.side)):
         known = (account >= 0) & (account < len(place))

@@ -50,10 +50,10 @@ def share(observed: Observed) -> float:
 def overshoot(observed: Observed) -> float:
     """Profit realised by accounts that ADL closed, over the deficit it makes good at the mark (eq. 134)."""
     closed = _closed(observed)
-    worth = observed.market.contract.worth
+    lot_value = observed.market.contract.lot_value
     # `side` is that of the winner's closing order: BUY where the bankrupt account was long.
     lots = closed["side"] * closed["quantity_lots"]
-    missing = worth.real(lots, closed["price_ticks"]) - worth.real(lots, closed["mark_ticks"])
+    missing = lot_value.value_real(lots, closed["price_ticks"]) - lot_value.value_real(lots, closed["mark_ticks"])
     deficit = float(missing[missing > 0].sum())
     if deficit <= 0.0:
         raise Unmeasurable("no deficit was made good")

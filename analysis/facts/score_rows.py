@@ -112,7 +112,7 @@ def _pooled(fact: Fact, pools: Sequence[Floats]) -> tuple[float, str]:
 
 
 def _pooled_interval(fact: Fact, pools: Sequence[Floats], rng: np.random.Generator) -> tuple[float, float]:
-    """Whole runs are drawn again with replacement, and put together anew."""
+    """Whole runs are drawn again with replacement, and put together again."""
     draws = rng.integers(len(pools), size=(fact.resamples, len(pools)))
     found = np.array([_pooled(fact, [pools[run] for run in draw])[0] for draw in draws])
     found = found[np.isfinite(found)]

@@ -58,20 +58,20 @@ FIGURES: dict[str, Picture] = {
         "Above: who is forced where, at the start. Middle: what somebody outside would draw. Below: where forced sales "
         "rise above the book, a move that far would feed itself.",
         8.6,
-        wanted=levels.tells,
+        wanted=levels.applies,
     ),
     "forecast": Picture(
         map_forecast.draw,
         "The map before the largest cascade (or bunch of calls) against what came: which clusters the mark ran "
         "through, where forced orders traded, and who got away.",
         6.4,
-        wanted=map_forecast.tells,
+        wanted=map_forecast.applies,
     ),
     "entries": Picture(
         entries.draw,
         "Entry prices that crowd, with leverages that crowd, make liquidation levels that crowd.",
         4.8,
-        wanted=entries.tells,
+        wanted=entries.applies,
     ),
     "book_heatmap": Picture(
         book_heatmap.draw,
@@ -94,7 +94,7 @@ FIGURES: dict[str, Picture] = {
         "How much a small move would force to trade, for every unit that rests in the book on the way. Where the line "
         "of a small move is above 1, that move cannot be absorbed: the next one follows.",
         7.0,
-        wanted=pressure.tells,
+        wanted=pressure.applies,
     ),
     "losses": Picture(
         losses.draw,
@@ -112,13 +112,13 @@ FIGURES: dict[str, Picture] = {
         "Who holds the longs and how levered they are. In calm the crowd comes back and levers up; a fall takes the "
         "most levered away.",
         7.6,
-        wanted=crowd.tells,
+        wanted=crowd.applies,
     ),
     "round_prices": Picture(
         round_prices.draw,
         "Stops lie just beyond round prices, take-profits at them: prices run on after crossing one, or turn there.",
         7.2,
-        wanted=round_prices.tells,
+        wanted=round_prices.applies,
     ),
 }
 """All figures of a run, in the order of the report."""

@@ -17,7 +17,7 @@ LEAST_SHARE = 0.02
 LEAST_HOURS = 6.0
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True for runs long enough for leverage to build."""
     time_s = market.run["time_s"]
     return len(time_s) > 1 and float(time_s[-1] - time_s[0]) >= LEAST_HOURS * 3600

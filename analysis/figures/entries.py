@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN_SHARE = 0.98
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True where positions are known at some time."""
     return len(snapshot_times(market)) > 0 and entry_map(market).open_interest() > 0
 
@@ -23,7 +23,7 @@ def tells(market: MarketFrames) -> bool:
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Longs upwards, shorts downwards, at the start and (outlined) at the last snapshot."""
     ((axis,),) = panels.panels(figure, (1.0,))
-    if not tells(market):
+    if not applies(market):
         panels.heading(figure, "Open interest by entry price", entry_map(market).missing or "Nobody holds anything.")
         panels.nothing(axis, "no positions")
         return

@@ -20,7 +20,7 @@ SHOWN_SHARE = 0.98
 LEAST_REACH, MOST_REACH = 0.02, 0.20
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True where positions of the start are known and some of them can be called within reach."""
     truth = true_map(market)
     return truth.mass(1) + truth.mass(-1) > 0
@@ -30,7 +30,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     """Truth by leverage band; the outsider's two estimates; forced notional against the book, cumulative."""
     (top,), (middle,), (bottom,) = panels.panels(figure, (1.6, 1.3, 1.3), gap_inches=0.46)
     truth = true_map(market)
-    if not tells(market):
+    if not applies(market):
         panels.heading(figure, "Where forced sales wait, and who could know", truth.missing or "Nobody can be called.")
         for axis in (top, middle, bottom):
             panels.nothing(axis, "nothing waits")

@@ -28,7 +28,7 @@ FATES = {
 PRICE_BINS = 60
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True where a cascade has a snapshot of positions before it."""
     return not why_nothing(market)
 

@@ -41,7 +41,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     panels.time_axis((top, fall, rise), float(time_s[0]), float(time_s[-1]))
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True for runs with maps in which somebody was called."""
     return market.map is not None and bool(market.series.get("margin_calls", np.zeros(1)).sum() > 0)
 

@@ -24,7 +24,7 @@ CLUSTERED = 3.0
 """Stop volume near round prices, over what an even spread would put there, from which on the figure says something."""
 
 
-def tells(market: MarketFrames) -> bool:
+def applies(market: MarketFrames) -> bool:
     """True for runs whose stops crowd at round prices."""
     price = market.run["last"]
     known = price[np.isfinite(price)]

@@ -195,9 +195,9 @@ class _Fate:
 
     def outcome(self, side: int, cluster: Cluster | None, chosen: Bools) -> ClusterOutcome:
         """Of the accounts in `chosen`."""
-        worth = self._per_lot * chosen
-        ways = {name: float((self._lots[code] * worth).sum()) for code, name in enumerate(WAYS)}
-        left = self._left * worth
+        lot_value = self._per_lot * chosen
+        ways = {name: float((self._lots[code] * lot_value).sum()) for code, name in enumerate(WAYS)}
+        left = self._left * lot_value
         waiting = ~self._safer & self._called
         sold = self._lots[_SOLD] * chosen
         total = float(sold.sum())

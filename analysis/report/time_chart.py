@@ -1,4 +1,4 @@
-"""Panels of a time chart as data: lines over a common thinned time, flows that are summed anew at every zoom, marks.
+"""Panels of a time chart as data: lines over a common thinned time, flows that are summed again at every zoom, marks.
 
 A panel's `format` names how JavaScript writes its numbers: price, money, percent, bps, count, ratio.  Colours are names
 of `analysis.report.palette`.

@@ -75,7 +75,7 @@ IDLE_BLOCK_NS = 600 * SECOND
 
 @final
 @dataclass(frozen=True, slots=True)
-class FundamentalSeat:
+class FundamentalContext:
     """What a fundamental is given: contract, price at the start, step, its stream, folder of the scenario file."""
 
     contract: ContractSpec
@@ -103,14 +103,14 @@ class GeometricBrownian(Fundamental):
     Jumps come on top of that variance.
     """
 
-    def __init__(self, config: GbmConfig, seat: FundamentalSeat) -> None:
+    def __init__(self, config: GbmConfig, context: FundamentalContext) -> None:
         self._config = config
-        self._initial_ticks = seat.initial_ticks
-        self._step_ns = seat.step_ns
-        self._price_draws = _StepNormals(seat.stream)
-        self._volatility_draws = _StepNormals(seat.stream.child("volatility"))
-        self._count_stream = seat.stream.child("jump_counts")
-        self._size_stream = seat.stream.child("jump_sizes")
+        self._initial_ticks = context.initial_ticks
+        self._step_ns = context.step_ns
+        self._price_draws = _StepNormals(context.stream)
+        self._volatility_draws = _StepNormals(context.stream.child("volatility"))
+        self._count_stream = context.stream.child("jump_counts")
+        self._size_stream = context.stream.child("jump_sizes")
         self._last_ns: int | None = None
         self._moved_ns = 0
         self._log = 0.0
@@ -142,7 +142,7 @@ class GeometricBrownian(Fundamental):
 
     def _move(self, step: int, elapsed_ns: int) -> None:
         if elapsed_ns != self._moved_ns:
-            self._reckon(elapsed_ns)
+            self._prepare(elapsed_ns)
         sigma = self.volatility
         self._log += (self._config.drift - 0.5 * sigma * sigma) * self._years
         if sigma > 0.0:
@@ -153,7 +153,7 @@ class GeometricBrownian(Fundamental):
         if self._jumps:
             self._jump(step, elapsed_ns / SECOND)
 
-    def _reckon(self, elapsed_ns: int) -> None:
+    def _prepare(self, elapsed_ns: int) -> None:
         """What depends on the length of a step alone."""
         self._moved_ns = elapsed_ns
         seconds = elapsed_ns / SECOND
@@ -205,14 +205,14 @@ class Replay(Fundamental):
     (the warm-up) and after the last point the price wanders in pinned bridges around the nearest recorded price.
     """
 
-    def __init__(self, config: ReplayConfig, seat: FundamentalSeat) -> None:
-        path = load_price_path(config, seat.folder)
-        tick = float(seat.contract.tick_size)
-        factor = seat.initial_ticks / path.prices[0] if config.rescale else 1.0 / tick
+    def __init__(self, config: ReplayConfig, context: FundamentalContext) -> None:
+        path = load_price_path(config, context.folder)
+        tick = float(context.contract.tick_size)
+        factor = context.initial_ticks / path.prices[0] if config.rescale else 1.0 / tick
         self._times = list(path.times_ns)
         self._logs = [math.log(price * factor) for price in path.prices]
         self._volatility = config.bridge_volatility
-        self._bridges = _Bridges(seat.stream)
+        self._bridges = _Bridges(context.stream)
 
     @property
     def duration_ns(self) -> int:

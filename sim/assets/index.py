@@ -9,7 +9,7 @@ from marginquake.sim.assets.fundamentals import (
     FUNDAMENTALS,
     AnyFundamental,
     Fundamental,
-    FundamentalSeat,
+    FundamentalContext,
     GbmConfig,
     ShockConfig,
     Shocked,
@@ -34,9 +34,9 @@ class IndexConfig(Block):
     feedback: FeedbackConfig = FeedbackConfig()
 
 
-def build_fundamental(config: IndexConfig, seat: FundamentalSeat) -> Fundamental:
+def build_fundamental(config: IndexConfig, context: FundamentalContext) -> Fundamental:
     """The fundamental that a scenario asks for, with its declared shocks."""
-    fundamental: Fundamental = FUNDAMENTALS[config.fundamental.type](config.fundamental, seat)
+    fundamental: Fundamental = FUNDAMENTALS[config.fundamental.type](config.fundamental, context)
     return Shocked(fundamental, config.shocks) if config.shocks else fundamental
 
 

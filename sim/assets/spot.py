@@ -11,7 +11,7 @@ from marginquake.sim.core.contract import ContractSpec
 
 
 @final
-class SpotDesk:
+class SpotHoldings:
     """Spot holdings and cash of every account row of one market; implements `sim.market.view.SpotMarket`.
 
     Trades in quantities of the contract's lot, fractional ones too: base units, or for an inverse contract quote units,
@@ -72,15 +72,15 @@ class SpotDesk:
 
     def profit(self, rows: Rows) -> NDArray[np.float64]:
         """Cash plus holdings at the index, amounts: what spot has earned since the start."""
-        return self._cash[rows] + self._worth(self._lots[rows], self._index.index_ticks)
+        return self._cash[rows] + self._lot_value(self._lots[rows], self._index.index_ticks)
 
-    def _worth(self, signed_lots: NDArray[np.float64], ticks: float) -> NDArray[np.float64]:
+    def _lot_value(self, signed_lots: NDArray[np.float64], ticks: float) -> NDArray[np.float64]:
         """What holdings are worth at a price, as the contract's own lots would be; an amount."""
         return signed_lots * self._contract.worth_per_lot(ticks)
 
     def _book(self, rows: Rows, signed_lots: NDArray[np.float64], price_ticks: float) -> None:
         np.add.at(self._lots, rows, signed_lots)
-        np.add.at(self._cash, rows, -self._worth(signed_lots, price_ticks))
+        np.add.at(self._cash, rows, -self._lot_value(signed_lots, price_ticks))
         new = ~self._has_traded[rows]
         if np.count_nonzero(new):
             self._has_traded[rows] = True

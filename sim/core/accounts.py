@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.records import MarginMode
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 
 Rows = NDArray[np.int64]
 
@@ -31,7 +31,7 @@ ACCOUNT = np.dtype(
         ("mode", "u1"),
     ]
 )
-"""`cost`: money paid for the position (signed; `Worth.entry_ticks` is the entry price).  `collateral`: deposits plus
+"""`cost`: money paid for the position (signed; `LotValue.entry_ticks` is the entry price).  `collateral`: deposits plus
 realised profit.  `isolated_margin`: the part of collateral that backs an isolated position (0 for cross).
 `liquidation_ticks`: the mark at which equity meets maintenance (0 = none).  `open_*_lots`: resting non-reduce-only
 orders.  `index_next/prev`: links of the liquidation-price index (row 0 = none).  `first_order`: head of the list of its
@@ -53,13 +53,13 @@ class AccountTable:
     `tie_key[i]` what addresses its draw when commands arrive at once.
     """
 
-    def __init__(self, capacity: int, worth: Worth) -> None:
+    def __init__(self, capacity: int, lot_value: LotValue) -> None:
         self.rows = np.zeros(capacity, ACCOUNT)
         self.rows["initial_margin_ppm"] = 1_000_000
         self.rows["owner"] = -1
         self.latency_ns = np.zeros(capacity, np.int64)
         self.tie_key = np.arange(capacity)
-        self.worth = worth
+        self.lot_value = lot_value
         self.count = SYSTEM_ROWS
 
     def claim(self, owner: int, count: int, tie_key: int = 0) -> Rows:
@@ -88,7 +88,7 @@ class AccountView:
         block = table.rows[first:last].view()
         block.flags.writeable = False
         self._block = block
-        self._worth = table.worth
+        self._lot_value = table.lot_value
 
     @property
     def position_lots(self) -> NDArray[np.int64]:
@@ -129,12 +129,12 @@ class AccountView:
     def backing_equity(self, mark_ticks: float) -> NDArray[np.float64]:
         """What backs each position (isolated margin, or the whole collateral) plus unrealised profit, money."""
         backing = np.where(self.isolated, self._block["isolated_margin"], self._block["collateral"])
-        worth = self._worth.real(self._block["position_lots"], mark_ticks)
-        equity: NDArray[np.float64] = backing + worth - self._block["cost"]
+        lot_value = self._lot_value.value_real(self._block["position_lots"], mark_ticks)
+        equity: NDArray[np.float64] = backing + lot_value - self._block["cost"]
         return equity
 
     def equity(self, mark_ticks: float) -> NDArray[np.float64]:
         """Collateral plus unrealised profit at `mark_ticks`, money."""
-        worth = self._worth.real(self._block["position_lots"], mark_ticks)
-        equity: NDArray[np.float64] = self._block["collateral"] + worth - self._block["cost"]
+        lot_value = self._lot_value.value_real(self._block["position_lots"], mark_ticks)
+        equity: NDArray[np.float64] = self._block["collateral"] + lot_value - self._block["cost"]
         return equity

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, final
 from pydantic import Discriminator, Field, Tag
 
 from marginquake.sim.core.fields import Block
-from marginquake.sim.core.valuation import Floats, Worth
+from marginquake.sim.core.valuation import Floats, LotValue
 
 
 class ContractConfig(Block):
@@ -98,9 +98,9 @@ class ContractSpec:
             self._check_rounding()
         else:
             self._check_exactness()
-        dearest, formula, larger = self.max_price_ticks * self.worth.value, "max_price * value", "lot_size"
+        dearest, formula, larger = self.max_price_ticks * self.lot_value.at_one_tick, "max_price * value", "lot_size"
         if self.inverse:
-            dearest, formula, larger = self.worth.value, "worth of a lot at one tick", "tick_size"
+            dearest, formula, larger = self.lot_value.at_one_tick, "worth of a lot at one tick", "tick_size"
         largest = self.max_position_lots * dearest
         if largest * 16 > INT64_LIMIT:
             raise ValueError(
@@ -116,10 +116,11 @@ class ContractSpec:
             )
 
     def _check_rounding(self) -> None:
-        worth = float(self._exact_value * self.tick_size / self.coin_price)
-        if worth < FINEST_ROUNDING or -self.worth.of_lot(self.max_price_ticks) < 1:
+        lot_value = float(self._exact_value * self.tick_size / self.coin_price)
+        if lot_value < FINEST_ROUNDING or -self.lot_value.value_of_lot(self.max_price_ticks) < 1:
             raise ValueError(
-                f"one lot is worth {worth:.6g} money units at the initial price, rounded to a whole number: it must be "
+                f"one lot is worth {lot_value:.6g} money units at the initial price, rounded to a whole number: "
+                f"it must be "
                 f"{FINEST_ROUNDING} or more; use a larger contract_value or smaller money_unit"
             )
 
@@ -130,9 +131,9 @@ class ContractSpec:
         return self.tick_size * self.lot_size * self.multiplier / self.money_unit
 
     @cached_property
-    def worth(self) -> Worth:
+    def lot_value(self) -> LotValue:
         """How money follows from lots and ticks."""
-        return Worth(int(self._exact_value.to_integral_value()), self.inverse)
+        return LotValue(int(self._exact_value.to_integral_value()), self.inverse)
 
     @property
     def amount_unit(self) -> Decimal:
@@ -165,10 +166,10 @@ class ContractSpec:
         return notional / (self.notional_per_lot(price_ticks))
 
     def notional_per_lot(self, price_ticks: float) -> float:
-        """Notional of one lot at `price_ticks`, an amount: what margin is reckoned on."""
+        """Notional of one lot at `price_ticks`, an amount: what margin is calculated on."""
         if self.inverse:
-            return self.worth.value / price_ticks * self.money_amount
-        return price_ticks * self.worth.value * self.money_amount
+            return self.lot_value.at_one_tick / price_ticks * self.money_amount
+        return price_ticks * self.lot_value.at_one_tick * self.money_amount
 
     def worth_per_lot(self, price_ticks: float) -> float:
         """What one lot held long is worth, an amount: its notional, owed if inverse; 0 while there is no price (0)."""

@@ -16,7 +16,7 @@ from pydantic import Field
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import Amount, Block, Fraction
 from marginquake.sim.core.records import MarginMode
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 
 
 class Bracket(Block):
@@ -88,7 +88,8 @@ class BracketSchedule:
     ) -> "BracketSchedule":
         """The same brackets with both margins times `multiplier`, and initial margins of at least these (eq. 147).
 
-        No maintenance rate is raised beyond `most_ppm`, no initial margin beyond notional; deductions are derived anew,
+        No maintenance rate is raised beyond `most_ppm`, no initial margin beyond notional; deductions are derived
+        again,
         so that the requirement stays continuous.
         """
         rate = tuple(max(ppm, min(math.floor(ppm * multiplier), most_ppm)) for ppm in self.rate_ppm)
@@ -134,29 +135,29 @@ def backing_money(rows: AccountRows) -> Ints:
     return np.where(isolated, rows["isolated_margin"], rows["collateral"]).astype(np.int64)
 
 
-def backing_equity(rows: AccountRows, mark_ticks: int | Ints, worth: Worth) -> Ints:
+def backing_equity(rows: AccountRows, mark_ticks: int | Ints, lot_value: LotValue) -> Ints:
     """E of eq. 2: backing plus unrealised profit at an integer mark, money."""
-    equity: Ints = backing_money(rows) + worth.of(rows["position_lots"], mark_ticks) - rows["cost"]
+    equity: Ints = backing_money(rows) + lot_value.value(rows["position_lots"], mark_ticks) - rows["cost"]
     return equity
 
 
-def position_notional(rows: AccountRows, mark_ticks: int, worth: Worth) -> Ints:
+def position_notional(rows: AccountRows, mark_ticks: int, lot_value: LotValue) -> Ints:
     """|position| at an integer mark, money."""
-    notional: Ints = np.abs(rows["position_lots"]) * abs(worth.of_lot(mark_ticks))
+    notional: Ints = np.abs(rows["position_lots"]) * abs(lot_value.value_of_lot(mark_ticks))
     return notional
 
 
-def maintenance_money(rows: AccountRows, mark_ticks: int, worth: Worth, brackets: BracketSchedule) -> Ints:
+def maintenance_money(rows: AccountRows, mark_ticks: int, lot_value: LotValue, brackets: BracketSchedule) -> Ints:
     """MM of eq. 4 for many accounts at an integer mark, money; 0 without a position."""
-    return brackets.maintenance(position_notional(rows, mark_ticks, worth))
+    return brackets.maintenance(position_notional(rows, mark_ticks, lot_value))
 
 
-def entry_ticks(rows: AccountRows, worth: Worth) -> NDArray[np.float64]:
+def entry_ticks(rows: AccountRows, lot_value: LotValue) -> NDArray[np.float64]:
     """Average entry price of many accounts, ticks; 0 without a position."""
-    return np.where(rows["position_lots"] != 0, worth.entry_ticks(rows["cost"], rows["position_lots"]), 0.0)
+    return np.where(rows["position_lots"] != 0, lot_value.entry_ticks(rows["cost"], rows["position_lots"]), 0.0)
 
 
-def bankruptcy_ticks(rows: AccountRows, worth: Worth) -> Ints:
+def bankruptcy_ticks(rows: AccountRows, lot_value: LotValue) -> Ints:
     """Bankruptcy price of many accounts as the last tick at which equity is *not negative* (eq. 8).
 
     Rounded up for longs and down for shorts: closing the whole position there leaves equity in
@@ -166,12 +167,12 @@ def bankruptcy_ticks(rows: AccountRows, worth: Worth) -> Ints:
     """
     position = rows["position_lots"]
     numerator = rows["cost"] - backing_money(rows)
-    if worth.inverse:
+    if lot_value.inverse:
         size = np.maximum(np.abs(position), 1)
-        long_ticks = worth.lowest_ticks(-numerator // size)
-        short_ticks = np.maximum(worth.highest_ticks(-(-numerator // size)), 1)
+        long_ticks = lot_value.lowest_ticks(-numerator // size)
+        short_ticks = np.maximum(lot_value.highest_ticks(-(-numerator // size)), 1)
         return np.where(position > 0, long_ticks, np.where(position < 0, short_ticks, 0)).astype(np.int64)
-    per_tick = np.where(position == 0, 1, position * worth.value)
+    per_tick = np.where(position == 0, 1, position * lot_value.at_one_tick)
     long_ticks = np.maximum(-((-numerator) // per_tick), 0)
     short_ticks = np.maximum(numerator // per_tick, 1)
     return np.where(position > 0, long_ticks, np.where(position < 0, short_ticks, 0)).astype(np.int64)

@@ -19,58 +19,59 @@ Ints: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
 
 
-class Worth(NamedTuple):
+class LotValue(NamedTuple):
     """How money follows from lots and prices.
 
-    `value`: of a linear contract money per tick and lot; of an inverse one money times ticks of a lot, so that a lot is
-    worth `value / ticks` of the coin (what a long owes, hence the minus sign of V).
+    `at_one_tick`: of a linear contract money per tick and lot; of an inverse one money times ticks of a lot, so that
+    a lot is
+    worth `at_one_tick / ticks` of the coin (what a long owes, hence the minus sign of V).
     """
 
-    value: int
+    at_one_tick: int
     inverse: bool = False
 
-    def of_lot(self, ticks: int) -> int:
+    def value_of_lot(self, ticks: int) -> int:
         """V of one lot at a price; 0 while there is no price (0)."""
         if not self.inverse:
-            return ticks * self.value
-        return -((2 * self.value + ticks) // (2 * ticks)) if ticks > 0 else 0
+            return ticks * self.at_one_tick
+        return -((2 * self.at_one_tick + ticks) // (2 * ticks)) if ticks > 0 else 0
 
-    def of(self, lots: Any, ticks: Any) -> Ints:
+    def value(self, lots: Any, ticks: Any) -> Ints:
         """V of signed lots, element by element; integers, money."""
         if not self.inverse:
-            linear: Ints = lots * (ticks * self.value)
+            linear: Ints = lots * (ticks * self.at_one_tick)
             return linear
         ticks = np.asarray(ticks, np.int64)
         price = np.maximum(ticks, 1)
-        coin = np.where(ticks > 0, (2 * self.value + price) // (2 * price), 0)
+        coin = np.where(ticks > 0, (2 * self.at_one_tick + price) // (2 * price), 0)
         inverse: Ints = -lots * coin
         return inverse
 
     def notional(self, lots: Any, ticks: Any) -> Ints:
         """|V|."""
-        return np.abs(self.of(lots, ticks))
+        return np.abs(self.value(lots, ticks))
 
-    def real(self, lots: Any, ticks: Any) -> Floats:
+    def value_real(self, lots: Any, ticks: Any) -> Floats:
         """V without rounding, for prices and lots that need not be whole; money."""
         if not self.inverse:
-            linear: Floats = lots * (ticks * self.value)
+            linear: Floats = lots * (ticks * self.at_one_tick)
             return linear
         price = np.where(np.asarray(ticks) > 0, ticks, np.inf)
-        inverse: Floats = -lots * (self.value / price)
+        inverse: Floats = -lots * (self.at_one_tick / price)
         return inverse
 
     def entry_ticks(self, cost: Any, lots: Any) -> Floats:
         """Price at which signed lots cost that much, not rounded; nan or infinite where there is none."""
         with np.errstate(divide="ignore", invalid="ignore"):
             if not self.inverse:
-                linear: Floats = cost / (lots * self.value)
+                linear: Floats = cost / (lots * self.at_one_tick)
                 return linear
-            inverse: Floats = -lots * self.value / np.asarray(cost, np.float64)
+            inverse: Floats = -lots * self.at_one_tick / np.asarray(cost, np.float64)
             return inverse
 
     def nearest_ticks(self, lots: int, money: int) -> int:
         """Price at which signed lots are worth nearest to `money`; `MOST_TICKS` where no price makes them worth it."""
-        size = abs(lots) * self.value
+        size = abs(lots) * self.at_one_tick
         if self.inverse:
             if money == 0 or (lots > 0) == (money > 0):
                 return MOST_TICKS
@@ -80,10 +81,10 @@ class Worth(NamedTuple):
 
     def lowest_ticks(self, coin: Ints) -> Ints:
         """Inverse: lowest tick at which a lot is worth no more than `coin`; `MOST_TICKS` where `coin` is negative."""
-        ticks = 2 * self.value // (2 * np.maximum(coin, 0) + 1) + 1
+        ticks = 2 * self.at_one_tick // (2 * np.maximum(coin, 0) + 1) + 1
         return np.where(coin >= 0, np.minimum(ticks, MOST_TICKS), MOST_TICKS).astype(np.int64)
 
     def highest_ticks(self, coin: Ints) -> Ints:
         """Inverse: highest tick at which a lot is worth at least `coin`; `MOST_TICKS` where that is every one."""
-        ticks = 2 * self.value // (2 * np.maximum(coin, 1) - 1)
+        ticks = 2 * self.at_one_tick // (2 * np.maximum(coin, 1) - 1)
         return np.where(coin >= 1, np.minimum(ticks, MOST_TICKS), MOST_TICKS).astype(np.int64)

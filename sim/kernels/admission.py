@@ -4,7 +4,7 @@ import numpy as np
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.kernels import helper, routine
-from marginquake.sim.kernels.valuation import bracket_of, highest_ticks, lowest_ticks, muldiv, worth_of_lot
+from marginquake.sim.kernels.valuation import bracket_of, highest_ticks, lowest_ticks, muldiv, value_of_lot
 
 _BUY = np.int64(1)
 _ZERO = np.int64(0)
@@ -102,8 +102,8 @@ def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
     after = max(abs(position + buys), abs(position - sells))
     if after <= before:
         return False
-    worth = worth_of_lot(x, mark)
-    notional = abs(after * worth)
+    lot_value = value_of_lot(x, mark)
+    notional = abs(after * lot_value)
     ppm = max(own_ppm, x.brackets[bracket_of(x.brackets, notional)]["initial_ppm"])
-    equity = a["collateral"] + position * worth - a["cost"]
+    equity = a["collateral"] + position * lot_value - a["cost"]
     return equity < muldiv(notional, ppm)

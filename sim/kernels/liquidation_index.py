@@ -9,7 +9,7 @@ from marginquake.sim.kernels.state import emit
 from marginquake.sim.kernels.valuation import (
     backing_equity,
     highest_ticks,
-    lot_worth,
+    lot_value_at,
     lowest_ticks,
     maintenance,
     muldiv,
@@ -102,8 +102,8 @@ def liquidation_level(brackets, base, slope, scale, low, high):  # type: ignore[
 def inverse_liquidation_ticks(brackets, base, position, scale, value, top):  # type: ignore[no-untyped-def]
     """`liquidation_ticks` of an inverse contract: the level is what a lot is worth in coin, which falls as the price
     rises; the last price of that level or beyond is the answer."""
-    low = -lot_worth(value, True, top)
-    coin = liquidation_level(brackets, base, -position, scale, low, -lot_worth(value, True, _ONE))
+    low = -lot_value_at(value, True, top)
+    coin = liquidation_level(brackets, base, -position, scale, low, -lot_value_at(value, True, _ONE))
     if coin == 0:
         return _ZERO
     return min(highest_ticks(value, coin), top) if position > 0 else lowest_ticks(value, coin)
@@ -153,7 +153,7 @@ def relink(x, row):  # type: ignore[no-untyped-def]
     trigger = _ZERO
     if a["stage"] < _CALLED and a["position_lots"] != 0:
         own_scale = x.rules[0]["warning_ppm"] if a["stage"] == _OK else x.rules[0]["call_ppm"]
-        # One place in this text reckons both: another copy of it would cost seconds of compilation.
+        # One place in this text calculates both: another copy of it would cost seconds of compilation.
         scale = _WHOLE
         for turn in range(2):
             trigger = liquidation_ticks(x, a, scale)

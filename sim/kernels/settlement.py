@@ -10,7 +10,7 @@ from marginquake.sim.core.records import Cause, EventKind, MarginMode, Stage
 from marginquake.sim.kernels import helper, kernel
 from marginquake.sim.kernels.liquidation_index import relink
 from marginquake.sim.kernels.state import emit
-from marginquake.sim.kernels.valuation import muldiv, share, worth_of_lot
+from marginquake.sim.kernels.valuation import muldiv, share, value_of_lot
 
 _MILLION = 1_000_000
 _EXACT_IN_FLOAT = 2**51
@@ -30,7 +30,7 @@ _WARNING = np.int64(EventKind.WARNING)
 
 
 @helper
-def move_position(x, row, signed_lots, worth):  # type: ignore[no-untyped-def]
+def move_position(x, row, signed_lots, lot_value):  # type: ignore[no-untyped-def]
     """Book signed lots, each `worth` that much at the price: cost, realised profit, isolated margin (eq. 20, 22)."""
     a = x.accounts[np.uint64(row)]
     position = a["position_lots"]
@@ -43,7 +43,7 @@ def move_position(x, row, signed_lots, worth):  # type: ignore[no-untyped-def]
         released = share(abs(cost), closed, size)
         if cost < 0:
             released = -released
-        realised = sign * closed * worth - released
+        realised = sign * closed * lot_value - released
         a["collateral"] += realised
         a["cost"] = cost - released
         a["position_lots"] = position - sign * closed
@@ -54,7 +54,7 @@ def move_position(x, row, signed_lots, worth):  # type: ignore[no-untyped-def]
             a["isolated_margin"] = margin - freed + (shortfall if shortfall < 0 else np.int64(0))
         opened = signed_lots + sign * closed
     if opened != 0:
-        paid = opened * worth
+        paid = opened * lot_value
         a["position_lots"] += opened
         a["cost"] += paid
         if a["mode"] == _ISOLATED:
@@ -114,8 +114,8 @@ def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause)
 def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: ignore[no-untyped-def]
     """Both sides of a fill, the aggressor's (`signed_lots`) first: position, fee, deficit, liquidation price.  Returns
     the aggressor's fee."""
-    worth = worth_of_lot(x, price)
-    notional = abs(signed_lots * worth)
+    lot_value = value_of_lot(x, price)
+    notional = abs(signed_lots * lot_value)
     fee_of_taker = _ZERO
     row = taker
     signed = signed_lots
@@ -124,7 +124,7 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
         position = a["position_lots"]
         collateral = a["collateral"]
         backing = a["isolated_margin"] if a["mode"] == _ISOLATED else collateral
-        move_position(x, row, signed, worth)
+        move_position(x, row, signed, lot_value)
         if turn == 0:
             fee = taker_fee(x, a, backing, collateral, position, signed, notional, cause)
             fee_of_taker = fee
@@ -145,6 +145,6 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
 def seed_positions(x, rows, signed_lots, price_ticks):  # type: ignore[no-untyped-def]
     """Book positions without trades (the state of the world at t = 0)."""
     for i in range(rows.shape[0]):
-        move_position(x, rows[i], signed_lots[i], worth_of_lot(x, price_ticks[i]))
+        move_position(x, rows[i], signed_lots[i], value_of_lot(x, price_ticks[i]))
         relink(x, rows[i])
     return rows.shape[0]

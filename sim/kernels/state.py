@@ -1,6 +1,7 @@
 """The arrays of one market, bundled: what every kernel receives, and how one is made.
 
-`Market` is a venue's; `Book` is the part that matching alone needs, under the same names, so that one function serves
+`MarketArrays` is a venue's; `BookArrays` is the part that matching alone needs, under the same names, so that one
+function serves
 both.  Slots, heads and links are unsigned: numba looks for negative indices in signed ones.
 """
 
@@ -75,7 +76,7 @@ BELOW_LAST, ABOVE_LAST = np.int64(0), np.int64(1)
 BELOW_MARK, ABOVE_MARK = np.int64(2), np.int64(3)
 
 
-class Book(NamedTuple):
+class BookArrays(NamedTuple):
     """Everything that matching alone touches; `events`: words, a few for each fact
     (`sim.kernels.book_only.BOOK_EVENT`)."""
 
@@ -89,7 +90,7 @@ class Book(NamedTuple):
     events: NDArray[Any]
 
 
-class Market(NamedTuple):
+class MarketArrays(NamedTuple):
     """Everything of one market that kernels touch."""
 
     accounts: NDArray[Any]
@@ -110,15 +111,15 @@ class Market(NamedTuple):
 
 FIRST_EVENTS = 4096
 """Entries of a new event buffer."""
-AnyBook = TypeVar("AnyBook", Book, Market)
+AnyBook = TypeVar("AnyBook", BookArrays, MarketArrays)
 
 
-def make_book(rules: NDArray[Any], orders: int) -> Book:
+def make_book(rules: NDArray[Any], orders: int) -> BookArrays:
     """An empty book with room for `orders` live orders (grown by `grow_orders`)."""
     size = int(rules["size"][0])
     state = np.zeros(1, STATE)
     state["best_ask"] = size
-    book = Book(
+    book = BookArrays(
         orders=np.zeros(orders, ORDER),
         links=np.zeros(orders, ORDER_LINKS),
         levels=np.zeros(size, LEVEL),
@@ -133,10 +134,10 @@ def make_book(rules: NDArray[Any], orders: int) -> Book:
     return book
 
 
-def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[Any], orders: int) -> Market:
+def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[Any], orders: int) -> MarketArrays:
     """An empty market for these accounts with room for `orders` live orders (grown by `grow_orders`)."""
     size = int(rules["size"][0])
-    return Market(
+    return MarketArrays(
         accounts=accounts,
         waiting=np.zeros(4 * size, LEVEL),
         waiting_bits=make_bitmap(4 * size),
@@ -148,7 +149,7 @@ def make_market(accounts: NDArray[Any], rules: NDArray[Any], brackets: NDArray[A
 
 
 def grow_orders(book: AnyBook) -> AnyBook:
-    """Twice the order pool; ids are hashed anew."""
+    """Twice the order pool; ids are hashed again."""
     old = len(book.orders)
     orders = np.zeros(2 * old, ORDER)
     orders[:old] = book.orders
@@ -170,7 +171,7 @@ def grow_events(book: AnyBook, needed: int) -> AnyBook:
     return book._replace(events=events)
 
 
-def live_slots(book: Book | Market) -> NDArray[np.int64]:
+def live_slots(book: BookArrays | MarketArrays) -> NDArray[np.int64]:
     """Slots of all live orders, in no order that means anything: a free slot holds no lots."""
     return np.flatnonzero(book.orders["quantity_lots"])
 

@@ -5,7 +5,7 @@ import numpy as np
 from marginquake.sim.core.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS
 from marginquake.sim.core.records import Cause, EventKind, MarginMode, Side, Stage
 from marginquake.sim.kernels import helper, kernel
-from marginquake.sim.kernels.valuation import lot_worth, nearest_ticks, share
+from marginquake.sim.kernels.valuation import lot_value_at, nearest_ticks, share
 
 EVENTS_PER_ROW = 2
 LEAST_EQUITY, ALLOWANCE = 0, 1
@@ -21,11 +21,11 @@ _BUY, _SELL = np.int64(Side.BUY), np.int64(Side.SELL)
 
 
 @helper
-def equity(accounts, worth, row):  # type: ignore[no-untyped-def]
+def equity(accounts, lot_value, row):  # type: ignore[no-untyped-def]
     """Backing plus unrealised profit where a lot is worth `worth`."""
     a = accounts[row]
     backing = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
-    return backing + a["position_lots"] * worth - a["cost"]
+    return backing + a["position_lots"] * lot_value - a["cost"]
 
 
 @helper
@@ -96,21 +96,21 @@ def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: igno
 def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
     """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below
     `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.  `value`, `inverse`: those of
-    `sim.core.valuation.Worth`.
+    `sim.core.valuation.LotValue`.
 
     `written[0]`: events so far, `EVENTS_PER_ROW` a row at most.  Returns the place of the first account that it cannot
     bear, or their number.
     """
     n = written[0]
-    worth = lot_worth(value, inverse, mark)
+    lot_value = lot_value_at(value, inverse, mark)
     for place in range(first, rows.shape[0]):
         row = rows[place]
         a = accounts[row]
         position = a["position_lots"]
         if row < SYSTEM_ROWS or position == 0:
             continue
-        own = equity(accounts, worth, row)
-        if equity(accounts, worth, INSURANCE_ROW) + own < limits[LEAST_EQUITY] or -own > limits[ALLOWANCE]:
+        own = equity(accounts, lot_value, row)
+        if equity(accounts, lot_value, INSURANCE_ROW) + own < limits[LEAST_EQUITY] or -own > limits[ALLOWANCE]:
             written[0] = n
             return place
         limits[ALLOWANCE] += min(own, _ZERO)

@@ -43,7 +43,7 @@ def lot_notional(per_lot_tick, inverse, ticks):  # type: ignore[no-untyped-def]
 def count(events, live, per_lot_tick, inverse, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):  # type: ignore[no-untyped-def]
     """Add these events to `counts` and `outcomes`, and follow what they did to the owners' `totals`
     (`sim.kernels.tallies`, accounts from row `first` on).  Returns 1 if funding was paid, which touches everybody: the
-    totals have to be reckoned anew then.
+    totals have to be calculated again then.
 
     `live`: the clock is past 0; before, only volumes and forced notional are counted.  `per_lot_tick`: quote units of
     a lot at one tick, `inverse`: whether they fall with the price; `unit`: of one money.

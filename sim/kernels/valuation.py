@@ -9,7 +9,7 @@ _MOST_TICKS = np.int64(MOST_TICKS)
 
 
 @helper
-def lot_worth(value, inverse, ticks):  # type: ignore[no-untyped-def]
+def lot_value_at(value, inverse, ticks):  # type: ignore[no-untyped-def]
     """Money that one lot, held long, is worth at a price of at least one tick; negative where it is owed in coin."""
     if inverse:
         return -((2 * value + ticks) // (2 * ticks))
@@ -17,10 +17,10 @@ def lot_worth(value, inverse, ticks):  # type: ignore[no-untyped-def]
 
 
 @helper
-def worth_of_lot(x, ticks):  # type: ignore[no-untyped-def]
-    """`lot_worth` under the rules of a market."""
+def value_of_lot(x, ticks):  # type: ignore[no-untyped-def]
+    """`lot_value_at` under the rules of a market."""
     rules = x.rules[0]
-    return lot_worth(rules["value"], rules["inverse"] != 0, ticks)
+    return lot_value_at(rules["value"], rules["inverse"] != 0, ticks)
 
 
 @helper
@@ -94,7 +94,7 @@ def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
     """What backs the position at `mark`: isolated margin or whole collateral, plus unrealised profit."""
     a = x.accounts[row]
     base = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
-    return base + a["position_lots"] * worth_of_lot(x, mark) - a["cost"]
+    return base + a["position_lots"] * value_of_lot(x, mark) - a["cost"]
 
 
 @helper

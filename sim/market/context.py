@@ -12,7 +12,7 @@ from marginquake.sim.market.streams import Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class ParticipantContext:
     """What the model hands to a participant: its rows, its market's contract, its stream of randomness.
 
     `brackets`: the venue's notional brackets (public rules); empty = flat maintenance.

@@ -110,15 +110,15 @@ class OrderEntry:
         spot: SpotMarket,
         ids: "OrderIds",
         cause: Cause = Cause.VOLUNTARY,
-        said: CommandBuffer | None = None,
+        outbox: CommandBuffer | None = None,
     ) -> None:
-        """`said`: where commands go, stamped with each account's latency; None: they are kept until `drain`."""
+        """`outbox`: where commands go, stamped with each account's latency; None: they are kept until `drain`."""
         self._latency_ns = accounts.latency_ns
         self._first, self._last = (int(owned[0]), int(owned[-1])) if len(owned) else (1 << 62, -1)
         self._span = np.uint64(max(0, self._last - self._first))
         self._ids = ids
         self._cause = int(cause)
-        self._said = CommandBuffer() if said is None else said
+        self._outbox = CommandBuffer() if outbox is None else outbox
         self._deposits: list[tuple[Rows, NDArray[np.int64]]] = []
         self._margins: list[tuple[Rows, NDArray[np.int64]]] = []
         self._leverages: list[tuple[Rows, NDArray[np.float64]]] = []
@@ -231,15 +231,15 @@ class OrderEntry:
         return bool(self._deposits or self._margins or self._leverages)
 
     @property
-    def silent(self) -> bool:
+    def has_no_commands(self) -> bool:
         """True while no command has been said since the last drain."""
-        return not self._said.written
+        return not self._outbox.written
 
     def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
         """All commands since the last call, in the order they were said (used by the model for the engine).
 
         They arrive after each account's own latency, or after `latency_ns` (the engine's, on others' accounts)."""
-        batch = self._said.take()
+        batch = self._outbox.take()
         latency = self._latency_ns[batch["account"]] if latency_ns is None else latency_ns
         batch["arrival_ns"] = now_ns + latency
         return batch
@@ -261,14 +261,14 @@ class OrderEntry:
         if count == 0:
             return np.empty(0, np.int64)
         why = self._cause if cause is None else int(cause)
-        said = self._said
+        outbox = self._outbox
         if count == 1:
             row = int(rows[0])
             if not self._first <= row <= self._last:
                 self._refuse()
             ids = self._ids.take(1) if order_ids is None else order_ids
-            said.append(
-                said.now_ns + self._latency_ns.item(row),
+            outbox.append(
+                outbox.now_ns + self._latency_ns.item(row),
                 int(ids[0]),
                 lots if type(lots) is int else _single(lots),
                 row,
@@ -282,9 +282,9 @@ class OrderEntry:
             return ids
         self._check_owned(rows)
         ids = self._ids.take(count) if order_ids is None else order_ids
-        new = said.blank(count)
-        columns = said.columns
-        columns["arrival_ns"][new] = self._latency_ns[rows] + said.now_ns
+        new = outbox.blank(count)
+        columns = outbox.columns
+        columns["arrival_ns"][new] = self._latency_ns[rows] + outbox.now_ns
         columns["order_id"][new] = ids
         columns["account"][new] = rows
         # Writing a column costs half a microsecond: zeros are there already.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.records import AUDIT, EVENT, Cause, MarginMode, Side
 from marginquake.sim.kernels.state import touching
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.streams import Streams
 from marginquake.sim.market.view import MarketView
@@ -62,7 +62,7 @@ class BookDepth:
 
 @final
 @dataclass(slots=True)
-class Desk:
+class SeatedParticipant:
     """A participant at its place: its order entry, its rhythm, and what it sees how late."""
 
     participant: Any
@@ -76,21 +76,26 @@ class Desk:
 
 
 @final
-class MarketRoom:
+class MarketSession:
     """One market with everybody in it."""
 
     def __init__(
-        self, venue: Venue, recorder: MarketRecorder, desks: list[Desk], engine: Desk, desk: VenueDesk
+        self,
+        venue: Venue,
+        recorder: MarketRecorder,
+        participants: list[SeatedParticipant],
+        engine: SeatedParticipant,
+        desk: VenueDesk,
     ) -> None:
         self.venue = venue
         self.recorder = recorder
-        self.desks = desks
+        self.participants = participants
         self.engine = engine
         self.liquidation_desk = desk
         self.views: list[MarketView] = []
         self.depth = BookDepth(venue)
         self.depth_samples: list[float] = []
-        self.history = 1 + max((d.delay_steps for d in desks), default=0)
+        self.history = 1 + max((d.delay_steps for d in participants), default=0)
         self.last_events: NDArray[Any] = np.empty(0, EVENT)
         """What happened in the last step."""
         self._places = np.empty(0, np.int64)
@@ -100,7 +105,7 @@ class MarketRoom:
         self.venue.check_invariants()
         self.liquidation_desk.check_invariants()
 
-    def hear(self, events: NDArray[Any]) -> None:
+    def on_events(self, events: NDArray[Any]) -> None:
         """The events of the step that has just ended."""
         self.last_events = events
         if len(events) > len(self._places):
@@ -116,24 +121,24 @@ class MarketRoom:
 class RunRecorder:
     """All markets' recorders as one."""
 
-    def __init__(self, rooms: list[MarketRoom]) -> None:
-        self._rooms = rooms
+    def __init__(self, sessions: list[MarketSession]) -> None:
+        self._sessions = sessions
 
     def settle(self) -> None:
         """Bring the logs to a state that survives the process."""
-        for room in self._rooms:
-            room.recorder.log.settle()
-            room.liquidation_desk.audit.log.settle()
+        for session in self._sessions:
+            session.recorder.log.settle()
+            session.liquidation_desk.audit.log.settle()
 
     def move_logs(self, folder: Path) -> None:
         """Logs go on in this folder of a run as of the last `settle`."""
-        for room in self._rooms:
-            room.recorder.log.move(log_folder(folder, EVENT))
-            room.liquidation_desk.audit.log.move(log_folder(folder, AUDIT))
+        for session in self._sessions:
+            session.recorder.log.move(log_folder(folder, EVENT))
+            session.liquidation_desk.audit.log.move(log_folder(folder, AUDIT))
 
     def progress(self) -> Progress:
         """Totals so far."""
-        recorders = [room.recorder for room in self._rooms]
+        recorders = [session.recorder for session in self._sessions]
         return Progress(
             events=sum(r.events_seen for r in recorders),
             open_interest=sum(r.open_interest for r in recorders),
@@ -167,8 +172,8 @@ class MarketModel(mesa.Model):
         self._check = check_invariants
         self._streams = Streams(self.seed_used)
         self._registry = registry
-        self.rooms = [self._open_room(i, open_log) for i in range(len(scenario.markets))]
-        self.recorder = RunRecorder(self.rooms)
+        self.sessions = [self._open_session(i, open_log) for i in range(len(scenario.markets))]
+        self.recorder = RunRecorder(self.sessions)
         if scenario.warmup == 0:
             self._begin()
 
@@ -183,77 +188,77 @@ class MarketModel(mesa.Model):
 
     def trade(self) -> None:
         """Everybody decides on one view; commands are processed by arrival until the end of the step."""
-        for room in self.rooms:
-            room.venue.arrivals.said.now_ns = self.now_ns
-            self._look(room)
-            for desk in room.desks:
-                self._decide(room, desk)
+        for session in self.sessions:
+            session.venue.arrivals.outbox.now_ns = self.now_ns
+            self._look(session)
+            for desk in session.participants:
+                self._decide(session, desk)
         self.step_index += 1
         self.now_ns = self.step_index * self.step_ns
-        for room in self.rooms:
-            room.venue.trade(self.now_ns)
-            room.liquidation_desk.hear()
+        for session in self.sessions:
+            session.venue.trade(self.now_ns)
+            session.liquidation_desk.on_events()
 
     def advance_index(self) -> None:
         """The outside moves to the end of the step: fundamental and index."""
-        for room in self.rooms:
-            room.venue.index.advance(self.now_ns, self.step_ns)
+        for session in self.sessions:
+            session.venue.index.advance(self.now_ns, self.step_ns)
 
     def mark(self) -> None:
         """New mark prices: stops that watch them, margin calls."""
-        for room in self.rooms:
-            room.venue.update_mark(self.now_ns)
+        for session in self.sessions:
+            session.venue.update_mark(self.now_ns)
 
     def monitor_margin(self) -> None:
         """The liquidation engine scans on its own period; its orders arrive like anyone's."""
-        for room in self.rooms:
-            rules = room.venue.config.liquidation
+        for session in self.sessions:
+            rules = session.venue.config.liquidation
             if self.now_ns < 0 or self.now_ns % rules.monitor_period:
                 continue
-            if not room.venue.faults.at(self.now_ns).engine_scans:
+            if not session.venue.faults.at(self.now_ns).engine_scans:
                 continue
-            if not room.liquidation_desk.idle:
-                self._scan(room)
-            if self._check and room.venue.marked_ns == self.now_ns:
-                room.liquidation_desk.check_scan(room.liquidation_desk.capacity if rules.enabled else 0)
+            if not session.liquidation_desk.idle:
+                self._scan(session)
+            if self._check and session.venue.marked_ns == self.now_ns:
+                session.liquidation_desk.check_scan(session.liquidation_desk.capacity if rules.enabled else 0)
 
-    def _scan(self, room: MarketRoom) -> None:
+    def _scan(self, session: MarketSession) -> None:
         """One look of the engine at the accounts of one market."""
-        rules, desk, engine = room.venue.config.liquidation, room.liquidation_desk, room.engine
+        rules, desk, engine = session.venue.config.liquidation, session.liquidation_desk, session.engine
         desk.begin_scan(self.now_ns)
         if not rules.enabled:
             desk.release_recovered()
             return
         desk.deleverage_fund()
-        engine.participant.decide(self._view(room), engine.orders)
-        latency_ns = rules.latency + room.venue.faults.at(self.now_ns).latency_ns
+        engine.participant.decide(self._view(session), engine.orders)
+        latency_ns = rules.latency + session.venue.faults.at(self.now_ns).latency_ns
         for entry in (engine.orders, desk.fund_orders):
-            if not entry.silent:
+            if not entry.has_no_commands:
                 commands = entry.drain(self.now_ns, latency_ns)
                 desk.note_orders(commands)
-                room.venue.arrivals.add(commands)
+                session.venue.arrivals.add(commands)
 
     def fund(self) -> None:
         """Funding is sampled, and paid at the end of its interval."""
-        for room in self.rooms:
-            room.venue.fund(self.now_ns)
+        for session in self.sessions:
+            session.venue.fund(self.now_ns)
 
     def record(self) -> None:
         """Series, maps and (if asked for) invariants."""
         record = self.setup.record
         if self.now_ns == 0:
             self._begin()
-        for room in self.rooms:
-            room.hear(room.venue.take_events())
-            room.recorder.observe(self.now_ns)
+        for session in self.sessions:
+            session.on_events(session.venue.take_events())
+            session.recorder.observe(self.now_ns)
             if self.now_ns % record.series_every == 0:
-                room.recorder.sample(self.now_ns)
+                session.recorder.sample(self.now_ns)
             if self.now_ns % record.map_every == 0 and self.now_ns >= 0:
-                room.recorder.snapshot(self.now_ns)
+                session.recorder.snapshot(self.now_ns)
             if -DEPTH_WINDOW_NS <= self.now_ns < 0 and self.now_ns % 1_000_000_000 == 0:
-                self._sample_depth(room)
+                self._sample_depth(session)
             if self._check:
-                room.check_invariants()
+                session.check_invariants()
 
     @property
     def steps_done(self) -> int:
@@ -266,7 +271,7 @@ class MarketModel(mesa.Model):
         summary: dict[str, int | float | str | bool] = {
             "scenario": self.setup.name,
             "name": self.setup.name,
-            "market": self.rooms[0].venue.name,
+            "market": self.sessions[0].venue.name,
             "seed": self.seed_used,
             "steps": self.steps_total,
         }
@@ -274,30 +279,30 @@ class MarketModel(mesa.Model):
         accounts: dict[str, Any] = {}
         populations: dict[str, Any] = {}
         positions: dict[str, Any] = {}
-        maps: dict[str, Any] = {"markets": np.array([room.venue.name for room in self.rooms])}
+        maps: dict[str, Any] = {"markets": np.array([session.venue.name for session in self.sessions])}
         names = {number: agent.name for number, agent in enumerate(self._seated)}
-        for i, room in enumerate(self.rooms):
+        for i, session in enumerate(self.sessions):
             if self.now_ns % self.setup.record.series_every:
-                room.recorder.sample(self.now_ns)
-            digest.update(room.recorder.digest())
-            prefix = "" if i == 0 else f"{room.venue.name}."
-            summary |= {prefix + key: value for key, value in room.recorder.summary().items()}
-            columns = room.recorder.series()
-            series["market"] += [room.venue.name] * len(columns["time_s"])
+                session.recorder.sample(self.now_ns)
+            digest.update(session.recorder.digest())
+            prefix = "" if i == 0 else f"{session.venue.name}."
+            summary |= {prefix + key: value for key, value in session.recorder.summary().items()}
+            columns = session.recorder.series()
+            series["market"] += [session.venue.name] * len(columns["time_s"])
             for key, values in columns.items():
                 series[key] = np.concatenate([series[key], values]) if key in series else values
-            _append(accounts, room.recorder.accounts(names))
-            _append(populations, room.recorder.populations(names))
-            _append(positions, room.recorder.positions(names))
-            maps |= {f"{room.venue.name}/{key}": values for key, values in room.recorder.maps().items()}
+            _append(accounts, session.recorder.accounts(names))
+            _append(populations, session.recorder.populations(names))
+            _append(positions, session.recorder.positions(names))
+            maps |= {f"{session.venue.name}/{key}": values for key, values in session.recorder.maps().items()}
         summary["event_digest"] = digest.hexdigest()
-        logs = {room.venue.name: room.recorder.log.finish() for room in self.rooms}
+        logs = {session.venue.name: session.recorder.log.finish() for session in self.sessions}
         events = {market: rows for market, rows in logs.items() if rows is not None}
-        trails = {room.venue.name: room.liquidation_desk.audit.log.finish() for room in self.rooms}
+        trails = {session.venue.name: session.liquidation_desk.audit.log.finish() for session in self.sessions}
         audit = {market: rows for market, rows in trails.items() if rows is not None}
         return RunData(events, series, accounts, maps, summary, populations, audit, positions)
 
-    def _open_room(self, number: int, open_log: OpenLog) -> MarketRoom:
+    def _open_session(self, number: int, open_log: OpenLog) -> MarketSession:
         """Build one market and seat its populations."""
         scenario = self.setup
         config = scenario.markets[number]
@@ -306,11 +311,13 @@ class MarketModel(mesa.Model):
         folder = scenario.path.parent
         venue = Venue(config, self._streams, scenario.step, capacity, folder)
         venue.index.advance(self.now_ns, scenario.step)
-        desks = [self._seat(venue, member) for member in members]
+        participants = [self._seat(venue, member) for member in members]
         venue.net_deposits = venue.exchange.net_deposits()
         keeps_audit = scenario.record.events != "none"
         engine, desk = self._seat_engine(venue, (open_log if keeps_audit else NoLog)(config.name, records=AUDIT))
-        return MarketRoom(venue, MarketRecorder(venue, scenario.record, open_log(config.name)), desks, engine, desk)
+        return MarketSession(
+            venue, MarketRecorder(venue, scenario.record, open_log(config.name)), participants, engine, desk
+        )
 
     @property
     def _seated(self) -> list[Any]:
@@ -318,19 +325,19 @@ class MarketModel(mesa.Model):
             self._participants: list[Any] = []
         return self._participants
 
-    def _seat(self, venue: Venue, population: Population) -> Desk:
+    def _seat(self, venue: Venue, population: Population) -> SeatedParticipant:
         config: Any = population.config
         owner = len(self._seated)
         stream = self._streams[f"{venue.name}/{population.name}"]
         rows = venue.accounts.claim(owner, config.accounts, int(stream.key >> np.uint64(1)))
         self._open_accounts(venue, rows, config, stream)
-        seat = self._seat_for(venue, population.name, rows, stream)
-        participant = population.participant_class(self, config, seat)
+        context = self._context_for(venue, population.name, rows, stream)
+        participant = population.participant_class(self, config, context)
         self._seated.append(participant)
         base = type(participant).__mro__
-        return Desk(
+        return SeatedParticipant(
             participant=participant,
-            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids, said=venue.arrivals.said),
+            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids, outbox=venue.arrivals.outbox),
             every_steps=max(1, config.decision_interval // self.step_ns),
             delay_steps=config.data_latency // self.step_ns,
             first_row=int(rows[0]),
@@ -339,8 +346,8 @@ class MarketModel(mesa.Model):
             starts_seeded=_overrides(base, "seed_positions"),
         )
 
-    def _seat_for(self, venue: Venue, name: str, rows: Rows, stream: Any) -> Seat:
-        return Seat(
+    def _context_for(self, venue: Venue, name: str, rows: Rows, stream: Any) -> ParticipantContext:
+        return ParticipantContext(
             name=name,
             rows=rows,
             table=venue.accounts,
@@ -367,19 +374,19 @@ class MarketModel(mesa.Model):
             np.int64
         )
 
-    def _seat_engine(self, venue: Venue, audit: EventLog) -> tuple[Desk, VenueDesk]:
+    def _seat_engine(self, venue: Venue, audit: EventLog) -> tuple[SeatedParticipant, VenueDesk]:
         """The liquidation engine: a participant without accounts that may order for all of them."""
         desk = VenueDesk(venue, audit)
         engine_type = self._registry["liquidation_engine"]
         config = engine_type.config_type(rules=venue.config.liquidation)
         everyone = np.array([0, len(venue.accounts.rows) - 1])
-        seat = self._seat_for(venue, "liquidation_engine", everyone[:0], self._streams[f"{venue.name}/engine"])
-        engine = engine_type(self, config, seat, desk=desk)
+        context = self._context_for(venue, "liquidation_engine", everyone[:0], self._streams[f"{venue.name}/engine"])
+        engine = engine_type(self, config, context, desk=desk)
         orders = OrderEntry(venue.accounts, everyone, venue.spot, venue.ids, Cause.LIQUIDATION)
-        return Desk(engine, orders, 1, 0, 0, 0, listens=False, starts_seeded=False), desk
+        return SeatedParticipant(engine, orders, 1, 0, 0, 0, listens=False, starts_seeded=False), desk
 
-    def _view(self, room: MarketRoom) -> MarketView:
-        venue = room.venue
+    def _view(self, session: MarketSession) -> MarketView:
+        venue = session.venue
         bid, ask, bid_lots, ask_lots, last, mark = venue.exchange.quote()
         return MarketView(
             self.step_index,
@@ -396,63 +403,63 @@ class MarketModel(mesa.Model):
             venue.index.fundamental_ticks,
             venue.funding_rate,
             venue.contract,
-            room.depth,
+            session.depth,
             venue.margins.multiplier,
         )
 
-    def _look(self, room: MarketRoom) -> None:
-        room.views.append(self._view(room))
-        if len(room.views) > room.history:
-            del room.views[0]
+    def _look(self, session: MarketSession) -> None:
+        session.views.append(self._view(session))
+        if len(session.views) > session.history:
+            del session.views[0]
 
-    def _decide(self, room: MarketRoom, desk: Desk) -> None:
+    def _decide(self, session: MarketSession, desk: SeatedParticipant) -> None:
         """One participant hears what happened to it and decides on what it sees."""
         if desk.starts_seeded and self.now_ns < 0:
             return
-        now = room.views[-1]
+        now = session.views[-1]
         seen = now
         if desk.delay_steps:
-            seen = room.views[max(0, len(room.views) - 1 - desk.delay_steps)]
+            seen = session.views[max(0, len(session.views) - 1 - desk.delay_steps)]
             seen = _at_time(seen, now)
-        if desk.listens and len(room.last_events):
-            mine = room.touching(desk.first_row, desk.last_row)
+        if desk.listens and len(session.last_events):
+            mine = session.touching(desk.first_row, desk.last_row)
             if len(mine):
                 desk.participant.on_events(mine, seen, desk.orders)
-        if self.step_index % desk.every_steps == 0 and not room.venue.paused:
+        if self.step_index % desk.every_steps == 0 and not session.venue.paused:
             desk.participant.decide(seen, desk.orders)
         if not desk.orders.moves_money:
             return
         for rows, money in desk.orders.drain_deposits():
-            room.venue.deposit(rows, money, self.now_ns)
+            session.venue.deposit(rows, money, self.now_ns)
         for rows, money in desk.orders.drain_margins():
-            room.venue.add_margin(rows, money)
+            session.venue.add_margin(rows, money)
         for rows, leverage in desk.orders.drain_leverages():
-            room.venue.set_leverage(rows, leverage)
+            session.venue.set_leverage(rows, leverage)
 
-    def _sample_depth(self, room: MarketRoom) -> None:
-        mid = room.venue.mid_ticks
+    def _sample_depth(self, session: MarketSession) -> None:
+        mid = session.venue.mid_ticks
         if not math.isnan(mid):
-            lots = room.depth.within(Side.BUY, 0.01) + room.depth.within(Side.SELL, 0.01)
-            room.depth_samples.append(0.5 * lots * room.venue.contract.notional_per_lot(mid))
+            lots = session.depth.within(Side.BUY, 0.01) + session.depth.within(Side.SELL, 0.01)
+            session.depth_samples.append(0.5 * lots * session.venue.contract.notional_per_lot(mid))
 
     def _begin(self) -> None:
         """t = 0: measure D1, seed positions, start the record."""
-        for room in self.rooms:
-            venue = room.venue
+        for session in self.sessions:
+            venue = session.venue
             if venue.exchange.mark_ticks == 0:
                 venue.exchange.move_mark(venue.initial_ticks, 0)
-            depth = float(np.mean(room.depth_samples)) if room.depth_samples else 0.0
+            depth = float(np.mean(session.depth_samples)) if session.depth_samples else 0.0
             depth = depth or venue.config.depth_1pct
-            room.recorder.depth_1pct = depth
-            view = self._view(room)
+            session.recorder.depth_1pct = depth
+            view = self._view(session)
             seeds: list[Seed] = []
-            for desk in room.desks:
+            for desk in session.participants:
                 positions = desk.participant.seed_positions(view, depth)
                 if positions is not None:
                     seeds.append(Seed(desk.participant.rows, positions))
-            room.recorder.position_scale = seed_market(venue, seeds, depth)
-            room.recorder.fuel = measure_fuel(venue)
-            room.recorder.start()
+            session.recorder.position_scale = seed_market(venue, seeds, depth)
+            session.recorder.fuel = measure_fuel(venue)
+            session.recorder.start()
 
 
 def _append(table: dict[str, Any], more: dict[str, Any]) -> None:

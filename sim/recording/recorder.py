@@ -56,7 +56,7 @@ class MarketRecorder:
         self._venue = venue
         self._record = record
         self._contract = venue.contract
-        self._worth = venue.contract.worth
+        self._lot_value = venue.contract.lot_value
         self._lot_notional = venue.contract.notional_per_lot(1.0), venue.contract.inverse
         self._unit = venue.contract.money_amount
         self._tick = float(venue.contract.tick_size)
@@ -97,8 +97,8 @@ class MarketRecorder:
     def fund_equity(self) -> float:
         """Insurance fund at the mark, quote units."""
         fund = self._venue.accounts.rows[INSURANCE_ROW]
-        worth = int(fund["position_lots"]) * self._worth.of_lot(self._venue.exchange.mark_ticks)
-        return (int(fund["collateral"]) + worth - int(fund["cost"])) * self._unit
+        lot_value = int(fund["position_lots"]) * self._lot_value.value_of_lot(self._venue.exchange.mark_ticks)
+        return (int(fund["collateral"]) + lot_value - int(fund["cost"])) * self._unit
 
     def _notional(self, lots: int) -> float:
         """Of lots at the mark, 0 before there is one; quote units."""
@@ -112,7 +112,7 @@ class MarketRecorder:
         rows = venue.accounts.rows[: venue.accounts.count]
         mark = venue.exchange.mark_ticks
         position = rows["position_lots"].copy()
-        entry = self._worth.entry_ticks(rows["cost"], position)
+        entry = self._lot_value.entry_ticks(rows["cost"], position)
         self._start = {
             "position": position,
             "entry": np.where(position != 0, entry, np.nan) * self._tick,
@@ -225,7 +225,7 @@ class MarketRecorder:
             self.log.append(events.take(np.flatnonzero(kept)))
 
     def _equity(self, rows: NDArray[Any], mark: int) -> NDArray[np.float64]:
-        money = rows["collateral"] + rows["position_lots"] * self._worth.of_lot(mark) - rows["cost"]
+        money = rows["collateral"] + rows["position_lots"] * self._lot_value.value_of_lot(mark) - rows["cost"]
         equity: NDArray[np.float64] = money * self._unit
         return equity
 

@@ -87,15 +87,15 @@ class PositionRecorder:
         venue = self._venue
         table = venue.accounts.rows[: venue.accounts.count]
         at = np.flatnonzero(table["position_lots"])
-        rows, mark, worth = table[at], venue.exchange.mark_ticks, venue.contract.worth
+        rows, mark, lot_value = table[at], venue.exchange.mark_ticks, venue.contract.lot_value
         held = np.zeros(len(at), HELD)
         held["account"] = at
         for name in ("owner", "stage", "position_lots", "liquidation_ticks"):
             held[name] = rows[name]
-        held["entry_ticks"] = worth.entry_ticks(rows["cost"], rows["position_lots"])
-        held["bankruptcy_ticks"] = bankruptcy_ticks(rows, worth)
-        held["equity"] = backing_equity(rows, mark, worth)
-        held["maintenance"] = maintenance_money(rows, mark, worth, venue.brackets)
+        held["entry_ticks"] = lot_value.entry_ticks(rows["cost"], rows["position_lots"])
+        held["bankruptcy_ticks"] = bankruptcy_ticks(rows, lot_value)
+        held["equity"] = backing_equity(rows, mark, lot_value)
+        held["maintenance"] = maintenance_money(rows, mark, lot_value, venue.brackets)
         self._taken.append((now_ns, mark, len(held), zlib.compress(held.tobytes(), 1)))
         while len(self._taken) > 1 and sum(count for _, _, count, _ in self._taken) > MOST_ROWS:
             self._every_ns *= 2

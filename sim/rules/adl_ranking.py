@@ -18,7 +18,7 @@ from marginquake.sim.core.margin import (
     position_notional,
 )
 from marginquake.sim.core.records import Side
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 
 Floats = NDArray[np.float64]
 LAST = -1e300
@@ -35,7 +35,7 @@ class RankingInputs:
 
     rows: AccountRows
     mark_ticks: int
-    worth: Worth
+    lot_value: LotValue
     money_per_quote: float
     brackets: BracketSchedule
     draw: float = 0.5
@@ -48,17 +48,17 @@ class RankingInputs:
     @cached_property
     def equity(self) -> Floats:
         """Backing plus unrealised profit at the mark."""
-        return self._quote(backing_equity(self.rows, self.mark_ticks, self.worth))
+        return self._quote(backing_equity(self.rows, self.mark_ticks, self.lot_value))
 
     @cached_property
     def maintenance(self) -> Floats:
         """Maintenance requirement at the mark."""
-        return self._quote(maintenance_money(self.rows, self.mark_ticks, self.worth, self.brackets))
+        return self._quote(maintenance_money(self.rows, self.mark_ticks, self.lot_value, self.brackets))
 
     @cached_property
     def notional(self) -> Floats:
         """|position| at the mark."""
-        return self._quote(position_notional(self.rows, self.mark_ticks, self.worth))
+        return self._quote(position_notional(self.rows, self.mark_ticks, self.lot_value))
 
     @cached_property
     def entry_notional(self) -> Floats:
@@ -133,7 +133,7 @@ def hyperliquid_adl_score(
 
 def hyperliquid(inputs: RankingInputs) -> Floats:
     """`hyperliquid_adl_score` of each candidate; the account value is what stands behind this position."""
-    entry = np.maximum(entry_ticks(inputs.rows, inputs.worth), 1e-12)
+    entry = np.maximum(entry_ticks(inputs.rows, inputs.lot_value), 1e-12)
     mark = float(inputs.mark_ticks)
     moved = np.where(inputs.longs, mark / entry, entry / mark)
     return np.where(inputs.equity > 0.0, moved * ratio(inputs.notional, inputs.equity), LAST)

@@ -118,7 +118,7 @@ class Mean:
         return self._sum / self._count if self._count else 0.0
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self._sum, self._count = 0.0, 0
 
 

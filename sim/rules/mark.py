@@ -16,7 +16,7 @@ from marginquake.sim.rules.formulas.prices import fair_price, hyperliquid_mark_p
 
 
 class MarkConfig(Block):
-    """The price that margin is reckoned at."""
+    """The price that margin is calculated at."""
 
     rule: str = Field("median_of_three", description="Name in marginquake.sim.rules.mark.MARK_RULES")
     period: Duration = Field(1 * SECOND, gt=0)

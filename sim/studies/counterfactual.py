@@ -217,7 +217,7 @@ class Study:
             raise CannotBeOff(f"--without {names}: the rest of {self.scenario.name} cannot be run: {why}") from None
 
     def _sizes(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Positions at the start are as large as in the run: they are not solved for a fuel ratio anew."""
+        """Positions at the start are as large as in the run: they are not solved for a fuel ratio again."""
         changes: dict[str, Any] = {}
         for place, market in enumerate(self.scenario.markets):
             if market.fuel_ratio is None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from marginquake.sim import kernels
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import COMMAND, MarginMode, OrderKind, Side
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.core.version import MODEL_VERSION, __version__
 from marginquake.sim.venue.exchange import Exchange, ExchangeRules
 
@@ -240,13 +240,13 @@ def rich_exchange(
     initial_ppm: tuple[int, ...] = (20_000,),
 ) -> Exchange:
     """A market of `count` rich accounts under ordinary rules; its brackets are those given."""
-    accounts = AccountTable(SYSTEM_ROWS + count, Worth(100))
+    accounts = AccountTable(SYSTEM_ROWS + count, LotValue(100))
     rows = accounts.claim(0, count)
     accounts.rows["collateral"][rows] = 10**14
     accounts.rows["mode"][rows] = int(MarginMode.CROSS)
     accounts.rows["initial_margin_ppm"][rows] = 100_000
     rules = ExchangeRules(
-        worth=Worth(100),
+        lot_value=LotValue(100),
         ladder_size=ladder,
         maker_fee_ppm=200,
         taker_fee_ppm=500,

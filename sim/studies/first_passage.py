@@ -110,7 +110,7 @@ def triggers(question: Question) -> list[Trigger]:
 
 
 def _check_allowed(venue: Venue, question: Question, lots: int, margin: Rows) -> None:
-    notional = venue.contract.worth.notional(np.array([lots]), venue.initial_ticks)
+    notional = venue.contract.lot_value.notional(np.array([lots]), venue.initial_ticks)
     bracket = int(venue.brackets.bracket_of(notional)[0])
     least = venue.brackets.initial_ppm[bracket]
     for leverage, own in zip(question.leverages, margin.tolist(), strict=True):

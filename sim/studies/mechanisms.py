@@ -18,7 +18,7 @@ class Mechanism:
     """`says`: what is off, in words.  `changes`: by path, the fields of a scenario that switch it off.
 
     `changes` raises `Absent` for a scenario without the mechanism.  `moves_start`: t = 0 may not find the market as it
-    was; sizes of positions are then those of the run with everything, not solved for anew.
+    was; sizes of positions are then those of the run with everything, not solved for again.
     """
 
     name: str

@@ -3,7 +3,7 @@
     sweep.yaml       the file as the user wrote it
     sweep.json       the plan: axes, points, seeds, what counts as a cascade
     points/          one ordinary run directory for every point and seed, complete or absent
-    results.parquet  one row for every finished run, sorted by point and seed; made anew from points/ at any time
+    results.parquet  one row for every finished run, sorted by point and seed; made again from points/ at any time
     failures.json    what failed the last time it was tried
     figures/, report.html
 
@@ -82,7 +82,7 @@ class SweepDirectory:
         _write(self.path / "failures.json", json.dumps([*self.failures(), entry], indent=2) + "\n")
 
     def forget_failures(self, keys: Sequence[tuple[int, int]]) -> None:
-        """What is tried anew, by point and seed, has not failed yet."""
+        """What is tried again, by point and seed, has not failed yet."""
         path = self.path / "failures.json"
         left = [entry for entry in self.failures() if (entry["point"], entry["seed"]) not in set(keys)]
         if left:

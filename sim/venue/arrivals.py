@@ -18,7 +18,7 @@ class Arrivals:
     """A queue of commands ordered by arrival; ties by a seeded draw per account and instant, then as said.
 
     `tie_key[account]` addresses the draw: it belongs to a population and a place in it, so that another population
-    shifts nobody's ties.  `said`: commands on their way, as they were said; participants append to it.
+    shifts nobody's ties.  `outbox`: commands on their way, as they were said; participants append to it.
 
     One account's commands that arrive together keep the order in which it said them.
     """
@@ -26,36 +26,36 @@ class Arrivals:
     def __init__(self, stream: Stream, tie_key: NDArray[np.int64]) -> None:
         self._stream = stream
         self._tie_key = tie_key
-        self.said = CommandBuffer()
-        self._make_room(len(self.said.rows))
+        self.outbox = CommandBuffer()
+        self._make_room(len(self.outbox.rows))
 
     def add(self, commands: NDArray[Any]) -> None:
         """Queue commands whose `arrival_ns` is set."""
         if len(commands):
-            self.said.extend(commands)
+            self.outbox.extend(commands)
 
     def due(self, until_ns: int) -> NDArray[Any]:
         """Take all commands that arrive by `until_ns`, in the order in which the venue processes them.
 
         They lie in a buffer of the queue's: good until the next call."""
-        said = self.said
-        written = said.written
+        outbox = self.outbox
+        written = outbox.written
         if written == 0:
             return NOTHING
         if written > len(self._due):
-            self._make_room(len(said.rows))
+            self._make_room(len(outbox.rows))
         count, waits, tie_bits = self._stream.run(
-            collect, until_ns, said.rows, written, until_ns, self._tie_key, self._ties, self._keys, self._due
+            collect, until_ns, outbox.rows, written, until_ns, self._tie_key, self._ties, self._keys, self._due
         )
         if waits < 0:
             self._sort(count, tie_bits, until_ns)
-            waits = compact(said.rows, written, until_ns)
-        said.written = waits
+            waits = compact(outbox.rows, written, until_ns)
+        outbox.written = waits
         return self._due[:count]
 
     def _sort(self, count: int, tie_bits: int, until_ns: int) -> None:
         """Many commands: by their keys if they could be packed, else by arrival and draw."""
-        rows = self.said.rows[: self.said.written]
+        rows = self.outbox.rows[: self.outbox.written]
         if tie_bits >= LEAST_TIE_BITS:
             keys = self._keys[:count]
             keys.sort()

@@ -65,18 +65,19 @@ class Crossings(NamedTuple):
 class AuditTrail:
     """Writes the rows of one market to its log.
 
-    `hear` takes the events of a step while forced sales are under way; what they did to each account stands in the row
+    `on_events` takes the events of a step while forced sales are under way; what they did to each account stands in
+    the row
     that ends its liquidation.  What is held grows with the forced fills of accounts in liquidation, not with time.
-    With a log that keeps nothing, nothing is reckoned either.
+    With a log that keeps nothing, nothing is calculated either.
     """
 
     def __init__(self, accounts: AccountTable, log: EventLog) -> None:
         self._table = accounts.rows
-        self._worth = accounts.worth
+        self._lot_value = accounts.lot_value
         self.log = log
         self.kept = not isinstance(log, NoLog)
         self._cases = np.zeros(len(accounts.rows) if self.kept else 0, CASE)
-        self._heard: list[NDArray[Any]] = []
+        self._received: list[NDArray[Any]] = []
 
     def cross(self, crossings: Crossings, warns: bool) -> None:
         """Warnings and margin calls of one mark."""
@@ -109,13 +110,13 @@ class AuditTrail:
         self._cases["wealth"][rows] = self._wealth(accounts, moment.mark)
         self.log.append(audit)
 
-    def hear(self, events: NDArray[Any]) -> None:
+    def on_events(self, events: NDArray[Any]) -> None:
         """Keep what concerns forced sales: fills of liquidation orders and what the fund paid."""
         kind = events["kind"]
         chosen = (kind == EventKind.FILL) & (events["cause"] == Cause.LIQUIDATION)
         chosen |= kind == EventKind.INSURANCE
         if chosen.any():
-            self._heard.append(events[chosen])
+            self._received.append(events[chosen])
 
     def take_over(self, rows: Rows, time_ns: int, moment: Moment) -> None:
         """The engine gives these up: the waterfall is next."""
@@ -131,7 +132,7 @@ class AuditTrail:
         if not self.kept:
             return
         kinds = (EventKind.TAKEOVER, EventKind.ADL, EventKind.INSURANCE)
-        self._heard.append(events[np.isin(events["kind"], [int(kind) for kind in kinds])])
+        self._received.append(events[np.isin(events["kind"], [int(kind) for kind in kinds])])
 
     def release(self, rows: Rows, was: NDArray[np.uint8], now: NDArray[np.uint8], time_ns: int, moment: Moment) -> None:
         """Lifted warnings, cured calls and the ends of liquidations; `now`: the stage each has from now on."""
@@ -178,7 +179,7 @@ class AuditTrail:
 
     def _wealth(self, accounts: NDArray[Any], mark: int) -> Ints:
         """Collateral plus unrealised profit: all that the account has, whatever backs the position."""
-        backed = backing_equity(accounts, mark, self._worth) - backing_money(accounts)
+        backed = backing_equity(accounts, mark, self._lot_value) - backing_money(accounts)
         wealth: Ints = accounts["collateral"] + backed
         return wealth
 
@@ -200,35 +201,39 @@ class AuditTrail:
         audit["index_ticks"] = moment.index
         audit["fundamental_ticks"] = moment.fundamental
         audit["position_lots"] = accounts["position_lots"]
-        audit["equity"] = backing_equity(accounts, mark, self._worth)
-        notional = position_notional(accounts, mark, self._worth)
+        audit["equity"] = backing_equity(accounts, mark, self._lot_value)
+        notional = position_notional(accounts, mark, self._lot_value)
         audit["notional"] = notional
         audit["margin_fraction"] = audit["equity"] / np.maximum(notional, 1)
-        audit["maintenance"] = maintenance_money(accounts, mark, self._worth, moment.brackets)
+        audit["maintenance"] = maintenance_money(accounts, mark, self._lot_value, moment.brackets)
         audit["tier"] = moment.brackets.bracket_of(notional)
         audit["trigger_ticks"] = case["trigger_ticks"]
-        audit["bankruptcy_ticks"] = bankruptcy_ticks(accounts, self._worth)
+        audit["bankruptcy_ticks"] = bankruptcy_ticks(accounts, self._lot_value)
         self._cases["since_ns"][rows] = time_ns
         self._cases["moved"][rows] = True
         return audit
 
     def _add_heard(self, audit: NDArray[Any], rows: Rows) -> None:
         """Add up what was heard of these accounts, whose cases are closed by this."""
-        if not self._heard:
+        if not self._received:
             return
-        heard = np.concatenate(self._heard)
+        received = np.concatenate(self._received)
         # In auto-deleveraging the bankrupt is the maker; everything else names it as the account.
-        concerned = np.where(heard["kind"] == EventKind.ADL, heard["maker_account"], heard["account"]).astype(np.int64)
+        concerned = np.where(received["kind"] == EventKind.ADL, received["maker_account"], received["account"]).astype(
+            np.int64
+        )
         order = np.argsort(rows)
         found = np.searchsorted(rows, concerned, sorter=order).clip(max=len(rows) - 1)
         place = order[found]
         own = rows[place] == concerned
-        events, place = heard[own], place[own]
+        events, place = received[own], place[own]
         kind, lots = events["kind"], events["quantity_lots"]
         fill, adl = kind == EventKind.FILL, kind == EventKind.ADL
         takeover, insured = kind == EventKind.TAKEOVER, kind == EventKind.INSURANCE
         signed, price = events["side"] * lots, events["price_ticks"].astype(np.int64)
-        given_up = self._worth.of(signed, price) - self._worth.of(signed, events["mark_ticks"].astype(np.int64))
+        given_up = self._lot_value.value(signed, price) - self._lot_value.value(
+            signed, events["mark_ticks"].astype(np.int64)
+        )
         for column, chosen, amount in (
             ("filled_lots", fill, lots),
             ("filled_tick_lots", fill, lots * events["price_ticks"]),
@@ -241,5 +246,5 @@ class AuditTrail:
             ("fund_paid", takeover, np.maximum(0, -events["money"])),
         ):
             np.add.at(audit[column], place[chosen], amount[chosen])
-        others = heard[~own & (self._table["stage"][concerned] >= Stage.LIQUIDATING)]
-        self._heard = [others] if len(others) else []
+        others = received[~own & (self._table["stage"][concerned] >= Stage.LIQUIDATING)]
+        self._received = [others] if len(others) else []

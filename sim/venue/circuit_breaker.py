@@ -12,7 +12,7 @@ class CircuitBreaker:
     """Trips when the last price is more than `move` from a price it had within `window` (eq. 149); CME Stop Logic, B.
 
     It looks at the end of each step, so a step is its resolution: what moved the price that far has traded.  While it
-    is paused the venue matches nothing.  The window begins anew at the end of a pause.
+    is paused the venue matches nothing.  The window begins again at the end of a pause.
     """
 
     def __init__(self, config: CircuitBreakerConfig) -> None:
@@ -40,7 +40,7 @@ class CircuitBreaker:
         return until_ns < self._resume_ns
 
     def resume(self) -> int | None:
-        """The pause is over: when it was, and the window begins anew; None if there was none."""
+        """The pause is over: when it was, and the window begins again; None if there was none."""
         at, self._resume_ns = self._resume_ns, None
         if at is not None:
             self._highest.clear()

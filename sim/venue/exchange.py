@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, AccountTable, Rows
 from marginquake.sim.core.records import COMMAND, EVENT, Flag, Side, raw_copy
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.kernels import JIT, depth, liquidation_index, rulebook, settlement
 from marginquake.sim.kernels.state import (
     BRACKET,
     MOST_LOTS,
     RULES,
     STATE_WORD,
-    Market,
+    MarketArrays,
     grow_events,
     grow_orders,
     live_slots,
@@ -62,7 +62,7 @@ def _quiet() -> AbstractContextManager[Any]:
 class ExchangeRules:
     """A venue's rules as integers: money units, ticks, parts per million."""
 
-    worth: Worth
+    lot_value: LotValue
     ladder_size: int
     maker_fee_ppm: int
     taker_fee_ppm: int
@@ -82,8 +82,8 @@ class ExchangeRules:
         if self.max_position_lots > MOST_LOTS:
             raise ValueError(f"max_position_lots: {self.max_position_lots} is more than an order can hold, {MOST_LOTS}")
         rules = np.zeros(1, RULES)
-        rules["value"] = self.worth.value
-        rules["inverse"] = int(self.worth.inverse)
+        rules["value"] = self.lot_value.at_one_tick
+        rules["inverse"] = int(self.lot_value.inverse)
         rules["size"] = self.ladder_size
         rules["maker_fee_ppm"] = self.maker_fee_ppm
         rules["taker_fee_ppm"] = self.taker_fee_ppm
@@ -368,6 +368,6 @@ class Exchange:
             self._market = grow_events(self._market, needed)
 
     @property
-    def market(self) -> Market:
+    def market(self) -> MarketArrays:
         """The kernels' own bundle (for participants' kernels and benchmarks)."""
         return self._market

@@ -64,10 +64,10 @@ class VenueDesk:
         quiet = not (self._venue.has_crossings or self._warned or self._called or self._liquidating)
         return quiet and self.fund_position_lots == 0
 
-    def hear(self) -> None:
+    def on_events(self) -> None:
         """What trading of this step did; of interest while forced sales are under way."""
         if self._liquidating and self.audit.kept:
-            self.audit.hear(self._venue.events_of_step)
+            self.audit.on_events(self._venue.events_of_step)
 
     def begin_scan(self, now_ns: int) -> None:
         """Take note of the time, of new warnings and margin calls, and of who need be warned no longer."""
@@ -190,16 +190,16 @@ class VenueDesk:
         """Equity minus maintenance margin at the mark, money."""
         venue = self._venue
         chosen = self._table.take(rows)
-        worth = venue.contract.worth
-        equity = backing_equity(chosen, self.mark_ticks, worth)
-        return equity - maintenance_money(chosen, self.mark_ticks, worth, venue.brackets)
+        lot_value = venue.contract.lot_value
+        equity = backing_equity(chosen, self.mark_ticks, lot_value)
+        return equity - maintenance_money(chosen, self.mark_ticks, lot_value, venue.brackets)
 
     def _equity(self, rows: Rows) -> NDArray[np.int64]:
-        return backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
+        return backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.lot_value)
 
     def _maintenance(self, rows: Rows) -> NDArray[np.int64]:
-        worth = self._venue.contract.worth
-        return maintenance_money(self._table.take(rows), self.mark_ticks, worth, self._venue.brackets)
+        lot_value = self._venue.contract.lot_value
+        return maintenance_money(self._table.take(rows), self.mark_ticks, lot_value, self._venue.brackets)
 
     def equity(self, rows: Rows) -> NDArray[np.int64]:
         """Backing plus unrealised profit at the mark, money."""
@@ -207,7 +207,7 @@ class VenueDesk:
 
     def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         """Equity at a price for each account, money."""
-        return backing_equity(self._table.take(rows), price_ticks, self._venue.contract.worth)
+        return backing_equity(self._table.take(rows), price_ticks, self._venue.contract.lot_value)
 
     def maintenance(self, rows: Rows) -> NDArray[np.int64]:
         """Maintenance margin at the mark, money."""
@@ -215,7 +215,7 @@ class VenueDesk:
 
     def notional(self, rows: Rows) -> NDArray[np.int64]:
         """Worth of the position at the mark, money."""
-        return position_notional(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
+        return position_notional(self._table.take(rows), self.mark_ticks, self._venue.contract.lot_value)
 
     def lower_tier_lots(self, rows: Rows) -> NDArray[np.int64]:
         """Lots that fit the bracket below each account's own, at the mark; 0 in the lowest bracket."""
@@ -243,7 +243,7 @@ class VenueDesk:
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Last tick at which each account's equity is not negative."""
-        return bankruptcy_ticks(self._table.take(rows), self._venue.contract.worth)
+        return bankruptcy_ticks(self._table.take(rows), self._venue.contract.lot_value)
 
     def start(self, rows: Rows) -> None:
         """Liquidation begins: the accounts may no longer trade."""
@@ -327,7 +327,7 @@ class VenueDesk:
 
         Returns whom the fund took.
         """
-        equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.worth)
+        equity = backing_equity(self._table.take(rows), self.mark_ticks, self._venue.contract.lot_value)
         self.audit.take_over(rows, self._now_ns, self._venue.moment)
         self._table["stage"][rows] = Stage.TAKEN_OVER
         outcome = self._venue.waterfall.take_over(rows, self._now_ns)
@@ -366,6 +366,6 @@ class VenueDesk:
         events["side"] = np.sign(chosen["position_lots"])
         events["price_ticks"] = self.bankruptcy_ticks(rows)
         events["mark_ticks"] = self.mark_ticks
-        events["money"] = backing_equity(chosen, self.mark_ticks, self._venue.contract.worth)
+        events["money"] = backing_equity(chosen, self.mark_ticks, self._venue.contract.lot_value)
         events["cause"] = Cause.LIQUIDATION if kind in FORCED_STAGES else Cause.VOLUNTARY
         self._venue.add_events(events)

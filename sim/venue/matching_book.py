@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from marginquake.sim.core.records import OrderKind
 from marginquake.sim.kernels import Helper, book_only
 from marginquake.sim.kernels.book_only import BOOK_EVENT, EVENT_WORDS
-from marginquake.sim.kernels.state import MOST_LOTS, RULES, Book, grow_events, grow_orders, make_book
+from marginquake.sim.kernels.state import MOST_LOTS, RULES, BookArrays, grow_events, grow_orders, make_book
 
 
 @final
@@ -86,7 +86,7 @@ class MatchingBook:
         return int(self._book.state["live"][0])
 
     @property
-    def book(self) -> Book:
+    def book(self) -> BookArrays:
         """The kernels' own bundle."""
         return self._book
 

@@ -148,8 +148,8 @@ def _largest_lots(venue: Venue, seed: Seed) -> NDArray[np.float64]:
     own = venue.accounts.rows["initial_margin_ppm"][_block(seed.rows)]
     allowed = np.searchsorted(np.array(venue.brackets.initial_ppm), own, side="right")
     caps = np.concatenate(([0], venue.brackets.cap))[allowed]
-    worth = venue.contract.worth
-    per_lot = np.maximum(worth.notional(1, seed.sizing_ticks), worth.notional(1, venue.exchange.mark_ticks))
+    lot_value = venue.contract.lot_value
+    per_lot = np.maximum(lot_value.notional(1, seed.sizing_ticks), lot_value.notional(1, venue.exchange.mark_ticks))
     largest: NDArray[np.float64] = np.floor(caps / np.maximum(per_lot, 1))
     return largest
 
@@ -192,7 +192,7 @@ def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
     lots *= -np.sign(open_lots)
     entry = np.concatenate([seed.positions.entry_ticks for seed in others])
     table = venue.accounts.rows
-    notional = venue.contract.worth.notional(lots, entry)
+    notional = venue.contract.lot_value.notional(lots, entry)
     table["collateral"][rows] = np.maximum(table["collateral"][rows], notional)
     venue.exchange.seed_positions(rows, lots, entry)
     hedged = np.concatenate([np.full(len(seed.rows), seed.positions.hedged_on_spot) for seed in others])

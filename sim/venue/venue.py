@@ -11,10 +11,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.sim.assets.fundamentals import FundamentalSeat
+from marginquake.sim.assets.fundamentals import FundamentalContext
 from marginquake.sim.assets.index import Index, build_fundamental
 from marginquake.sim.assets.oracle import Oracle
-from marginquake.sim.assets.spot import SpotDesk
+from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.contract import ContractConfig, ContractSpec, InverseContractConfig
 from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage_capped
@@ -48,7 +48,7 @@ def exchange_rules(config: MarketConfig, contract: ContractSpec, brackets: Brack
     """A venue's configured rules as the exchange's integers."""
     venue = config.venue
     return ExchangeRules(
-        worth=contract.worth,
+        lot_value=contract.lot_value,
         ladder_size=contract.max_price_ticks,
         maker_fee_ppm=round(venue.fees.maker * PPM),
         taker_fee_ppm=round(venue.fees.taker * PPM),
@@ -83,15 +83,15 @@ class Venue:
         """The brackets in force; changed by `set_brackets` only."""
         self.margins = MarginSchedule(config.venue, self.brackets)
         self.faults = FaultBoard(config.faults)
-        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.worth)
+        self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.lot_value)
         self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
         self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
         self.initial_ticks = self.contract.to_ticks(config.contract.initial_price)
-        seat = FundamentalSeat(
+        context = FundamentalContext(
             self.contract, float(self.initial_ticks), step_ns, streams[f"{self.name}/fundamental"], folder
         )
-        self.index = Index(build_fundamental(config.index, seat), config.index.feedback, config.depth_1pct)
-        self.spot = SpotDesk(len(self.accounts.rows), self.index, self.contract)
+        self.index = Index(build_fundamental(config.index, context), config.index.feedback, config.depth_1pct)
+        self.spot = SpotHoldings(len(self.accounts.rows), self.index, self.contract)
         self.oracle = Oracle(config.venue.oracle)
         self.mark_rule = MARK_RULES[config.venue.mark.rule](config.venue.mark)
         terms = MarginTerms(self.brackets.initial_ppm[0] / PPM, self.brackets.rate_ppm[0] / PPM)
@@ -214,7 +214,8 @@ class Venue:
         return crossings
 
     def set_brackets(self, brackets: BracketSchedule) -> None:
-        """Other margins from now on, for everybody: liquidation prices of all who hold a position are reckoned anew."""
+        """Other margins from now on, for everybody: liquidation prices of all who hold a position are calculated
+        again."""
         before, self.brackets = self.brackets, brackets
         self.waterfall.brackets = brackets
         self.exchange.set_brackets(brackets.rate_ppm, brackets.deduction, brackets.initial_ppm)
@@ -270,7 +271,7 @@ class Venue:
         mark = round(self.oracle.index_ticks) if self.funding_rule.on_oracle_price else self.exchange.mark_ticks
         ppb = round(rate * PPB)
         held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
-        notional = rows["position_lots"][held] * abs(self.contract.worth.of_lot(mark))
+        notional = rows["position_lots"][held] * abs(self.contract.lot_value.value_of_lot(mark))
         payment = notional // PPB * ppb + notional % PPB * ppb // PPB
         rows["collateral"][held] -= payment
         isolated = rows["mode"][held] == MarginMode.ISOLATED
@@ -358,16 +359,16 @@ class Venue:
         assert self.exchange.net_deposits() == self.net_deposits, "money is neither made nor lost"
 
     def _check_liquidation_prices(self) -> None:
-        """Whoever is watched is called exactly where equity first meets maintenance, reckoned anew."""
+        """Whoever is watched is called exactly where equity first meets maintenance, calculated again."""
         table = self.accounts.rows
-        worth = self.contract.worth
+        lot_value = self.contract.lot_value
         for sign in (1, -1):
             held = np.flatnonzero((table["liquidation_ticks"] > 0) & (np.sign(table["position_lots"]) == sign))
             rows, ticks = table[held], table["liquidation_ticks"][held].astype(np.int64)
             for offset, under in ((0, True), (sign, False)):
                 at = ticks + offset
-                equity = backing_money(rows) + worth.of(rows["position_lots"], at) - rows["cost"]
-                notional = worth.notional(rows["position_lots"], at)
+                equity = backing_money(rows) + lot_value.value(rows["position_lots"], at) - rows["cost"]
+                notional = lot_value.notional(rows["position_lots"], at)
                 met = equity <= self.brackets.maintenance(notional)
                 on_ladder = (at >= 1) & (at < self.contract.max_price_ticks)
                 assert (met == under)[on_ladder].all(), "a liquidation price is where equity meets maintenance"

@@ -68,7 +68,7 @@ class Waterfall:
         rules = VenueConfig() if rules is None else rules
         self._accounts = accounts
         self._rows = accounts.rows
-        self._worth = accounts.worth
+        self._lot_value = accounts.lot_value
         self.brackets = brackets
         self._money_per_quote = money_per_quote
         self._ranking = ADL_RANKINGS[rules.adl.ranking]
@@ -91,7 +91,7 @@ class Waterfall:
     @property
     def fund_equity(self) -> int:
         """Collateral of the insurance fund plus the unrealised profit of what it took over, money, at the mark."""
-        return int(backing_equity(self._rows[INSURANCE_ROW : INSURANCE_ROW + 1], self._mark_ticks, self._worth)[0])
+        return int(backing_equity(self._rows[INSURANCE_ROW : INSURANCE_ROW + 1], self._mark_ticks, self._lot_value)[0])
 
     @property
     def allowance(self) -> int:
@@ -131,7 +131,7 @@ class Waterfall:
         while first < len(rows):
             written = np.zeros(1, np.int64)
             done = takeover.absorb(
-                self._rows, *self._worth, self._mark_ticks, rows, first, self._limits, time_ns, buffer, written
+                self._rows, *self._lot_value, self._mark_ticks, rows, first, self._limits, time_ns, buffer, written
             )
             events.append(buffer[: written[0]].copy())
             absorbed.append(rows[first:done])
@@ -140,7 +140,7 @@ class Waterfall:
             if first == len(rows):
                 break
             if not paid:
-                equity = backing_equity(self._rows[rows[first:]], self._mark_ticks, self._worth)
+                equity = backing_equity(self._rows[rows[first:]], self._mark_ticks, self._lot_value)
                 # The better ones first: then the fund is never lower than at the end.
                 rows[first:] = rows[first:][np.argsort(-equity, kind="stable")]
                 outcome = self._socialise(self._lacking(equity), time_ns)
@@ -181,7 +181,7 @@ class Waterfall:
         """All winners give up the same share of their unrealised profit, for the fund (eq. 125): SOCIALISED events."""
         rows = SYSTEM_ROWS + np.flatnonzero(self._rows["position_lots"][SYSTEM_ROWS : self._accounts.count])
         holders = self._rows[rows]
-        profit = backing_equity(holders, self._mark_ticks, self._worth) - backing_money(holders)
+        profit = backing_equity(holders, self._mark_ticks, self._lot_value) - backing_money(holders)
         rows, profit = rows[profit > 0], profit[profit > 0]
         amounts = haircuts(shortfall, profit)
         rows, amounts = rows[amounts > 0], amounts[amounts > 0]
@@ -205,7 +205,7 @@ class Waterfall:
         money = self._closing_money(bankrupt, position)
         rows, lots = self._counterparties(bankrupt, -1 if position > 0 else 1, abs(position))
         events = np.zeros(2 * len(rows) + 1, EVENT)
-        ticks = self._worth.nearest_ticks(position, money)
+        ticks = self._lot_value.nearest_ticks(position, money)
         count = takeover.deleverage(
             self._rows, self._mark_ticks, bankrupt, money, ticks, rows, lots, self._limits, time_ns, events
         )
@@ -236,7 +236,7 @@ class Waterfall:
         candidates = np.flatnonzero(position * sign > 0) + SYSTEM_ROWS
         draw = 0.5 if self._draws is None else float(self._draws.uniform(self._time_ns, 1, (sign + 1) // 2)[0])
         inputs = RankingInputs(
-            self._rows[candidates], self._mark_ticks, self._worth, self._money_per_quote, self.brackets, draw
+            self._rows[candidates], self._mark_ticks, self._lot_value, self._money_per_quote, self.brackets, draw
         )
         scores = self._ranking(inputs)
         order = np.argsort(-scores, kind="stable")
@@ -247,10 +247,12 @@ class Waterfall:
         no further from the mark than the band.  The fund never closes below zero."""
         account = self._rows[bankrupt : bankrupt + 1]
         at_bankruptcy = int(account["cost"][0]) - int(backing_money(account)[0])
-        money = position * self._worth.of_lot(self._previous_ticks) if self._at_previous_mark else at_bankruptcy
+        money = (
+            position * self._lot_value.value_of_lot(self._previous_ticks) if self._at_previous_mark else at_bankruptcy
+        )
         if self._band_ppm:
             reach = self._mark_ticks * self._band_ppm // PPM
-            ends = [position * self._worth.of_lot(self._mark_ticks + step) for step in (-reach, reach)]
+            ends = [position * self._lot_value.value_of_lot(self._mark_ticks + step) for step in (-reach, reach)]
             money = min(max(money, min(ends)), max(ends))
         return max(money, at_bankruptcy) if bankrupt == INSURANCE_ROW else money
 

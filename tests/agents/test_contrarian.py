@@ -136,7 +136,7 @@ def test_whoever_has_lost_too_much_adds_no_more_but_may_reduce() -> None:
     booth = seat_of("contrarian", **QUICK)
     fill(booth, 5, PRICE)
     fill(booth, 10, PRICE * np.exp(-0.025))
-    lost = 0.15 * CAPITAL_LOTS * PRICE * booth.table.worth.value
+    lost = 0.15 * CAPITAL_LOTS * PRICE * booth.table.lot_value.at_one_tick
     booth.table.rows["collateral"][booth.participant.rows[0]] -= round(lost)
     fill(booth, 10, PRICE * np.exp(-0.06))
     assert shares(booth)[0] == pytest.approx(0.5, abs=0.01)

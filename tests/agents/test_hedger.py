@@ -117,7 +117,7 @@ def simulate(*overrides: str) -> tuple[RunData, NDArray[np.float64]]:
     try:
         for _ in range(model.steps_total):
             model.step()
-        venue = model.rooms[0].venue
+        venue = model.sessions[0].venue
         hedger = next(agent for agent in model.agents if isinstance(agent, Hedger))
         delta = venue.spot.position_lots(hedger.rows) + hedger.accounts.position_lots
         held = np.abs(hedger.accounts.position_lots)

@@ -243,7 +243,7 @@ def test_they_arrive_before_slower_traders_hold_little_and_never_meet_themselves
     path = tmp_path / "market.yaml"
     path.write_text(MARKET)
     model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES, seed=1)
-    fast = next(desk.participant for desk in model.rooms[0].desks if desk.participant.name == "fast")
+    fast = next(desk.participant for desk in model.sessions[0].participants if desk.participant.name == "fast")
     largest = 0
     try:
         for _ in range(model.steps_total):

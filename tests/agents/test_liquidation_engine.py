@@ -23,7 +23,7 @@ def call(booth: Booth, row: int, lots: int, equity_per_lot: float, stage: Stage 
     """An account whose equity at the mark is so many quote units a lot (maintenance is 0.5)."""
     block = booth.table.rows
     block["position_lots"][row] = lots
-    block["cost"][row] = lots * PRICE * booth.table.worth.value
+    block["cost"][row] = lots * PRICE * booth.table.lot_value.at_one_tick
     block["collateral"][row] = round(abs(lots) * equity_per_lot * 1e6)
     block["stage"][row] = stage
 

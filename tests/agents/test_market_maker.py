@@ -243,17 +243,17 @@ def test_a_maker_who_is_run_over_loses_pulls_and_comes_back_with_its_half_life()
     model = MarketModel(scenario, AGENT_TYPES)
     try:
         maker = next(agent for agent in model.agents if isinstance(agent, MarketMaker))
-        venue = model.rooms[0].venue
-        worth, offered, pulled_until_s = [], [], []
+        venue = model.sessions[0].venue
+        lot_value, offered, pulled_until_s = [], [], []
         for _ in range(model.steps_total):
             model.step()
             if model.now_ns % 1_000_000_000 == 0 and model.now_ns >= 0:
                 equity = float(maker.accounts.equity(venue.exchange.mark_ticks)[0]) * 1e-6
-                worth.append(equity + float(venue.spot.profit(maker.rows)[0]))
+                lot_value.append(equity + float(venue.spot.profit(maker.rows)[0]))
                 offered.append(int(venue.accounts.rows["open_sell_lots"][maker.rows[0]]))
                 pulled_until_s.append(float(maker.pulled_until_ns[0]) * 1e-9)
         assert pulled_until_s[4] < 0
-        assert worth[4] - worth[8] > 0.0005 * 1e6
+        assert lot_value[4] - lot_value[8] > 0.0005 * 1e6
         back_s = pulled_until_s[-1]
         assert 5 < back_s < 50, "it does come back: what is lost is lost"
         usual = np.mean(offered[:5])

@@ -176,18 +176,18 @@ def opened() -> Iterator[tuple[MarketModel, Rows]]:
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, ("warmup=1s",)), AGENT_TYPES)
     while model.now_ns < 0:
         model.step()
-    yield model, next(d.participant.rows for d in model.rooms[0].desks if d.participant.name == "crowd")
+    yield model, next(d.participant.rows for d in model.sessions[0].participants if d.participant.name == "crowd")
     release(model)
 
 
 def test_leverage_is_set_only_for_accounts_that_are_flat_and_have_no_orders(opened: tuple[MarketModel, Rows]) -> None:
     model, rows = opened
-    venue = model.rooms[0].venue
+    venue = model.sessions[0].venue
     table = venue.accounts.rows
     flat = rows[table["position_lots"][rows] == 0]
     held = rows[table["position_lots"][rows] != 0]
     resting, idle = flat[:1], flat[1:]
-    orders = next(d.orders for d in model.rooms[0].desks if d.participant.name == "crowd")
+    orders = next(d.orders for d in model.sessions[0].participants if d.participant.name == "crowd")
     orders.limit(resting, 1, 90_000, 1)
     venue.arrivals.add(orders.drain(model.now_ns, 0))
     venue.trade(model.now_ns)
@@ -206,7 +206,7 @@ def test_leverage_is_set_only_for_accounts_that_are_flat_and_have_no_orders(open
 
 def test_nobody_sets_the_leverage_or_margin_of_another(opened: tuple[MarketModel, Rows]) -> None:
     model, rows = opened
-    orders = next(d.orders for d in model.rooms[0].desks if d.participant.name == "crowd")
+    orders = next(d.orders for d in model.sessions[0].participants if d.participant.name == "crowd")
     with pytest.raises(PermissionError):
         orders.set_leverage(rows[:1] - 1, np.ones(1))
     with pytest.raises(PermissionError):
@@ -218,7 +218,7 @@ def test_nobody_sets_the_leverage_or_margin_of_another(opened: tuple[MarketModel
 
 def test_added_margin_moves_liquidation_away_and_is_no_more_than_what_is_free(opened: tuple[MarketModel, Rows]) -> None:
     model, rows = opened
-    venue = model.rooms[0].venue
+    venue = model.sessions[0].venue
     table = venue.accounts.rows
     held = rows[table["position_lots"][rows] > 0][:3]
     before = table[held].copy()
@@ -236,7 +236,7 @@ def test_margin_is_not_added_for_the_flat_for_cross_accounts_and_in_liquidation(
     opened: tuple[MarketModel, Rows],
 ) -> None:
     model, rows = opened
-    venue = model.rooms[0].venue
+    venue = model.sessions[0].venue
     table = venue.accounts.rows
     held = rows[table["position_lots"][rows] > 0][:2]
     flat = rows[table["position_lots"][rows] == 0][:1]

@@ -111,8 +111,8 @@ def test_in_a_market_de_levering_removes_most_of_the_shortfall_of_distance(mode:
         "populations.crowd.reference_volatility=50%",
     )
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES, check_invariants=True)
-    room = model.rooms[0]
-    crowd = next(desk.participant for desk in room.desks if desk.participant.name == "crowd")
+    room = model.sessions[0]
+    crowd = next(desk.participant for desk in room.participants if desk.participant.name == "crowd")
     rows = room.venue.accounts.rows[crowd.rows]
     while model.now_ns < 0:
         model.step()
@@ -204,8 +204,8 @@ def test_in_a_fall_hedgers_sell_spot_and_their_accounts_are_liquidated_all_the_s
         "populations.crowd.prevention_period=100ms",
     )
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES, check_invariants=True)
-    room = model.rooms[0]
-    crowd = next(desk.participant for desk in room.desks if desk.participant.name == "crowd")
+    room = model.sessions[0]
+    crowd = next(desk.participant for desk in room.participants if desk.participant.name == "crowd")
     hedged = np.zeros(len(crowd.rows))
     for _ in range(model.steps_total):
         model.step()

@@ -104,7 +104,7 @@ def test_a_market_with_jitter_opens_with_the_same_accounts_lots_and_deposits() -
         model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES)
         while model.now_ns < 0:
             model.step()
-        opened.append(model.rooms[0].venue.accounts.rows.copy())
+        opened.append(model.sessions[0].venue.accounts.rows.copy())
         release(model)
     before, after = opened
     assert (before["position_lots"] == after["position_lots"]).all()

@@ -21,7 +21,7 @@ from tests.oracles.naive_margin import (
     muldiv,
     price_of_ruin,
     trigger_price,
-    worth_of_lot,
+    value_of_lot,
 )
 from tests.oracles.naive_settlement import (
     change_position,
@@ -96,7 +96,7 @@ class NaiveExchange:
         )
 
     def relink(self, rows: Iterable[int]) -> None:
-        """Reckon liquidation prices anew, after money was moved from outside."""
+        """Reckon liquidation prices again, after money was moved from outside."""
         for row in rows:
             self._relink(self.accounts[int(row)])
 
@@ -363,7 +363,7 @@ class NaiveExchange:
 
     def _trade(self, taker: NaiveOrder, maker: NaiveOrder, lots: int) -> None:
         price = maker.price_ticks
-        notional = abs(lots * worth_of_lot(self.rules, price))
+        notional = abs(lots * value_of_lot(self.rules, price))
         taker_account, maker_account = self.accounts[taker.account], self.accounts[maker.account]
         taker.quantity_lots -= lots
         maker.quantity_lots -= lots

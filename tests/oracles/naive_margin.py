@@ -23,27 +23,27 @@ def bracket_of(rules: Any, notional: int) -> int:
     return len(rules.bracket_cap) - 1
 
 
-def worth_of_lot(rules: Any, price_ticks: int) -> int:
+def value_of_lot(rules: Any, price_ticks: int) -> int:
     """What one lot held long is worth in money: the price, or, inverse, the coin owed for it, to the nearest unit."""
-    if rules.worth.inverse:
-        return -math.floor(Fraction(rules.worth.value, price_ticks) + Fraction(1, 2))
-    return price_ticks * int(rules.worth.value)
+    if rules.lot_value.inverse:
+        return -math.floor(Fraction(rules.lot_value.at_one_tick, price_ticks) + Fraction(1, 2))
+    return price_ticks * int(rules.lot_value.at_one_tick)
 
 
 def backing_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
     """Money behind the position if the mark were `price_ticks`."""
     backing = account.isolated_margin if account.isolated else account.collateral
-    return backing + account.position_lots * worth_of_lot(rules, price_ticks) - account.cost
+    return backing + account.position_lots * value_of_lot(rules, price_ticks) - account.cost
 
 
 def total_equity(rules: Any, account: NaiveAccount, price_ticks: int) -> int:
     """Collateral plus unrealised profit, whatever the margin mode."""
-    return account.collateral + account.position_lots * worth_of_lot(rules, price_ticks) - account.cost
+    return account.collateral + account.position_lots * value_of_lot(rules, price_ticks) - account.cost
 
 
 def maintenance_margin(rules: Any, position_lots: int, price_ticks: int) -> int:
     """What the venue wants to see behind a position at `price_ticks`."""
-    notional = abs(position_lots * worth_of_lot(rules, price_ticks))
+    notional = abs(position_lots * value_of_lot(rules, price_ticks))
     bracket = bracket_of(rules, notional)
     return muldiv(notional, rules.bracket_rate_ppm[bracket]) - rules.bracket_deduction[bracket]
 
@@ -85,7 +85,7 @@ def can_open(
         after = worst(open_buy_lots, open_sell_lots + lots)
     if after <= before:
         return True
-    notional = abs(after * worth_of_lot(rules, mark_ticks))
+    notional = abs(after * value_of_lot(rules, mark_ticks))
     ppm = max(account.initial_margin_ppm, rules.bracket_initial_ppm[bracket_of(rules, notional)])
     return total_equity(rules, account, mark_ticks) >= muldiv(notional, ppm)
 
@@ -95,12 +95,12 @@ def price_of_ruin(rules: Any, account: NaiveAccount) -> int:
 
     Inverse: every tick of the ladder is tried; one beyond it where none is good enough (long) or every one is (short).
     """
-    if rules.worth.inverse:
+    if rules.lot_value.inverse:
         good = [t for t in range(1, rules.ladder_size) if total_equity(rules, account, t) >= 0]
         if account.position_lots > 0:
             return min(good, default=rules.ladder_size)
         return max(good, default=0)
-    per_tick = abs(account.position_lots) * rules.worth.value
+    per_tick = abs(account.position_lots) * rules.lot_value.at_one_tick
     if account.position_lots > 0:
         return math.ceil(Fraction(account.cost - account.collateral, per_tick))
     return math.floor(Fraction(account.collateral - account.cost, per_tick))

@@ -6,7 +6,7 @@ from typing import Any
 from marginquake.sim.core.accounts import FEES_ROW, INSURANCE_ROW
 from marginquake.sim.core.records import Cause, Stage
 from tests.oracles.naive_accounts import NaiveAccount
-from tests.oracles.naive_margin import muldiv, worth_of_lot
+from tests.oracles.naive_margin import muldiv, value_of_lot
 
 
 def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
@@ -20,10 +20,10 @@ def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, pri
 
 
 def _open(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
-    worth = lots * worth_of_lot(rules, price_ticks)
-    notional = abs(worth)
+    lot_value = lots * value_of_lot(rules, price_ticks)
+    notional = abs(lot_value)
     account.position_lots += side * lots
-    account.cost += side * worth
+    account.cost += side * lot_value
     if account.isolated:
         wanted = muldiv(notional, max(account.initial_margin_ppm, rules.bracket_initial_ppm[0]))
         free = account.collateral - account.isolated_margin
@@ -34,7 +34,7 @@ def _close(rules: Any, account: NaiveAccount, closed: int, price_ticks: int) -> 
     size = abs(account.position_lots)
     sign = 1 if account.position_lots > 0 else -1
     released_cost = abs(account.cost) * closed // size * (1 if account.cost >= 0 else -1)
-    realised = sign * closed * worth_of_lot(rules, price_ticks) - released_cost
+    realised = sign * closed * value_of_lot(rules, price_ticks) - released_cost
     if account.isolated:
         released_margin = account.isolated_margin * closed // size
         account.isolated_margin -= released_margin

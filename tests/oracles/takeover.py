@@ -7,7 +7,7 @@ from typing import Any, final
 from numpy.typing import NDArray
 
 from marginquake.sim.core.records import MOST_TICKS, MarginMode, Stage
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 
 MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 
@@ -16,16 +16,16 @@ MONEY = ("position_lots", "cost", "collateral", "isolated_margin")
 class NaiveTakeover:
     """`rows`: the fund and the bankrupt account before; the attributes say what is true after."""
 
-    def __init__(self, rows: NDArray[Any], worth: Worth, mark: int) -> None:
+    def __init__(self, rows: NDArray[Any], lot_value: LotValue, mark: int) -> None:
         self.fund, self.bankrupt = ({name: int(row[name]) for name in MONEY} for row in rows)
         isolated = rows["mode"][1] == MarginMode.ISOLATED
         lots, cost = self.bankrupt["position_lots"], self.bankrupt["cost"]
         backing = self.bankrupt["isolated_margin" if isolated else "collateral"]
-        value = worth.value
-        lot = -math.floor(Fraction(value, mark) + Fraction(1, 2)) if worth.inverse else mark * value
+        value = lot_value.at_one_tick
+        lot = -math.floor(Fraction(value, mark) + Fraction(1, 2)) if lot_value.inverse else mark * value
         self.equity = backing + lots * lot - cost
         paid = cost - backing
-        if worth.inverse:
+        if lot_value.inverse:
             self.price_ticks = Fraction(-lots * value, paid) if paid * lots < 0 else Fraction(MOST_TICKS)
         else:
             self.price_ticks = Fraction(paid, lots * value)

@@ -18,7 +18,7 @@ UNIT = ContractSpec("main", Decimal(1), Decimal(1), Decimal(1), Decimal(1), 200_
 def frames_of_cascade(cascade: Cascade, capacity: int = 1) -> MarketFrames:
     """Run the cascade until nothing happens any more."""
     model = build_model(cascade, capacity)
-    room = model.rooms[0]
+    room = model.sessions[0]
     parts: list[NDArray[Any]] = []
     quiet = 0
     while quiet < QUIET_STEPS or model.now_ns < QUIET_STEPS * STEP_NS:

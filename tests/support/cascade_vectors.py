@@ -1,4 +1,4 @@
-"""Cascades small enough to reckon by hand, through the whole model: real book, real margin, real liquidation engine.
+"""Cascades small enough to calculate by hand, through the whole model: real book, real margin, real liquidation engine.
 
 A ladder of bids without refill, long accounts whose liquidation prices are given (their collateral is chosen so), one
 market sell, mark = last, and an engine that sends unlimited market orders, one account at a time.  No fees.
@@ -102,7 +102,7 @@ class Longs(Participant):
         price, lots = np.array(cascade.longs, np.int64).T
         loss = lots * (entry - price)
         maintenance = lots * price * MAINTENANCE_PPM // 10**6
-        self.seat.table.rows["collateral"][self.rows] = loss + maintenance
+        self.context.table.rows["collateral"][self.rows] = loss + maintenance
         return SeedPositions(lots, entry)
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
@@ -199,7 +199,7 @@ def liquidation_prices(cascade: Cascade) -> dict[int, int]:
 def run_cascade(cascade: Cascade) -> Outcome:
     """Run the model until nothing has happened for a while."""
     model = build_model(cascade)
-    room = model.rooms[0]
+    room = model.sessions[0]
     prices = liquidation_prices(cascade)
     sold = forced = quiet = 0
     closed: list[int] = []

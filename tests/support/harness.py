@@ -14,7 +14,7 @@ from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTab
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import backing_equity, default_brackets, position_notional
 from marginquake.sim.core.records import EVENT, Cause, EventKind, MarginMode, Stage
-from marginquake.sim.market.context import Seat
+from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry, OrderIds
 from marginquake.sim.market.streams import Stream
 from marginquake.sim.market.view import MarketView
@@ -102,10 +102,10 @@ class FakeDesk:
         return self.equity_at(rows, np.full(len(rows), self.mark_ticks))
 
     def equity_at(self, rows: Rows, price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
-        return backing_equity(self.table.rows[rows], price_ticks, self.table.worth)
+        return backing_equity(self.table.rows[rows], price_ticks, self.table.lot_value)
 
     def notional(self, rows: Rows) -> NDArray[np.int64]:
-        return position_notional(self.table.rows[rows], self.mark_ticks, self.table.worth)
+        return position_notional(self.table.rows[rows], self.mark_ticks, self.table.lot_value)
 
     def maintenance(self, rows: Rows) -> NDArray[np.int64]:
         return (self.notional(rows) * self.maintenance_rate).astype(np.int64)
@@ -126,14 +126,14 @@ class FakeDesk:
 
     def margin_excess(self, rows: Rows) -> NDArray[np.int64]:
         block = self.table.rows[rows]
-        notional = self.table.worth.notional(block["position_lots"], self.mark_ticks)
-        equity = block["collateral"] + self.table.worth.of(block["position_lots"], self.mark_ticks)
+        notional = self.table.lot_value.notional(block["position_lots"], self.mark_ticks)
+        equity = block["collateral"] + self.table.lot_value.value(block["position_lots"], self.mark_ticks)
         return (equity - block["cost"] - notional * self.maintenance_rate).astype(np.int64)
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         block = self.table.rows[rows]
         lots = np.where(block["position_lots"] == 0, 1, block["position_lots"])
-        return ((block["cost"] - block["collateral"]) / (lots * self.table.worth.value)).astype(np.int64)
+        return ((block["cost"] - block["collateral"]) / (lots * self.table.lot_value.at_one_tick)).astype(np.int64)
 
     def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
         return (excess > 0) | (self.table.rows["position_lots"][rows] == 0)
@@ -213,7 +213,7 @@ class Booth:
         row = int(self.participant.rows[index])
         block = self.table.rows
         block["position_lots"][row] += lots
-        block["cost"][row] += self.table.worth.of(lots, entry_ticks)
+        block["cost"][row] += self.table.lot_value.value(lots, entry_ticks)
         block["liquidation_ticks"][row] = liquidation_ticks
         return {"kind": EventKind.FILL, "account": row, "quantity_lots": abs(lots), "price_ticks": entry_ticks}
 
@@ -223,7 +223,7 @@ def seat_of(kind: str, seed: int = 0, spec: ContractSpec | None = None, **settin
     agent_type = AGENT_TYPES[kind]
     config = agent_type.config_type.model_validate(agent_type.example | settings)
     spec = contract() if spec is None else spec
-    table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.worth)
+    table = AccountTable(SYSTEM_ROWS + config.accounts + 8, spec.lot_value)
     rows = table.claim(0, config.accounts)
     stream = Stream(seed, kind)
     leverage = sample(config.leverage, stream.child("leverage"), len(rows))
@@ -231,13 +231,13 @@ def seat_of(kind: str, seed: int = 0, spec: ContractSpec | None = None, **settin
     table.rows["initial_margin_ppm"][rows] = np.ceil(1e6 / leverage)
     table.rows["collateral"][rows] = (deposit / spec.money_amount).astype(np.int64)
     table.rows["mode"][rows] = MarginMode.ISOLATED if config.margin_mode == "isolated" else MarginMode.CROSS
-    seat = Seat(kind, rows, table, spec, stream, STEP_NS, DEPTH_1PCT, PRICE, 125.0, default_brackets())
+    context = ParticipantContext(kind, rows, table, spec, stream, STEP_NS, DEPTH_1PCT, PRICE, 125.0, default_brackets())
     spot, ids = FakeSpot(len(table.rows)), OrderIds()
     if agent_type is not LiquidationEngine:
-        participant = agent_type(mesa.Model(rng=0), config, seat)
+        participant = agent_type(mesa.Model(rng=0), config, context)
         return Booth(participant, table, OrderEntry(table, rows, spot, ids), spot, ids)
     table.count = len(table.rows)
     desk = FakeDesk(table, ids, spot, PRICE, config.rules.capacity)
-    engine = LiquidationEngine(mesa.Model(rng=0), config, seat, desk)
+    engine = LiquidationEngine(mesa.Model(rng=0), config, context, desk)
     everyone = np.arange(len(table.rows))
     return Booth(engine, table, OrderEntry(table, everyone, spot, ids, Cause.LIQUIDATION), spot, ids, desk)

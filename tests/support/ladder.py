@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import COMMAND, Cause, EventKind, Flag, OrderKind, Reject, Side
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 
 SIDES = (Side.BUY, Side.SELL)
 
@@ -42,12 +42,12 @@ def drawing(text: str) -> list[str]:
     return lines
 
 
-PLAIN_WORTH = Worth(1)
+PLAIN_WORTH = LotValue(1)
 
 
-def traders(worth: Worth = PLAIN_WORTH, count: int = 8, deposit: int = 10**12) -> AccountTable:
+def traders(lot_value: LotValue = PLAIN_WORTH, count: int = 8, deposit: int = 10**12) -> AccountTable:
     """A table of well-funded cross accounts A, B, C, ... and a funded insurance row."""
-    table = AccountTable(SYSTEM_ROWS + count, worth)
+    table = AccountTable(SYSTEM_ROWS + count, lot_value)
     rows = table.claim(0, count)
     table.rows["collateral"][rows] = deposit
     return table

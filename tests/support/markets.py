@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from marginquake.sim.core.accounts import AccountTable
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.venue.exchange import Exchange, ExchangeRules
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.support.ladder import Ladder, traders
@@ -12,7 +12,7 @@ from tests.support.ladder import Ladder, traders
 IMPLEMENTATIONS: dict[str, Any] = {"naive": NaiveExchange, "kernel": Exchange}
 
 PLAIN = ExchangeRules(
-    worth=Worth(1),
+    lot_value=LotValue(1),
     ladder_size=300,
     maker_fee_ppm=0,
     taker_fee_ppm=0,
@@ -29,5 +29,5 @@ PLAIN = ExchangeRules(
 def ladder(implementation: str, accounts: AccountTable | None = None, **changes: Any) -> Ladder:
     """A fresh market of well-funded traders under PLAIN rules with some changed."""
     rules = replace(PLAIN, **changes)
-    table = traders(rules.worth) if accounts is None else accounts
+    table = traders(rules.lot_value) if accounts is None else accounts
     return Ladder(IMPLEMENTATIONS[implementation](rules, table))

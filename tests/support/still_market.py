@@ -33,7 +33,7 @@ class DeepBookConfig(ParticipantConfig):
 
 @final
 class DeepBook(Participant):
-    """Quotes more than anybody can trade on both sides of the index, anew at each step."""
+    """Quotes more than anybody can trade on both sides of the index, again at each step."""
 
     config_type = DeepBookConfig
     example: ClassVar[dict[str, Any]] = {"type": "deep_book", "deposit": 1e12}
@@ -101,10 +101,10 @@ class StillMarket:
         file = folder / f"still-{seed}.yaml"
         file.write_text(yaml.safe_dump(scenario(**changes), sort_keys=False))
         self.model = MarketModel(load_scenario(file, REGISTRY), REGISTRY, seed=seed, check_invariants=check)
-        self.room = self.model.rooms[0]
+        self.room = self.model.sessions[0]
         self.table = self.room.venue.accounts.rows
-        self.crowd = next(d.participant.rows for d in self.room.desks if d.participant.name == "crowd")
-        self.table_value = self.room.venue.contract.worth.value
+        self.crowd = next(d.participant.rows for d in self.room.participants if d.participant.name == "crowd")
+        self.table_value = self.room.venue.contract.lot_value.at_one_tick
 
     def until(self, seconds: float) -> "StillMarket":
         """Go on up to this time."""

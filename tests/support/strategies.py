@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import Cause, Flag, MarginMode, OrderKind, Side
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.venue.exchange import ExchangeRules
 
 Step: TypeAlias = tuple[str, dict[str, int]]
@@ -57,7 +57,7 @@ class Case:
 
     def open(self, implementation: Callable[..., Any], **options: Any) -> Any:
         """An exchange of its own with the positions seeded; they sum to zero."""
-        table = AccountTable(SYSTEM_ROWS + len(self.accounts), self.rules.worth)
+        table = AccountTable(SYSTEM_ROWS + len(self.accounts), self.rules.lot_value)
         rows = table.claim(0, len(self.accounts))
         table.rows["collateral"][INSURANCE_ROW] = self.insurance
         for name in ("collateral", "initial_margin_ppm", "mode"):
@@ -69,9 +69,9 @@ class Case:
         return exchange
 
 
-def worth_at(scale: int, inverse: bool, price_ticks: int) -> Worth:
+def worth_at(scale: int, inverse: bool, price_ticks: int) -> LotValue:
     """A contract whose lot is worth about `scale * price_ticks` money at that price; of either type."""
-    return Worth(scale * price_ticks * price_ticks + 7, inverse=True) if inverse else Worth(scale)
+    return LotValue(scale * price_ticks * price_ticks + 7, inverse=True) if inverse else LotValue(scale)
 
 
 def brackets(value: int, sizes: list[int], rates: list[int]) -> dict[str, tuple[int, ...]]:
@@ -98,7 +98,7 @@ def rules(draw: st.DrawFn, value: int) -> ExchangeRules:
     sizes = sorted(draw(st.lists(st.integers(1, 8), min_size=count, max_size=count, unique=True)))
     rates = sorted(draw(st.lists(st.sampled_from([4, 5, 10, 25, 100]), min_size=count, max_size=count, unique=True)))
     return ExchangeRules(
-        worth=worth_at(value, draw(st.booleans()), CENTRE),
+        lot_value=worth_at(value, draw(st.booleans()), CENTRE),
         ladder_size=LADDER,
         maker_fee_ppm=draw(st.sampled_from([0, 200, -5_000, 10_000])),
         taker_fee_ppm=draw(st.sampled_from([0, 500, 30_000])),
@@ -199,7 +199,7 @@ def long_case(seed: int, count: int, traders: int = 24, ladder_size: int = 200, 
         for _ in range(traders)
     )
     venue = ExchangeRules(
-        worth=worth_at(value, inverse, ladder_size // 2),
+        lot_value=worth_at(value, inverse, ladder_size // 2),
         ladder_size=ladder_size,
         maker_fee_ppm=-100,
         taker_fee_ppm=500,

@@ -35,7 +35,7 @@ MADE_BY = ("software_version", "git_commit", "python_version", "platform")
 
 
 def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None) -> Path:
-    """Draw the figures anew and write `report.html` into a sweep directory; returns its path."""
+    """Draw the figures again and write `report.html` into a sweep directory; returns its path."""
     data = sweep if isinstance(sweep, SweepData) else load_sweep(sweep)
     path = data.path / "report.html"
     path.write_text(template("sweep.html.j2").render(**_content(data, metric or DEFAULT_METRIC)), encoding="utf-8")

@@ -194,7 +194,7 @@ def _median(table: Floats) -> float:
 
 
 def _interval(low: Floats, high: Floats) -> Estimate:
-    """Difference of medians; seeds are drawn anew, the same ones at both ends."""
+    """Difference of medians; seeds are drawn again, the same ones at both ends."""
     estimate = _median(high) - _median(low)
     alive = np.isfinite(low).any(axis=1) & np.isfinite(high).any(axis=1)
     low, high = low[alive], high[alive]

@@ -189,12 +189,12 @@ def _header(frame: Frame, pace: Pace, width: int) -> Text:
     right = Text(when)
     if not math.isnan(pace.speed):
         right.append(f"  ×{pace.speed:.1f} " if pace.speed < 9.95 else f"  ×{pace.speed:,.0f} ", QUIET)
-    room = width - line.cell_len - right.cell_len - 4
-    if room >= 8:
-        full = round(max(0.0, min(1.0, done)) * room)
+    session = width - line.cell_len - right.cell_len - 4
+    if session >= 8:
+        full = round(max(0.0, min(1.0, done)) * session)
         line.append("  ")
         line.append("━" * full, "cyan")
-        line.append("─" * (room - full), QUIET)
+        line.append("─" * (session - full), QUIET)
         line.append("  ")
     else:
         line.append("  ")
@@ -257,10 +257,10 @@ def _book(frame: Frame, width: int, height: int) -> Lines:
 
 def _rung(rung: BookRung, most: float, labels: int, width: int, decimals: int, style: str) -> Text:
     amount = short_number(rung.notional)
-    room = max(1, width - labels - 10)
+    session = max(1, width - labels - 10)
     share = rung.notional / most if most > 0 else 0.0
     return Text.assemble(
-        (f" {price(rung.price, decimals):>{labels}} ", QUIET), (bar(share, room), style), f" {amount:>7}"
+        (f" {price(rung.price, decimals):>{labels}} ", QUIET), (bar(share, session), style), f" {amount:>7}"
     )
 
 
@@ -290,11 +290,11 @@ def _ladder_heading(whose: str, resting: str, width: int) -> Text:
 
 
 def _ladder_side(forced: float, resting: float, pressure: float, width: int) -> Text:
-    room = width - 23
+    session = width - 23
     colour = "red" if pressure >= 2 else "yellow" if pressure >= 1 else "white"
-    unity = round(room / PRESSURE_SCALE)
+    unity = round(session / PRESSURE_SCALE)
     text = Text()
-    for place, cell in enumerate(bar(0.0 if math.isnan(pressure) else pressure / PRESSURE_SCALE, room)):
+    for place, cell in enumerate(bar(0.0 if math.isnan(pressure) else pressure / PRESSURE_SCALE, session)):
         if place == unity:
             text.append("┊", QUIET if cell == " " else f"black on {colour}")
         else:

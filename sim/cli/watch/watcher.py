@@ -14,7 +14,7 @@ from marginquake.sim.cli.watch.liquidations import ClosedLiquidation, ClosedLiqu
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.reach import Reach, notional_reached
 from marginquake.sim.core.records import Cause, EventKind, Side, Stage
-from marginquake.sim.model.model import MarketModel, MarketRoom
+from marginquake.sim.model.model import MarketModel, MarketSession
 from marginquake.sim.runs.event_log import OpenLog
 from marginquake.sim.venue.venue import Venue
 
@@ -25,7 +25,7 @@ PRESSURE_DISTANCE = 0.01
 PRESSURE_LEVELS = (1.0, 2.0, 3.0, 5.0, 10.0)
 """An alert is given where pressure rises through one of these."""
 EASED = 0.8
-"""A level is crossed anew once pressure was below so much of it: depth flickers."""
+"""A level is crossed again once pressure was below so much of it: depth flickers."""
 CALL_LEVELS = tuple(base * 10**power for power in range(7) for base in (1, 3))
 """Alerts come at so many margin calls in all."""
 BINS = 400
@@ -205,22 +205,22 @@ class Watcher:
         """Logs for the run that is watched: those of `inner`, overheard."""
         return listening(inner, self._ears)
 
-    def room(self, model: MarketModel) -> MarketRoom:
+    def session(self, model: MarketModel) -> MarketSession:
         """The market that is watched."""
-        rooms = {room.venue.name: room for room in model.rooms}
-        return rooms[self._market] if self._market else model.rooms[0]
+        sessions = {session.venue.name: session for session in model.sessions}
+        return sessions[self._market] if self._market else model.sessions[0]
 
     def look(self, model: MarketModel) -> bool:
         """A step has ended; True where the market was sampled."""
-        room = self.room(model)
+        session = self.session(model)
         now_ns = model.now_ns
         if now_ns > 0:
-            self._count(room)
+            self._count(session)
         elif now_ns == 0:
-            self._begin(room)
+            self._begin(session)
         if now_ns < 0 or now_ns % model.setup.record.series_every:
             return False
-        self._sample(room, now_ns)
+        self._sample(session, now_ns)
         return True
 
     def new_alerts(self) -> list[Alert]:
@@ -230,8 +230,8 @@ class Watcher:
 
     def frame(self, model: MarketModel) -> Frame:
         """The market as it is now."""
-        room = self.room(model)
-        venue, recorder = room.venue, room.recorder
+        session = self.session(model)
+        venue, recorder = session.venue, session.recorder
         bid, ask, _, _, last, mark = venue.exchange.quote()
         tick = float(venue.contract.tick_size)
         stages = np.bincount(venue.accounts.rows["stage"][SYSTEM_ROWS : venue.accounts.count], minlength=len(Stage))
@@ -242,7 +242,7 @@ class Watcher:
         return Frame(
             scenario=model.setup.name,
             seed=model.seed_used,
-            market=venue.name if len(model.rooms) > 1 else "",
+            market=venue.name if len(model.sessions) > 1 else "",
             time_s=model.now_ns / 1e9,
             warmup_s=model.setup.warmup / 1e9,
             duration_s=model.setup.duration / 1e9,
@@ -281,15 +281,15 @@ class Watcher:
             why_no_closed="" if heard is not None else "not recorded (record.events: none)",
         )
 
-    def _begin(self, room: MarketRoom) -> None:
+    def _begin(self, session: MarketSession) -> None:
         """The warm-up is over, positions are seeded."""
-        exchange = room.venue.exchange
-        self._start = (exchange.last_ticks or exchange.mark_ticks) * float(room.venue.contract.tick_size)
-        self._start_interest = room.recorder.open_interest
-        self._start_fund = room.recorder.fund_equity
+        exchange = session.venue.exchange
+        self._start = (exchange.last_ticks or exchange.mark_ticks) * float(session.venue.contract.tick_size)
+        self._start_interest = session.recorder.open_interest
+        self._start_fund = session.recorder.fund_equity
 
-    def _count(self, room: MarketRoom) -> None:
-        events: NDArray[Any] = room.last_events
+    def _count(self, session: MarketSession) -> None:
+        events: NDArray[Any] = session.last_events
         if not len(events):
             return
         self._counts += np.bincount(events["kind"], minlength=len(EventKind))
@@ -297,10 +297,10 @@ class Watcher:
         forced = (events["kind"] == _FILL) & ((cause == Cause.LIQUIDATION) | (cause == Cause.TAKEOVER))
         if forced.any():
             of = events[forced]
-            self._forced += float(room.venue.contract.notional(of["quantity_lots"], of["price_ticks"]).sum())
+            self._forced += float(session.venue.contract.notional(of["quantity_lots"], of["price_ticks"]).sum())
 
-    def _sample(self, room: MarketRoom, now_ns: int) -> None:
-        venue, time_s = room.venue, now_ns / 1e9
+    def _sample(self, session: MarketSession, now_ns: int) -> None:
+        venue, time_s = session.venue, now_ns / 1e9
         tick = float(venue.contract.tick_size)
         last = _price(venue.exchange.last_ticks, tick)
         self._history.add(PricePoint(time_s, last, venue.index.index_ticks * tick))
@@ -318,11 +318,11 @@ class Watcher:
         calls = self._calls.crossed(float(self._counts[EventKind.MARGIN_CALL]))
         if calls is not None:
             self._say(time_s, 1, "first margin call" if calls == 1 else f"{calls:,.0f} margin calls so far")
-        self._note_rules(room, time_s, now_ns)
+        self._note_rules(session, time_s, now_ns)
 
-    def _note_rules(self, room: MarketRoom, time_s: float, now_ns: int) -> None:
+    def _note_rules(self, session: MarketSession, time_s: float, now_ns: int) -> None:
         """Pauses, faults, the fund and ADL: said when they change."""
-        venue, seen = room.venue, self._seen
+        venue, seen = session.venue, self._seen
         if venue.paused != seen["paused"]:
             self._say(time_s, 2, "matching is paused" if venue.paused else "matching goes on")
         faults = _faults(venue, now_ns)
@@ -332,7 +332,7 @@ class Watcher:
         for kind in seen["faults"]:
             if kind not in faults:
                 self._say(time_s, 0, f"fault over: {kind.replace('_', ' ')}")
-        has_fund = room.recorder.fund_equity > 0
+        has_fund = session.recorder.fund_equity > 0
         if seen["fund"] and not has_fund:
             self._say(time_s, 2, "the insurance fund is empty")
         has_adl = bool(self._counts[EventKind.ADL])
@@ -360,8 +360,8 @@ def liquidation_ladder(venue: Venue) -> tuple[Reach, ...]:
     highs = [math.floor(centre * (1.0 + distance)) + 1 for distance in DISTANCES]
     between = np.linspace(min(lows), max(highs), BINS + 1).astype(np.int64)
     edges = np.unique([*between, *lows, *highs])
-    worth = venue.contract.notional(1, 0.5 * (edges[1:] + edges[:-1] - 1))
-    bids, asks, longs, shorts = (lots * worth for lots in exchange.profile(edges))
+    lot_value = venue.contract.notional(1, 0.5 * (edges[1:] + edges[:-1] - 1))
+    bids, asks, longs, shorts = (lots * lot_value for lots in exchange.profile(edges))
     return tuple(
         Reach(
             distance=distance,

@@ -1,4 +1,4 @@
-"""Cascades reckoned by hand come out of the real book, margin and engine; see tests/support/cascade_vectors.py."""
+"""Cascades calculated by hand come out of the real book, margin and engine; see tests/support/cascade_vectors.py."""
 
 import json
 import os

@@ -19,7 +19,7 @@ from marginquake.analysis.explanation import (
     sentences,
     why_it_stopped,
 )
-from marginquake.analysis.explanation.cascade_view import Scene
+from marginquake.analysis.explanation.cascade_view import CascadeView
 from marginquake.analysis.explanation.who_traded import flows
 from marginquake.analysis.frames.run_frames import RunFrames, frames_of
 from marginquake.sim.cli import main
@@ -83,9 +83,9 @@ def test_a_shock_that_the_scenario_declares_is_named() -> None:
 def test_what_was_sold_was_bought() -> None:
     run = squeeze()
     tree = causal_tree(run.first)
-    scene = Scene(run, run.first, tree, tree.cascades[0])
-    fills = scene.fills_between(scene.cascade.start_s, scene.extreme_s)
-    names, bought, sold = flows(scene, fills)
+    view = CascadeView(run, run.first, tree, tree.cascades[0])
+    fills = view.fills_between(view.cascade.start_s, view.extreme_s)
+    names, bought, sold = flows(view, fills)
     assert bought.sum() == pytest.approx(sold.sum())
     assert bought.sum() == pytest.approx(fills.notional.sum())
     assert "insurance fund" in names
@@ -101,9 +101,9 @@ def test_what_was_taken_over_is_one_number_everywhere_valued_at_the_mark() -> No
     assert notional[time_s > 0].sum() == pytest.approx(run.summary["takeover_notional"])
     assert run.first.run["takeover_notional"].sum() == pytest.approx(run.summary["takeover_notional"])
     tree = causal_tree(run.first)
-    scene = Scene(run, run.first, tree, tree.cascades[0])
-    inside = (time_s >= scene.cascade.start_s) & (time_s <= scene.settled_s)
-    assert scene.notional_of(EventKind.TAKEOVER) == pytest.approx(notional[inside].sum())
+    view = CascadeView(run, run.first, tree, tree.cascades[0])
+    inside = (time_s >= view.cascade.start_s) & (time_s <= view.settled_s)
+    assert view.notional_of(EventKind.TAKEOVER) == pytest.approx(notional[inside].sum())
 
 
 def test_a_squeeze_of_shorts_is_told_the_other_way_round() -> None:
@@ -151,10 +151,10 @@ def test_a_cascade_that_is_not_there() -> None:
 def test_the_extreme_is_the_lowest_price_of_the_cascade() -> None:
     run = squeeze()
     tree = causal_tree(run.first)
-    scene = Scene(run, run.first, tree, tree.cascades[0])
+    view = CascadeView(run, run.first, tree, tree.cascades[0])
     series = run.first.series
-    inside = (series["time_s"] > scene.cascade.start_s) & (series["time_s"] <= scene.cascade.end_s)
-    assert series["last"][scene.extreme] == np.nanmin(series["last"][inside])
+    inside = (series["time_s"] > view.cascade.start_s) & (series["time_s"] <= view.cascade.end_s)
+    assert series["last"][view.extreme] == np.nanmin(series["last"][inside])
 
 
 def test_sentences_for_the_report_have_no_empty_line() -> None:
@@ -164,7 +164,7 @@ def test_sentences_for_the_report_have_no_empty_line() -> None:
 
 
 def test_an_empty_book_is_no_lack_of_fuel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(why_it_stopped, "pressure", lambda scene, time_s: (5e6, 0.0, np.inf))
+    monkeypatch.setattr(why_it_stopped, "pressure", lambda view, time_s: (5e6, 0.0, np.inf))
     told = section(explain(squeeze()), "Why it stopped").sentences
     assert any(line.startswith("There was fuel left") and "nothing to meet it" in line for line in told)
 

@@ -17,7 +17,7 @@ import pytest
 from marginquake.analysis.causes import CausalTree, causal_tree
 from marginquake.analysis.causes.hawkes import Outsider
 from marginquake.analysis.explanation import Explanation, Section, explain
-from marginquake.analysis.explanation.cascade_view import Scene, moved
+from marginquake.analysis.explanation.cascade_view import CascadeView, moved
 from marginquake.analysis.explanation.outsider import outsider
 from marginquake.analysis.explanation.who_paid import _lost, fund_flows, left_at_takeover
 from marginquake.analysis.frames.market import LiquidationMap
@@ -155,9 +155,9 @@ def section(title: str) -> Section:
     return next(each for each in told().sections if each.title == title)
 
 
-def scene() -> Scene:
+def view() -> CascadeView:
     tree = causal_tree(record().first)
-    return Scene(record(), record().first, tree, tree.several[0])
+    return CascadeView(record(), record().first, tree, tree.several[0])
 
 
 def test_the_headline_tells_what_was_forced_in_the_book_and_what_outside_it() -> None:
@@ -171,7 +171,7 @@ def test_the_headline_tells_what_was_forced_in_the_book_and_what_outside_it() ->
 
 
 def test_one_move_of_the_price_in_headline_beginning_and_report() -> None:
-    assert scene().move.change == pytest.approx(96 / 99 - 1)
+    assert view().move.change == pytest.approx(96 / 99 - 1)
     assert section("What set it off").sentences[2] == (
         "From 0:00, when the first causes begin, to the first call the outside price moved -0.50 % and the last price "
         "-1.00 %; from there to the low at 0:04 +0.00 % and -3.03 %."
@@ -209,7 +209,7 @@ def test_r_before_and_the_branching_that_came_of_it() -> None:
         "part that forced orders made of the moves behind 2 calls from then on."
     )
     assert "R ranks markets" in lines[2]
-    alone = replace(scene(), market=replace(market, map=None))
+    alone = replace(view(), market=replace(market, map=None))
     assert "no map of liquidation levels" in explain(replace(record(), markets={"held": alone.market})).sections[
         2
     ].sentences[0]  # fmt: skip
@@ -255,8 +255,8 @@ def test_why_it_stopped() -> None:
 
 
 def test_who_paid_on_one_clock() -> None:
-    assert scene().cascade.end_s < 4.6 < scene().settled_s == 5.2, "the fund pays after the last forced fill"
-    flows = fund_flows(scene(), scene().row_at(1.0), scene().row_after(5.2))
+    assert view().cascade.end_s < 4.6 < view().settled_s == 5.2, "the fund pays after the last forced fill"
+    flows = fund_flows(view(), view().row_at(1.0), view().row_after(5.2))
     assert (flows.gained, flows.fees, flows.covered, flows.received) == pytest.approx((-2.5, 10.5, 7, 6))
     assert flows.traded == pytest.approx(4 * (96 - 99))
     part = section("Who paid")
@@ -283,16 +283,16 @@ def test_margin_in_words() -> None:
 
 
 def test_what_was_left_at_takeovers_is_of_those_sales_alone() -> None:
-    cases, chosen = scene().begun
-    assert left_at_takeover(scene(), cases, chosen) == pytest.approx(6), (
+    cases, chosen = view().begun
+    assert left_at_takeover(view(), cases, chosen) == pytest.approx(6), (
         "account 3 between 1.2 and 2.0 s; not the -1 of 8"
     )
     of_other = np.asarray(cases.at_start("account") != 3)
-    assert left_at_takeover(scene(), cases, of_other) == 0
+    assert left_at_takeover(view(), cases, of_other) == 0
 
 
 def test_negative_equity_that_the_fund_took_over_is_a_deficit() -> None:
-    flows = fund_flows(scene(), scene().row_at(6.0), scene().row_at(7.0))
+    flows = fund_flows(view(), view().row_at(6.0), view().row_at(7.0))
     assert (flows.gained, flows.covered, flows.received, flows.traded) == pytest.approx((-1, 1, 0, 0))
 
 
@@ -359,8 +359,8 @@ def test_the_tree_of_a_run_stands_beside_its_own_twin_and_not_beside_the_mean_of
     many = Estimate(3.0, 2.0, 4.0)
     effect = Effect(("liquidation",), (), many, Estimate(0.67, 0.5, 0.75), many, many, 2, 0)
     result = TwinResult(
-        ("liquidation",), "run", "", scene().market.name, "fall", (1, 2), cells, (effect,), UNKNOWN, UNKNOWN, (), (), ()
+        ("liquidation",), "run", "", view().market.name, "fall", (1, 2), cells, (effect,), UNKNOWN, UNKNOWN, (), (), ()
     )
     monkeypatch.setattr(sys.modules["marginquake.analysis.explanation.twin"], "known_twins", lambda run: (result,))
-    lines = sys.modules["marginquake.analysis.explanation.twin"].twin(scene()).sentences
+    lines = sys.modules["marginquake.analysis.explanation.twin"].twin(view()).sentences
     assert any("this run's own twin is 1 - 1/A = 0.33" in line for line in lines)

@@ -326,7 +326,7 @@ def test_adl_is_measured_by_its_concentration_its_share_and_the_profit_it_closes
     adl["account"], adl["maker_account"], adl["mark_ticks"], adl["price_ticks"] = np.arange(100), 200, 96_000, 97_000
     adl["quantity_lots"] = [101] + [1] * 99
     frames = crash(more=adl)
-    adl["money"] = 3 * adl["quantity_lots"] * 1000 * frames.first.contract.worth.value
+    adl["money"] = 3 * adl["quantity_lots"] * 1000 * frames.first.contract.lot_value.at_one_tick
     found = measure(crash(more=adl))
     assert found["CA3"].value == pytest.approx(101 / 200)
     assert found["CA16"].value == pytest.approx(200 * 96.0 / (11_000 * 96.0 + 1000 * 96.5))

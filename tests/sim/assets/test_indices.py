@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from marginquake.sim.assets.fundamentals import (
     YEAR_SECONDS,
     Fundamental,
-    FundamentalSeat,
+    FundamentalContext,
     GbmConfig,
     GeometricBrownian,
     JumpConfig,
@@ -24,7 +24,7 @@ from marginquake.sim.assets.fundamentals import (
 )
 from marginquake.sim.assets.index import FeedbackConfig, Index, IndexConfig, build_fundamental
 from marginquake.sim.assets.price_path import ReplayConfig, load_price_path
-from marginquake.sim.assets.spot import SpotDesk
+from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import SECOND
 from marginquake.sim.market.streams import Streams
@@ -33,8 +33,8 @@ CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal
 D1 = 10e6
 
 
-def seat(step_ns: int = SECOND, seed: int = 0, folder: Path = Path(), name: str = "index") -> FundamentalSeat:
-    return FundamentalSeat(CONTRACT, 100_000.0, step_ns, Streams(seed)[name], folder)
+def context(step_ns: int = SECOND, seed: int = 0, folder: Path = Path(), name: str = "index") -> FundamentalContext:
+    return FundamentalContext(CONTRACT, 100_000.0, step_ns, Streams(seed)[name], folder)
 
 
 def log_returns(fundamental: Fundamental, steps: int, step_ns: int) -> NDArray[np.float64]:
@@ -51,7 +51,7 @@ class Flat(Fundamental):
 
 
 def test_gbm_starts_at_the_initial_price_and_repeats_itself() -> None:
-    one, two, other = (GeometricBrownian(GbmConfig(), seat(seed=s)) for s in (0, 0, 1))
+    one, two, other = (GeometricBrownian(GbmConfig(), context(seed=s)) for s in (0, 0, 1))
     paths = [[g.advance(t * SECOND) for t in range(50)] for g in (one, two, other)]
     assert paths[0][0] == 100_000.0
     assert paths[0] == paths[1]
@@ -60,28 +60,28 @@ def test_gbm_starts_at_the_initial_price_and_repeats_itself() -> None:
 
 @pytest.mark.parametrize("step_ns", [SECOND // 10, 60 * SECOND])
 def test_gbm_has_its_volatility_at_any_step(step_ns: int) -> None:
-    returns = log_returns(GeometricBrownian(GbmConfig(volatility=0.6), seat(step_ns)), 20_000, step_ns)
+    returns = log_returns(GeometricBrownian(GbmConfig(volatility=0.6), context(step_ns)), 20_000, step_ns)
     annual = returns.std() * math.sqrt(YEAR_SECONDS * SECOND / step_ns)
     assert annual == pytest.approx(0.6, rel=4 / math.sqrt(2 * 20_000))
 
 
 def test_zero_volatility_is_pure_drift() -> None:
-    fundamental = GeometricBrownian(GbmConfig(volatility=0.0, drift=0.5), seat())
+    fundamental = GeometricBrownian(GbmConfig(volatility=0.0, drift=0.5), context())
     fundamental.advance(-10 * SECOND)
     assert fundamental.advance((YEAR_SECONDS - 10) * SECOND) == pytest.approx(100_000 * math.exp(0.5))
 
 
 def test_stochastic_volatility_of_no_deviation_is_the_control() -> None:
     memory = StochasticVolatilityConfig(deviation=0.0)
-    control = log_returns(GeometricBrownian(GbmConfig(), seat()), 500, SECOND)
-    off = log_returns(GeometricBrownian(GbmConfig(stochastic_volatility=memory), seat()), 500, SECOND)
+    control = log_returns(GeometricBrownian(GbmConfig(), context()), 500, SECOND)
+    off = log_returns(GeometricBrownian(GbmConfig(stochastic_volatility=memory), context()), 500, SECOND)
     assert (control == off).all()
 
 
 def test_stochastic_volatility_keeps_the_mean_variance_and_clusters() -> None:
     memory = StochasticVolatilityConfig(deviation=0.4, time_scale=100 * SECOND)
     config = GbmConfig(volatility=0.6, stochastic_volatility=memory)
-    returns = log_returns(GeometricBrownian(config, seat(10 * SECOND)), 30_000, 10 * SECOND)
+    returns = log_returns(GeometricBrownian(config, context(10 * SECOND)), 30_000, 10 * SECOND)
     variance = returns.var() * YEAR_SECONDS / 10
     assert variance == pytest.approx(0.36, rel=0.08)
     size = np.abs(returns)
@@ -91,7 +91,7 @@ def test_stochastic_volatility_keeps_the_mean_variance_and_clusters() -> None:
 
 def test_jumps_come_at_their_rate_and_keep_the_drift() -> None:
     config = GbmConfig(volatility=0.0, jumps=JumpConfig(per_day=4800.0, mean=-0.001, deviation=0.0005))
-    fundamental = GeometricBrownian(config, seat())
+    fundamental = GeometricBrownian(config, context())
     returns = log_returns(fundamental, 20_000, SECOND)
     expected = 4800 / 86_400 * 20_000
     assert fundamental.jump_count == pytest.approx(expected, abs=4 * math.sqrt(expected))
@@ -102,9 +102,9 @@ def test_jumps_come_at_their_rate_and_keep_the_drift() -> None:
 
 
 def test_jumps_do_not_shift_the_diffusion_draws() -> None:
-    control = log_returns(GeometricBrownian(GbmConfig(), seat()), 200, SECOND)
+    control = log_returns(GeometricBrownian(GbmConfig(), context()), 200, SECOND)
     jumps = JumpConfig(per_day=0.001, deviation=0.01)
-    with_jumps = log_returns(GeometricBrownian(GbmConfig(jumps=jumps), seat()), 200, SECOND)
+    with_jumps = log_returns(GeometricBrownian(GbmConfig(jumps=jumps), context()), 200, SECOND)
     assert with_jumps == pytest.approx(control, abs=1e-9)
 
 
@@ -127,7 +127,7 @@ def folder(tmp_path: Path) -> Path:
 
 def replay(folder: Path, **options: object) -> Replay:
     config = ReplayConfig.model_validate({"type": "replay", "file": "path.csv"} | options)
-    return Replay(config, seat(folder=folder))
+    return Replay(config, context(folder=folder))
 
 
 def test_replay_meets_every_point_exactly(folder: Path) -> None:
@@ -161,7 +161,7 @@ def test_the_replayed_price_depends_on_the_time_only(tmp_path_factory: pytest.Te
 def test_the_bridge_has_its_volatility(tmp_path: Path) -> None:
     write_path(tmp_path, [(str(20 * k), 100.0) for k in range(400)])
     config = ReplayConfig(file="path.csv", bridge_volatility=0.6)
-    path = Replay(config, seat(folder=tmp_path))
+    path = Replay(config, context(folder=tmp_path))
     logs = np.log([path.advance(t * SECOND) for t in range(20 * 399)])
     annual = np.diff(logs).std() * math.sqrt(YEAR_SECONDS * 20 / 19)
     assert annual == pytest.approx(0.6, rel=0.05)
@@ -223,7 +223,7 @@ def test_a_shock_is_spread_evenly_and_stays() -> None:
 
 def test_a_shock_leaves_the_rest_of_the_path_alone() -> None:
     config = IndexConfig(shocks=(ShockConfig(at=20 * SECOND, log_return=-0.02, over=SECOND),))
-    shocked, plain = build_fundamental(config, seat()), build_fundamental(IndexConfig(), seat())
+    shocked, plain = build_fundamental(config, context()), build_fundamental(IndexConfig(), context())
     ratio = [shocked.advance(t * SECOND) / plain.advance(t * SECOND) for t in range(60)]
     assert ratio[:20] == [1.0] * 20
     assert ratio[21:] == pytest.approx([math.exp(-0.02)] * 39, rel=1e-12)
@@ -253,8 +253,8 @@ def test_displacement_decays_on_every_time_scale() -> None:
 
 
 def test_without_feedback_the_index_is_the_fundamental() -> None:
-    index = Index(GeometricBrownian(GbmConfig(), seat()), FeedbackConfig(enabled=False), D1)
-    alone = GeometricBrownian(GbmConfig(), seat())
+    index = Index(GeometricBrownian(GbmConfig(), context()), FeedbackConfig(enabled=False), D1)
+    alone = GeometricBrownian(GbmConfig(), context())
     for second in range(20):
         assert index.advance(second * SECOND, SECOND) == alone.advance(second * SECOND)
         index.push(1e9)
@@ -269,10 +269,10 @@ def test_weights_and_decay_times_come_in_pairs() -> None:
 # --- spot
 
 
-def spot(enabled: bool = True) -> tuple[Index, SpotDesk]:
+def spot(enabled: bool = True) -> tuple[Index, SpotHoldings]:
     index = Index(Flat(), FeedbackConfig(enabled=enabled, one_percent_depth_d1=1.0), D1)
     index.advance(0, SECOND)
-    return index, SpotDesk(10, index, CONTRACT)
+    return index, SpotHoldings(10, index, CONTRACT)
 
 
 def test_spot_trades_at_the_index_when_it_does_not_listen() -> None:

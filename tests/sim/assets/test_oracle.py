@@ -30,7 +30,7 @@ def believed(config: OracleConfig, index: list[float], frozen: range = range(0))
 
 
 def naive(config: OracleConfig, index: list[float]) -> list[float]:
-    """Every report ever made, looked through anew each second."""
+    """Every report ever made, looked through again each second."""
     reports: list[tuple[int, float]] = []
     seen = []
     for second, ticks in enumerate(index):
@@ -126,13 +126,13 @@ def test_marks_follow_the_oracle_while_traders_see_the_index() -> None:
     Watcher.seen.clear()
     marks = []
     for _ in range(30):
-        marks.append(model.rooms[0].venue.exchange.mark_ticks)
+        marks.append(model.sessions[0].venue.exchange.mark_ticks)
         model.step()
     index = [round(ticks) for ticks in Watcher.seen]
     assert marks[6:] == index[1:-5], "what the venue has is what traders saw half a second ago"
     assert index[20] == round(PRICE * math.exp(-0.1))
     assert marks[20] > index[20]
-    series = model.rooms[0].recorder.series()
+    series = model.sessions[0].recorder.series()
     at = np.argmin(np.abs(series["time_s"] - 1.6))
     assert (series["oracle"] - series["index"])[at] == pytest.approx(index[11] - index[16], abs=1)
 
@@ -154,11 +154,11 @@ def test_funding_on_oracle_notional_is_paid_at_the_oracles_price() -> None:
     events = []
     for _ in range(20):
         model.step()
-        events.append(model.rooms[0].last_events.copy())
+        events.append(model.sessions[0].last_events.copy())
     paid = np.concatenate(events)
     paid = paid[paid["kind"] == EventKind.FUNDING][-1]
     assert paid["mark_ticks"] == PRICE + 20
     assert paid["price_ticks"] == PRICE
-    notional = model.rooms[0].venue.contract.to_money(200 * 0.01 * PRICE)
+    notional = model.sessions[0].venue.contract.to_money(200 * 0.01 * PRICE)
     assert paid["money"] == pytest.approx(notional * abs(int(paid["quantity_lots"])) / 1e9, abs=2)
     assert paid["quantity_lots"] == round(0.05 / (8 * 3600) * 1e9)

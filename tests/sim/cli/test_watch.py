@@ -162,7 +162,7 @@ def test_a_run_that_keeps_no_audit_says_why_nothing_is_listed() -> None:
 
 
 def test_the_ladder_is_a_sum_over_accounts_and_orders() -> None:
-    venue = market_at(4).rooms[0].venue
+    venue = market_at(4).sessions[0].venue
     mark = venue.exchange.mark_ticks
     rows = venue.accounts.rows
     waits = (rows["liquidation_ticks"] > 0) & (rows["stage"] < Stage.CALLED)
@@ -175,14 +175,14 @@ def test_the_ladder_is_a_sum_over_accounts_and_orders() -> None:
         assert reach.shorts == pytest.approx(notional[inside & (rows["position_lots"] < 0)].sum(), rel=close)
         for side, resting in ((Side.BUY, reach.bids), (Side.SELL, reach.asks)):
             levels = {ticks: book.level_lots(side, ticks) for ticks in range(low, high + 1)}
-            worth = sum(venue.contract.notional(lots, ticks) for ticks, lots in levels.items())
-            assert resting == pytest.approx(worth, rel=close)
+            lot_value = sum(venue.contract.notional(lots, ticks) for ticks, lots in levels.items())
+            assert resting == pytest.approx(lot_value, rel=close)
     assert liquidation_ladder(venue)[-1].longs > 0
 
 
 @pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 def test_rungs_hold_what_the_levels_of_their_bucket_hold(side: Side) -> None:
-    venue = market_at(4).rooms[0].venue
+    venue = market_at(4).sessions[0].venue
     width = rung_ticks(venue.initial_ticks)
     ladder = rungs(venue, side)
     assert len(ladder) == RUNGS

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.contract import ContractSpec, InverseContractConfig
 from marginquake.sim.core.records import MOST_TICKS
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.kernels import kernel
 from marginquake.sim.kernels import valuation as kernels
 from marginquake.sim.scenario.loader import load_scenario
@@ -29,7 +29,7 @@ COMPILES = settings(deadline=None)
 
 @kernel
 def kernel_worth(value, inverse, ticks):  # type: ignore[no-untyped-def]
-    return kernels.lot_worth(value, inverse, ticks)
+    return kernels.lot_value_at(value, inverse, ticks)
 
 
 @kernel
@@ -44,7 +44,9 @@ def kernel_levels(value, coin):  # type: ignore[no-untyped-def]
 
 def test_an_inverse_long_gains_the_difference_of_inverse_prices() -> None:
     lots = np.array([1000, -1000])  # 100,000 quote units
-    gained = INVERSE.worth.of(lots, INVERSE.to_ticks(60_000)) - INVERSE.worth.of(lots, INVERSE.to_ticks(50_000))
+    gained = INVERSE.lot_value.value(lots, INVERSE.to_ticks(60_000)) - INVERSE.lot_value.value(
+        lots, INVERSE.to_ticks(50_000)
+    )
     coin = 100_000 * (1 / 50_000 - 1 / 60_000)
     assert gained / 1e8 == pytest.approx([coin, -coin], rel=1e-4)
     assert INVERSE.gain(lots, 100_000, 120_000) == pytest.approx([coin * 50_000, -coin * 50_000])
@@ -62,22 +64,26 @@ def test_amounts_of_an_inverse_contract_are_coin_at_the_initial_price() -> None:
 
 
 def test_before_there_is_a_price_nothing_is_worth_anything() -> None:
-    for worth in (LINEAR.worth, INVERSE.worth):
-        assert worth.of_lot(0) == 0
-        assert worth.of(np.array([5, -5]), 0).tolist() == worth.real(np.array([5, -5]), 0).tolist() == [0, 0]
+    for lot_value in (LINEAR.lot_value, INVERSE.lot_value):
+        assert lot_value.value_of_lot(0) == 0
+        assert (
+            lot_value.value(np.array([5, -5]), 0).tolist()
+            == lot_value.value_real(np.array([5, -5]), 0).tolist()
+            == [0, 0]
+        )
 
 
 @COMPILES
 @given(value=VALUES, ticks=TICKS, lots=LOTS, inverse=st.booleans())
 def test_kernels_and_columns_agree_on_worth(value: int, ticks: int, lots: int, inverse: bool) -> None:
-    worth = Worth(value, inverse)
-    one = worth.of_lot(ticks)
+    lot_value = LotValue(value, inverse)
+    one = lot_value.value_of_lot(ticks)
     assert one == kernel_worth(value, inverse, ticks)
     assert one == (-round_half_up(Fraction(value, ticks)) if inverse else value * ticks)
     assume(abs(lots * one) < 2**62)
-    assert worth.of(np.array([lots, -lots, 1]), ticks).tolist() == [lots * one, -lots * one, one]
-    assert worth.notional(np.array([lots]), np.array([ticks])).tolist() == [abs(lots * one)]
-    assert abs(worth.real(np.array([1]), ticks)[0] - one) <= 0.5 + 1e-9 * abs(one)
+    assert lot_value.value(np.array([lots, -lots, 1]), ticks).tolist() == [lots * one, -lots * one, one]
+    assert lot_value.notional(np.array([lots]), np.array([ticks])).tolist() == [abs(lots * one)]
+    assert abs(lot_value.value_real(np.array([1]), ticks)[0] - one) <= 0.5 + 1e-9 * abs(one)
 
 
 def round_half_up(number: Fraction) -> int:
@@ -87,35 +93,38 @@ def round_half_up(number: Fraction) -> int:
 @COMPILES
 @given(value=VALUES, coin=st.integers(-5, 10**8))
 def test_levels_of_an_inverse_contract_are_found_exactly(value: int, coin: int) -> None:
-    worth = Worth(value, inverse=True)
+    lot_value = LotValue(value, inverse=True)
     lowest, highest = (int(found) for found in kernel_levels(value, coin))
-    assert (worth.lowest_ticks(np.array([coin]))[0], worth.highest_ticks(np.array([coin]))[0]) == (lowest, highest)
+    assert (lot_value.lowest_ticks(np.array([coin]))[0], lot_value.highest_ticks(np.array([coin]))[0]) == (
+        lowest,
+        highest,
+    )
     if lowest != MOST_TICKS:
-        assert -worth.of_lot(lowest) <= coin
-        assert lowest == 1 or -worth.of_lot(lowest - 1) > coin
+        assert -lot_value.value_of_lot(lowest) <= coin
+        assert lowest == 1 or -lot_value.value_of_lot(lowest - 1) > coin
     if 0 < highest < MOST_TICKS:
-        assert -worth.of_lot(highest) >= coin > -worth.of_lot(highest + 1)
-    assert highest > 0 or -worth.of_lot(1) < coin
+        assert -lot_value.value_of_lot(highest) >= coin > -lot_value.value_of_lot(highest + 1)
+    assert highest > 0 or -lot_value.value_of_lot(1) < coin
 
 
 @COMPILES
 @given(value=VALUES, money=st.integers(-(10**15), 10**15), lots=LOTS.filter(bool), inverse=st.booleans())
 def test_the_nearest_price_is_the_exact_one_rounded(value: int, money: int, lots: int, inverse: bool) -> None:
-    worth = Worth(value, inverse)
-    found = worth.nearest_ticks(lots, money)
+    lot_value = LotValue(value, inverse)
+    found = lot_value.nearest_ticks(lots, money)
     assert found == kernel_nearest(value, inverse, lots, money)
     if inverse and money * lots >= 0:
         assert found == MOST_TICKS
         return
     exact = Fraction(-lots * value, money) if inverse else Fraction(money, lots * value)
     assert found == min(max(round_half_up(exact), -MOST_TICKS - 1), MOST_TICKS)
-    assert worth.entry_ticks(np.array([money]), np.array([lots]))[0] == pytest.approx(float(exact))
+    assert lot_value.entry_ticks(np.array([money]), np.array([lots]))[0] == pytest.approx(float(exact))
 
 
 def test_what_no_price_makes_lots_worth_has_a_price_beyond_all_prices() -> None:
     for lots, money in ((5, 3), (-5, -3), (5, 0)):
-        assert INVERSE.worth.nearest_ticks(lots, money) == MOST_TICKS
-        assert kernel_nearest(INVERSE.worth.value, True, lots, money) == MOST_TICKS
+        assert INVERSE.lot_value.nearest_ticks(lots, money) == MOST_TICKS
+        assert kernel_nearest(INVERSE.lot_value.at_one_tick, True, lots, money) == MOST_TICKS
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from marginquake.sim.core.accounts import ACCOUNT
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import BTCUSDT_2024, Bracket, BracketSchedule, default_brackets
 from marginquake.sim.core.records import MOST_TICKS, MarginMode, Side
-from marginquake.sim.core.valuation import Worth
+from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.rules.formulas import liquidation_price
 from marginquake.sim.rules.formulas.liquidation_price import notional_brackets
 
@@ -129,12 +129,12 @@ def test_equity_of_an_isolated_account_ignores_its_other_collateral() -> None:
         {"position_lots": 10, "cost": 1000, "collateral": 5000},
         {"position_lots": -10, "cost": -1000, "collateral": 5000},
     )
-    assert margin.backing_equity(rows, 51, Worth(2)).tolist() == [90, 5020, 4980]
+    assert margin.backing_equity(rows, 51, LotValue(2)).tolist() == [90, 5020, 4980]
 
 
 def test_maintenance_of_rows_uses_the_size_of_the_position() -> None:
     rows = accounts({"position_lots": -1000}, {"position_lots": 1000}, {"position_lots": 0})
-    money = margin.maintenance_money(rows, 50_000, CONTRACT.worth, SCHEDULE)
+    money = margin.maintenance_money(rows, 50_000, CONTRACT.lot_value, SCHEDULE)
     assert money.tolist() == [200_000_000, 200_000_000, 0]
 
 
@@ -148,8 +148,8 @@ def test_closing_at_the_bankruptcy_tick_leaves_less_than_one_tick_of_equity(
     position: int, entry: int, backing: int, value: int
 ) -> None:
     rows = accounts({"position_lots": position, "cost": position * entry * value, "collateral": backing})
-    ticks = int(margin.bankruptcy_ticks(rows, Worth(value))[0])
-    equity = int(margin.backing_equity(rows, ticks, Worth(value))[0])
+    ticks = int(margin.bankruptcy_ticks(rows, LotValue(value))[0])
+    equity = int(margin.backing_equity(rows, ticks, LotValue(value))[0])
     if position > 0 and ticks == 0:
         assert equity >= 0
     elif position < 0 and ticks == 1 and equity < 0:
@@ -167,15 +167,15 @@ def test_closing_at_the_bankruptcy_tick_leaves_less_than_one_tick_of_equity(
 def test_the_bankruptcy_tick_of_an_inverse_contract_is_the_last_solvent_one(
     position: int, entry: int, backing: int, value: int
 ) -> None:
-    worth = Worth(value, inverse=True)
-    cost = position * worth.of_lot(entry)
+    lot_value = LotValue(value, inverse=True)
+    cost = position * lot_value.value_of_lot(entry)
     rows = accounts({"position_lots": position, "cost": cost, "collateral": backing})
-    ticks = int(margin.bankruptcy_ticks(rows, worth)[0])
-    equity = [int(margin.backing_equity(rows, at, worth)[0]) for at in (ticks, ticks - (1 if position > 0 else -1))]
+    ticks = int(margin.bankruptcy_ticks(rows, lot_value)[0])
+    equity = [int(margin.backing_equity(rows, at, lot_value)[0]) for at in (ticks, ticks - (1 if position > 0 else -1))]
     if position < 0 and ticks == 1 and equity[0] < 0:
         return
     if ticks == MOST_TICKS:
-        far = int(margin.backing_equity(rows, 10**9, worth)[0])
+        far = int(margin.backing_equity(rows, 10**9, lot_value)[0])
         assert (equity[0] < 0) if position > 0 else (far >= 0)
     else:
         assert equity[0] >= 0
@@ -183,5 +183,5 @@ def test_the_bankruptcy_tick_of_an_inverse_contract_is_the_last_solvent_one(
 
 
 def test_a_flat_account_has_no_bankruptcy_price() -> None:
-    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), Worth(1000)).tolist() == [0]
-    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), Worth(1000, inverse=True)).tolist() == [0]
+    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), LotValue(1000)).tolist() == [0]
+    assert margin.bankruptcy_ticks(accounts({"collateral": 5}), LotValue(1000, inverse=True)).tolist() == [0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from marginquake.agents.retail.brackets import Brackets, Exposure
 from marginquake.sim.assets.index import FeedbackConfig, Index
-from marginquake.sim.assets.spot import SpotDesk
+from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import BracketSchedule, backing_equity, bankruptcy_ticks, default_brackets
@@ -31,7 +31,7 @@ AMOUNT = INVERSE.money_amount
 def exchange(accounts: int) -> Exchange:
     """A market of the inverse contract under the usual brackets, without fees."""
     rules = ExchangeRules(
-        worth=INVERSE.worth,
+        lot_value=INVERSE.lot_value,
         ladder_size=INVERSE.max_price_ticks,
         maker_fee_ppm=0,
         taker_fee_ppm=0,
@@ -42,7 +42,7 @@ def exchange(accounts: int) -> Exchange:
         bracket_initial_ppm=SCHEDULE.initial_ppm,
         max_position_lots=INVERSE.max_position_lots,
     )
-    table = AccountTable(SYSTEM_ROWS + accounts, INVERSE.worth)
+    table = AccountTable(SYSTEM_ROWS + accounts, INVERSE.lot_value)
     table.claim(0, accounts)
     return Exchange(rules, table)
 
@@ -51,7 +51,7 @@ def exchange(accounts: int) -> Exchange:
 def test_minus_the_position_on_spot_is_a_hedge_at_every_price_without_rebalancing(lots: int) -> None:
     index = Index(Flat(), FeedbackConfig(enabled=False), 1e6)
     index.advance(0, 10**9)
-    desk = SpotDesk(5, index, INVERSE)
+    desk = SpotHoldings(5, index, INVERSE)
     row = np.array([4])
     desk.trade(row, np.array([-float(lots)]))
     bought_at = index.index_ticks
@@ -64,7 +64,7 @@ def test_minus_the_position_on_spot_is_a_hedge_at_every_price_without_rebalancin
 def test_a_hedge_pushes_the_index_by_quote_units_of_the_moment() -> None:
     index = Index(Flat(), FeedbackConfig(one_percent_depth_d1=1.0), 1e6)
     index.advance(0, 10**9)
-    SpotDesk(5, index, INVERSE).trade(np.array([4]), np.array([10_000.0]))
+    SpotHoldings(5, index, INVERSE).trade(np.array([4]), np.array([10_000.0]))
     assert index.displacement == pytest.approx(0.01)
 
 
@@ -82,7 +82,7 @@ def test_the_venues_integers_are_the_formulas_of_inverse_venues(side: Side, leve
     margin = int(table["isolated_margin"][row]) * 1e-8
     called = inverse_liquidation_price(side, lots * 100, entry, margin, 0.004)
     ruined = inverse_bankruptcy_price(side, lots * 100, entry, margin)
-    bankruptcy = int(bankruptcy_ticks(table[row : row + 1], INVERSE.worth)[0])
+    bankruptcy = int(bankruptcy_ticks(table[row : row + 1], INVERSE.lot_value)[0])
     if called >= INVERSE.max_price_ticks:
         assert (int(side), leverage) in ((-1, 1), (-1, 2))
         assert table["liquidation_ticks"][row] == 0
@@ -104,7 +104,7 @@ def held(mode: MarginMode) -> Exchange:
     table = market.accounts.rows
     table["mode"][rows] = mode
     table["initial_margin_ppm"][rows] = 1_000_000 // LEVERAGE
-    table["collateral"][rows] = np.abs(INVERSE.worth.of(LOTS, PRICE)) // LEVERAGE
+    table["collateral"][rows] = np.abs(INVERSE.lot_value.value(LOTS, PRICE)) // LEVERAGE
     market.seed_positions(rows, LOTS, np.full(len(LOTS), PRICE))
     return market
 
@@ -117,7 +117,7 @@ def test_an_exposure_knows_the_equity_of_the_account_and_what_more_distance_need
     assert (table["liquidation_ticks"][rows] > 0).tolist() == [True, True, True, True, False]
     mark = 99_900
     own = Exposure(market.accounts.view(rows), np.arange(4), mark, INVERSE, Brackets(BRACKETS, 125.0))
-    equity = backing_equity(table[rows[:4]], mark, INVERSE.worth) * AMOUNT
+    equity = backing_equity(table[rows[:4]], mark, INVERSE.lot_value) * AMOUNT
     assert own.equity == pytest.approx(equity, rel=0.01)
     assert own.notional == pytest.approx(np.abs(LOTS[:4]) * 100 * PRICE / mark)
     # the same equity behind fewer lots: they are as far from their call as was wanted

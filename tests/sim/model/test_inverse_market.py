@@ -35,12 +35,12 @@ def test_equity_of_everybody_sums_to_what_was_paid_in() -> None:
     """Exactly, at any mark: a position's worth is linear in its lots."""
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, HARD_FALL), AGENT_TYPES)
     try:
-        venue = model.rooms[0].venue
+        venue = model.sessions[0].venue
         for _ in range(model.steps_total):
             model.step()
         rows = venue.accounts.rows
         for mark in (venue.exchange.mark_ticks, 12_345, 1):
-            unrealised = venue.contract.worth.of(rows["position_lots"], mark) - rows["cost"]
+            unrealised = venue.contract.lot_value.value(rows["position_lots"], mark) - rows["cost"]
             assert int((rows["collateral"] + unrealised).sum()) == venue.net_deposits
     finally:
         running.release(model)
@@ -55,7 +55,7 @@ def test_crowds_of_both_types_begin_alike() -> None:
             while model.now_ns < 0:
                 model.step()
             model.step()
-            venue = model.rooms[0].venue
+            venue = model.sessions[0].venue
             rows = venue.accounts.rows[SYSTEM_ROWS:]
             held = rows[(rows["liquidation_ticks"] > 0)]
             books.append((venue, rows["collateral"] * venue.contract.money_amount, held))

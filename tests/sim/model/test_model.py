@@ -132,7 +132,7 @@ def test_an_exhausted_fund_leads_to_adl_and_nobody_without_a_position_loses() ->
 def test_the_insurance_fund_never_ends_a_scan_below_zero_while_it_holds_nothing() -> None:
     scenario = load_scenario(TINY, AGENT_TYPES, ("venue.insurance.initial=2000",))
     model = MarketModel(scenario, AGENT_TYPES)
-    rows = model.rooms[0].venue.accounts.rows
+    rows = model.sessions[0].venue.accounts.rows
     for _ in range(model.steps_total):
         model.step()
         if rows["position_lots"][INSURANCE_ROW] == 0:

@@ -29,18 +29,18 @@ pytestmark = pytest.mark.model
 
 def test_following_events_is_looking_at_everybody() -> None:
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, ROUGH), AGENT_TYPES)
-    venue, recorder = model.rooms[0].venue, model.rooms[0].recorder
-    names = {number: str(number) for number in range(len(model.rooms[0].desks))}
+    venue, recorder = model.sessions[0].venue, model.sessions[0].recorder
+    names = {number: str(number) for number in range(len(model.sessions[0].participants))}
     owner = venue.accounts.rows["owner"][SYSTEM_ROWS:]
     happened: set[int] = set()
     for _ in range(model.steps_total + model.setup.warmup_steps):
         model.step()
-        happened |= set(model.rooms[0].last_events["kind"].tolist())
+        happened |= set(model.sessions[0].last_events["kind"].tolist())
         if model.now_ns % model.setup.record.series_every:
             continue
         rows = venue.accounts.rows[SYSTEM_ROWS:]
         table = recorder.populations(names)
-        equity = venue.exchange.mark_ticks * venue.contract.worth.value * rows["position_lots"]
+        equity = venue.exchange.mark_ticks * venue.contract.lot_value.at_one_tick * rows["position_lots"]
         money = (rows["collateral"] - rows["cost"] + equity) * float(venue.contract.money_unit)
         money += venue.spot.profit(np.arange(SYSTEM_ROWS, len(venue.accounts.rows)))
         for number in range(len(names)):

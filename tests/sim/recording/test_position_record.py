@@ -32,7 +32,7 @@ def at(positions: dict[str, Any], time_s: float) -> dict[str, Any]:
 
 def test_a_snapshot_is_the_account_table_of_that_moment() -> None:
     model = MarketModel(load_scenario(TINY, AGENT_TYPES, [EVERY, "fuel_ratio=3"]), AGENT_TYPES)
-    room = model.rooms[0]
+    room = model.sessions[0]
     contract, seen = room.venue.contract, {}
     for _ in range(model.steps_total):
         model.step()

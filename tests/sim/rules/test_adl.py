@@ -33,7 +33,7 @@ MARK = 56_000
 
 def scores(ranking: str, traders: list[Trader], mark: int = MARK, draw: float = 0.5) -> list[float]:
     rows = market(traders).rows[SYSTEM_ROWS:]
-    return ADL_RANKINGS[ranking](RankingInputs(rows, mark, CONTRACT.worth, 1e6, BRACKETS, draw)).tolist()  # type: ignore[no-any-return]
+    return ADL_RANKINGS[ranking](RankingInputs(rows, mark, CONTRACT.lot_value, 1e6, BRACKETS, draw)).tolist()  # type: ignore[no-any-return]
 
 
 def order(ranking: str, traders: list[Trader], mark: int = MARK) -> list[int]:
@@ -360,7 +360,7 @@ def test_adl_is_what_the_naive_twin_says(
     account = before[bankrupt : bankrupt + 1]
     money = int(account["cost"][0]) - int(backing_money(account)[0])
     if price == "previous_mark":
-        money = position * contract.worth.of_lot(previous)
+        money = position * contract.lot_value.value_of_lot(previous)
     against = list(zip(adl["account"].tolist(), adl["quantity_lots"].tolist(), strict=True))
     twin = NaiveDeleveraging(before, bankrupt, money, against)
     for row, expected in enumerate(twin.accounts):
@@ -377,5 +377,5 @@ def test_socialised_winners_keep_what_is_theirs_beyond_the_profit() -> None:
     book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     book.check()
     row = book.rows[SYSTEM_ROWS + 1 : SYSTEM_ROWS + 2]
-    assert backing_equity(row, MARK, CONTRACT.worth)[0] == CONTRACT.to_money(500)
+    assert backing_equity(row, MARK, CONTRACT.lot_value)[0] == CONTRACT.to_money(500)
     assert ENTRY * 1000 * VALUE + row["cost"][0] == CONTRACT.to_money(4000)

@@ -239,7 +239,7 @@ def simulate(*overrides: str) -> tuple[MarketModel, np.ndarray]:
     events = []
     for _ in range(model.steps_total):
         model.step()
-        events.append(model.rooms[0].last_events.copy())
+        events.append(model.sessions[0].last_events.copy())
     return model, np.concatenate(events)
 
 
@@ -256,12 +256,12 @@ def test_margins_linked_to_volatility_call_more_accounts_in_a_fall() -> None:
     linked, linked_events = simulate(VOLATILE)
     called = [int((events["kind"] == EventKind.MARGIN_CALL).sum()) for events in (fixed_events, linked_events)]
     assert called[1] > called[0]
-    summary, series = linked.finish().summary, linked.rooms[0].recorder.series()
+    summary, series = linked.finish().summary, linked.sessions[0].recorder.series()
     assert summary["maintenance_margin_peak"] > 1.5
     assert summary["maintenance_margin_trough"] == 1.0
     assert summary["maintenance_margin_rise_1h"] == pytest.approx(summary["maintenance_margin_peak"] - 1.0)
     assert series["maintenance_multiplier"].max() == summary["maintenance_margin_peak"]
-    assert set(fixed.rooms[0].recorder.series()["maintenance_multiplier"]) == {1.0}
+    assert set(fixed.sessions[0].recorder.series()["maintenance_multiplier"]) == {1.0}
     assert "maintenance_margin_peak" not in fixed.finish().summary
     assert series["initial_margin"].max() > 0.008
     for model in (fixed, linked):
@@ -292,9 +292,9 @@ def test_margins_linked_to_open_interest_refuse_what_opens_more(rule: str, opene
     refused = 0
     for _ in range(30):
         model.step()
-        events = model.rooms[0].last_events
+        events = model.sessions[0].last_events
         refused += int((events["reason"] == Reject.INSUFFICIENT_MARGIN).sum())
-    room = model.rooms[0]
+    room = model.sessions[0]
     assert room.venue.accounts.rows["position_lots"][-1] == opened
     assert refused == (1 if rule == "open_interest_linked" else 0)
     assert room.recorder.series()["initial_margin"][-1] == (1.0 if rule == "open_interest_linked" else 0.008)
@@ -305,7 +305,7 @@ def test_margins_linked_to_open_interest_refuse_what_opens_more(rule: str, opene
 def test_an_isolated_position_is_allotted_no_less_than_the_margin_in_force() -> None:
     """125x chosen, margins times 3: what opens then has 2.4 % behind it, and is not called at once."""
     model = part_market({"ladder": Part(Ladder), "trader": Part(Orders, told={5: (Side.BUY, 10)}, leverage=125)})
-    venue = model.rooms[0].venue
+    venue = model.sessions[0].venue
     row = len(venue.accounts.rows) - 1
     venue.accounts.rows["mode"][row] = MarginMode.ISOLATED
     for step in range(10):
@@ -322,7 +322,7 @@ def test_an_isolated_position_is_allotted_no_less_than_the_margin_in_force() -> 
 @pytest.mark.model
 def test_a_leverage_cap_holds_for_everybody() -> None:
     model, _ = simulate("venue.max_leverage=10", "duration=2s")
-    rows = model.rooms[0].venue.accounts.rows
+    rows = model.sessions[0].venue.accounts.rows
     assert (rows["initial_margin_ppm"][3:] >= 100_000).all()
     release(model)
 

@@ -202,7 +202,7 @@ def test_the_backstop_takes_who_has_less_than_its_share_of_maintenance(procedure
     booth.decide()
     for place in range(2):
         booth.table.rows["position_lots"][FIRST + place] -= 100
-        booth.table.rows["cost"][FIRST + place] -= 100 * PRICE * booth.table.worth.value
+        booth.table.rows["cost"][FIRST + place] -= 100 * PRICE * booth.table.lot_value.at_one_tick
     call(booth, FIRST, 1900, 0.34, Stage.LIQUIDATING)
     call(booth, FIRST + 1, 1900, 0.33, Stage.LIQUIDATING)
     desk.due = [FIRST, FIRST + 1]
@@ -295,7 +295,7 @@ def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(tmp_pat
     market.finish()
     held = market.table["position_lots"][market.crowd]
     assert (held > 0).all()
-    assert (held * 96_000 * market.room.venue.contract.worth.value <= 5000 * 10**6).all()
+    assert (held * 96_000 * market.room.venue.contract.lot_value.at_one_tick <= 5000 * 10**6).all()
     assert (market.table["stage"][market.crowd] == Stage.OK).all()
 
 
@@ -313,12 +313,12 @@ def test_what_bitmexs_fund_sells_better_than_bankruptcy_it_keeps(tmp_path: Path)
     assert len(taken) == len(market.crowd)
     assert sold["quantity_lots"].sum() == taken["quantity_lots"].sum()
     assert (sold["price_ticks"] > taken["price_ticks"].max()).all()
-    worth = market.room.venue.contract.worth.value
+    lot_value = market.room.venue.contract.lot_value.at_one_tick
     gained = sold["quantity_lots"] @ sold["price_ticks"] - taken["quantity_lots"] @ taken["price_ticks"].astype(
         np.int64
     )
     gain = data.summary["insurance_fund_end"] - data.summary["insurance_fund_start"]
-    assert gain == pytest.approx(float(gained) * worth * 1e-6, rel=0.01)
+    assert gain == pytest.approx(float(gained) * lot_value * 1e-6, rel=0.01)
     assert gain > 0
 
 

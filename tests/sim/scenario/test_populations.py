@@ -43,11 +43,11 @@ class Crowds:
     """A small market that holds every preset at once, as seeded at t = 0."""
 
     def __init__(self, model: MarketModel) -> None:
-        (room,) = model.rooms
+        (room,) = model.sessions
         self.exchange = room.venue.exchange
         self.table = room.venue.accounts.rows
         self.contract = room.venue.contract
-        self.rows = {desk.participant.name: desk.participant.rows for desk in room.desks}
+        self.rows = {desk.participant.name: desk.participant.rows for desk in room.participants}
 
     def leverage(self, name: str) -> Floats:
         """Leverage that each account chose."""

@@ -76,7 +76,7 @@ def test_a_cure_says_how(tmp_path: Path) -> None:
     called = market.crowd[market.table["stage"][market.crowd] == Stage.CALLED]
     first, second, third = (called[k : k + 1] for k in range(3))
     lots = np.abs(market.table["position_lots"])
-    desk = market.room.desks[1].orders
+    desk = market.room.participants[1].orders
     desk.deposit(first, market.table["collateral"][first] // 10)
     desk.market(second, -1, lots[second] // 2)
     desk.market(third, -1, lots[third])

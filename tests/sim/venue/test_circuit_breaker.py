@@ -101,7 +101,7 @@ class Long(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "part"}
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions:
-        self.seat.table.rows["collateral"][self.rows] = self.seat.contract.to_money(0.025 * PRICE)
+        self.context.table.rows["collateral"][self.rows] = self.context.contract.to_money(0.025 * PRICE)
         return SeedPositions(np.array([100]), np.array([PRICE]))
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
@@ -139,7 +139,7 @@ def fall(breaker: CircuitBreakerConfig | None) -> tuple[MarketModel, np.ndarray]
     events = []
     for _ in range(60):
         model.step()
-        events.append(model.rooms[0].last_events.copy())
+        events.append(model.sessions[0].last_events.copy())
     return model, np.concatenate(events)
 
 
@@ -197,7 +197,7 @@ def test_in_a_pause_marks_and_margin_calls_go_on_and_nobody_is_taken_over() -> N
     assert not (events["kind"] == EventKind.TAKEOVER).any(), "an order that waits has not failed"
     forced = fills(events)[fills(events)["cause"] == Cause.LIQUIDATION]
     assert forced["quantity_lots"].sum() == 100
-    series = model.rooms[0].recorder.series()
+    series = model.sessions[0].recorder.series()
     assert series["paused_s"].sum() == np.float64(2.0)
     paused = series["paused_s"] > 0
     assert paused.sum() == 20

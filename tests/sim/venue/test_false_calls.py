@@ -1,6 +1,6 @@
 """Margin calls that only the last price asked for (mechanisms 2.5): prints spike, quotes and index stand still.
 
-The prints are trades: a seller sweeps a small best bid and takes one lot far below, and the maker quotes anew a
+The prints are trades: a seller sweeps a small best bid and takes one lot far below, and the maker quotes again a
 millisecond later, so that every step ends with the book as it was.
 """
 
@@ -27,7 +27,7 @@ MARGINS = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08)
 
 
 class Maker(Participant):
-    """Ten lots at the touch and many 5 % away, anew at every step."""
+    """Ten lots at the touch and many 5 % away, again at every step."""
 
     config_type = PartConfig
     example: ClassVar[dict[str, Any]] = {"type": "part"}
@@ -59,8 +59,8 @@ class Longs(Participant):
     example: ClassVar[dict[str, Any]] = {"type": "part"}
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions:
-        unit = self.seat.contract.to_money(PRICE)
-        self.seat.table.rows["collateral"][self.rows] = [round(m * unit) for m in MARGINS]
+        unit = self.context.contract.to_money(PRICE)
+        self.context.table.rows["collateral"][self.rows] = [round(m * unit) for m in MARGINS]
         return SeedPositions(np.full(len(MARGINS), 100), np.full(len(MARGINS), PRICE))
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
@@ -94,9 +94,9 @@ def run(rule: str) -> tuple[dict[str, np.ndarray], list[int]]:
     called: list[int] = []
     for _ in range(100):
         model.step()
-        events = model.rooms[0].last_events
+        events = model.sessions[0].last_events
         called += events["price_ticks"][events["kind"] == EventKind.MARGIN_CALL].tolist()
-    return model.rooms[0].recorder.series(), called
+    return model.sessions[0].recorder.series(), called
 
 
 def assert_quotes_and_index_stand_still(series: dict[str, np.ndarray]) -> None:

@@ -142,7 +142,7 @@ def test_a_closed_warned_account_is_ordinary_again(tmp_path: Path) -> None:
     market.until(5)
     row = int(market.crowd[0])
     assert market.table["stage"][row] == Stage.WARNED
-    market.room.desks[1].orders.market(market.crowd[:1], -1, int(market.table["position_lots"][row]))
+    market.room.participants[1].orders.market(market.crowd[:1], -1, int(market.table["position_lots"][row]))
     market.until(8)
     assert market.table["position_lots"][row] == 0
     assert market.table["stage"][row] == Stage.OK

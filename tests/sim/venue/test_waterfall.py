@@ -22,7 +22,7 @@ from marginquake.sim.venue.waterfall import Bankruptcies, Waterfall
 from tests.oracles.takeover import NaiveTakeover
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
-VALUE = CONTRACT.worth.value
+VALUE = CONTRACT.lot_value.at_one_tick
 BRACKETS = BracketSchedule.from_config(default_brackets(), CONTRACT)
 INVERSE = ContractSpec(
     "BTC", Decimal(1), Decimal(60), Decimal(1), Decimal("1e-8"), 200_000, 5_000_000, True, Decimal(60_000)
@@ -89,12 +89,12 @@ def market(
     previous: int = 0,
     contract: ContractSpec = CONTRACT,
 ) -> Market:
-    table = AccountTable(SYSTEM_ROWS + len(traders), contract.worth)
+    table = AccountTable(SYSTEM_ROWS + len(traders), contract.lot_value)
     rows = table.claim(0, len(traders))
     everyone = [(INSURANCE_ROW, Trader(fund_lots, fund)), *zip(rows.tolist(), traders, strict=True)]
     for row, trader in everyone:
         table.rows["position_lots"][row] = trader.lots
-        cost = trader.lots * contract.worth.of_lot(trader.entry)
+        cost = trader.lots * contract.lot_value.value_of_lot(trader.entry)
         table.rows["cost"][row] = cost + trader.extra_cost * (trader.lots != 0)
         table.rows["collateral"][row] = contract.to_money(trader.collateral)
         table.rows["stage"][row] = trader.stage
@@ -332,8 +332,8 @@ def test_allocation_is_exact_greedy_and_stable(quantity: int, candidates: list[t
 def test_the_ranking_is_the_venues_score_for_winners() -> None:
     book = market([Trader(1000, 3000.0, entry=50_000), Trader(1000, 8000.0), Trader(-2000)], mark=56_000)
     rows = book.rows[SYSTEM_ROWS : SYSTEM_ROWS + 2]
-    scores = ADL_RANKINGS["binance"](RankingInputs(rows, 56_000, CONTRACT.worth, 1e6, BRACKETS))
-    equity = backing_equity(rows, 56_000, CONTRACT.worth) / 1e6
+    scores = ADL_RANKINGS["binance"](RankingInputs(rows, 56_000, CONTRACT.lot_value, 1e6, BRACKETS))
+    equity = backing_equity(rows, 56_000, CONTRACT.lot_value) / 1e6
     maintenance = 56_000 * 0.005 - 50
     assert equity.tolist() == [9000.0, 4000.0]
     assert scores[0] == pytest.approx(binance_adl_score(6000.0, 3000.0, maintenance / 9000.0))
@@ -378,10 +378,10 @@ def test_a_takeover_is_what_the_naive_twin_says(
 ) -> None:
     other = Trader(-trader.lots - fund_lots, 50_000.0)
     book = market([trader, other], mark, 1e7, fund_lots, contract=contract)
-    fund_cost = fund_lots * contract.worth.of_lot(fund_entry)
+    fund_cost = fund_lots * contract.lot_value.value_of_lot(fund_entry)
     book.rows["cost"][SYSTEM_ROWS + 1] += book.rows["cost"][INSURANCE_ROW] - fund_cost
     book.rows["cost"][INSURANCE_ROW] = fund_cost
-    twin = NaiveTakeover(book.rows[[INSURANCE_ROW, SYSTEM_ROWS]], contract.worth, mark)
+    twin = NaiveTakeover(book.rows[[INSURANCE_ROW, SYSTEM_ROWS]], contract.lot_value, mark)
     outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
     assert twin.fund == {name: int(book.rows[name][INSURANCE_ROW]) for name in twin.fund}
     assert twin.bankrupt == {name: int(book.rows[name][SYSTEM_ROWS]) for name in twin.bankrupt}
