@@ -13,6 +13,7 @@ from marginquake.sim.core.fields import Amount, Block, Duration
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
+from marginquake.sim.rules.registry import Rule
 from marginquake.sim.scenario.distributions import Trait
 
 
@@ -30,15 +31,14 @@ class ParticipantConfig(Block):
     decision_interval: Duration = Field(0, ge=0, description="Decides every so often; 0 = every step")
 
 
-class Participant(mesa.Agent, ABC):
+class Participant(Rule, mesa.Agent, ABC):
     """Owns rows of one account table and decides on a MarketView.  Abstract: subclasses are final."""
 
     config_type: ClassVar[type[ParticipantConfig]]
+    """Its YAML block; a nested `class Config(ParticipantConfig)` is taken for it."""
     example: ClassVar[dict[str, Any]] = {}
     configured_by: ClassVar[str | None] = None
     """The block of the market that configures it instead of a population; None = it is named as a population."""
-    procedures: ClassVar[Mapping[str, Any]] = {}
-    """Names that `liquidation.procedure` may have; only the liquidation engine has any."""
     takes_other_side: ClassVar[bool] = False
     """Its `seed_positions` take the other side of everyone else's: with it in a market, others may seed positions."""
 

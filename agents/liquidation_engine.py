@@ -7,13 +7,11 @@ accounts over earlier, while they still have some equity.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, final
+from typing import Annotated, Any, ClassVar, Protocol, final
 
 import mesa
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.core.accounts import Rows
@@ -21,7 +19,7 @@ from marginquake.sim.core.records import Flag, OrderKind, Side
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
-from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig, LiquidationDesk, Standing
+from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig, LiquidationDesk, Procedure, Standing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -41,7 +39,7 @@ class LiquidationEngineConfig(ParticipantConfig):
     """Made by the model from the market's `liquidation` block."""
 
     type: str = "liquidation_engine"
-    rules: LiquidationConfig = Field(default_factory=LiquidationConfig)
+    rules: Annotated[LiquidationConfig, PROCEDURES] = LiquidationConfig()
 
 
 @final
@@ -51,7 +49,6 @@ class LiquidationEngine(Participant):
     config_type = LiquidationEngineConfig
     example: ClassVar[dict[str, Any]] = {"type": "liquidation_engine"}
     configured_by: ClassVar[str | None] = "liquidation"
-    procedures: ClassVar[Mapping[str, Any]] = PROCEDURES
     config: LiquidationEngineConfig
 
     def __init__(
@@ -63,10 +60,7 @@ class LiquidationEngine(Participant):
     ) -> None:
         super().__init__(model, config, context)
         self.rules = config.rules
-        if self.rules.procedure not in PROCEDURES:
-            known = ", ".join(PROCEDURES)
-            raise ValueError(f"liquidation.procedure: no procedure {self.rules.procedure!r}; one of {known}")
-        self.procedure = PROCEDURES[self.rules.procedure](self.rules)
+        self.procedure: Procedure = PROCEDURES.make(self.rules)
         self.desk = desk
         self._now_ns = 0
         self._next_scan_ns = 0

@@ -10,15 +10,16 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from marginquake.sim.assets.price_path import ReplayConfig, load_price_path
+from marginquake.sim.assets.price_path import FundamentalConfig, ReplayConfig, load_price_path
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction
+from marginquake.sim.rules.registry import Registry, Rule
 
 if TYPE_CHECKING:
     from marginquake.sim.market.streams import Stream
@@ -39,7 +40,7 @@ class StochasticVolatilityConfig(Block):
     time_scale: Duration = Field(20_000 * SECOND, gt=0)
 
 
-class GbmConfig(Block):
+class GbmConfig(FundamentalConfig):
     """Geometric Brownian motion with optional jumps and stochastic volatility."""
 
     type: Literal["gbm"] = "gbm"
@@ -57,14 +58,6 @@ class ShockConfig(Block):
     over: Duration = Field(1 * SECOND, gt=0)
 
 
-def _fundamental_type(value: Any) -> str:
-    """A fundamental without `type` is a geometric Brownian motion."""
-    return str(value.get("type", "gbm") if isinstance(value, dict) else getattr(value, "type", "gbm"))
-
-
-AnyFundamental = Annotated[
-    Annotated[GbmConfig, Tag("gbm")] | Annotated[ReplayConfig, Tag("replay")], Discriminator(_fundamental_type)
-]
 YEAR_SECONDS = 365 * 86_400
 """Markets that never close: a year of volatility has 365 days."""
 BRIDGE_RESOLUTION_NS = 10_000_000
@@ -85,8 +78,14 @@ class FundamentalContext:
     folder: Path
 
 
-class Fundamental(ABC):
+class Fundamental(Rule, ABC):
     """The latent value of the asset; nobody in the market moves it."""
+
+    config_type: ClassVar[type[FundamentalConfig]] = FundamentalConfig
+
+    def __init__(self, config: Any = None, context: FundamentalContext | None = None) -> None:
+        self.config = config
+        self.context = context
 
     @abstractmethod
     def advance(self, now_ns: int) -> float:
@@ -102,6 +101,8 @@ class GeometricBrownian(Fundamental):
     process x with standard deviation d; sigma_t = volatility * exp(x_t - d^2), so that E[sigma_t^2] = volatility^2.
     Jumps come on top of that variance.
     """
+
+    config_type = GbmConfig
 
     def __init__(self, config: GbmConfig, context: FundamentalContext) -> None:
         self._config = config
@@ -205,6 +206,8 @@ class Replay(Fundamental):
     (the warm-up) and after the last point the price wanders in pinned bridges around the nearest recorded price.
     """
 
+    config_type = ReplayConfig
+
     def __init__(self, config: ReplayConfig, context: FundamentalContext) -> None:
         path = load_price_path(config, context.folder)
         tick = float(context.contract.tick_size)
@@ -292,5 +295,8 @@ class Shocked(Fundamental):
         return self._inner.advance(now_ns) * math.exp(shift)
 
 
-FUNDAMENTALS: dict[str, Any] = {"gbm": GeometricBrownian, "replay": Replay}
-"""Fundamentals by the `type` of their config; each is made from (config, seat)."""
+FUNDAMENTALS: Final[Registry[type[Fundamental]]] = Registry(
+    "fundamental", Fundamental, {"gbm": GeometricBrownian, "replay": Replay}, key="type", default="gbm"
+)
+"""By `type` in `index.fundamental`; each is made from (config, context)."""
+AnyFundamental = Annotated[FundamentalConfig, FUNDAMENTALS]

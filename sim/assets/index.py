@@ -36,7 +36,7 @@ class IndexConfig(Block):
 
 def build_fundamental(config: IndexConfig, context: FundamentalContext) -> Fundamental:
     """The fundamental that a scenario asks for, with its declared shocks."""
-    fundamental: Fundamental = FUNDAMENTALS[config.fundamental.type](config.fundamental, context)
+    fundamental: Fundamental = FUNDAMENTALS.make(config.fundamental, context)
     return Shocked(fundamental, config.shocks) if config.shocks else fundamental
 
 

@@ -10,11 +10,18 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Block, DataFile, Fraction
+from marginquake.sim.core.fields import SECOND, DataFile, Fraction
 from marginquake.sim.core.problems import closest
+from marginquake.sim.rules.registry import RuleBlock
 
 
-class ReplayConfig(Block):
+class FundamentalConfig(RuleBlock):
+    """The block of a fundamental: `type` names it."""
+
+    type: str = "gbm"
+
+
+class ReplayConfig(FundamentalConfig):
     """A real path from CSV; between its points a seeded Brownian bridge."""
 
     type: Literal["replay"] = "replay"

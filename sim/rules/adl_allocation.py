@@ -1,11 +1,13 @@
 """How a loss is divided: ADL allocations (`venue.adl.allocation`; eq. 18, 123, 124) and the socialised loss."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 Lots = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -22,14 +24,25 @@ class Candidates:
     winners: NDArray[np.bool_]
 
 
-@final
-@dataclass(frozen=True)
-class Allocation:
-    """`divide(quantity, candidates)`: lots closed at each candidate, between 0 and what it holds, summing to the
-    quantity, or to all there is.  `from_the_top`: only the best ones matter, as many as hold the quantity."""
+class AllocationConfig(RuleBlock):
+    """An allocation's name; `allocation: {rule: my_lab.adl:Mine, ...}` gives one of your own its parameters."""
 
-    divide: Callable[[int, Candidates], Lots]
-    from_the_top: bool = False
+    rule: str = "queue"
+
+
+class Allocation(Rule, ABC):
+    """Says how much of what must be closed falls to each candidate."""
+
+    config_type: ClassVar[type[AllocationConfig]] = AllocationConfig
+    from_the_top: ClassVar[bool] = False
+    """Only the best candidates matter, as many as hold the quantity."""
+
+    def __init__(self, config: AllocationConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def divide(self, quantity: int, candidates: Candidates) -> Lots:
+        """Lots closed at each candidate, between 0 and what it holds, summing to the quantity, or to all there is."""
 
 
 def shares(quantity: int, lots: Lots) -> Lots:
@@ -51,51 +64,65 @@ def greedy(quantity: int, lots: Lots) -> Lots:
     return own
 
 
-def pro_rata(quantity: int, candidates: Candidates) -> Lots:
+@final
+class ProRata(Allocation):
     """In proportion to positions (eq. 123): over the winners, and what they cannot give over the rest.
 
     Chitra 2025 (arXiv 2512.01112): the one rule that is fair under his axioms; no venue's.  The ranking does not
     matter but for who gets the odd lot.
     """
-    closed = np.zeros_like(candidates.lots)
-    for group in (candidates.winners, ~candidates.winners):
-        held = np.where(group, candidates.lots, 0)
-        part = min(quantity, int(held.sum()))
-        closed += shares(part, held)
-        quantity -= part
-    return closed
+
+    def divide(self, quantity: int, candidates: Candidates) -> Lots:
+        """Lots closed at each candidate."""
+        closed = np.zeros_like(candidates.lots)
+        for group in (candidates.winners, ~candidates.winners):
+            held = np.where(group, candidates.lots, 0)
+            part = min(quantity, int(held.sum()))
+            closed += shares(part, held)
+            quantity -= part
+        return closed
 
 
-def queue(quantity: int, candidates: Candidates) -> Lots:
+@final
+class Queue(Allocation):
     """Down the ranking until the quantity is met (eq. 18): Binance, BitMEX, Bybit, Hyperliquid, dYdX (grade A)."""
-    return greedy(quantity, candidates.lots)
+
+    from_the_top = True
+
+    def divide(self, quantity: int, candidates: Candidates) -> Lots:
+        """Lots closed at each candidate."""
+        return greedy(quantity, candidates.lots)
 
 
-def water_filling(quantity: int, candidates: Candidates) -> Lots:
+@final
+class WaterFilling(Allocation):
     """Close of each what brings its score down to the common level L (eq. 124); the level follows from the quantity.
 
     A score is taken as proportional to what is left of the position (leverage and profit are), so a candidate with
     score s > L keeps the share L / s of its lots.  Scores that are not positive close last, in their order.  After
     Chitra 2025 (arXiv 2512.01112), who levels leverage: `ranking: leverage`.  Whole lots: within one lot each.
     """
-    held = candidates.lots
-    positive = candidates.scores > 1e-12
-    rich = np.where(positive, held, 0)
-    if quantity >= int(rich.sum()):
-        return rich + greedy(quantity - int(rich.sum()), held - rich)
-    scores = np.where(positive, candidates.scores, 1.0)
-    level = _level(quantity, rich, scores)
-    kept = np.ceil(rich * np.minimum(1.0, level / scores)).astype(np.int64)
-    closed: Lots = rich - np.minimum(kept, rich)
-    # Rounding left a few lots too many or too few: the best ranks give the one and keep the other.
-    missing = quantity - int(closed.sum())
-    if missing > 0:
-        closed += greedy(missing, np.minimum(rich - closed, 1))
+
+    def divide(self, quantity: int, candidates: Candidates) -> Lots:
+        """Lots closed at each candidate."""
+        held = candidates.lots
+        positive = candidates.scores > 1e-12
+        rich = np.where(positive, held, 0)
+        if quantity >= int(rich.sum()):
+            return rich + greedy(quantity - int(rich.sum()), held - rich)
+        scores = np.where(positive, candidates.scores, 1.0)
+        level = _level(quantity, rich, scores)
+        kept = np.ceil(rich * np.minimum(1.0, level / scores)).astype(np.int64)
+        closed: Lots = rich - np.minimum(kept, rich)
+        # Rounding left a few lots too many or too few: the best ranks give the one and keep the other.
         missing = quantity - int(closed.sum())
-        closed += greedy(missing, rich - closed)
-    else:
-        closed -= greedy(-missing, closed)
-    return closed
+        if missing > 0:
+            closed += greedy(missing, np.minimum(rich - closed, 1))
+            missing = quantity - int(closed.sum())
+            closed += greedy(missing, rich - closed)
+        else:
+            closed -= greedy(-missing, closed)
+        return closed
 
 
 def _level(quantity: int, lots: Lots, scores: Floats) -> float:
@@ -129,9 +156,11 @@ def haircuts(shortfall: int, profits: Money) -> Money:
     return given
 
 
-ADL_ALLOCATIONS: Final[dict[str, Allocation]] = {
-    "queue": Allocation(queue, from_the_top=True),
-    "pro_rata": Allocation(pro_rata),
-    "water_filling": Allocation(water_filling),
-}
+ADL_ALLOCATIONS: Final[Registry[type[Allocation]]] = Registry(
+    "allocation",
+    Allocation,
+    {"queue": Queue, "pro_rata": ProRata, "water_filling": WaterFilling},
+    default="queue",
+    may_be_a_name=True,
+)
 """By the name in `venue.adl.allocation`."""

@@ -1,9 +1,9 @@
 """Who is deleveraged first: ADL rankings (`venue.adl.ranking`; docs/model.md, eq. 17)."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, final
+from typing import ClassVar, Final, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from marginquake.sim.core.margin import (
 )
 from marginquake.sim.core.records import Side
 from marginquake.sim.core.valuation import LotValue
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 Floats = NDArray[np.float64]
 LAST = -1e300
@@ -80,8 +81,23 @@ class RankingInputs:
         return money / self.money_per_quote
 
 
-Ranking = Callable[[RankingInputs], Floats]
-"""A score for each candidate: the highest closes first."""
+class RankingConfig(RuleBlock):
+    """A ranking's name; `ranking: {rule: my_lab.adl:Mine, ...}` gives one of your own its parameters."""
+
+    rule: str = "binance"
+
+
+class Ranking(Rule, ABC):
+    """Says who closes first."""
+
+    config_type: ClassVar[type[RankingConfig]] = RankingConfig
+
+    def __init__(self, config: RankingConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate: the highest closes first."""
 
 
 def ratio(above: Floats, below: Floats, otherwise: float = 0.0) -> Floats:
@@ -89,11 +105,15 @@ def ratio(above: Floats, below: Floats, otherwise: float = 0.0) -> Floats:
     return np.divide(above, below, out=np.full_like(above, otherwise), where=below > 0.0)
 
 
-def binance(inputs: RankingInputs) -> Floats:
+@final
+class Binance(Ranking):
     """Score of each candidate (eq. 17); a loser's is its negative return, so every loser ranks below every winner."""
-    unrealised = inputs.unrealised
-    gain = unrealised / np.maximum(1.0, inputs.backing)
-    return np.where(unrealised > 0.0, gain * ratio(inputs.maintenance, inputs.equity), gain)
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        unrealised = inputs.unrealised
+        gain = unrealised / np.maximum(1.0, inputs.backing)
+        return np.where(unrealised > 0.0, gain * ratio(inputs.maintenance, inputs.equity), gain)
 
 
 def bitmex_adl_score(mark_value: float, entry_value: float, bankruptcy_value: float) -> float:
@@ -109,12 +129,16 @@ def bitmex_adl_score(mark_value: float, entry_value: float, bankruptcy_value: fl
     return gain * leverage if gain > 0 else gain / leverage
 
 
-def bitmex(inputs: RankingInputs) -> Floats:
+@final
+class Bitmex(Ranking):
     """`bitmex_adl_score` of each candidate: mark value less bankruptcy value is equity."""
-    gain = ratio(inputs.unrealised, inputs.entry_notional)
-    leverage = np.maximum(ratio(inputs.notional, inputs.equity, otherwise=1.0), 1e-12)
-    score = np.where(gain > 0.0, gain * leverage, gain / leverage)
-    return np.where(inputs.equity > 0.0, score, LAST)
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        gain = ratio(inputs.unrealised, inputs.entry_notional)
+        leverage = np.maximum(ratio(inputs.notional, inputs.equity, otherwise=1.0), 1e-12)
+        score = np.where(gain > 0.0, gain * leverage, gain / leverage)
+        return np.where(inputs.equity > 0.0, score, LAST)
 
 
 def hyperliquid_adl_score(
@@ -131,46 +155,68 @@ def hyperliquid_adl_score(
     return moved * notional / account_value
 
 
-def hyperliquid(inputs: RankingInputs) -> Floats:
+@final
+class Hyperliquid(Ranking):
     """`hyperliquid_adl_score` of each candidate; the account value is what stands behind this position."""
-    entry = np.maximum(entry_ticks(inputs.rows, inputs.lot_value), 1e-12)
-    mark = float(inputs.mark_ticks)
-    moved = np.where(inputs.longs, mark / entry, entry / mark)
-    return np.where(inputs.equity > 0.0, moved * ratio(inputs.notional, inputs.equity), LAST)
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        entry = np.maximum(entry_ticks(inputs.rows, inputs.lot_value), 1e-12)
+        mark = float(inputs.mark_ticks)
+        moved = np.where(inputs.longs, mark / entry, entry / mark)
+        return np.where(inputs.equity > 0.0, moved * ratio(inputs.notional, inputs.equity), LAST)
 
 
-def leverage(inputs: RankingInputs) -> Floats:
+@final
+class Leverage(Ranking):
     """Notional over equity where the position has a profit; a loser's is its negative return.
 
     No venue's rule: the yardstick that Chitra 2025 (arXiv 2512.01112, grade A for the abstract) levels down.
     """
-    unrealised = inputs.unrealised
-    gain = unrealised / np.maximum(1.0, inputs.backing)
-    score = np.where(unrealised > 0.0, ratio(inputs.notional, inputs.equity), np.minimum(gain, 0.0))
-    return np.where(inputs.equity > 0.0, score, LAST)
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        unrealised = inputs.unrealised
+        gain = unrealised / np.maximum(1.0, inputs.backing)
+        score = np.where(unrealised > 0.0, ratio(inputs.notional, inputs.equity), np.minimum(gain, 0.0))
+        return np.where(inputs.equity > 0.0, score, LAST)
 
 
-def profit(inputs: RankingInputs) -> Floats:
+@final
+class Profit(Ranking):
     """Unrealised profit, quote units; with water-filling the largest profits are levelled down together (D)."""
-    return inputs.unrealised
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        return inputs.unrealised
 
 
-def pseudo_random(inputs: RankingInputs) -> Floats:
+@final
+class PseudoRandom(Ranking):
     """Scores that fall from a random candidate on, around the end to the one before it: winners and losers alike.
 
     dYdX v4 walks its open positions from a pseudo-random start (code, grade A); one draw a scan and side.
     """
-    count = len(inputs.rows)
-    start = int(inputs.draw * count)
-    return 1.0 - ((np.arange(count) - start) % max(count, 1)) / max(count, 1)
+
+    def scores(self, inputs: RankingInputs) -> Floats:
+        """A score for each candidate."""
+        count = len(inputs.rows)
+        start = int(inputs.draw * count)
+        return 1.0 - ((np.arange(count) - start) % max(count, 1)) / max(count, 1)
 
 
-ADL_RANKINGS: Final[dict[str, Ranking]] = {
-    "binance": binance,
-    "bitmex": bitmex,
-    "hyperliquid": hyperliquid,
-    "random": pseudo_random,
-    "leverage": leverage,
-    "profit": profit,
-}
+ADL_RANKINGS: Final[Registry[type[Ranking]]] = Registry(
+    "ranking",
+    Ranking,
+    {
+        "binance": Binance,
+        "bitmex": Bitmex,
+        "hyperliquid": Hyperliquid,
+        "random": PseudoRandom,
+        "leverage": Leverage,
+        "profit": Profit,
+    },
+    default="binance",
+    may_be_a_name=True,
+)
 """By the name in `venue.adl.ranking`; the highest score is closed first."""

@@ -2,30 +2,35 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Final, Literal, final
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Final, Literal, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Duration, Fraction
+from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS, AllocationConfig
+from marginquake.sim.rules.adl_ranking import ADL_RANKINGS, RankingConfig
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
-class AdlConfig(Block):
-    """Auto-deleveraging, the last step of the waterfall."""
+class AdlConfig(RuleBlock):
+    """Auto-deleveraging, the last step of the waterfall: what the block has whatever its trigger."""
 
-    ranking: str = Field("binance", description="Name in marginquake.sim.rules.adl_ranking.ADL_RANKINGS")
-    allocation: str = Field("queue", description="Name in marginquake.sim.rules.adl_allocation.ADL_ALLOCATIONS")
+    ranking: Annotated[RankingConfig, ADL_RANKINGS] = Field(RankingConfig(), description="Who is closed first")
+    allocation: Annotated[AllocationConfig, ADL_ALLOCATIONS] = Field(
+        AllocationConfig(), description="How what must be closed is divided among ranked accounts"
+    )
     price: Literal["bankruptcy", "previous_mark"] = Field(
         "bankruptcy", description="Both sides close at the bankruptcy price, or at the mark before the present one"
     )
     price_band: Fraction | None = Field(None, gt=0, description="ADL no further than this from the mark")
-    trigger: str = Field("fund_empty", description="Name in marginquake.sim.rules.adl_trigger.ADL_TRIGGERS")
-    drawdown: Fraction = Field(0.3, ge=0, le=1, description="fund_drawdown: loss from the fund's high that begins ADL")
-    resume: Fraction = Field(0.25, ge=0, le=1, description="fund_drawdown: loss from the high at which ADL ends")
-    window: Duration = Field(8 * 3600 * SECOND, gt=0, description="fund_drawdown: how far back the fund's high lies")
+    trigger: str = "fund_empty"
 
 
-class AdlTrigger(ABC):
+class AdlTrigger(Rule, ABC):
     """Looks at the fund once a scan and says what equity it may not fall below by a takeover."""
+
+    config_type: ClassVar[type[AdlConfig]] = AdlConfig
 
     def __init__(self, rules: AdlConfig) -> None:
         self.rules = rules
@@ -38,7 +43,7 @@ class AdlTrigger(ABC):
     def least_equity(self) -> int:
         """Equity that the fund keeps, money: a takeover that would leave less goes to ADL instead."""
 
-    def refused(self) -> None:  # noqa: B027
+    def refused(self) -> None:
         """A takeover has just gone to ADL."""
 
 
@@ -61,7 +66,22 @@ class FundDrawdown(AdlTrigger):
     Bybit: 8 h; -30 % and back at -25 % (`insurancePnlRatio`, R), 100 % since November 2025 (help page, grade A).
     """
 
-    def __init__(self, rules: AdlConfig) -> None:
+    class Config(AdlConfig):
+        """The block with `trigger: fund_drawdown`."""
+
+        drawdown: Fraction = Field(0.3, ge=0, le=1, description="Loss from the fund's high that begins ADL")
+        resume: Fraction = Field(0.25, ge=0, le=1, description="Loss from the high at which ADL ends")
+        window: Duration = Field(8 * 3600 * SECOND, gt=0, description="How far back the fund's high lies")
+
+        def problems(self) -> Iterator[tuple[str, str, str]]:
+            """It ends after it has begun."""
+            if self.resume > self.drawdown:
+                message = f"must be at most drawdown ({self.drawdown:g}): ADL ends before it begins again"
+                yield "resume", message, f"{self.resume:g}"
+
+    rules: Config
+
+    def __init__(self, rules: Config) -> None:
         super().__init__(rules)
         self._highs: deque[tuple[int, int]] = deque()
         self._stopped = False
@@ -91,5 +111,7 @@ class FundDrawdown(AdlTrigger):
         return max(0, high - int(high * drawdown))
 
 
-ADL_TRIGGERS: Final[dict[str, type[AdlTrigger]]] = {"fund_empty": FundEmpty, "fund_drawdown": FundDrawdown}
+ADL_TRIGGERS: Final[Registry[type[AdlTrigger]]] = Registry(
+    "trigger", AdlTrigger, {"fund_empty": FundEmpty, "fund_drawdown": FundDrawdown}, key="trigger", default="fund_empty"
+)
 """By the name in `venue.adl.trigger`."""

@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Any, Final, Literal, final, get_args
+from typing import Annotated, Any, Final, Literal, final
 
-from pydantic import Discriminator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from marginquake.sim.core.fields import Block, Duration
+from marginquake.sim.core.fields import Duration
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
 @final
@@ -28,11 +29,16 @@ class InForce:
     maintenance_factor: float = 1.0
 
 
-class Fault(Block, ABC):
-    """From `at` on, `for` so long.  A kind of fault is a subclass with its own `type`, and an entry in `FAULTS`."""
+class Fault(Rule, RuleBlock, ABC):
+    """From `at` on, `for` so long.  A fault is its own block: a subclass with its fields, and an entry in `FAULTS`."""
 
+    type: str
     at: Duration = Field(ge=0, description="When it begins, from the end of the warm-up")
     for_: Duration = Field(gt=0, alias="for", description="How long it lasts")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.config_type = cls
 
     @abstractmethod
     def change(self, rules: InForce) -> InForce:
@@ -53,7 +59,7 @@ NEVER = 2**63 - 1
 
 
 @final
-class FaultBoard:
+class FaultSchedule:
     """Rules in force by the clock, which only goes forward: looked up at the beginnings and ends of faults only."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
@@ -147,11 +153,18 @@ class WrongTier(Fault):
         return replace(rules, maintenance_factor=rules.maintenance_factor * self.factor)
 
 
-AnyFault = Annotated[
-    EngineOutage | Throttle | EngineDelay | FrozenOracle | StaleMark | WrongTier, Discriminator("type")
-]
-"""An entry of a market's `faults`; a new kind is one file and one entry here."""
-FAULTS: Final[dict[str, type[Fault]]] = {
-    kind.model_fields["type"].default: kind for kind in get_args(get_args(AnyFault)[0])
-}
-"""By `type`."""
+FAULTS: Final[Registry[type[Fault]]] = Registry(
+    "type of fault",
+    Fault,
+    {
+        "engine_outage": EngineOutage,
+        "throttle": Throttle,
+        "engine_delay": EngineDelay,
+        "frozen_oracle": FrozenOracle,
+        "stale_mark": StaleMark,
+        "wrong_tier": WrongTier,
+    },
+    key="type",
+)
+"""By `type` of an entry of a market's `faults`."""
+AnyFault = Annotated[Fault, FAULTS]

@@ -5,11 +5,11 @@ Rates are fractions of notional, positive when longs pay.  Equation numbers are 
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Final, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction
 from marginquake.sim.rules.formulas.dydx import funding_cap_8h
 from marginquake.sim.rules.formulas.prices import (
     bitmex_funding_limits,
@@ -18,19 +18,25 @@ from marginquake.sim.rules.formulas.prices import (
     mean_premium_funding_rate,
     premium_index,
 )
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
-class FundingConfig(Block):
-    """Payments between longs and shorts that hold the perpetual to its index."""
+class FundingConfig(RuleBlock):
+    """Payments between longs and shorts that hold the perpetual to its index: what every funding rule's block has."""
 
     enabled: bool = True
-    rule: str = Field("clamped_premium", description="Name in marginquake.sim.rules.funding.FUNDING_RULES")
+    rule: str = "clamped_premium"
     interval: Duration = Field(8 * 3600 * SECOND, gt=0)
     interest: Fraction = Field(0.0001, description="Interest per 8 h")
-    clamp: Fraction = Field(0.0005, ge=0, description="How far interest pulls the rate from the premium (not dydx)")
     cap: Fraction = Field(0.02, ge=0, description="Largest absolute rate of one payment")
     impact_notional: Amount = Field(20_000.0, gt=0)
     sample_period: Duration = Field(5 * SECOND, gt=0)
+
+
+class ClampedFundingConfig(FundingConfig):
+    """The block of rules that clamp interest less premium."""
+
+    clamp: Fraction = Field(0.0005, ge=0, description="How far interest pulls the rate from the premium")
 
 
 EIGHT_HOURS_NS = 8 * 3600 * SECOND
@@ -59,8 +65,10 @@ class MarginTerms:
     maintenance_fraction: float
 
 
-class FundingRule(ABC):
+class FundingRule(Rule, ABC):
     """Samples the book during an interval, then says what longs pay shorts (a fraction of notional)."""
+
+    config_type: ClassVar[type[FundingConfig]] = FundingConfig
 
     on_oracle_price: ClassVar[bool] = False
     """Whether positions pay on their notional at the oracle's price instead of at the mark."""
@@ -131,7 +139,10 @@ class Bitmex(FundingRule):
     maintenance margin), and a change of at most 75 % of maintenance (R+).  The first payment is the interest rate.
     """
 
-    def __init__(self, config: FundingConfig, terms: MarginTerms) -> None:
+    config_type = ClampedFundingConfig
+    config: ClampedFundingConfig
+
+    def __init__(self, config: ClampedFundingConfig, terms: MarginTerms) -> None:
         super().__init__(config, terms)
         self._premium = Mean()
         self._due = self.scaled(config.interest)
@@ -175,7 +186,10 @@ class ClampedPremium(FundingRule):
     k-th sample of the interval weighs k, so that late ones count most.
     """
 
-    def __init__(self, config: FundingConfig, terms: MarginTerms) -> None:
+    config_type = ClampedFundingConfig
+    config: ClampedFundingConfig
+
+    def __init__(self, config: ClampedFundingConfig, terms: MarginTerms) -> None:
         super().__init__(config, terms)
         self._weighted = 0.0
         self._weights = 0
@@ -206,8 +220,8 @@ class ClampedPremium(FundingRule):
 class Dydx(FundingRule):
     """dYdX v4 funding (eq. 143; grade A): mean premium + interest per 8 h, cut at 600 % (IMF - MMF), an eighth an hour.
 
-    The venue's settings: `interval: 1h, sample_period: 1min, interest: 0`, impact notional 500 USDC / IMF.  `clamp` is
-    not used; `cap` holds besides the venue's own.  IMF and MMF are the first bracket's, as configured.
+    The venue's settings: `interval: 1h, sample_period: 1min, interest: 0`, impact notional 500 USDC / IMF.  `cap`
+    holds besides the venue's own.  IMF and MMF are the first bracket's, as configured.
     """
 
     on_oracle_price: ClassVar[bool] = True
@@ -238,9 +252,12 @@ class Hyperliquid(FundingRule):
     for BTC and ETH and 6k for others (R).
     """
 
+    config_type = ClampedFundingConfig
+    config: ClampedFundingConfig
+
     on_oracle_price: ClassVar[bool] = True
 
-    def __init__(self, config: FundingConfig, terms: MarginTerms) -> None:
+    def __init__(self, config: ClampedFundingConfig, terms: MarginTerms) -> None:
         super().__init__(config, terms)
         self._premium = Mean()
 
@@ -257,10 +274,10 @@ class Hyperliquid(FundingRule):
         self._premium.clear()
 
 
-FUNDING_RULES: dict[str, type[FundingRule]] = {
-    "clamped_premium": ClampedPremium,
-    "hyperliquid": Hyperliquid,
-    "dydx": Dydx,
-    "bitmex": Bitmex,
-}
-"""Funding rules by name."""
+FUNDING_RULES: Final[Registry[type[FundingRule]]] = Registry(
+    "funding rule",
+    FundingRule,
+    {"clamped_premium": ClampedPremium, "hyperliquid": Hyperliquid, "dydx": Dydx, "bitmex": Bitmex},
+    default="clamped_premium",
+)
+"""By the name in `venue.funding.rule`."""

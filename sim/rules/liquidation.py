@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol, final
+from typing import Any, ClassVar, Final, Literal, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +12,14 @@ from pydantic import Field
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
-class FillableConfig(Block):
-    """The procedure `fillable`: dYdX v4, mainnet genesis (A)."""
-
-    bankruptcy_adjustment: float = Field(1.0, gt=0, description="How fast the price widens as equity falls")
-    spread_to_maintenance: float = Field(1.5, gt=0, description="Largest penalty over maintenance margin")
-    fraction: Fraction = Field(0.1, gt=0, le=1, description="Share of the position in one order")
-    least_notional: Amount = Field(1000.0, ge=0, description="An order sells at least so much, or what there is")
-    most_notional: Amount = Field(100_000.0, gt=0, description="An order sells at most so much")
-
-
-class IncrementalConfig(Block):
-    """The procedure `incremental`: Deribit, an early document (A)."""
-
-    slice_notional: Amount = Field(100.0, gt=0, description="One slice: 10 contracts of $10")
-    rounds_per_second: float = Field(25.0, gt=0, description="Slices of one account in a second")
-
-
-class LiquidationConfig(Block):
-    """The liquidation engine: when it looks, how much it can do, what it sends."""
+class LiquidationConfig(RuleBlock):
+    """The liquidation engine: when it looks, how much it can do, what it sends, whatever its procedure."""
 
     enabled: bool = True
-    procedure: str = Field("full", description="Name in marginquake.sim.rules.liquidation.PROCEDURES")
+    procedure: str = "full"
     monitor_period: Duration = Field(1 * SECOND, gt=0)
     capacity: int = Field(50, gt=0, description="Accounts handled in one scan")
     latency: Duration = Field(20_000_000, ge=0)
@@ -44,16 +28,9 @@ class LiquidationConfig(Block):
         description="Worst price of a liquidation order: bankruptcy, none, or fraction from mark (fillable: its own)",
     )
     takeover: bool = Field(True, description="Unfilled remainders go to the insurance fund at bankruptcy price")
-    slice_fraction: Fraction = Field(0.2, gt=0, le=1)
-    slice_cooldown: Duration = Field(30 * SECOND, ge=0)
-    slice_cooldown_orders: Literal["none", "whole"] = Field(
-        "none", description="What an account in its cooldown sends: nothing, or all of its position (Hyperliquid)"
+    slice_min_notional: Amount = Field(
+        100_000.0, ge=0, description="Smaller positions are closed whole; the fund's own orders are at least so large"
     )
-    slice_min_notional: Amount = Field(100_000.0, ge=0, description="Smaller positions are closed whole")
-    slice_least_notional: Amount = Field(0.0, ge=0, description="A slice is at least so large")
-    slice_most_notional: Amount | None = Field(None, gt=0, description="A slice is at most so large")
-    fillable: FillableConfig = FillableConfig()
-    incremental: IncrementalConfig = IncrementalConfig()
     backstop_fraction: Fraction | None = Field(
         None, gt=0, lt=1, description="Equity below this share of maintenance margin goes to the fund at once"
     )
@@ -218,13 +195,14 @@ class Standing:
         return self.contract.lots_for(notional, self.mark_ticks)
 
 
-class Procedure(ABC):
+class Procedure(Rule, ABC):
     """How accounts in liquidation are closed: what is sent next, and when an account is given up to the waterfall.
 
     Between two orders of one account lies one scan at least; an account that is compliant or flat by then is released
     before the procedure is asked.
     """
 
+    config_type: ClassVar[type[LiquidationConfig]] = LiquidationConfig
     cooldown_ns = 0
     """Wait between the orders of one account."""
     fill_or_kill = False
@@ -267,6 +245,16 @@ class Limits:
         return order
 
 
+class FillableConfig(Block):
+    """How large orders are and how far their price goes: dYdX v4, mainnet genesis (A)."""
+
+    bankruptcy_adjustment: float = Field(1.0, gt=0, description="How fast the price widens as equity falls")
+    spread_to_maintenance: float = Field(1.5, gt=0, description="Largest penalty over maintenance margin")
+    fraction: Fraction = Field(0.1, gt=0, le=1, description="Share of the position in one order")
+    least_notional: Amount = Field(1000.0, ge=0, description="An order sells at least so much, or what there is")
+    most_notional: Amount = Field(100_000.0, gt=0, description="An order sells at most so much")
+
+
 @final
 class Fillable(Procedure):
     """One order a scan of `fillable.fraction` of the position, at least and at most so much notional, bound by the
@@ -275,7 +263,14 @@ class Fillable(Procedure):
     dYdX v4: at most 10 % of a position, at least $1,000, at most $100k a block (A, mainnet genesis).
     """
 
-    def __init__(self, rules: LiquidationConfig) -> None:
+    class Config(LiquidationConfig):
+        """The block of `fillable`."""
+
+        fillable: FillableConfig = FillableConfig()
+
+    rules: Config
+
+    def __init__(self, rules: Config) -> None:
         super().__init__(rules)
         fillable = rules.fillable
         self._limits = Limits(fillable.fraction, fillable.least_notional, fillable.most_notional)
@@ -316,6 +311,13 @@ class Full(Procedure):
         return np.ones(len(held.rows), bool)
 
 
+class IncrementalConfig(Block):
+    """How large slices are and how often they come: Deribit, an early document (A)."""
+
+    slice_notional: Amount = Field(100.0, gt=0, description="One slice: 10 contracts of $10")
+    rounds_per_second: float = Field(25.0, gt=0, description="Slices of one account in a second")
+
+
 @final
 class Incremental(Procedure):
     """`incremental.slice_notional` as often as `incremental.rounds_per_second`, until maintenance < equity (eq. 130).
@@ -324,7 +326,14 @@ class Incremental(Procedure):
     between two scans are sent as one order.  Given up once the mark is beyond bankruptcy.
     """
 
-    def __init__(self, rules: LiquidationConfig) -> None:
+    class Config(LiquidationConfig):
+        """The block of `incremental`."""
+
+        incremental: IncrementalConfig = IncrementalConfig()
+
+    rules: Config
+
+    def __init__(self, rules: Config) -> None:
         super().__init__(rules)
         each = rules.incremental
         self._notional = each.slice_notional * each.rounds_per_second * rules.monitor_period / SECOND
@@ -349,7 +358,20 @@ class Sliced(Procedure):
     mark is beyond bankruptcy.
     """
 
-    def __init__(self, rules: LiquidationConfig) -> None:
+    class Config(LiquidationConfig):
+        """The block of `sliced`."""
+
+        slice_fraction: Fraction = Field(0.2, gt=0, le=1)
+        slice_cooldown: Duration = Field(30 * SECOND, ge=0)
+        slice_cooldown_orders: Literal["none", "whole"] = Field(
+            "none", description="What an account in its cooldown sends: nothing, or all of its position (Hyperliquid)"
+        )
+        slice_least_notional: Amount = Field(0.0, ge=0, description="A slice is at least so large")
+        slice_most_notional: Amount | None = Field(None, gt=0, description="A slice is at most so large")
+
+    rules: Config
+
+    def __init__(self, rules: Config) -> None:
         super().__init__(rules)
         self._whole_ns = rules.slice_cooldown if rules.slice_cooldown_orders == "whole" else 0
         self.cooldown_ns = 0 if self._whole_ns else rules.slice_cooldown
@@ -415,12 +437,18 @@ class TierReduction(Procedure):
         return done
 
 
-PROCEDURES: Final[dict[str, type[Procedure]]] = {
-    "full": Full,
-    "sliced": Sliced,
-    "tier_reduction": TierReduction,
-    "takeover_at_bankruptcy": TakeoverAtBankruptcy,
-    "fillable": Fillable,
-    "incremental": Incremental,
-}
-"""By the name in `liquidation.procedure`; a new one is one file and one entry."""
+PROCEDURES: Final[Registry[type[Procedure]]] = Registry(
+    "procedure",
+    Procedure,
+    {
+        "full": Full,
+        "sliced": Sliced,
+        "tier_reduction": TierReduction,
+        "takeover_at_bankruptcy": TakeoverAtBankruptcy,
+        "fillable": Fillable,
+        "incremental": Incremental,
+    },
+    key="procedure",
+    default="full",
+)
+"""By the name in `liquidation.procedure`."""

@@ -2,45 +2,47 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, final
+from collections.abc import Iterator
+from typing import ClassVar, Final, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction
 from marginquake.sim.rules.formulas.dydx import open_interest_initial_fraction
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
-class MaintenanceConfig(Block):
+class MaintenanceConfig(RuleBlock):
     """Whether maintenance margin stays what the brackets say; if it rises, so does initial margin."""
 
-    rule: str = Field("fixed", description="Name in marginquake.sim.rules.margin.MAINTENANCE_RULES")
-    sensitivity: float = Field(
-        0.5, ge=0, description="volatility_linked: beta of 1 + beta (volatility / reference - 1), not below 1"
-    )
-    reference_volatility: Fraction = Field(0.6, gt=0, description="volatility_linked: per year")
-    cap: float = Field(3.0, ge=1, description="volatility_linked: largest multiple of the brackets' rates")
-    half_life: Duration = Field(3600 * SECOND, gt=0, description="volatility_linked: memory of mark returns")
+    rule: str = "fixed"
+
+
+class MovingMaintenanceConfig(MaintenanceConfig):
+    """The block of every maintenance rule that is not fixed."""
+
     update_every: Duration = Field(60 * SECOND, gt=0, description="New margins this often; a multiple of mark.period")
 
 
-class InitialConfig(Block):
+class InitialConfig(RuleBlock):
     """Whether the least initial margin stays what the brackets say."""
 
-    rule: str = Field("fixed", description="Name in marginquake.sim.rules.margin.INITIAL_RULES")
-    base: Fraction | None = Field(
-        None,
-        gt=0,
-        le=1,
-        description="open_interest_linked: initial margin at low open interest, at least the brackets'",
-    )
-    lower: Amount = Field(20e6, ge=0, description="open_interest_linked: open notional from which it rises")
-    upper: Amount = Field(50e6, gt=0, description="open_interest_linked: open notional at which it is all of notional")
+    rule: str = "fixed"
+
+
+class MovingInitialConfig(InitialConfig):
+    """The block of every initial margin rule that is not fixed."""
+
     update_every: Duration = Field(60 * SECOND, gt=0, description="New margins this often; a multiple of mark.period")
 
 
-class MaintenanceRule(ABC):
-    """Says what the brackets' maintenance rates are multiplied with."""
+class MaintenanceRule(Rule, ABC):
+    """Says what the brackets' maintenance rates are multiplied with.
 
+    The block of one that moves is a `MovingMaintenanceConfig`.
+    """
+
+    config_type: ClassVar[type[MaintenanceConfig]] = MovingMaintenanceConfig
     fixed: ClassVar[bool] = False
     """True: `multiplier` is always 1, and the venue need not ask."""
 
@@ -56,9 +58,13 @@ class MaintenanceRule(ABC):
         """Multiple of the brackets' maintenance rates, asked for every `update_every`."""
 
 
-class InitialRule(ABC):
-    """Says what the least initial margin is."""
+class InitialRule(Rule, ABC):
+    """Says what the least initial margin is.
 
+    The block of one that moves is a `MovingInitialConfig`.
+    """
+
+    config_type: ClassVar[type[InitialConfig]] = MovingInitialConfig
     fixed: ClassVar[bool] = False
     """True: `fraction` is always what it is given, and the venue need not ask."""
 
@@ -77,6 +83,7 @@ class InitialRule(ABC):
 class FixedMaintenance(MaintenanceRule):
     """The brackets' rates, always."""
 
+    config_type = MaintenanceConfig
     fixed: ClassVar[bool] = True
 
     def observe(self, now_ns: int, mark_ticks: int) -> None:
@@ -91,6 +98,7 @@ class FixedMaintenance(MaintenanceRule):
 class FixedInitial(InitialRule):
     """The brackets' initial margin, always."""
 
+    config_type = InitialConfig
     fixed: ClassVar[bool] = True
 
     def fraction(self, base: float, open_notional: float) -> float:
@@ -102,8 +110,24 @@ class FixedInitial(InitialRule):
 class OpenInterestLinked(InitialRule):
     """dYdX v4 (eq. 91, grade A): min(base + max(0, (ON - lower) / (upper - lower)) (1 - base), 1).
 
-    `base` is the bracket's, or `InitialConfig.base` where that is larger.  Maintenance stays what it is.
+    `base` is the bracket's, or that of the block where that is larger.  Maintenance stays what it is.
     """
+
+    class Config(MovingInitialConfig):
+        """The block of `open_interest_linked`."""
+
+        base: Fraction | None = Field(
+            None, gt=0, le=1, description="Initial margin at low open interest, at least the brackets'"
+        )
+        lower: Amount = Field(20e6, ge=0, description="Open notional from which it rises")
+        upper: Amount = Field(50e6, gt=0, description="Open notional at which it is all of notional")
+
+        def problems(self) -> Iterator[tuple[str, str, str]]:
+            """It has to rise somewhere."""
+            if not self.lower < self.upper:
+                yield "upper", f"must be above lower ({self.lower:g})", f"{self.upper:g}"
+
+    config: Config
 
     def fraction(self, base: float, open_notional: float) -> float:
         """Least initial margin at this open notional."""
@@ -127,7 +151,17 @@ class VolatilityLinked(MaintenanceRule):
     It begins at the reference: the multiple is 1 until the market has moved.
     """
 
-    def __init__(self, config: MaintenanceConfig) -> None:
+    class Config(MovingMaintenanceConfig):
+        """The block of `volatility_linked`."""
+
+        sensitivity: float = Field(0.5, ge=0, description="beta of 1 + beta (volatility / reference - 1), not below 1")
+        reference_volatility: Fraction = Field(0.6, gt=0, description="Per year")
+        cap: float = Field(3.0, ge=1, description="Largest multiple of the brackets' rates")
+        half_life: Duration = Field(3600 * SECOND, gt=0, description="Memory of mark returns")
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._variance = config.reference_volatility**2
         self._ticks = 0
@@ -153,13 +187,17 @@ class VolatilityLinked(MaintenanceRule):
         return volatility_multiplier(self.volatility, config.reference_volatility, config.sensitivity, config.cap)
 
 
-MAINTENANCE_RULES: dict[str, type[MaintenanceRule]] = {
-    "fixed": FixedMaintenance,
-    "volatility_linked": VolatilityLinked,
-}
-"""Rules for maintenance margin by name."""
-INITIAL_RULES: dict[str, type[InitialRule]] = {
-    "fixed": FixedInitial,
-    "open_interest_linked": OpenInterestLinked,
-}
-"""Rules for the least initial margin by name."""
+MAINTENANCE_RULES: Final[Registry[type[MaintenanceRule]]] = Registry(
+    "maintenance rule",
+    MaintenanceRule,
+    {"fixed": FixedMaintenance, "volatility_linked": VolatilityLinked},
+    default="fixed",
+)
+"""By the name in `venue.maintenance.rule`."""
+INITIAL_RULES: Final[Registry[type[InitialRule]]] = Registry(
+    "initial margin rule",
+    InitialRule,
+    {"fixed": FixedInitial, "open_interest_linked": OpenInterestLinked},
+    default="fixed",
+)
+"""By the name in `venue.initial.rule`."""

@@ -7,36 +7,20 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, Final, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Duration, Fraction
 from marginquake.sim.rules.formulas.prices import fair_price, hyperliquid_mark_price, median_mark_price, middle
+from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
-class MarkConfig(Block):
-    """The price that margin is calculated at."""
+class MarkConfig(RuleBlock):
+    """The price that margin is calculated at: the block of every mark rule."""
 
-    rule: str = Field("median_of_three", description="Name in marginquake.sim.rules.mark.MARK_RULES")
-    period: Duration = Field(1 * SECOND, gt=0)
-    basis_window: Duration = Field(
-        30 * SECOND, gt=0, description="median_of_three: window of the moving average of mid - index"
-    )
-    basis_time_scale: Duration = Field(
-        150 * SECOND,
-        gt=0,
-        description="hyperliquid, index_plus_basis: time scale of the exponential average of mid - oracle",
-    )
-    basis_limit: Fraction | None = Field(
-        None, gt=0, description="index_plus_basis: the mark is no further than this from the index; default no limit"
-    )
-    book_time_scale: Duration = Field(
-        30 * SECOND, gt=0, description="hyperliquid: time scale of the exponential average of the book's median"
-    )
-    outside_perps: bool = Field(
-        True, description="hyperliquid: the perpetual is traded elsewhere too; its mids there are the index"
-    )
+    rule: str = "median_of_three"
+    period: Duration = Field(1 * SECOND, gt=0, description="A new mark this often")
 
 
 @final
@@ -45,11 +29,10 @@ class MarkInputs:
     """What a mark rule may look at, in ticks.
 
     `index_ticks`: what the venue believes the index is (`sim.assets.oracle`).  `mid_ticks`: nan while a side of the
-    book is
-    empty; `bid_ticks`, `ask_ticks`: nan while that side is empty; `last_ticks`: nan (or 0) before the first fill.
-    `funding_rate`: that of the last payment, or what the funding rule says accrues; `time_to_funding_fraction`: time
-    left / interval, 1 just after a payment.  `now_ns`: the time of this mark; a venue whose marks stand still (a fault)
-    asks later than `MarkConfig.period` after the last time.
+    book is empty; `bid_ticks`, `ask_ticks`: nan while that side is empty; `last_ticks`: nan (or 0) before the first
+    fill.  `funding_rate`: that of the last payment, or what the funding rule says accrues;
+    `time_to_funding_fraction`: time left / interval, 1 just after a payment.  `now_ns`: the time of this mark; a venue
+    whose marks stand still (a fault) asks later than `MarkConfig.period` after the last time.
     """
 
     index_ticks: float
@@ -62,8 +45,10 @@ class MarkInputs:
     now_ns: int = 0
 
 
-class MarkRule(ABC):
+class MarkRule(Rule, ABC):
     """Turns what the venue sees into the mark price; called once every `MarkConfig.period`."""
+
+    config_type: ClassVar[type[MarkConfig]] = MarkConfig
 
     def __init__(self, config: MarkConfig) -> None:
         self.config = config
@@ -102,7 +87,22 @@ class Hyperliquid(MarkRule):
     every 3 s: `period: 3s`.
     """
 
-    def __init__(self, config: MarkConfig) -> None:
+    class Config(MarkConfig):
+        """The block of `hyperliquid`."""
+
+        basis_time_scale: Duration = Field(
+            150 * SECOND, gt=0, description="Time scale of the exponential average of mid - oracle"
+        )
+        book_time_scale: Duration = Field(
+            30 * SECOND, gt=0, description="Time scale of the exponential average of the book's median"
+        )
+        outside_perps: bool = Field(
+            True, description="The perpetual is traded elsewhere too; its mids there are the index"
+        )
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._basis = ExponentialAverage(config.basis_time_scale)
         self._book = ExponentialAverage(config.book_time_scale)
@@ -144,7 +144,19 @@ class IndexPlusBasis(MarkRule):
     a side of the book is empty no sample is taken; before the first one the mark is the index.
     """
 
-    def __init__(self, config: MarkConfig) -> None:
+    class Config(MarkConfig):
+        """The block of `index_plus_basis`."""
+
+        basis_time_scale: Duration = Field(
+            150 * SECOND, gt=0, description="Time scale of the exponential average of mid - index"
+        )
+        basis_limit: Fraction | None = Field(
+            None, gt=0, description="The mark is no further than this from the index; default no limit"
+        )
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._basis = ExponentialAverage(config.basis_time_scale)
         self._then_ns: int | None = None
@@ -180,7 +192,14 @@ class MedianOfThree(MarkRule):
     halfway between P1 and P2.
     """
 
-    def __init__(self, config: MarkConfig) -> None:
+    class Config(MarkConfig):
+        """The block of `median_of_three`."""
+
+        basis_window: Duration = Field(30 * SECOND, gt=0, description="Window of the moving average of mid - index")
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._basis: deque[float] = deque(maxlen=max(1, config.basis_window // config.period))
 
@@ -238,13 +257,18 @@ class ExponentialAverage:
         return self._weighted / self._weight if self._weight else math.nan
 
 
-MARK_RULES: dict[str, type[MarkRule]] = {
-    "median_of_three": MedianOfThree,
-    "last": LastPrice,
-    "mid": MidPrice,
-    "index": IndexPrice,
-    "fair_price": FairPrice,
-    "hyperliquid": Hyperliquid,
-    "index_plus_basis": IndexPlusBasis,
-}
-"""Mark rules by name."""
+MARK_RULES: Final[Registry[type[MarkRule]]] = Registry(
+    "mark rule",
+    MarkRule,
+    {
+        "median_of_three": MedianOfThree,
+        "last": LastPrice,
+        "mid": MidPrice,
+        "index": IndexPrice,
+        "fair_price": FairPrice,
+        "hyperliquid": Hyperliquid,
+        "index_plus_basis": IndexPlusBasis,
+    },
+    default="median_of_three",
+)
+"""By the name in `venue.mark.rule`."""

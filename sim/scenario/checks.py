@@ -15,7 +15,7 @@ from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import format_duration
 from marginquake.sim.core.margin import Bracket
 from marginquake.sim.core.problems import Place, Problem, closest, shown_path
-from marginquake.sim.scenario.config import MarketConfig, ScenarioHead
+from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.yaml_tree import Node, Path_
 
 HEAD_PERIODS: Sequence[Path_] = (
@@ -81,17 +81,6 @@ def check_periods(
         yield problem
 
 
-def check_names(market: MarketConfig, tree: Node, names: Mapping[tuple[str, ...], Sequence[str]]) -> Iterator[Problem]:
-    """Rules that the market gives by name exist.  `names`: the known ones by field."""
-    for path, known in names.items():
-        value: Any = market
-        for key in path:
-            value = getattr(value, key)
-        if value not in known:
-            message = f"there is no such {path[-1]}; one of {', '.join(known)}"
-            yield problem_at(tree, path, message, str(value), closest(value, known))
-
-
 def check_other_side(
     root: Node, populations: Mapping[str, tuple[type[Any], Any]], markets: Sequence[str], registry: Mapping[str, Any]
 ) -> Iterator[Problem]:
@@ -124,8 +113,7 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     yield from _check_contract(market, tree)
     yield from _check_brackets(market, tree)
     yield from _check_call(market, tree)
-    yield from _check_adl(market, tree)
-    yield from _check_margin_rules(market, tree)
+    yield from _check_rules(market, tree)
     feedback = market.index.feedback
     if len(feedback.decay) != len(feedback.weights):
         message = f"{len(feedback.decay)} decay times but {len(feedback.weights)} weights"
@@ -139,13 +127,6 @@ def check_market(market: MarketConfig, tree: Node) -> Iterator[Problem]:
     for position, shock in enumerate(market.index.shocks):
         if shock.at < 0:
             yield problem_at(tree, ("index", "shocks", position, "at"), "must be at least 0")
-
-
-def _check_adl(market: MarketConfig, tree: Node) -> Iterator[Problem]:
-    adl = market.venue.adl
-    if adl.resume > adl.drawdown:
-        message = f"must be at most drawdown ({adl.drawdown:g}): ADL ends before it begins again"
-        yield problem_at(tree, ("venue", "adl", "resume"), message, f"{adl.resume:g}")
 
 
 def _check_contract(market: MarketConfig, tree: Node) -> Iterator[Problem]:
@@ -210,16 +191,24 @@ def _check_call(market: MarketConfig, tree: Node) -> Iterator[Problem]:
             yield problem_at(tree, ("venue", "call", name), message)
 
 
-def _check_margin_rules(market: MarketConfig, tree: Node) -> Iterator[Problem]:
-    venue = market.venue
+def _check_rules(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    """What rules say of their own fields, and how often margins may be updated."""
+    for path in RULE_BLOCKS:
+        found: Any = market
+        for key in path:
+            found = getattr(found, key)
+        blocks: list[tuple[Path_, Any]] = (
+            [(path, found)] if not isinstance(found, tuple) else [((*path, n), b) for n, b in enumerate(found)]
+        )
+        for where, block in blocks:
+            for name, message, value in block.problems():
+                yield problem_at(tree, (*where, name), message, value)
+    period = market.venue.mark.period
     for name in ("maintenance", "initial"):
-        rule = getattr(venue, name)
-        if rule.rule != "fixed" and rule.update_every % venue.mark.period:
-            message = f"must be a whole number of mark periods ({format_duration(venue.mark.period)})"
-            yield problem_at(tree, ("venue", name, "update_every"), message, format_duration(rule.update_every))
-    if not venue.initial.lower < venue.initial.upper:
-        message = f"must be above lower ({venue.initial.lower:g})"
-        yield problem_at(tree, ("venue", "initial", "upper"), message, f"{venue.initial.upper:g}")
+        every = getattr(getattr(market.venue, name), "update_every", period)
+        if every % period:
+            message = f"must be a whole number of mark periods ({format_duration(period)})"
+            yield problem_at(tree, ("venue", name, "update_every"), message, format_duration(every))
 
 
 def check_population(config: BaseModel, tree: Node, market_names: Sequence[str]) -> Iterator[Problem]:

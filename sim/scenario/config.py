@@ -3,21 +3,26 @@
 Every duration is int nanoseconds after loading; a fraction is a float; an amount is in quote currency.
 """
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from marginquake.sim.assets.fundamentals import FUNDAMENTALS
 from marginquake.sim.assets.index import IndexConfig
 from marginquake.sim.assets.oracle import OracleConfig
 from marginquake.sim.core.contract import Contract, ContractConfig
 from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
 from marginquake.sim.core.margin import Bracket, default_brackets
-from marginquake.sim.rules.adl_trigger import AdlConfig
-from marginquake.sim.rules.faults import AnyFault
-from marginquake.sim.rules.funding import FundingConfig
-from marginquake.sim.rules.liquidation import LiquidationConfig
-from marginquake.sim.rules.margin import InitialConfig, MaintenanceConfig
-from marginquake.sim.rules.mark import MarkConfig
+from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS
+from marginquake.sim.rules.adl_ranking import ADL_RANKINGS
+from marginquake.sim.rules.adl_trigger import ADL_TRIGGERS, AdlConfig
+from marginquake.sim.rules.faults import FAULTS, AnyFault
+from marginquake.sim.rules.funding import FUNDING_RULES, ClampedFundingConfig, FundingConfig
+from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig
+from marginquake.sim.rules.margin import INITIAL_RULES, MAINTENANCE_RULES, InitialConfig, MaintenanceConfig
+from marginquake.sim.rules.mark import MARK_RULES, MarkConfig, MedianOfThree
+from marginquake.sim.rules.registry import Registry
 
 
 class CircuitBreakerConfig(Block):
@@ -80,14 +85,14 @@ class VenueConfig(Block):
     max_leverage: float | None = Field(
         None, gt=0, description="Largest leverage in any bracket; default: none but theirs"
     )
-    maintenance: MaintenanceConfig = MaintenanceConfig()
-    initial: InitialConfig = InitialConfig()
+    maintenance: Annotated[MaintenanceConfig, MAINTENANCE_RULES] = MaintenanceConfig()
+    initial: Annotated[InitialConfig, INITIAL_RULES] = InitialConfig()
     oracle: OracleConfig = OracleConfig()
-    mark: MarkConfig = MarkConfig()
-    funding: FundingConfig = FundingConfig()
+    mark: Annotated[MarkConfig, MARK_RULES] = MedianOfThree.Config()
+    funding: Annotated[FundingConfig, FUNDING_RULES] = ClampedFundingConfig()
     fees: FeeConfig = FeeConfig()
     insurance: InsuranceConfig = InsuranceConfig()
-    adl: AdlConfig = AdlConfig()
+    adl: Annotated[AdlConfig, ADL_TRIGGERS] = AdlConfig()
     price_band: Fraction | None = Field(
         0.1, gt=0, lt=1, description="Orders may not trade further than this from the mark"
     )
@@ -127,7 +132,7 @@ class MarketConfig(Block):
     contract: Contract = ContractConfig()
     venue: VenueConfig = VenueConfig()
     index: IndexConfig = IndexConfig()
-    liquidation: LiquidationConfig = LiquidationConfig()
+    liquidation: Annotated[LiquidationConfig, PROCEDURES] = LiquidationConfig()
     faults: tuple[AnyFault, ...] = Field((), description="What goes wrong: outages, delays, wrong rules, for some time")
     depth_1pct: Amount = Field(12e6, gt=0, description="D1: the length scale of sizes ending in _d1, quote units")
     fuel_ratio: float | None = Field(
@@ -146,6 +151,20 @@ class MarketConfig(Block):
             )
         return self
 
+
+RULE_BLOCKS: Final[Mapping[tuple[str, ...], Registry[Any]]] = {
+    ("venue", "mark"): MARK_RULES,
+    ("venue", "funding"): FUNDING_RULES,
+    ("venue", "maintenance"): MAINTENANCE_RULES,
+    ("venue", "initial"): INITIAL_RULES,
+    ("venue", "adl"): ADL_TRIGGERS,
+    ("venue", "adl", "ranking"): ADL_RANKINGS,
+    ("venue", "adl", "allocation"): ADL_ALLOCATIONS,
+    ("liquidation",): PROCEDURES,
+    ("index", "fundamental"): FUNDAMENTALS,
+    ("faults",): FAULTS,
+}
+"""Where in a market a family's rule is named; `faults` is a list of them.  A new family is one entry here."""
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 """What markets and populations may be called: the names become files, columns and stream names."""

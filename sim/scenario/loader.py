@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.plugins import import_class, search_in
 from marginquake.sim.core.problems import Problem, ScenarioError, closest, shown_path
-from marginquake.sim.rules.registry import configured_by, population_types, rule_names
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
@@ -18,7 +17,6 @@ from marginquake.sim.scenario.checks import (
     check_faults,
     check_head,
     check_market,
-    check_names,
     check_other_side,
     check_periods,
     check_population,
@@ -27,13 +25,17 @@ from marginquake.sim.scenario.checks import (
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
 from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
+from marginquake.sim.scenario.rule_blocks import settle_rules
 from marginquake.sim.scenario.scenario import (
+    CLASS_KEYS,
     HEAD_FIELDS,
     MAIN_MARKET,
     MARKET_FIELDS,
     SCENARIO_FIELDS,
     Population,
     Scenario,
+    configured_by,
+    population_types,
 )
 from marginquake.sim.scenario.yaml_tree import Node
 
@@ -76,6 +78,7 @@ class _Loader:
         self.problems = source.problems
         self.unfinished = source.unfinished
         self.user_folders: list[Path] = []
+        self.remarks: list[Problem] = []
         self.every_population_was_read = True
 
     def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
@@ -86,15 +89,14 @@ class _Loader:
         self._unknown_fields()
         head_tree = self._branch(HEAD_FIELDS)
         head = self._read(ScenarioHead, head_tree, {"name": path.stem} if "name" not in self.top else {})
-        markets = self._markets()
         python_path = self._python_path()
-        populations = self._populations([Path.cwd(), path.parent.absolute(), *python_path])
+        self._search_for_user_classes([Path.cwd(), path.parent.absolute(), *python_path])
+        markets = self._markets()
+        populations = self._populations()
         market_names = list(markets)
         for config, tree in markets.values():
             if config is not None:
                 self.problems += check_market(config, tree)
-                # classes of the user are imported by now: their modules may have registered rules
-                self.problems += check_names(config, tree, rule_names(self.registry))
                 self.problems += check_replay(config, tree, head, self.root)
         for _, traits, tree in populations.values():
             if market_names:
@@ -126,6 +128,7 @@ class _Loader:
             source_text=text,
             overrides=overrides,
             python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
+            remarks=tuple(dict.fromkeys(map(str, self.remarks))),
         )
 
     def _is_a_fragment(self) -> bool:
@@ -176,7 +179,7 @@ class _Loader:
         shared = self._branch(MARKET_FIELDS)
         named = self.top.get("markets")
         if named is None or named.deletes:
-            return {MAIN_MARKET: (self._read(MarketConfig, shared, {"name": MAIN_MARKET}), shared)}
+            return {MAIN_MARKET: self._market(shared, MAIN_MARKET)}
         found: dict[str, tuple[MarketConfig | None, Node]] = {}
         for name, node in self._named(named, "market"):
             overlay = node if isinstance(node.value, dict) else Node({}, node.place, node.path)
@@ -185,18 +188,22 @@ class _Loader:
                 extra = overlay.value["name"]
                 self.problems.append(unknown_field(overlay, extra, list(MARKET_FIELDS)))
                 overlay = Node({k: v for k, v in overlay.value.items() if k != "name"}, node.place, node.path)
-            tree = extends.merge(shared, overlay)
-            found[name] = self._read(MarketConfig, tree, {"name": name}), tree
+            found[name] = self._market(extends.merge(shared, overlay), name)
         if not found and not any(p.path.startswith("markets") for p in self.problems):
             self._add(named, "names no market; remove it, or write the markets below it")
         return found
 
-    def _populations(self, folders: Sequence[Path]) -> dict[str, tuple[type[Any], BaseModel, Node]]:
+    def _market(self, tree: Node, name: str) -> tuple[MarketConfig | None, Node]:
+        settled, problems, remarks = settle_rules(tree)
+        self.problems += problems
+        self.remarks += remarks
+        return self._read(MarketConfig, settled, {"name": name}), settled
+
+    def _populations(self) -> dict[str, tuple[type[Any], BaseModel, Node]]:
         named = self.top.get("populations")
         found: dict[str, tuple[type[Any], BaseModel, Node]] = {}
         if named is None or named.deletes:
             return found
-        self._search_for_user_classes(named, folders)
         for name, node in self._named(named, "population"):
             if (extends.POPULATIONS, name) in self.unfinished:
                 continue
@@ -269,12 +276,12 @@ class _Loader:
         self._add(node, f"is no population: every market has one; the block `{block}` configures it")
         return None
 
-    def _search_for_user_classes(self, populations: Node, folders: Sequence[Path]) -> None:
+    def _search_for_user_classes(self, folders: Sequence[Path]) -> None:
         """If any are named: they may lie in `folders`, or beside the file that names them."""
         places = [
             node.place.folder
-            for node in populations.walk()
-            if node.path[-1:] in (("type",), ("distribution",)) and ":" in str(node.value)
+            for node in self.root.walk()
+            if node.path[-1:] and node.path[-1] in CLASS_KEYS and ":" in str(node.value)
         ]
         if places:
             self.user_folders = [*folders, *places]

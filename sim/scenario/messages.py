@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from marginquake.sim.core.fields import WRITTEN, format_duration, parse_duration
 from marginquake.sim.core.problems import Problem, closest, shown_path
+from marginquake.sim.rules.registry import Registry
 from marginquake.sim.scenario.distributions import Distribution, find_distribution
 from marginquake.sim.scenario.yaml_tree import Node, Path_
 
@@ -202,6 +203,14 @@ def _arms(annotation: Any) -> Iterator[Any]:
 
 def _model_of(annotation: Any, node: Node) -> type[BaseModel] | None:
     """The model a mapping is read as; among several, the one whose `type` it names."""
+    family = _family_of(annotation)
+    if family is not None:
+        name = node.child(family.key)
+        try:
+            found: type[BaseModel] = family.find(name.value if name is not None else family.default).config_type
+        except ValueError:
+            return None
+        return found
     models = [arm for arm in _arms(annotation) if isinstance(arm, type) and issubclass(arm, BaseModel)]
     if Distribution in models:
         name = node.child("distribution")
@@ -218,10 +227,21 @@ def _model_of(annotation: Any, node: Node) -> type[BaseModel] | None:
     return models[0] if models else None
 
 
+def _family_of(annotation: Any) -> Registry[Any] | None:
+    """The family whose rules' blocks an annotation takes, if any."""
+    if get_origin(annotation) is not Annotated:
+        return None
+    return next((mark for mark in get_args(annotation)[1:] if isinstance(mark, Registry)), None)
+
+
 def _field_annotation(owner: type[BaseModel] | None, annotation: Any, key: str) -> Any:
     if owner is not None:
         fields = owner.model_fields.items()
-        return next((field.annotation for name, field in fields if key in (name, field.alias)), None)
+        field = next((field for name, field in fields if key in (name, field.alias)), None)
+        if field is None:
+            return None
+        families = tuple(mark for mark in field.metadata if isinstance(mark, Registry))
+        return Annotated[field.annotation, *families] if families else field.annotation
     return next((get_args(arm)[1] for arm in _arms(annotation) if get_origin(arm) is dict), None)
 
 

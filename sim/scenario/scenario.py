@@ -10,7 +10,7 @@ from typing import Any, Final, final
 
 from marginquake.sim.core.plugins import import_class
 from marginquake.sim.scenario import yaml_tree
-from marginquake.sim.scenario.config import MarketConfig, RecordConfig, ScenarioHead
+from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, RecordConfig, ScenarioHead
 
 HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
 
@@ -29,6 +29,14 @@ NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_p
 
 
 MAIN_MARKET: Final = "main"
+
+
+CLASS_KEYS: Final = tuple(
+    dict.fromkeys(
+        (*yaml_tree.DISCRIMINATORS, *(family.key for family in RULE_BLOCKS.values()), "ranking", "allocation")
+    )
+)
+"""Fields whose value may be `module.path:Class`."""
 
 
 @final
@@ -66,6 +74,8 @@ class Scenario:
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(compare=False, default=())
     python_path: tuple[str, ...] = field(compare=False, default=())
+    remarks: tuple[str, ...] = field(compare=False, default=())
+    """What is right but may not be meant, a line each, with file and line."""
 
     def market(self, name: str) -> MarketConfig:
         """The market of that name."""
@@ -114,6 +124,17 @@ class Scenario:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def population_types(registry: Mapping[str, type[Any]]) -> dict[str, type[Any]]:
+    """The participants of `registry` that a population may be: all but those that a block of the market configures."""
+    return {name: kind for name, kind in registry.items() if configured_by(kind) is None}
+
+
+def configured_by(kind: type[Any]) -> str | None:
+    """The block of the market that configures this participant; None for those that are populations."""
+    block: str | None = getattr(kind, "configured_by", None)
+    return block
+
+
 def _by_content(data: Any) -> Any:
     """Plain data with the paths under `file` replaced by the digest of what is in the file."""
     if isinstance(data, dict):
@@ -125,9 +146,9 @@ def _by_content(data: Any) -> Any:
 
 
 def _user_classes(data: Any) -> set[str]:
-    """All `module.path:Class` names under `type` and `distribution`."""
+    """All `module.path:Class` names under the keys that may have them."""
     if isinstance(data, dict):
-        own = {name for key in yaml_tree.DISCRIMINATORS if ":" in (name := str(data.get(key, "")))}
+        own = {name for key in CLASS_KEYS if ":" in (name := str(data.get(key, "")))}
         return own.union(*map(_user_classes, data.values()))
     return set[str]().union(*map(_user_classes, data)) if isinstance(data, list) else set()
 

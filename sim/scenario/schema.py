@@ -5,16 +5,17 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import SchemaSerializer, core_schema
 
-from marginquake.sim.rules.registry import population_types, rule_names
+from marginquake.sim.rules.registry import FAMILIES, Registry, field_names
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.distributions import DISTRIBUTIONS, Distribution, trait_fields
+from marginquake.sim.scenario.scenario import population_types
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 USER_CLASS: Final = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
@@ -71,9 +72,8 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
         },
         "$defs": definitions,
     }
+    _add_families(schema, definitions)
     _tidy(schema)
-    for path, names in rule_names(registry).items():
-        _field_of_market(market, definitions, path)["enum"] = list(names)
     units: Json = {}
     _name_shared_parts(schema, units)
     for number in dict.fromkeys(re.findall(r"#/\$defs/([a-z]+)_distribution", str(schema))):
@@ -82,14 +82,87 @@ def scenario_schema(registry: Mapping[str, type[Any]]) -> Json:
     return _sorted_definitions(schema)
 
 
-def _field_of_market(market: Json, definitions: Json, path: tuple[str, ...]) -> Json:
-    """The schema of one field in the blocks of a market."""
-    field: Json = {"properties": market["properties"]}
-    for key in path:
-        if "$ref" in field:
-            field = definitions[field["$ref"].removeprefix("#/$defs/")]
-        field = field["properties"][key]
-    return field
+def _add_families(schema: Json, definitions: Json) -> None:
+    """Fields that hold the block of a family's rule refer to the family, described under `$defs`, families within
+    families too."""
+    by_name = {family.family: family for family in FAMILIES}
+    wanted = list(_families_in(schema))
+    for name in wanted:
+        family = by_name[name]
+        described = _alternatives(family, definitions) if family.key == "type" else _family(family, definitions)
+        definitions[_definition_name(name)] = described
+        wanted += [inner for inner in _families_in(described) if inner not in wanted]
+    _refer(schema)
+
+
+def _families_in(part: Any) -> Iterator[str]:
+    """Names of the families that fields of this part hold."""
+    if isinstance(part, dict):
+        if "x-family" in part:
+            yield part["x-family"]
+        for value in part.values():
+            yield from _families_in(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from _families_in(value)
+
+
+def _refer(part: Any) -> None:
+    if isinstance(part, dict):
+        if "x-family" in part:
+            part["$ref"] = f"#/$defs/{_definition_name(part.pop('x-family'))}"
+        for value in part.values():
+            _refer(value)
+    elif isinstance(part, list):
+        for value in part:
+            _refer(value)
+
+
+def _definition_name(family: str) -> str:
+    return "".join(word.capitalize() for word in family.split())
+
+
+def _family(family: Registry[Any], definitions: Json) -> Json:
+    """A family's block: the fields of all its rules, for one that another rule reads is accepted; of a class of the
+    user anything."""
+    name: Json = {"anyOf": [{"enum": list(family)}, {"type": "string", "pattern": USER_CLASS}]}
+    if family.default is not None:
+        name["default"] = family.default
+    fields: Json = {}
+    for rule in family.values():
+        for field, described in _block(rule.config_type, definitions)["properties"].items():
+            readers = family.readers(field)
+            if field != family.key and len(readers) < len(family):
+                described["description"] = f"{', '.join(readers)}: {described.get('description', field)}"
+            fields.setdefault(field, described)
+    fields[family.key] = {**name, "description": f"Which {family.family}, or module.path:Class of your own"}
+    block = {
+        "type": "object",
+        "properties": fields,
+        "if": {"properties": {family.key: {"pattern": USER_CLASS}}, "required": [family.key]},
+        "then": True,
+        "else": {"propertyNames": {"enum": list(fields)}},
+    }
+    return {"anyOf": [*name["anyOf"], block]} if family.may_be_a_name else block
+
+
+def _alternatives(family: Registry[Any], definitions: Json) -> Json:
+    """A block of one of several types, or of a class of the user."""
+    arms = []
+    for rule in family.values():
+        kind = rule.config_type
+        definitions[kind.__name__] = _block(kind, definitions)
+        arms.append({"$ref": f"#/$defs/{kind.__name__}"})
+    own = {"type": "object", "properties": {"type": {"type": "string", "pattern": USER_CLASS}}, "required": ["type"]}
+    return {"anyOf": [*arms, own]}
+
+
+def _block(kind: type[BaseModel], definitions: Json) -> Json:
+    """One block; what it refers to joins the definitions."""
+    described: Json = kind.model_json_schema(ref_template="#/$defs/{model}", schema_generator=_Generator)
+    definitions.update(described.pop("$defs", {}))
+    assert set(described["properties"]) == set(field_names(kind))
+    return _without(described, "title")
 
 
 class _Generator(GenerateJsonSchema):

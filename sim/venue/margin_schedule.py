@@ -49,8 +49,8 @@ class MarginSchedule:
 
     def __init__(self, config: VenueConfig, base: BracketSchedule) -> None:
         self.base = base
-        self.maintenance = MAINTENANCE_RULES[config.maintenance.rule](config.maintenance)
-        self.initial = INITIAL_RULES[config.initial.rule](config.initial)
+        self.maintenance = MAINTENANCE_RULES.make(config.maintenance)
+        self.initial = INITIAL_RULES.make(config.initial)
         self.dynamic = not (self.maintenance.fixed and self.initial.fixed)
         self._most_ppm = math.floor(MOST_MAINTENANCE_PPM * min(config.call.level, config.call.warning or 1.0))
         self.fault_factor = 1.0

@@ -21,7 +21,7 @@ from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage
 from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Side, Stage, join
 from marginquake.sim.market.orders import OrderIds
 from marginquake.sim.market.streams import Streams
-from marginquake.sim.rules.faults import FaultBoard
+from marginquake.sim.rules.faults import FaultSchedule
 from marginquake.sim.rules.funding import FUNDING_RULES, FundingInputs, MarginTerms
 from marginquake.sim.rules.mark import MARK_RULES, MarkInputs
 from marginquake.sim.scenario.config import MarketConfig
@@ -82,7 +82,7 @@ class Venue:
         self.brackets = BracketSchedule.from_config(self.bracket_table, self.contract)
         """The brackets in force; changed by `set_brackets` only."""
         self.margins = MarginSchedule(config.venue, self.brackets)
-        self.faults = FaultBoard(config.faults)
+        self.faults = FaultSchedule(config.faults)
         self.accounts = AccountTable(SYSTEM_ROWS + accounts, self.contract.lot_value)
         self.accounts.rows["collateral"][INSURANCE_ROW] = self.contract.to_money(config.venue.insurance.initial)
         self.exchange = Exchange(exchange_rules(config, self.contract, self.brackets), self.accounts)
@@ -93,9 +93,9 @@ class Venue:
         self.index = Index(build_fundamental(config.index, context), config.index.feedback, config.depth_1pct)
         self.spot = SpotHoldings(len(self.accounts.rows), self.index, self.contract)
         self.oracle = Oracle(config.venue.oracle)
-        self.mark_rule = MARK_RULES[config.venue.mark.rule](config.venue.mark)
+        self.mark_rule = MARK_RULES.make(config.venue.mark)
         terms = MarginTerms(self.brackets.initial_ppm[0] / PPM, self.brackets.rate_ppm[0] / PPM)
-        self.funding_rule = FUNDING_RULES[config.venue.funding.rule](config.venue.funding, terms)
+        self.funding_rule = FUNDING_RULES.make(config.venue.funding, terms)
         breaker = config.venue.circuit_breaker
         self.breaker = None if breaker is None else CircuitBreaker(breaker)
         self.traded_until_ns = -(2**63)

@@ -71,9 +71,9 @@ class Waterfall:
         self._lot_value = accounts.lot_value
         self.brackets = brackets
         self._money_per_quote = money_per_quote
-        self._ranking = ADL_RANKINGS[rules.adl.ranking]
-        self._allocation = ADL_ALLOCATIONS[rules.adl.allocation]
-        self._trigger = ADL_TRIGGERS[rules.adl.trigger](rules.adl)
+        self._ranking = ADL_RANKINGS.make(rules.adl.ranking)
+        self._allocation = ADL_ALLOCATIONS.make(rules.adl.allocation)
+        self._trigger = ADL_TRIGGERS.make(rules.adl)
         self._at_previous_mark = rules.adl.price == "previous_mark"
         self._band_ppm = round((rules.adl.price_band or 0.0) * PPM)
         self._socialised = rules.insurance.shortfall == "socialised"
@@ -238,7 +238,7 @@ class Waterfall:
         inputs = RankingInputs(
             self._rows[candidates], self._mark_ticks, self._lot_value, self._money_per_quote, self.brackets, draw
         )
-        scores = self._ranking(inputs)
+        scores = self._ranking.scores(inputs)
         order = np.argsort(-scores, kind="stable")
         return _Ranked(candidates[order], scores[order], inputs.unrealised[order] > 0.0)
 

@@ -1,11 +1,13 @@
 """What every distribution of a trait is: quantiles, a mean and a support."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Final, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from marginquake.sim.rules.registry import Rule
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ Bound = Annotated[float | None, IN_TRAIT_UNIT]
 Quantities = Annotated[tuple[float, ...], IN_TRAIT_UNIT]
 
 
-class Distribution(BaseModel, ABC):
+class Distribution(Rule, BaseModel, ABC):
     """Values over accounts, all in the unit of the trait.  Abstract: every subclass is final and frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -36,6 +38,10 @@ class Distribution(BaseModel, ABC):
     distribution: str = Field(
         description="Name in marginquake.sim.scenario.distributions.DISTRIBUTIONS, or module:Class"
     )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.config_type = cls
 
     @abstractmethod
     def quantile(self, u: Floats) -> Floats:

@@ -13,7 +13,7 @@ from marginquake.sim.core.fields import SECOND
 from marginquake.sim.core.records import EventKind, Side
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
-from marginquake.sim.rules.funding import FundingConfig
+from marginquake.sim.rules.funding import FUNDING_RULES
 from marginquake.sim.rules.mark import MarkConfig
 from tests.support.parts import PRICE, STEP_NS, Ladder, Orders, Part, part_market
 
@@ -139,8 +139,8 @@ def test_marks_follow_the_oracle_while_traders_see_the_index() -> None:
 
 def test_funding_on_oracle_notional_is_paid_at_the_oracles_price() -> None:
     """Two hundred lots push the mark up by 20 ticks; the oracle stands at 10,000, and the rate is the interest."""
-    funding = FundingConfig(
-        rule="hyperliquid",
+    funding = FUNDING_RULES.config(
+        "hyperliquid",
         interval=SECOND,
         sample_period=STEP_NS,
         impact_notional=1_000,

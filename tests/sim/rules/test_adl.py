@@ -13,7 +13,7 @@ from marginquake.sim.core.margin import backing_equity, backing_money
 from marginquake.sim.core.records import EventKind, Side
 from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS, Candidates, haircuts
 from marginquake.sim.rules.adl_ranking import ADL_RANKINGS, LAST, RankingInputs, bitmex_adl_score, hyperliquid_adl_score
-from marginquake.sim.rules.adl_trigger import ADL_TRIGGERS, AdlConfig, FundDrawdown
+from marginquake.sim.rules.adl_trigger import ADL_TRIGGERS
 from tests.oracles.takeover import NaiveDeleveraging
 from tests.sim.venue.test_waterfall import (
     BRACKETS,
@@ -33,7 +33,9 @@ MARK = 56_000
 
 def scores(ranking: str, traders: list[Trader], mark: int = MARK, draw: float = 0.5) -> list[float]:
     rows = market(traders).rows[SYSTEM_ROWS:]
-    return ADL_RANKINGS[ranking](RankingInputs(rows, mark, CONTRACT.lot_value, 1e6, BRACKETS, draw)).tolist()  # type: ignore[no-any-return]
+    return (
+        ADL_RANKINGS.rule(ranking).scores(RankingInputs(rows, mark, CONTRACT.lot_value, 1e6, BRACKETS, draw)).tolist()
+    )  # type: ignore[no-any-return]
 
 
 def order(ranking: str, traders: list[Trader], mark: int = MARK) -> list[int]:
@@ -119,7 +121,7 @@ def test_an_allocation_closes_exactly_what_is_asked_and_nobody_more_than_he_has(
 ) -> None:
     given_to = candidates(drawn)
     quantity = round(share * int(given_to.lots.sum()))
-    closed = ADL_ALLOCATIONS[allocation].divide(quantity, given_to)
+    closed = ADL_ALLOCATIONS.rule(allocation).divide(quantity, given_to)
     assert closed.sum() == quantity
     assert (closed >= 0).all()
     assert (closed <= given_to.lots).all()
@@ -131,7 +133,7 @@ def test_pro_rata_takes_the_same_share_of_every_winner_before_any_loser(
 ) -> None:
     given_to = candidates(drawn)
     quantity = round(share * int(given_to.lots.sum()))
-    closed = ADL_ALLOCATIONS["pro_rata"].divide(quantity, given_to)
+    closed = ADL_ALLOCATIONS.rule("pro_rata").divide(quantity, given_to)
     won = int(given_to.lots[given_to.winners].sum())
     exact = min(1.0, quantity / won) if won else 0.0
     assert (np.abs(closed - exact * given_to.lots)[given_to.winners] <= 1).all()
@@ -146,7 +148,7 @@ def test_water_filling_leaves_everybody_who_gave_at_one_level(
 ) -> None:
     given_to = candidates(drawn)
     rich = int(given_to.lots[given_to.scores > 0].sum())
-    closed = ADL_ALLOCATIONS["water_filling"].divide(round(share * rich), given_to)
+    closed = ADL_ALLOCATIONS.rule("water_filling").divide(round(share * rich), given_to)
     held = np.maximum(given_to.lots, 1)
     spread = given_to.scores / held * (len(drawn) + 1)  # what rounding to whole lots may leave
     level_after = given_to.scores * (given_to.lots - closed) / held
@@ -255,7 +257,7 @@ def test_a_fund_below_zero_is_lifted_by_winners_where_losses_are_socialised() ->
 
 def test_adl_begins_when_the_fund_has_lost_its_share_of_the_high_and_ends_when_it_has_recovered() -> None:
     hour = 3600 * 10**9
-    trigger = FundDrawdown(AdlConfig(trigger="fund_drawdown"))
+    trigger = ADL_TRIGGERS.rule("fund_drawdown")
     trigger.observe(0, 1000)
     assert trigger.least_equity() == 700
     trigger.observe(hour, 720)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from marginquake.agents import AGENT_TYPES
 from marginquake.analysis.frames.run_frames import frames_of
 from marginquake.sim.core.records import EventKind, Stage
-from marginquake.sim.rules.faults import FAULTS, EngineDelay, EngineOutage, FaultBoard, InForce, Throttle, WrongTier
+from marginquake.sim.rules.faults import FAULTS, EngineDelay, EngineOutage, FaultSchedule, InForce, Throttle, WrongTier
 from marginquake.sim.scenario.loader import load_scenario
 from tests.support.still_market import REGISTRY, StillMarket, fall
 from tests.support.strategies import THOROUGH
@@ -36,12 +36,12 @@ def outage(at: int, length: int) -> EngineOutage:
 
 
 def test_a_fault_lasts_from_its_beginning_to_just_before_its_end() -> None:
-    board = FaultBoard([outage(10, 5)])
+    board = FaultSchedule([outage(10, 5)])
     assert [board.at(now).engine_scans for now in (9, 10, 14, 15, 16)] == [True, False, False, True, True]
 
 
 def test_faults_at_the_same_time_add_up() -> None:
-    board = FaultBoard([
+    board = FaultSchedule([
         Throttle.model_validate({"at": 0, "for": 9, "capacity": 7}),
         Throttle.model_validate({"at": 2, "for": 9, "capacity": 3}),
         EngineDelay.model_validate({"at": 2, "for": 9, "latency": 5}),
@@ -59,7 +59,7 @@ def test_faults_at_the_same_time_add_up() -> None:
     clock=st.lists(st.integers(0, 60), min_size=1, max_size=30).map(sorted),
 )
 def test_the_board_is_what_a_look_at_all_faults_says(faults: list[tuple[int, int]], clock: list[int]) -> None:
-    board = FaultBoard([outage(at, length) for at, length in faults])
+    board = FaultSchedule([outage(at, length) for at, length in faults])
     for now in clock:
         assert board.at(now).engine_scans == (not any(at <= now < at + length for at, length in faults))
 

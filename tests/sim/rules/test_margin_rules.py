@@ -18,8 +18,6 @@ from marginquake.sim.model.model import MarketModel
 from marginquake.sim.rules.margin import (
     INITIAL_RULES,
     MAINTENANCE_RULES,
-    InitialConfig,
-    MaintenanceConfig,
     VolatilityLinked,
     volatility_multiplier,
 )
@@ -55,7 +53,7 @@ def test_maintenance_rises_with_volatility_above_the_reference_up_to_its_cap() -
 @given(st.lists(st.tuples(st.integers(1, 300), st.integers(90_000, 110_000)), min_size=1, max_size=20))
 def test_volatility_is_the_weighted_mean_written_out(marks: list[tuple[int, int]]) -> None:
     """Naive twin: every squared return weighs for its time's share of the half-life, the reference for the rest."""
-    config = MaintenanceConfig(rule="volatility_linked", half_life=600 * SECOND)
+    config = MAINTENANCE_RULES.config("volatility_linked", half_life=600 * SECOND)
     rule = VolatilityLinked(config)
     rule.observe(0, 100_000)
     now, before, returns = 0, 100_000, []
@@ -71,7 +69,7 @@ def test_volatility_is_the_weighted_mean_written_out(marks: list[tuple[int, int]
 
 
 def test_the_rule_finds_the_volatility_of_a_random_walk() -> None:
-    rule = VolatilityLinked(MaintenanceConfig(rule="volatility_linked", reference_volatility=0.5))
+    rule = MAINTENANCE_RULES.rule("volatility_linked", reference_volatility=0.5)
     steps = np.random.default_rng(3).normal(0, 1.2 / math.sqrt(YEAR), 20_000)
     for second, mark in enumerate((100_000 * np.exp(np.cumsum(steps))).tolist()):
         rule.observe(second * SECOND, round(mark))
@@ -80,7 +78,7 @@ def test_the_rule_finds_the_volatility_of_a_random_walk() -> None:
 
 @pytest.mark.parametrize("name", sorted(MAINTENANCE_RULES))
 def test_every_maintenance_rule_begins_at_the_table(name: str) -> None:
-    assert MAINTENANCE_RULES[name](MaintenanceConfig(rule=name)).multiplier() == 1.0
+    assert MAINTENANCE_RULES.rule(name).multiplier() == 1.0
 
 
 @pytest.mark.parametrize("name", sorted(INITIAL_RULES))
@@ -88,17 +86,17 @@ def test_every_maintenance_rule_begins_at_the_table(name: str) -> None:
 def test_every_initial_rule_rises_with_its_base_and_stays_within_notional(
     name: str, one: float, other: float, open_notional: float
 ) -> None:
-    rule = INITIAL_RULES[name](InitialConfig(rule=name))
+    rule = INITIAL_RULES.rule(name)
     low, high = sorted((one, other))
     assert low <= rule.fraction(low, open_notional) <= rule.fraction(high, open_notional) <= 1.0
 
 
 def test_initial_margin_follows_open_interest_as_on_dydx() -> None:
-    rule = INITIAL_RULES["open_interest_linked"](InitialConfig(rule="open_interest_linked"))
+    rule = INITIAL_RULES.rule("open_interest_linked")
     assert rule.fraction(0.05, 19e6) == 0.05
     assert rule.fraction(0.05, 35e6) == pytest.approx(0.525)
     assert rule.fraction(0.05, 60e6) == 1.0
-    raised = INITIAL_RULES["open_interest_linked"](InitialConfig(rule="open_interest_linked", base=0.1))
+    raised = INITIAL_RULES.rule("open_interest_linked", base=0.1)
     assert raised.fraction(0.05, 0.0) == 0.1
     assert raised.fraction(0.2, 0.0) == 0.2
 
@@ -153,8 +151,8 @@ def test_fixed_margins_ask_for_nothing() -> None:
 def test_each_rule_is_asked_on_its_own_clock() -> None:
     schedule = MarginSchedule(
         venue(
-            maintenance=MaintenanceConfig(rule="volatility_linked", update_every=MINUTE),
-            initial=InitialConfig(rule="open_interest_linked", update_every=2 * MINUTE),
+            maintenance=MAINTENANCE_RULES.config("volatility_linked", update_every=MINUTE),
+            initial=INITIAL_RULES.config("open_interest_linked", update_every=2 * MINUTE),
         ),
         SCHEDULE,
     )
@@ -177,7 +175,7 @@ def test_maintenance_never_meets_the_level_of_a_warning() -> None:
     schedule = MarginSchedule(
         venue(
             call=CallConfig(warning=0.6, level=0.8),
-            maintenance=MaintenanceConfig(rule="volatility_linked", cap=100.0, reference_volatility=0.01),
+            maintenance=MAINTENANCE_RULES.config("volatility_linked", cap=100.0, reference_volatility=0.01),
         ),
         SCHEDULE,
     )
@@ -287,7 +285,7 @@ def test_margins_linked_to_open_interest_refuse_what_opens_more(rule: str, opene
             "crowd": Part(Orders, told={1: (Side.BUY, 200)}),
             "late": Part(Orders, told={20: (Side.BUY, 200)}, deposit=1_000),
         },
-        venue={"initial": InitialConfig(rule=rule, lower=1_000, upper=10_000, update_every=SECOND)},
+        venue={"initial": {"rule": rule, "lower": 1_000, "upper": 10_000, "update_every": SECOND}},
     )
     refused = 0
     for _ in range(30):

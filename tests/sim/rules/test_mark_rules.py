@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from marginquake.sim.core.fields import SECOND
 from marginquake.sim.rules.formulas import prices
-from marginquake.sim.rules.mark import MARK_RULES, ExponentialAverage, MarkConfig, MarkInputs
+from marginquake.sim.rules.mark import MARK_RULES, ExponentialAverage, MarkInputs
 
 ORACLE = 100_000.0
 NOTHING = math.nan
@@ -21,14 +21,13 @@ def book(bid: float = ORACLE - 5, ask: float = ORACLE + 5, last: float = ORACLE,
 
 
 def marks(*inputs: MarkInputs, outside_perps: bool = True) -> list[float]:
-    config = MarkConfig(rule="hyperliquid", period=3 * SECOND, outside_perps=outside_perps)
-    rule = MARK_RULES["hyperliquid"](config)
+    rule = MARK_RULES.rule("hyperliquid", period=3 * SECOND, outside_perps=outside_perps)
     return [rule.update(replace(each, now_ns=3 * n * SECOND)) for n, each in enumerate(inputs)]
 
 
 def test_a_mark_that_comes_late_weighs_for_the_time_it_was_missed() -> None:
     """150 s without a mark, then the basis of 100: it has as much weight as if it had been there all the time."""
-    rule = MARK_RULES["hyperliquid"](MarkConfig(rule="hyperliquid", period=3 * SECOND))
+    rule = MARK_RULES.rule("hyperliquid", period=3 * SECOND)
     for second in range(0, 6000, 3):
         rule.update(replace(book(), now_ns=second * SECOND))
     up = replace(book(bid=ORACLE + 95, ask=ORACLE + 105, last=ORACLE + 100), now_ns=(5997 + 150) * SECOND)
@@ -56,8 +55,7 @@ def test_the_exponential_average_is_the_weighted_mean_written_out(samples: list[
 
 
 def test_index_plus_basis_follows_the_basis_slowly_and_not_far() -> None:
-    config = MarkConfig(rule="index_plus_basis", basis_time_scale=30 * SECOND, basis_limit=0.005)
-    rule = MARK_RULES["index_plus_basis"](config)
+    rule = MARK_RULES.rule("index_plus_basis", basis_time_scale=30 * SECOND, basis_limit=0.005)
     seconds = count()
 
     def mark(inputs: MarkInputs) -> float:
@@ -70,12 +68,12 @@ def test_index_plus_basis_follows_the_basis_slowly_and_not_far() -> None:
     for _ in range(600):
         far = mark(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE))
     assert far == pytest.approx(0.995 * ORACLE)
-    free = MARK_RULES["index_plus_basis"](MarkConfig(basis_time_scale=SECOND))
+    free = MARK_RULES.rule("index_plus_basis", basis_time_scale=SECOND)
     assert free.update(book(bid=0.9 * ORACLE, ask=0.9 * ORACLE)) == pytest.approx(0.9 * ORACLE)
 
 
 def test_index_plus_basis_does_not_see_the_last_price() -> None:
-    one, other = (MARK_RULES["index_plus_basis"](MarkConfig()) for _ in range(2))
+    one, other = (MARK_RULES.rule("index_plus_basis") for _ in range(2))
     assert one.update(book()) == other.update(book(last=0.5 * ORACLE))
 
 

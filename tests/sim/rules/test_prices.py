@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from marginquake.sim.core.fields import SECOND
 from marginquake.sim.rules.formulas import prices
-from marginquake.sim.rules.funding import FUNDING_RULES, FundingConfig, FundingInputs, FundingRule, MarginTerms
-from marginquake.sim.rules.mark import MARK_RULES, MarkConfig, MarkInputs
+from marginquake.sim.rules.funding import FUNDING_RULES, FundingInputs, FundingRule, MarginTerms
+from marginquake.sim.rules.mark import MARK_RULES, MarkInputs
 
 INDEX = 100_000.0
 HOUR = 3600 * SECOND
@@ -23,22 +23,22 @@ def inputs(mid: float = INDEX, last: float = INDEX, rate: float = 0.0, left: flo
 
 
 def funding(name: str, **settings: Any) -> FundingRule:
-    return FUNDING_RULES[name](FundingConfig(**settings), TERMS)
+    return FUNDING_RULES.rule(name, TERMS, **settings)
 
 
 def test_a_spike_of_the_last_price_does_not_move_the_median() -> None:
-    rule = MARK_RULES["median_of_three"](MarkConfig())
+    rule = MARK_RULES.rule("median_of_three")
     assert rule.update(inputs()) == INDEX
     assert rule.update(inputs(last=95_000.0)) == INDEX
 
 
 def test_a_spike_of_the_last_price_is_the_mark_under_the_last_price_rule() -> None:
-    rule = MARK_RULES["last"](MarkConfig())
+    rule = MARK_RULES.rule("last")
     assert rule.update(inputs(last=95_000.0)) == 95_000.0
 
 
 def test_the_basis_is_averaged_over_its_window() -> None:
-    rule = MARK_RULES["median_of_three"](MarkConfig(period=1 * SECOND, basis_window=4 * SECOND))
+    rule = MARK_RULES.rule("median_of_three", period=1 * SECOND, basis_window=4 * SECOND)
     marks = [rule.update(inputs(mid=INDEX - 100, last=90_000.0)) for _ in range(3)]
     assert marks == [INDEX - 100] * 3
     marks = [rule.update(inputs(mid=INDEX, last=90_000.0)) for _ in range(4)]
@@ -46,28 +46,28 @@ def test_the_basis_is_averaged_over_its_window() -> None:
 
 
 def test_the_basis_ages_out_while_a_side_is_empty() -> None:
-    rule = MARK_RULES["median_of_three"](MarkConfig(period=1 * SECOND, basis_window=3 * SECOND))
+    rule = MARK_RULES.rule("median_of_three", period=1 * SECOND, basis_window=3 * SECOND)
     rule.update(inputs(mid=INDEX - 90, last=90_000.0))
     marks = [rule.update(inputs(mid=math.nan, last=90_000.0)) for _ in range(3)]
     assert marks == [INDEX - 90, INDEX - 90, INDEX]
 
 
 def test_funding_to_come_is_in_the_fair_price() -> None:
-    rule = MARK_RULES["median_of_three"](MarkConfig())
+    rule = MARK_RULES.rule("median_of_three")
     assert rule.update(inputs(mid=INDEX + 500, last=INDEX + 400, rate=0.001, left=0.5)) == INDEX + 400
-    assert MARK_RULES["fair_price"](MarkConfig()).update(inputs(rate=0.001, left=0.5)) == pytest.approx(INDEX + 50)
+    assert MARK_RULES.rule("fair_price").update(inputs(rate=0.001, left=0.5)) == pytest.approx(INDEX + 50)
 
 
 @pytest.mark.parametrize("name", sorted(MARK_RULES))
 @pytest.mark.parametrize("last", [math.nan, 0.0])
 def test_every_rule_gives_a_mark_before_the_first_fill_and_with_an_empty_book(name: str, last: float) -> None:
-    assert MARK_RULES[name](MarkConfig()).update(inputs(mid=math.nan, last=last)) == INDEX
+    assert MARK_RULES.rule(name).update(inputs(mid=math.nan, last=last)) == INDEX
 
 
 def test_mid_and_last_stand_in_for_each_other() -> None:
-    assert MARK_RULES["mid"](MarkConfig()).update(inputs(mid=math.nan, last=7.0)) == 7.0
-    assert MARK_RULES["last"](MarkConfig()).update(inputs(mid=8.0, last=math.nan)) == 8.0
-    assert MARK_RULES["index"](MarkConfig()).update(inputs(mid=8.0, last=7.0)) == INDEX
+    assert MARK_RULES.rule("mid").update(inputs(mid=math.nan, last=7.0)) == 7.0
+    assert MARK_RULES.rule("last").update(inputs(mid=8.0, last=math.nan)) == 8.0
+    assert MARK_RULES.rule("index").update(inputs(mid=8.0, last=7.0)) == INDEX
 
 
 @given(st.floats(-0.1, 0.1), st.floats(-0.01, 0.01), st.floats(0, 0.01))

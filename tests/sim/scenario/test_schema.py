@@ -1,6 +1,7 @@
 """The schema that editors complete from."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +51,26 @@ def test_populations_are_told_apart_by_type() -> None:
 def test_rules_are_completed_by_name() -> None:
     schema = scenario_schema(FAKE_TYPES)
     definitions = schema["$defs"]
-    assert definitions["LiquidationConfig"]["properties"]["procedure"]["enum"] == ["full", "sliced"]
-    assert "median_of_three" in definitions["MarkConfig"]["properties"]["rule"]["enum"]
-    assert "clamped_premium" in definitions["FundingConfig"]["properties"]["rule"]["enum"]
-    assert "binance" in definitions["AdlConfig"]["properties"]["ranking"]["enum"]
-    without_engine = scenario_schema({"retail": FAKE_TYPES["retail"]})["$defs"]
-    assert "enum" not in without_engine["LiquidationConfig"]["properties"]["procedure"]
+    for family, name in (
+        ("Procedure", "sliced"),
+        ("MarkRule", "last"),
+        ("FundingRule", "dydx"),
+        ("Trigger", "fund_empty"),
+    ):
+        properties = definitions[family]["properties"]
+        key = next(key for key in ("rule", "procedure", "trigger") if key in properties)
+        assert name in properties[key]["anyOf"][0]["enum"]
+    assert "binance" in definitions["Ranking"]["anyOf"][0]["enum"]
+    assert definitions["MarkRule"]["properties"]["basis_limit"]["description"].startswith("index_plus_basis: ")
+
+
+def test_the_schema_takes_the_fields_of_a_whole_family_and_of_a_class_of_the_user_anything() -> None:
+    """As the loader does: what only another rule reads may stand there, a typo may not."""
+    mark = scenario_schema(FAKE_TYPES)["$defs"]["MarkRule"]
+    assert set(mark["else"]["propertyNames"]["enum"]) == set(mark["properties"]) >= {"basis_window", "outside_perps"}
+    assert mark["then"] is True
+    assert re.fullmatch(mark["if"]["properties"]["rule"]["pattern"], "my_lab.marks:Slow")
+    assert not re.fullmatch(mark["if"]["properties"]["rule"]["pattern"], "lats")
 
 
 def test_traits_offer_every_distribution_in_their_unit() -> None:

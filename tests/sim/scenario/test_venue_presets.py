@@ -140,6 +140,7 @@ def test_a_preset_gives_its_numbers_to_a_scenario(path: Path, tmp_path: Path) ->
         found: Any = resolved
         for part in field.split("."):
             found = getattr(found, part)
+        found = getattr(found, "rule", found)
         assert found == (pytest.approx(expected) if isinstance(expected, float) else expected), field
     table = [(b.notional_cap, b.max_leverage, b.maintenance) for b in resolved.venue.brackets]
     assert (table[0], table[-1]) == FIRST_AND_LAST_BRACKET[path.stem]

@@ -332,7 +332,7 @@ def test_allocation_is_exact_greedy_and_stable(quantity: int, candidates: list[t
 def test_the_ranking_is_the_venues_score_for_winners() -> None:
     book = market([Trader(1000, 3000.0, entry=50_000), Trader(1000, 8000.0), Trader(-2000)], mark=56_000)
     rows = book.rows[SYSTEM_ROWS : SYSTEM_ROWS + 2]
-    scores = ADL_RANKINGS["binance"](RankingInputs(rows, 56_000, CONTRACT.lot_value, 1e6, BRACKETS))
+    scores = ADL_RANKINGS.rule("binance").scores(RankingInputs(rows, 56_000, CONTRACT.lot_value, 1e6, BRACKETS))
     equity = backing_equity(rows, 56_000, CONTRACT.lot_value) / 1e6
     maintenance = 56_000 * 0.005 - 50
     assert equity.tolist() == [9000.0, 4000.0]
