@@ -18,7 +18,7 @@ class MarketModel(mesa.Model):
     """Participants, venues and the clock.  `now_ns` runs from -warmup to duration; positions are seeded at 0.
 
     `registry`: participant types by name (handed in, so that the simulator knows nobody's strategy).
-    `open_log`: where each market's events and audit rows go; in memory, unless said otherwise.
+    `open_log`: where each market's events and audit rows go; by default in memory.
     """
 
     def __init__(
