@@ -1,9 +1,9 @@
 """The venue's liquidation engine: a participant whose orders go through the same book as everyone's.
 
-State machine (mechanisms 2.21): called -> cancel all orders -> orders as the procedure says
-(`sim.rules.liquidation`) ->
-released if flat or compliant, else the rest is taken over at bankruptcy price (fund, then ADL).  A backstop takes
-accounts over earlier, while they still have some equity.
+An account whose call is due: all its orders are cancelled, then come forced orders as the procedure says
+(`sim.rules.liquidation`).  It is released once it is flat or compliant; if the procedure gives up, the rest is taken
+over at the bankruptcy price (fund, then ADL).  A backstop takes accounts over earlier, while they still have some
+equity.  Who is called, cured and due is the venue's business (`sim.venue.margin_calls`).
 """
 
 import math
@@ -138,18 +138,8 @@ class LiquidationEngine(Participant):
             self._fund_offers = True
 
     def _take_calls(self, desk: EngineDesk, market: MarketView, orders: OrderEntry, budget: int) -> None:
-        """Release those who have recovered; start on those of the rest whose time is up, the worst first."""
-        rows = desk.called()
-        if len(rows) == 0:
-            return
-        excess = desk.margin_excess(rows)
-        recovered = desk.cured(rows, excess)
-        if recovered.any():
-            desk.release(rows[recovered])
-        rows, excess = rows[~recovered], excess[~recovered]
-        due = desk.may_start(rows, excess)
-        rows, excess = rows[due], excess[due]
-        rows = rows[np.argsort(excess, kind="stable")][:budget]
+        """Start on calls whose time is up, the worst first, as many as the capacity allows."""
+        rows = desk.review_calls()[:budget]
         if len(rows) == 0:
             return
         desk.start(rows)

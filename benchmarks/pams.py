@@ -46,7 +46,7 @@ def _ours(steps: int, seed: int) -> dict[str, Any]:
         for _ in range(SETTLING_STEPS):
             model.step()
         room = model.sessions[0]
-        traders = room.desks[0].participant
+        traders = room.participants[0].participant
         sent, settled_s = traders.sent, model.now_ns / 1e9
         started = time.process_time()
         for _ in range(steps):

@@ -156,7 +156,7 @@ class MarketRecorder:
                 float(ask - bid) if bid and ask else math.nan,
                 *[notional for pair in resting_within(venue, DEPTHS.values()) for notional in pair],
                 self.open_interest,
-                venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0,
+                venue.funding.next_rate,
                 self.fund_equity,
                 *counts,
                 self._notional(int(venue.accounts.rows["position_lots"][INSURANCE_ROW])),

@@ -61,8 +61,8 @@ class LiquidationDesk(Protocol):
         """Accounts that the engine may handle in this scan."""
         ...
 
-    def called(self) -> Rows:
-        """Rows in stage CALLED, oldest call first."""
+    def review_calls(self) -> Rows:
+        """Release called accounts that are cured; returns those whose forced sale may begin, the worst first."""
         ...
 
     def in_liquidation(self) -> Rows:
@@ -108,14 +108,6 @@ class LiquidationDesk(Protocol):
 
     def bankruptcy_ticks(self, rows: Rows) -> NDArray[np.int64]:
         """Price at which equity is 0, rounded to the solvent side; 0 where there is none."""
-        ...
-
-    def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """True for called accounts that are out of danger: flat, or below the level that calls."""
-        ...
-
-    def may_start(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """True for called accounts whose forced sale may begin: window and grace are over."""
         ...
 
     def start(self, rows: Rows) -> None:

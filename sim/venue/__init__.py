@@ -1,1 +1,1 @@
-"""One venue at work: arrivals, exchange, mark, margin calls, waterfall, audit.  Sees scenario and rooms below it."""
+"""One venue at work: arrivals, exchange, mark, funding, margin calls, waterfall, audit.  Sees scenario and below."""

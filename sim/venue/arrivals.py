@@ -15,12 +15,12 @@ NOTHING = np.empty(0, COMMAND)
 
 @final
 class Arrivals:
-    """A queue of commands ordered by arrival; ties by a seeded draw per account and instant, then as said.
+    """A queue of commands ordered by arrival; ties by a seeded draw per account and instant, then as sent.
 
     `tie_key[account]` addresses the draw: it belongs to a population and a place in it, so that another population
-    shifts nobody's ties.  `outbox`: commands on their way, as they were said; participants append to it.
+    shifts nobody's ties.  `outbox`: commands on their way, as they were sent; participants append to it.
 
-    One account's commands that arrive together keep the order in which it said them.
+    One account's commands that arrive together keep the order in which it sent them.
     """
 
     def __init__(self, stream: Stream, tie_key: NDArray[np.int64]) -> None:

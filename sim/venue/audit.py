@@ -1,6 +1,6 @@
 """The audit log of a market: one row for every change of an account's stage, with all that decided it and who paid.
 
-Kept by the venue's desk, a batch a scan.  What each column means is in docs/events.md; it is no part of the digest.
+Written by `MarginCalls`, a batch a scan.  What each column means is in docs/events.md; it is no part of the digest.
 """
 
 from dataclasses import dataclass
@@ -66,8 +66,8 @@ class AuditTrail:
     """Writes the rows of one market to its log.
 
     `on_events` takes the events of a step while forced sales are under way; what they did to each account stands in
-    the row
-    that ends its liquidation.  What is held grows with the forced fills of accounts in liquidation, not with time.
+    the row that ends its liquidation.  What is held grows with the forced fills of accounts in liquidation, not with
+    time.
     With a log that keeps nothing, nothing is calculated either.
     """
 
@@ -128,7 +128,7 @@ class AuditTrail:
         self.log.append(audit)
 
     def settle_takeover(self, events: NDArray[Any]) -> None:
-        """What the waterfall did with them; it is heard like what trading does."""
+        """What the waterfall did with them; it is kept like what trading does."""
         if not self.kept:
             return
         kinds = (EventKind.TAKEOVER, EventKind.ADL, EventKind.INSURANCE)
@@ -148,7 +148,7 @@ class AuditTrail:
             ended["margin_paid"] = self._cases["wealth"][rows[sold]] - wealth
             flat = accounts["position_lots"][sold] == 0
             ended["unpaid"] = np.where(flat, np.maximum(0, -accounts["collateral"][sold]), 0)
-            self._add_heard(ended, rows[sold])
+            self._add_received(ended, rows[sold])
             taken = ended["from_stage"] == Stage.TAKEN_OVER
             deleveraged = taken & (ended["deleveraged_lots"] > 0)
             ended["cause"][taken] = AuditCause.TAKEN_OVER
@@ -213,8 +213,8 @@ class AuditTrail:
         self._cases["moved"][rows] = True
         return audit
 
-    def _add_heard(self, audit: NDArray[Any], rows: Rows) -> None:
-        """Add up what was heard of these accounts, whose cases are closed by this."""
+    def _add_received(self, audit: NDArray[Any], rows: Rows) -> None:
+        """Add up the kept events of these accounts, whose cases are closed by this."""
         if not self._received:
             return
         received = np.concatenate(self._received)

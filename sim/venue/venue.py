@@ -15,25 +15,25 @@ from marginquake.sim.assets.fundamentals import FundamentalContext
 from marginquake.sim.assets.index import Index, build_fundamental
 from marginquake.sim.assets.oracle import Oracle
 from marginquake.sim.assets.spot import SpotHoldings
-from marginquake.sim.core.accounts import INSURANCE_ROW, ROUNDING_ROW, SYSTEM_ROWS, AccountTable, Rows
+from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.contract import ContractConfig, ContractSpec, InverseContractConfig
 from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage_capped
-from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Side, Stage, join
+from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Stage, join
 from marginquake.sim.market.orders import OrderIds
 from marginquake.sim.market.streams import Streams
 from marginquake.sim.rules.faults import FaultSchedule
-from marginquake.sim.rules.funding import FUNDING_RULES, FundingInputs, MarginTerms
+from marginquake.sim.rules.funding import MarginTerms
 from marginquake.sim.rules.mark import MARK_RULES, MarkInputs
 from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.venue.arrivals import Arrivals
 from marginquake.sim.venue.audit import Crossings, Moment
 from marginquake.sim.venue.circuit_breaker import CircuitBreaker
 from marginquake.sim.venue.exchange import NO_EVENTS, Exchange, ExchangeRules
+from marginquake.sim.venue.funding import Funding
 from marginquake.sim.venue.margin_schedule import MarginSchedule
 from marginquake.sim.venue.waterfall import Waterfall
 
 PPM = 1_000_000
-PPB = 1_000_000_000
 _MARGIN_CALL, _WARNING = int(EventKind.MARGIN_CALL), int(EventKind.WARNING)
 
 
@@ -95,7 +95,7 @@ class Venue:
         self.oracle = Oracle(config.venue.oracle)
         self.mark_rule = MARK_RULES.make(config.venue.mark)
         terms = MarginTerms(self.brackets.initial_ppm[0] / PPM, self.brackets.rate_ppm[0] / PPM)
-        self.funding_rule = FUNDING_RULES.make(config.venue.funding, terms)
+        self.funding = Funding(config.venue.funding, terms, self.contract, self.exchange, self.oracle)
         breaker = config.venue.circuit_breaker
         self.breaker = None if breaker is None else CircuitBreaker(breaker)
         self.traded_until_ns = -(2**63)
@@ -126,11 +126,6 @@ class Venue:
         """Middle of the touch; nan while a side is empty."""
         bid, ask = self.exchange.best_bid_ticks, self.exchange.best_ask_ticks
         return 0.5 * (bid + ask) if bid and ask else math.nan
-
-    @property
-    def funding_rate(self) -> float:
-        """The rate that traders see and fair prices are made of: the last payment's, unless the rule says otherwise."""
-        return self.funding_rule.accruing if self.config.venue.funding.enabled else 0.0
 
     @property
     def paused(self) -> bool:
@@ -167,8 +162,8 @@ class Venue:
             index_ticks=self.oracle.index_ticks,
             mid_ticks=self.mid_ticks,
             last_ticks=float(exchange.last_ticks) or math.nan,
-            funding_rate=self.funding_rate,
-            time_to_funding_fraction=self._time_to_funding(now_ns),
+            funding_rate=self.funding.rate,
+            time_to_funding_fraction=self.funding.time_left_fraction(now_ns),
             bid_ticks=float(exchange.best_bid_ticks) or math.nan,
             ask_ticks=float(exchange.best_ask_ticks) or math.nan,
             now_ns=now_ns,
@@ -183,13 +178,14 @@ class Venue:
         self.set_mark(mark, now_ns)
 
     def set_mark(self, mark_ticks: int, now_ns: int) -> None:
-        """This mark is in force from now on; whom it warns or calls is kept for the desk.  In a pause no stop fires."""
+        """This mark is in force from now on; whom it warns or calls waits for the next scan.  In a pause no
+        stop fires."""
         self.previous_mark_ticks = self.exchange.mark_ticks
         self.marked_ns = now_ns
         self._note_crossings(self.exchange.move_mark(mark_ticks, now_ns, fires=not self.paused))
 
     def _note_crossings(self, events: NDArray[Any]) -> None:
-        """Warnings and margin calls among what a mark set off wait for the desk."""
+        """Warnings and margin calls among what a mark set off wait for the next scan."""
         if len(events):
             crossings = events[(events["kind"] == _MARGIN_CALL) | (events["kind"] == _WARNING)]
             if len(crossings):
@@ -235,54 +231,15 @@ class Venue:
             if brackets != self.brackets:
                 self.set_brackets(brackets)
 
-    def _time_to_funding(self, now_ns: int) -> float:
-        """Time to the next payment as a fraction of the interval; 1 just after one."""
-        interval = self.config.venue.funding.interval
-        return 1.0 - (now_ns % interval) / interval
-
     @property
     def has_crossings(self) -> bool:
-        """Whether anybody was warned or called since the desk last asked."""
+        """Whether anybody was warned or called since the last scan."""
         return bool(self._crossings)
 
     @property
     def waiting_crossings(self) -> NDArray[Any]:
-        """Warnings and margin calls since the desk last asked."""
+        """Warnings and margin calls since the last scan."""
         return join([each.events for each in self._crossings], EVENT) if self._crossings else NO_EVENTS
-
-    def fund(self, now_ns: int) -> None:
-        """Sample the premium; at the end of an interval longs pay shorts (or the reverse)."""
-        config = self.config.venue.funding
-        if not config.enabled or now_ns < 0:
-            return
-        if now_ns % config.sample_period == 0:
-            notional = config.impact_notional / self.contract.notional_per_lot(1.0)
-            bid = self.exchange.impact_ticks(Side.SELL, notional) or math.nan
-            ask = self.exchange.impact_ticks(Side.BUY, notional) or math.nan
-            # a sample at the end of an interval belongs to the one that ends
-            left = self._time_to_funding(now_ns) if now_ns % config.interval else 0.0
-            self.funding_rule.sample(FundingInputs(bid, ask, self.oracle.index_ticks, left))
-        if now_ns > 0 and now_ns % config.interval == 0:
-            self._pay_funding(self.funding_rule.settle(), now_ns)
-
-    def _pay_funding(self, rate: float, now_ns: int) -> None:
-        """Each position pays rate * notional; the residue of rounding goes to the rounding row (eq. 12)."""
-        rows = self.accounts.rows
-        mark = round(self.oracle.index_ticks) if self.funding_rule.on_oracle_price else self.exchange.mark_ticks
-        ppb = round(rate * PPB)
-        held = np.flatnonzero(rows["position_lots"][: self.accounts.count])
-        notional = rows["position_lots"][held] * abs(self.contract.lot_value.value_of_lot(mark))
-        payment = notional // PPB * ppb + notional % PPB * ppb // PPB
-        rows["collateral"][held] -= payment
-        isolated = rows["mode"][held] == MarginMode.ISOLATED
-        rows["isolated_margin"][held[isolated]] -= payment[isolated]
-        rows["collateral"][ROUNDING_ROW] += int(payment.sum())
-        self.exchange.relink(held)
-        event = self.new_event(EventKind.FUNDING, now_ns)
-        event["price_ticks"] = mark
-        event["money"] = int(np.abs(payment).sum()) // 2
-        event["quantity_lots"] = ppb
-        self.add_events(event)
 
     def deposit(self, rows: Rows, money: NDArray[np.int64], now_ns: int) -> None:
         """Outside money comes in: it backs the position, also in isolated mode."""
@@ -319,17 +276,6 @@ class Venue:
         free = (table["position_lots"][rows] == 0) & (table["first_order"][rows] == 0)
         chosen = leverage[free].clip(1e-3, self.brackets.max_leverage)
         table["initial_margin_ppm"][rows[free]] = np.ceil(PPM / chosen).clip(1, 2**31 - 1).astype(np.int64)
-
-    def new_event(self, kind: EventKind, now_ns: int) -> NDArray[Any]:
-        """One blank event of this market."""
-        event = np.zeros(1, EVENT)
-        event["kind"] = kind
-        event["time_ns"] = now_ns
-        event["account"] = -1
-        event["maker_account"] = -1
-        event["mark_ticks"] = self.exchange.mark_ticks
-        event["price_ticks"] = self.exchange.mark_ticks
-        return event
 
     def add_events(self, events: NDArray[Any]) -> None:
         """Append facts of this step."""

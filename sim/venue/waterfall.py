@@ -103,7 +103,7 @@ class Waterfall:
         self._limits[takeover.ALLOWANCE] -= money
 
     def set_mark(self, mark_ticks: int, time_ns: int = 0, previous_ticks: int = 0) -> None:
-        """Begin a scan at this mark: rankings are made afresh.  `previous_ticks`: the mark before it, 0 if none."""
+        """Begin a scan at this mark: accounts are ranked again.  `previous_ticks`: the mark before it, 0 if none."""
         self._time_ns = time_ns
         self._mark_ticks = mark_ticks
         self._previous_ticks = previous_ticks or mark_ticks
@@ -243,7 +243,7 @@ class Waterfall:
         return _Ranked(candidates[order], scores[order], inputs.unrealised[order] > 0.0)
 
     def _closing_money(self, bankrupt: int, position: int) -> int:
-        """Signed money at which a bankrupt position closes: its worth at the bankruptcy price, or at the previous mark;
+        """Signed money at which a bankrupt position closes: its value at the bankruptcy price, or at the previous mark;
         no further from the mark than the band.  The fund never closes below zero."""
         account = self._rows[bankrupt : bankrupt + 1]
         at_bankruptcy = int(account["cost"][0]) - int(backing_money(account)[0])

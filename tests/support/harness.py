@@ -118,8 +118,13 @@ class FakeDesk:
     def within_band(self, side: NDArray[np.int64], price_ticks: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.clip(price_ticks, round(self.mark_ticks * 0.9), round(self.mark_ticks * 1.1))
 
-    def called(self) -> Rows:
-        return np.flatnonzero(self.table.rows["stage"] == Stage.CALLED)
+    def review_calls(self) -> Rows:
+        rows = np.flatnonzero(self.table.rows["stage"] == Stage.CALLED)
+        excess = self.margin_excess(rows)
+        cured = (excess > 0) | (self.table.rows["position_lots"][rows] == 0)
+        if cured.any():
+            self.release(rows[cured])
+        return rows[~cured][np.argsort(excess[~cured], kind="stable")]
 
     def in_liquidation(self) -> Rows:
         return np.array(self.due, np.int64)
@@ -134,12 +139,6 @@ class FakeDesk:
         block = self.table.rows[rows]
         lots = np.where(block["position_lots"] == 0, 1, block["position_lots"])
         return ((block["cost"] - block["collateral"]) / (lots * self.table.lot_value.at_one_tick)).astype(np.int64)
-
-    def cured(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return (excess > 0) | (self.table.rows["position_lots"][rows] == 0)
-
-    def may_start(self, rows: Rows, excess: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return excess <= 0
 
     def start(self, rows: Rows) -> None:
         self.table.rows["stage"][rows] = Stage.LIQUIDATING

@@ -14,7 +14,8 @@ from marginquake.sim.cli.watch.liquidations import ClosedLiquidation, ClosedLiqu
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.reach import Reach, notional_reached
 from marginquake.sim.core.records import Cause, EventKind, Side, Stage
-from marginquake.sim.model.model import MarketModel, MarketSession
+from marginquake.sim.model.market_session import MarketSession
+from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.event_log import OpenLog
 from marginquake.sim.venue.venue import Venue
 
@@ -254,7 +255,7 @@ class Watcher:
             best_bid=_price(bid, tick),
             best_ask=_price(ask, tick),
             basis=venue.mid_ticks / index - 1.0,
-            funding_rate=venue.funding_rule.rate() if venue.config.venue.funding.enabled else 0.0,
+            funding_rate=venue.funding.next_rate,
             start=self._start,
             largest_fall=self._fall,
             history=self._history.points(),

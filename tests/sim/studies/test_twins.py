@@ -400,7 +400,7 @@ def test_without_withdrawal_makers_never_pull(tiny: Path) -> None:
     try:
         for _ in range(model.steps_total):
             model.step()
-        (participant,) = [p for p in model._seated if p.name == "makers"]
+        (participant,) = [p for p in model.participants if p.name == "makers"]
         assert (participant.pulled_until_ns < model.now_ns - 10**15).all(), "as at the beginning"
     finally:
         running.release(model)
@@ -453,7 +453,7 @@ def test_stops_off_leaves_who_deleverages_and_hedges_as_drawn(tmp_path: Path) ->
         model = model_.MarketModel(
             running.load_scenario(frames.path / "scenario.resolved.yaml"), agents.AGENT_TYPES, seed=1
         )
-        (crowd,) = [p for p in model._seated if p.name == "crowd"]
+        (crowd,) = [p for p in model.participants if p.name == "crowd"]
         drawn.append((crowd._prevention._delevering.tolist(), crowd._prevention._hedging.tolist()))
         assert crowd._protection._uses_stop.any() == (frames is found.base)
         running.release(model)

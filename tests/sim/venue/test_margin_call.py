@@ -155,14 +155,14 @@ def test_nobody_is_past_a_trigger_after_a_scan_but_who_waits(tmp_path: Path) -> 
     market.until(3)
     assert market.stages()[Stage.CALLED] > 0, "a capacity of 3 leaves a queue"
     market.until(4)
-    desk = market.room.liquidation_desk
-    desk.check_scan(3)
+    calls = market.room.margin_calls
+    calls.check_scan(3)
     row = int(np.flatnonzero(market.table["stage"] == Stage.CALLED)[0])
     with pytest.raises(AssertionError, match="capacity"):
-        desk.check_scan(10**6)
+        calls.check_scan(10**6)
     market.table["stage"][row] = Stage.WARNED
     with pytest.raises(AssertionError, match="past a trigger"):
-        desk.check_scan(3)
+        calls.check_scan(3)
     assert row >= SYSTEM_ROWS
 
 

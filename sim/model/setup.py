@@ -1,0 +1,155 @@
+"""Before the clock runs: markets open, populations and the liquidation engine take their seats; at t = 0 all begin."""
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import mesa
+import numpy as np
+
+from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.records import AUDIT, Cause, MarginMode
+from marginquake.sim.market.context import ParticipantContext
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.streams import Streams
+from marginquake.sim.model.market_session import MarketSession, SeatedParticipant
+from marginquake.sim.recording.recorder import MarketRecorder
+from marginquake.sim.runs.event_log import EventLog, NoLog, OpenLog
+from marginquake.sim.scenario.config import MarketConfig
+from marginquake.sim.scenario.distributions import sample
+from marginquake.sim.scenario.scenario import Population, Scenario
+from marginquake.sim.venue.liquidation_desk import LiquidationDesk
+from marginquake.sim.venue.margin_calls import MarginCalls, SeatedEngine
+from marginquake.sim.venue.market_data import MarketData
+from marginquake.sim.venue.seeding import Seed, measure_fuel, seed_market
+from marginquake.sim.venue.venue import Venue
+
+MARGIN_MODES = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
+
+
+@final
+class Seating:
+    """Opens the markets of a scenario and seats everybody, in the order of the file.
+
+    Needed until everybody sits: it keeps what a model must not (the registry, open files).
+    """
+
+    def __init__(
+        self,
+        model: mesa.Model,
+        scenario: Scenario,
+        registry: Mapping[str, Any],
+        streams: Streams,
+        open_log: OpenLog,
+        check_invariants: bool,
+    ) -> None:
+        self._model = model
+        self._scenario = scenario
+        self._registry = registry
+        self._streams = streams
+        self._open_log = open_log
+        self._check = check_invariants
+        self.participants: list[Any] = []
+        """All participants but the engines; the place of each is the number of the owner of its accounts."""
+
+    def open_session(self, config: MarketConfig, now_ns: int) -> MarketSession:
+        """Build one market and seat its populations."""
+        scenario = self._scenario
+        members = [p for p in scenario.populations.values() if p.market == config.name]
+        capacity = sum(int(p.config.accounts) for p in members)
+        venue = Venue(config, self._streams, scenario.step, capacity, scenario.path.parent)
+        venue.index.advance(now_ns, scenario.step)
+        participants = [self._seat(venue, member) for member in members]
+        venue.net_deposits = venue.exchange.net_deposits()
+        data = MarketData(venue, max((seated.delay_steps for seated in participants), default=0))
+        margin_calls = MarginCalls(venue, data, self._open_audit(config.name), self._check)
+        engine = self._seat_engine(venue, margin_calls)
+        recorder = MarketRecorder(venue, scenario.record, self._open_log(config.name))
+        return MarketSession(venue, data, participants, margin_calls, engine, recorder)
+
+    def _open_audit(self, market: str) -> EventLog:
+        keeps = self._scenario.record.events != "none"
+        return (self._open_log if keeps else NoLog)(market, records=AUDIT)
+
+    def _seat(self, venue: Venue, population: Population) -> SeatedParticipant:
+        config: Any = population.config
+        stream = self._streams[f"{venue.name}/{population.name}"]
+        rows = venue.accounts.claim(len(self.participants), config.accounts, int(stream.key >> np.uint64(1)))
+        _open_accounts(venue, rows, config, stream)
+        context = _context_for(venue, population.name, rows, stream)
+        participant = population.participant_class(self._model, config, context)
+        self.participants.append(participant)
+        return SeatedParticipant(
+            participant=participant,
+            orders=OrderEntry(venue.accounts, rows, venue.spot, venue.ids, outbox=venue.arrivals.outbox),
+            every_steps=max(1, config.decision_interval // venue.step_ns),
+            delay_steps=config.data_latency // venue.step_ns,
+            first_row=int(rows[0]),
+            last_row=int(rows[-1]),
+            listens=_overrides(participant, "on_events"),
+            starts_seeded=_overrides(participant, "seed_positions"),
+        )
+
+    def _seat_engine(self, venue: Venue, margin_calls: MarginCalls) -> SeatedEngine:
+        """The liquidation engine: a participant without accounts that may order for all of them."""
+        desk = LiquidationDesk(venue, margin_calls)
+        engine_type = self._registry["liquidation_engine"]
+        config = engine_type.config_type(rules=venue.config.liquidation)
+        everyone = np.array([0, len(venue.accounts.rows) - 1])
+        context = _context_for(venue, "liquidation_engine", everyone[:0], self._streams[f"{venue.name}/engine"])
+        engine = engine_type(self._model, config, context, desk=desk)
+        orders = OrderEntry(venue.accounts, everyone, venue.spot, venue.ids, Cause.LIQUIDATION)
+        return SeatedEngine(engine, orders, desk.fund_orders)
+
+
+def _open_accounts(venue: Venue, rows: Rows, config: Any, stream: Any) -> None:
+    """Deposits, leverage and latency of a population, drawn from its traits."""
+    table = venue.accounts.rows
+    count = len(rows)
+    deposits = sample(config.deposit, stream.child("deposit"), count)
+    table["collateral"][rows] = np.rint(deposits / venue.contract.money_amount).astype(np.int64)
+    leverage = sample(config.leverage, stream.child("leverage"), count)
+    venue.set_leverage(rows, leverage)
+    venue.capped_accounts += int((leverage > venue.brackets.max_leverage).sum())
+    table["mode"][rows] = MARGIN_MODES[config.margin_mode]
+    latency = sample(config.latency, stream.child("latency"), count)
+    venue.accounts.latency_ns[rows] = np.rint(latency).astype(np.int64)
+
+
+def _context_for(venue: Venue, name: str, rows: Rows, stream: Any) -> ParticipantContext:
+    return ParticipantContext(
+        name=name,
+        rows=rows,
+        table=venue.accounts,
+        contract=venue.contract,
+        stream=stream,
+        step_ns=venue.step_ns,
+        depth_1pct=venue.config.depth_1pct,
+        initial_price_ticks=venue.initial_ticks,
+        max_leverage=venue.brackets.max_leverage,
+        brackets=venue.bracket_table,
+    )
+
+
+def _overrides(participant: Any, method: str) -> bool:
+    """True if the most derived definition of `method` is not that of the abstract participant."""
+    owner = next(cls for cls in type(participant).__mro__ if method in vars(cls))
+    return owner.__name__ != "Participant"
+
+
+def begin(session: MarketSession) -> None:
+    """t = 0: measure D1, seed positions, start the record."""
+    venue = session.venue
+    if venue.exchange.mark_ticks == 0:
+        venue.exchange.move_mark(venue.initial_ticks, 0)
+    depth = float(np.mean(session.depth_samples)) if session.depth_samples else 0.0
+    depth = depth or venue.config.depth_1pct
+    session.recorder.depth_1pct = depth
+    view = session.data.view(0)
+    seeds: list[Seed] = []
+    for seated in session.participants:
+        positions = seated.participant.seed_positions(view, depth)
+        if positions is not None:
+            seeds.append(Seed(seated.participant.rows, positions))
+    session.recorder.position_scale = seed_market(venue, seeds, depth)
+    session.recorder.fuel = measure_fuel(venue)
+    session.recorder.start()
