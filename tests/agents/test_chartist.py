@@ -13,7 +13,7 @@ from marginquake.sim.core.records import OrderKind, Side, Stage
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
 
 LOT_NOTIONAL = 100.0
 EMPTY = {"bid": 0, "ask": 0}

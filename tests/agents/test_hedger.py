@@ -1,6 +1,5 @@
 """Facts about cash-and-carry holders: when they close, when they rebuild, and that spot follows."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import HEDGED_CROWD
 
-CROWD = Path(__file__).parents[1] / "scenarios" / "hedged_crowd.yaml"
 POSITION = 10_000
 LOW = {"bid": PRICE - 402, "ask": PRICE - 398}
 HIGH = {"bid": PRICE + 398, "ask": PRICE + 402}
@@ -113,7 +112,7 @@ def test_spot_follows_the_perpetual_at_once() -> None:
 
 def simulate(*overrides: str) -> tuple[RunData, NDArray[np.float64]]:
     """The run, and each hedger's perpetual plus spot at its end, lots."""
-    model = MarketModel(load_scenario(CROWD, AGENT_TYPES, overrides), AGENT_TYPES)
+    model = MarketModel(load_scenario(HEDGED_CROWD, AGENT_TYPES, overrides), AGENT_TYPES)
     try:
         for _ in range(model.steps_total):
             model.step()

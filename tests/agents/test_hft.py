@@ -14,7 +14,7 @@ from marginquake.sim.core.records import EventKind, Flag, OrderKind, Reject, Sid
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
 
 LOT_NOTIONAL = 100.0
 SIZE = round(4e-4 * DEPTH_1PCT / LOT_NOTIONAL)

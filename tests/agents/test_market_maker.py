@@ -1,7 +1,6 @@
 """Facts about market makers: published numbers, skew, withdrawal, and quotes that never cross."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,12 @@ from marginquake.sim.core.records import OrderKind, Side
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
-
-RUN_OVER = Path(__file__).parents[1] / "scenarios" / "run_over.yaml"
-VECTORS = Path(__file__).parents[1] / "vectors" / "venue_vectors.json"
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.paths import RUN_OVER, VENUE_VECTORS
 
 
 def vectors(kind: str) -> list[dict[str, Any]]:
-    return [vector for vector in json.loads(VECTORS.read_text()) if vector["kind"] == kind]
+    return [vector for vector in json.loads(VENUE_VECTORS.read_text()) if vector["kind"] == kind]
 
 
 def quotes(commands: NDArray[Any], side: Side) -> NDArray[Any]:

@@ -13,8 +13,8 @@ from marginquake.sim.core.records import EventKind, MarginMode, Stage
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import TINY
 
 LOT_NOTIONAL = 100.0
 

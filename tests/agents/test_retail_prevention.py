@@ -11,8 +11,8 @@ from marginquake.sim.core.records import Flag, MarginMode, OrderKind, Stage
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import TINY
 
 NOBODY = {"none": 0, "stop": 0, "delever": 0, "hedge": 0}
 QUIET: dict[str, Any] = {"accounts": 20, "entry_time": "1000h", "exit_time": "1000h"}

@@ -11,8 +11,8 @@ from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.paths import TINY
 
 JITTER = {"distribution": "uniform", "minimum": -0.02, "maximum": 0.02}
 

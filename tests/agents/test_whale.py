@@ -14,7 +14,7 @@ from marginquake.sim.core.records import EventKind, OrderKind, Side
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, FakeDepth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, FakeDepth, seat_of
 
 LOT_NOTIONAL = 100.0
 DEEP = FakeDepth(10**9)

@@ -30,6 +30,7 @@ from marginquake.analysis.studies.twins.figure import plot_twin
 from marginquake.sim.core.price_moves import Move, from_start, largest_fall, largest_rise
 from marginquake.sim.core.records import Cause
 from marginquake.sim.runs.directory import RunDirectoryError
+from tests.support.paths import ROOT
 from tests.support.synthetic_run import add_market, write_synthetic_run
 
 ALWAYS = [name for name in FIGURES if name not in ("crowd", "round_prices")]
@@ -401,4 +402,4 @@ def test_importing_analysis_does_not_import_matplotlib_and_drawing_not_pyplot(ru
         f"marginquake.analysis.figures.draw.plot_run({str(run)!r}, 'losses')\n"
         "assert not {'matplotlib.pyplot', 'pandas', 'mesa', 'numba', 'scipy'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -20,9 +20,9 @@ from marginquake.sim.cli.main import app
 from marginquake.sim.core.records import EventKind
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 from tests.support.still_market import StillMarket, fall
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 
 

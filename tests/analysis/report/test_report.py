@@ -37,9 +37,9 @@ from marginquake.analysis.studies.twins import Cell, Effect, TwinResult, write_t
 from marginquake.sim.core.records import Cause, EventKind, Stage
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import ROOT, TINY
 from tests.support.synthetic_run import add_market, write_synthetic_run
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 MOST_BYTES = 5_000_000
 
@@ -585,5 +585,5 @@ def test_an_installed_package_has_the_vendored_library_and_its_licence() -> None
     folder = importlib.resources.files("marginquake.analysis.presentation") / "templates" / "vendor"
     for name in ("uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE", "README.md"):
         assert (folder / name).is_file()
-    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
     assert '"templates/**/*"' in project

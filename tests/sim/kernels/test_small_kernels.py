@@ -15,7 +15,7 @@ from marginquake.sim.kernels.state import touching
 from marginquake.sim.kernels.valuation import share
 from marginquake.sim.market.streams import Stream
 from marginquake.sim.venue.arrivals import Arrivals
-from tests.sim.kernels.test_differential import MODERATE
+from tests.support.strategies import MODERATE
 
 ROWS = st.integers(-1, 12)
 

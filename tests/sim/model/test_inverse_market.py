@@ -13,7 +13,8 @@ from marginquake.sim.core.records import EventKind
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.sim.model.test_model import TINY, digest_elsewhere, simulate
+from tests.support.paths import TINY
+from tests.support.whole_market import digest_elsewhere, simulate
 
 INVERSE = "contract={type: inverse}"
 HARD_FALL = (
