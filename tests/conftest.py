@@ -71,11 +71,3 @@ def still_market(tmp_path: Path) -> "Iterator[OpenStillMarket]":
     yield open_one
     for market in opened:
         release(market.model)
-
-
-@pytest.fixture(scope="session")
-def synthetic_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty minutes of a run that never ran, as a directory: to be read, and drawn into, but not to be changed."""
-    from tests.support.synthetic_run import write_synthetic_run
-
-    return write_synthetic_run(tmp_path_factory.mktemp("synthetic") / "run", seconds=1200)

@@ -31,26 +31,10 @@ from marginquake.sim.core.price_moves import Move, from_start, largest_fall, lar
 from marginquake.sim.core.records import Cause
 from marginquake.sim.runs.directory import RunDirectoryError
 from tests.support.paths import ROOT
-from tests.support.synthetic_run import add_market, write_synthetic_run
+from tests.support.synthetic_run import add_market
 
 ALWAYS = [name for name in FIGURES if name not in ("crowd", "round_prices")]
 """Figures that every run gets; the others want days, or stops at round prices."""
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "run", seconds=1200)
-
-
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "twin", seconds=1200, forced=False)
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """A run directory to spoil, without figures."""
-    return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("figures", "report.html")))
 
 
 def fills_of(time_s: list[float], price: list[float], side: int = -1, cause: Cause = Cause.LIQUIDATION) -> Fills:

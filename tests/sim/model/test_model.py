@@ -6,15 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.records import Cause, EventKind, packed
-from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.directory import RunData
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
 from tests.support.paths import TINY
-from tests.support.whole_market import digest_elsewhere, simulate
+from tests.support.whole_market import OpenModel, digest_elsewhere, simulate
 
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
 
@@ -96,15 +92,15 @@ def test_an_exhausted_fund_leads_to_adl_and_nobody_without_a_position_loses() ->
     assert (np.array(accounts["equity_end"])[idle] >= np.array(accounts["equity_start"])[idle] - 1e-9).all()
 
 
-def test_the_insurance_fund_never_ends_a_scan_below_zero_while_it_holds_nothing() -> None:
-    scenario = load_scenario(TINY, AGENT_TYPES, ("venue.insurance.initial=2000",))
-    model = MarketModel(scenario, AGENT_TYPES)
+def test_the_insurance_fund_never_ends_a_scan_below_zero_while_it_holds_nothing(
+    open_model: OpenModel,
+) -> None:
+    model = open_model(TINY, "venue.insurance.initial=2000")
     rows = model.sessions[0].venue.accounts.rows
     for _ in range(model.steps_total):
         model.step()
         if rows["position_lots"][INSURANCE_ROW] == 0:
             assert rows["collateral"][INSURANCE_ROW] >= 0
-    release(model)
 
 
 def test_two_markets_in_one_model_do_what_each_does_alone(tmp_path: Path) -> None:
