@@ -64,8 +64,8 @@ def still_market(tmp_path: Path) -> "Iterator[OpenStillMarket]":
 
     opened: list[StillMarket] = []
 
-    def open_one(**changes: Any) -> "StillMarket":
-        opened.append(StillMarket(tmp_path, **changes))
+    def open_one(seed: int = 1, **changes: Any) -> "StillMarket":
+        opened.append(StillMarket(tmp_path, seed, **changes))
         return opened[-1]
 
     yield open_one
