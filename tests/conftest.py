@@ -25,6 +25,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The same for what the tests of a file imported and compiled, once its fixtures are gone."""
+    if nextitem is not None and nextitem.path != item.path:
+        gc.collect()
+        gc.freeze()
+
+
 @pytest.fixture(params=["naive", "kernel"])
 def open_market(request: pytest.FixtureRequest) -> "OpenMarket":
     """Makes a fresh market of one implementation, whose book is drawn as text; a test runs on both."""
@@ -70,4 +78,5 @@ def still_market(tmp_path: Path) -> "Iterator[OpenStillMarket]":
 
     yield open_one
     for market in opened:
-        release(market.model)
+        if market.model.agents:  # `finish` lets it go itself
+            release(market.model)

@@ -28,7 +28,7 @@ HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.i
 
 def frames(folder: Path, *shocks: dict[str, Any], **changes: Any) -> MarketFrames:
     index = {"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": list(shocks)}
-    market = StillMarket(folder, index=index, **changes)
+    market = StillMarket(folder, check=False, index=index, **changes)
     return frames_of(market.finish(), market.model.setup).first
 
 
