@@ -50,7 +50,7 @@ test: lint
 	@echo "Compiling kernels while types and imports are checked ..."
 	@$(CLI) run tests/scenarios/tiny.yaml --quiet --no-figures --out $(VENV)/warm-up >/dev/null & compiling=$$!; \
 	  (set -x; $(PY) -m mypy && $(VENV)/bin/lint-imports); checked=$$?; wait $$compiling && exit $$checked
-	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --quiet
+	$(PY) -m pytest -n $(PYTEST_WORKERS) --dist worksteal --quiet --durations=25
 
 lint: $(STAMP_DEV)
 	$(VENV)/bin/ruff format --check .

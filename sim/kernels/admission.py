@@ -11,13 +11,13 @@ _ZERO = np.int64(0)
 
 
 @helper
-def in_range(x, price):  # type: ignore[no-untyped-def]
+def in_range(x, price):
     """True for a price on the ladder."""
     return 1 <= price < x.rules[0]["size"]
 
 
 @helper
-def outside_band(x, side, price):  # type: ignore[no-untyped-def]
+def outside_band(x, side, price):
     """True where a limit price may trade further from the mark than the venue allows."""
     state = x.state[0]
     if x.rules[0]["price_band_ppm"] == 0 or state["mark"] == 0:
@@ -26,7 +26,7 @@ def outside_band(x, side, price):  # type: ignore[no-untyped-def]
 
 
 @helper
-def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
+def market_limit(x, side, bound):
     """Worst price a market order may trade at: its bound, clamped to the band."""
     state = x.state[0]
     banded = x.rules[0]["price_band_ppm"] != 0 and state["mark"] != 0
@@ -38,7 +38,7 @@ def market_limit(x, side, bound):  # type: ignore[no-untyped-def]
 
 
 @helper
-def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
+def solvent_limit(x, row, side, limit):
     """`limit`, but no worse than the price at which closing the whole position leaves collateral at zero (eq. 19a)."""
     a = x.accounts[row]
     position = a["position_lots"]
@@ -59,20 +59,20 @@ def solvent_limit(x, row, side, limit):  # type: ignore[no-untyped-def]
 
 
 @routine
-def beyond_ruin(x, side, price):  # type: ignore[no-untyped-def]
+def beyond_ruin(x, side, price):
     """True where the insurance fund, closing its position at this price, would be left owing."""
     return solvent_limit(x, INSURANCE_ROW, side, price) != price
 
 
 @helper
-def reducible(x, account, side):  # type: ignore[no-untyped-def]
+def reducible(x, account, side):
     """Lots by which an order on `side` can shrink the account's position."""
     position = x.accounts[np.uint64(account)]["position_lots"]
     return max(-position if side == _BUY else position, _ZERO)
 
 
 @helper
-def beyond_limit(x, account, side, lots):  # type: ignore[no-untyped-def]
+def beyond_limit(x, account, side, lots):
     """True where `lots` more on `side`, with all that rests there filled, exceed the venue's largest position
     (eq. 23a)."""
     if account < SYSTEM_ROWS:
@@ -84,7 +84,7 @@ def beyond_limit(x, account, side, lots):  # type: ignore[no-untyped-def]
 
 
 @helper
-def lacks_margin(x, account, side, lots):  # type: ignore[no-untyped-def]
+def lacks_margin(x, account, side, lots):
     """True where the worst position this order can lead to is larger than equity allows (eq. 23)."""
     a = x.accounts[np.uint64(account)]
     mark = x.state[0]["mark"]

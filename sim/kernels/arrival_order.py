@@ -20,7 +20,7 @@ _FEW = np.int64(FEW)
 
 
 @helper
-def _bit_length(n):  # type: ignore[no-untyped-def]
+def _bit_length(n):
     bits = 0
     while n > 0:
         n >>= 1
@@ -29,7 +29,7 @@ def _bit_length(n):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _insert(said, ties, places, count, i):  # type: ignore[no-untyped-def]
+def _insert(said, ties, places, count, i):
     """Enter place `i` among the first `count` of `places`, which stand in order of arrival."""
     arrival = said[i]["arrival_ns"]
     n = count
@@ -44,7 +44,7 @@ def _insert(said, ties, places, count, i):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _compact(said, written, until_ns):  # type: ignore[no-untyped-def]
+def _compact(said, written, until_ns):
     """Move those who arrive later to the front, in their order; returns how many."""
     left = 0
     for i in range(written):
@@ -56,7 +56,7 @@ def _compact(said, written, until_ns):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def collect(key, counter, said, written, until_ns, tie_keys, ties, keys, due):  # type: ignore[no-untyped-def]
+def collect(key, counter, said, written, until_ns, tie_keys, ties, keys, due):
     """Those of the first `written` commands that arrive by `until_ns`: a few go to `due` in order of arrival, and
     what waits moves to the front of `said`; of many only the sort keys are made.
 
@@ -96,7 +96,7 @@ def collect(key, counter, said, written, until_ns, tie_keys, ties, keys, due):  
 
 
 @kernel
-def unpack(said, ties, keys, place_bits, due):  # type: ignore[no-untyped-def]
+def unpack(said, ties, keys, place_bits, due):
     """Put the commands of sorted keys in order.  Returns 1, or 0 at two commands that the draw, and not the bits of it
     in their keys, tells apart."""
     mask = (np.int64(1) << place_bits) - 1
@@ -114,6 +114,6 @@ def unpack(said, ties, keys, place_bits, due):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def compact(said, written, until_ns):  # type: ignore[no-untyped-def]
+def compact(said, written, until_ns):
     """`_compact` for Python."""
     return _compact(said, written, until_ns)

@@ -16,16 +16,14 @@ CERTAIN = 30.0
 
 
 @helper
-def _is_called(side, entry, trigger, x):  # type: ignore[no-untyped-def]
+def _is_called(side, entry, trigger, x):
     """True where the mark, the price rounded to a tick, is at or past the trigger."""
     mark = math.floor(entry * math.exp(x) + 0.5)
     return mark <= trigger if side > 0 else mark >= trigger
 
 
 @kernel
-def first_passages(  # type: ignore[no-untyped-def]
-    key, first, side, entry, trigger, deviation, drift, looks, span, ends, values, hits, overshoots
-):
+def first_passages(key, first, side, entry, trigger, deviation, drift, looks, span, ends, values, hits, overshoots):
     """Look at which each path is called (0: not within `looks`) and how far past the barrier it is there, in log price.
 
     Path i has number `first` + i.  `deviation` and `drift`: of the log price, a look; `span`: looks between points

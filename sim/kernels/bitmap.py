@@ -15,11 +15,11 @@ if JIT:
     from numba.cpython.unsafe.numbers import leading_zeros, trailing_zeros
 else:
 
-    def trailing_zeros(x):  # type: ignore[no-untyped-def]
+    def trailing_zeros(x):
         """Index of the lowest set bit."""
         return (int(x) & -int(x)).bit_length() - 1
 
-    def leading_zeros(x):  # type: ignore[no-untyped-def]
+    def leading_zeros(x):
         """Number of zero bits above the highest set bit of a 64-bit word."""
         return 64 - int(x).bit_length()
 
@@ -46,7 +46,7 @@ def make_bitmap(size: int) -> NDArray[np.uint64]:
 
 
 @helper
-def add(bits, i):  # type: ignore[no-untyped-def]
+def add(bits, i):
     """Put `i` into the set."""
     place = np.uint64(i)
     w0 = place >> _SHIFT
@@ -63,7 +63,7 @@ def add(bits, i):  # type: ignore[no-untyped-def]
 
 
 @helper
-def discard(bits, i):  # type: ignore[no-untyped-def]
+def discard(bits, i):
     """Take `i` out of the set."""
     place = np.uint64(i)
     w0 = place >> _SHIFT
@@ -80,17 +80,17 @@ def discard(bits, i):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _lowest(word):  # type: ignore[no-untyped-def]
+def _lowest(word):
     return np.uint64(trailing_zeros(word))
 
 
 @helper
-def _highest(word):  # type: ignore[no-untyped-def]
+def _highest(word):
     return _LOW - np.uint64(leading_zeros(word))
 
 
 @helper
-def above(bits, i):  # type: ignore[no-untyped-def]
+def above(bits, i):
     """Smallest member >= i, or -1."""
     place = np.uint64(i)
     w0 = place >> _SHIFT
@@ -125,7 +125,7 @@ def above(bits, i):  # type: ignore[no-untyped-def]
 
 
 @helper
-def below(bits, i):  # type: ignore[no-untyped-def]
+def below(bits, i):
     """Largest member <= i, or -1."""
     if i < 0:
         return _NONE

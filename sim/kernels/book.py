@@ -15,7 +15,7 @@ BOOK = np.int64(-1)
 
 
 @helper
-def find(x, order_id):  # type: ignore[no-untyped-def]
+def find(x, order_id):
     """Slot of a live order, 0 if there is none."""
     home = np.uint64(order_id & (x.ids.shape[0] - 1))
     slot = x.ids[home]
@@ -25,7 +25,7 @@ def find(x, order_id):  # type: ignore[no-untyped-def]
 
 
 @helper
-def remember(x, order_id, slot):  # type: ignore[no-untyped-def]
+def remember(x, order_id, slot):
     """Enter an id into the table (chained; ids are consecutive, so chains are short)."""
     home = np.uint64(order_id & (x.ids.shape[0] - 1))
     x.links[slot]["same_hash"] = x.ids[home]
@@ -33,7 +33,7 @@ def remember(x, order_id, slot):  # type: ignore[no-untyped-def]
 
 
 @helper
-def forget(x, order_id, slot):  # type: ignore[no-untyped-def]
+def forget(x, order_id, slot):
     """Remove the id of a live order."""
     home = np.uint64(order_id & (x.ids.shape[0] - 1))
     following = x.links[slot]["same_hash"]
@@ -47,7 +47,7 @@ def forget(x, order_id, slot):  # type: ignore[no-untyped-def]
 
 
 @helper
-def take_slot(x):  # type: ignore[no-untyped-def]
+def take_slot(x):
     """A free slot of the pool (the callers have made sure that there is one)."""
     state = x.state[0]
     slot = np.uint32(state["free"])
@@ -57,7 +57,7 @@ def take_slot(x):  # type: ignore[no-untyped-def]
 
 
 @helper
-def give_slot(x, slot):  # type: ignore[no-untyped-def]
+def give_slot(x, slot):
     """Give a slot back; the last one given is the next one taken, so that the pool stays in the cache."""
     state = x.state[0]
     order = x.orders[slot]
@@ -68,7 +68,7 @@ def give_slot(x, slot):  # type: ignore[no-untyped-def]
 
 
 @helper
-def enter_level(x, slot, side, price, lots):  # type: ignore[no-untyped-def]
+def enter_level(x, slot, side, price, lots):
     """Append an order to the end of its price level; keeps the best prices true."""
     order = x.orders[slot]
     level = x.levels[np.uint64(price)]
@@ -91,7 +91,7 @@ def enter_level(x, slot, side, price, lots):  # type: ignore[no-untyped-def]
 
 
 @helper
-def leave_level(x, slot):  # type: ignore[no-untyped-def]
+def leave_level(x, slot):
     """Take an order out of its price level; keeps the best prices true."""
     order = x.orders[slot]
     price = np.int64(order["price_ticks"])
@@ -120,7 +120,7 @@ def leave_level(x, slot):  # type: ignore[no-untyped-def]
 
 
 @helper
-def enter_trigger(x, slot, queue, trigger, lots):  # type: ignore[no-untyped-def]
+def enter_trigger(x, slot, queue, trigger, lots):
     """Append a conditional order to the end of its trigger level."""
     order = x.orders[slot]
     index = queue * x.rules[0]["size"] + trigger
@@ -138,7 +138,7 @@ def enter_trigger(x, slot, queue, trigger, lots):  # type: ignore[no-untyped-def
 
 
 @routine
-def leave_trigger(x, slot):  # type: ignore[no-untyped-def]
+def leave_trigger(x, slot):
     """Take a conditional order out of its trigger level."""
     order = x.orders[slot]
     index = order["queue"] * x.rules[0]["size"] + x.links[slot]["trigger_ticks"]

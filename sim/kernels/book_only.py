@@ -50,7 +50,7 @@ _PRICE_OUT_OF_RANGE = np.int64(Reject.PRICE_OUT_OF_RANGE)
 
 
 @helper
-def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id):  # type: ignore[no-untyped-def]
+def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id):
     state = x.state[0]
     at = np.uint64(state["events"])
     x.events[at] = time_ns
@@ -62,12 +62,12 @@ def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reaso
 
 
 @helper
-def _emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):  # type: ignore[no-untyped-def]
+def _emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):
     _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, _ZERO)
 
 
 @helper
-def _emit_fill(x, time_ns, account, order_id, side, price, lots, cause, maker_order_id, maker):  # type: ignore[no-untyped-def]
+def _emit_fill(x, time_ns, account, order_id, side, price, lots, cause, maker_order_id, maker):
     _append(x, _FILL, time_ns, account, order_id, side, price, lots, cause, _ZERO, maker_order_id)
 
 
@@ -78,7 +78,7 @@ def _running(*, log: bool) -> Helper:
     cancel = book.cancel
 
     @helper
-    def run(x, commands, first):  # type: ignore[no-untyped-def]
+    def run(x, commands, first):
         state = x.state[0]
         for i in range(first, commands.shape[0]):
             if state["free"] == 0:
@@ -125,13 +125,13 @@ _run_unlogged = _running(log=False)
 
 
 @kernel
-def run_logged(x, commands, first):  # type: ignore[no-untyped-def]
+def run_logged(x, commands, first):
     """Run commands from `first` on, in order, and log what happens.  Returns how many are done (fewer than given when
     a buffer has to grow), or -1 - i if command i is of a kind that a bare book does not know."""
     return _run_logged(x, commands, first)
 
 
 @kernel
-def run_unlogged(x, commands, first):  # type: ignore[no-untyped-def]
+def run_unlogged(x, commands, first):
     """As `run_logged`, without a log."""
     return _run_unlogged(x, commands, first)

@@ -8,7 +8,7 @@ _BUY = np.int64(1)
 
 
 @helper
-def _depth(x, side, low, high):  # type: ignore[no-untyped-def]
+def _depth(x, side, low, high):
     """Resting lots of one side at prices in [low, high]."""
     total = np.int64(0)
     state = x.state[0]
@@ -26,13 +26,13 @@ def _depth(x, side, low, high):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def depth(x, side, low, high):  # type: ignore[no-untyped-def]
+def depth(x, side, low, high):
     """Resting lots of one side at prices in [low, high]."""
     return _depth(x, side, np.int64(low), np.int64(high))
 
 
 @kernel
-def depths(x, lows, highs, bids, asks):  # type: ignore[no-untyped-def]
+def depths(x, lows, highs, bids, asks):
     """Resting lots of both sides within several ranges, each wider than the one before: bids at or above `lows[k]`,
     asks at or below `highs[k]`.  Returns how many ranges."""
     bid = x.state[0]["best_bid"]
@@ -49,7 +49,7 @@ def depths(x, lows, highs, bids, asks):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def profile(x, edges, bids, asks, longs, shorts):  # type: ignore[no-untyped-def]
+def profile(x, edges, bids, asks, longs, shorts):
     """Histograms over price bins: resting lots of both sides, and lots waiting to be liquidated."""
     size = x.rules[0]["size"]
     bins = edges.shape[0] - 1
@@ -79,7 +79,7 @@ def profile(x, edges, bids, asks, longs, shorts):  # type: ignore[no-untyped-def
 
 
 @kernel
-def impact_ticks(x, side, notional):  # type: ignore[no-untyped-def]
+def impact_ticks(x, side, notional):
     """Average price at which an aggressor on `side` trades this notional over `value` (ticks x lots; of an inverse
     contract lots / ticks); 0 if the book is too thin."""
     state = x.state[0]

@@ -21,7 +21,7 @@ _TO_UNIT = 1.0 / 9007199254740992.0
 
 
 @helper
-def mix(z):  # type: ignore[no-untyped-def]
+def mix(z):
     """Avalanche one 64-bit word."""
     z = (z ^ (z >> _S30)) * _M1
     z = (z ^ (z >> _S27)) * _M2
@@ -29,20 +29,20 @@ def mix(z):  # type: ignore[no-untyped-def]
 
 
 @helper
-def word(key, a, b):  # type: ignore[no-untyped-def]
+def word(key, a, b):
     """64 random bits at address (a, b) of the stream `key`."""
     z = mix(np.uint64(key) + _GAMMA * (np.uint64(a) + np.uint64(1)))
     return mix(z + _GAMMA * (np.uint64(b) + np.uint64(1)))
 
 
 @helper
-def unit(key, a, b):  # type: ignore[no-untyped-def]
+def unit(key, a, b):
     """Uniform in (0, 1): never 0, so its logarithm is finite."""
     return (float(word(key, a, b) >> _S11) + 0.5) * _TO_UNIT
 
 
 @helper
-def normal(key, a, b):  # type: ignore[no-untyped-def]
+def normal(key, a, b):
     """Standard normal by Box-Muller from addresses (a, 2b) and (a, 2b + 1)."""
     two_b = np.uint64(b) * np.uint64(2)
     u = unit(key, a, two_b)
@@ -51,7 +51,7 @@ def normal(key, a, b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_words(key, a, first, out):  # type: ignore[no-untyped-def]
+def fill_words(key, a, first, out):
     """`out[i]` = 64 bits at (a, first + i)."""
     for i in range(out.shape[0]):
         out[i] = word(key, a, np.uint64(first) + np.uint64(i))
@@ -59,7 +59,7 @@ def fill_words(key, a, first, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_units(key, a, first, out):  # type: ignore[no-untyped-def]
+def fill_units(key, a, first, out):
     """`out[i]` = uniform at (a, first + i)."""
     for i in range(out.shape[0]):
         out[i] = unit(key, a, np.uint64(first) + np.uint64(i))
@@ -67,7 +67,7 @@ def fill_units(key, a, first, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_units_at(key, a, b, out):  # type: ignore[no-untyped-def]
+def fill_units_at(key, a, b, out):
     """`out[i]` = uniform at (a, b[i]): one draw an account, whoever else draws."""
     for i in range(out.shape[0]):
         out[i] = unit(key, a, np.uint64(b[i]))
@@ -75,7 +75,7 @@ def fill_units_at(key, a, b, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_normals(key, a, first, out):  # type: ignore[no-untyped-def]
+def fill_normals(key, a, first, out):
     """`out[i]` = standard normal at (a, first + i)."""
     for i in range(out.shape[0]):
         out[i] = normal(key, a, np.uint64(first) + np.uint64(i))
@@ -83,7 +83,7 @@ def fill_normals(key, a, first, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def poisson(key, a, b, mean):  # type: ignore[no-untyped-def]
+def poisson(key, a, b, mean):
     """Poisson count by sequential inversion; exact for the small means of one step, normal above 500."""
     if mean <= 0.0:
         return 0

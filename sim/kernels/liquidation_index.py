@@ -27,7 +27,7 @@ _WARNING = np.int64(EventKind.WARNING)
 
 
 @helper
-def under(brackets, base, slope, level, scale):  # type: ignore[no-untyped-def]
+def under(brackets, base, slope, level, scale):
     """True where equity <= `scale` ppm of maintenance at this level; `slope`: what equity gains with a step of it."""
     required = maintenance(brackets, abs(slope) * level)
     if scale != _WHOLE:
@@ -36,7 +36,7 @@ def under(brackets, base, slope, level, scale):  # type: ignore[no-untyped-def]
 
 
 @helper
-def guess_liquidation(brackets, base, slope, scale):  # type: ignore[no-untyped-def]
+def guess_liquidation(brackets, base, slope, scale):
     """Real-valued liquidation level, bracket by bracket; exactness comes from `liquidation_level`."""
     times = scale / 1e6
     guess = 0.0
@@ -55,7 +55,7 @@ def guess_liquidation(brackets, base, slope, scale):  # type: ignore[no-untyped-
 
 
 @routine
-def search_liquidation(brackets, base, slope, scale, good, bad):  # type: ignore[no-untyped-def]
+def search_liquidation(brackets, base, slope, scale, good, bad):
     """Last level from `good` (where equity <= maintenance) towards `bad` (where not) that is still good: bisection."""
     while abs(bad - good) > 1:
         middle = (good + bad) // 2
@@ -67,7 +67,7 @@ def search_liquidation(brackets, base, slope, scale, good, bad):  # type: ignore
 
 
 @helper
-def liquidation_level(brackets, base, slope, scale, low, high):  # type: ignore[no-untyped-def]
+def liquidation_level(brackets, base, slope, scale, low, high):
     """Of the levels `low..high` that equity rises with (`slope` > 0) the highest, or that it falls with the lowest, at
     which equity <= `scale` ppm of maintenance; 0 = none.
 
@@ -99,7 +99,7 @@ def liquidation_level(brackets, base, slope, scale, low, high):  # type: ignore[
 
 
 @routine
-def inverse_liquidation_ticks(brackets, base, position, scale, value, top):  # type: ignore[no-untyped-def]
+def inverse_liquidation_ticks(brackets, base, position, scale, value, top):
     """`liquidation_ticks` of an inverse contract: the level is what a lot is worth in coin, which falls as the price
     rises; the last price of that level or beyond is the answer."""
     low = -lot_value_at(value, True, top)
@@ -110,7 +110,7 @@ def inverse_liquidation_ticks(brackets, base, position, scale, value, top):  # t
 
 
 @helper
-def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
+def liquidation_ticks(x, a, scale):
     """Long: highest tick at which equity <= `scale` ppm of maintenance; short: lowest; 0 = none on the ladder."""
     rules = x.rules[0]
     top = rules["size"] - 1
@@ -121,7 +121,7 @@ def liquidation_ticks(x, a, scale):  # type: ignore[no-untyped-def]
 
 
 @helper
-def unlink(x, a):  # type: ignore[no-untyped-def]
+def unlink(x, a):
     """Take an account out of the liquidation-price index."""
     a["liquidation_ticks"] = 0
     if a["index_prev"] == 0:
@@ -143,7 +143,7 @@ def unlink(x, a):  # type: ignore[no-untyped-def]
 
 
 @helper
-def relink(x, row):  # type: ignore[no-untyped-def]
+def relink(x, row):
     """Recompute an account's liquidation price, and put it where the mark will find its next trigger (the price of its
     warning, then of its call): first of that bucket."""
     if row < SYSTEM_ROWS:
@@ -181,7 +181,7 @@ def relink(x, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
+def call_crossed(x, time_ns):
     """Every account whose trigger the mark has reached is warned, if the venue warns and it is not yet, or else called
     and out of the index.  A price that jumps beyond both does both, one after the other.  Returns 1 when done, 0 when
     the event buffer is full (the caller grows it and calls again)."""
@@ -212,7 +212,7 @@ def call_crossed(x, time_ns):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def relink_rows(x, rows):  # type: ignore[no-untyped-def]
+def relink_rows(x, rows):
     """Relink many accounts after a change that was not a fill (seed, deposit, funding, takeover)."""
     for i in range(rows.shape[0]):
         relink(x, rows[i])

@@ -61,7 +61,7 @@ _NO_LIQUIDITY = np.int64(Reject.NO_LIQUIDITY)
 
 
 @helper
-def is_forced(cause):  # type: ignore[no-untyped-def]
+def is_forced(cause):
     """True for the orders of the liquidation engine and of the fund."""
     return cause == _LIQUIDATION or cause == _TAKEOVER
 
@@ -83,7 +83,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
     log = emit is not None
 
     @helper
-    def new_order(x, order_id, account, side, price, lots, flags, cause, queue):  # type: ignore[no-untyped-def]
+    def new_order(x, order_id, account, side, price, lots, flags, cause, queue):
         """Take a slot and write an order into it; it is in no level yet."""
         slot = take_slot(x)
         order = x.orders[slot]
@@ -107,7 +107,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return slot
 
     @helper
-    def rest(x, order_id, account, side, price, lots, flags, cause):  # type: ignore[no-untyped-def]
+    def rest(x, order_id, account, side, price, lots, flags, cause):
         """Put an order to rest in the book."""
         slot = new_order(x, order_id, account, side, price, lots, flags, cause, BOOK)
         if ledger:
@@ -120,14 +120,14 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         enter_level(x, slot, side, price, lots)
 
     @helper
-    def wait(x, order_id, account, side, price, trigger, lots, flags, cause, queue):  # type: ignore[no-untyped-def]
+    def wait(x, order_id, account, side, price, trigger, lots, flags, cause, queue):
         """Put a conditional order to wait in one of the four ladders of triggers."""
         slot = new_order(x, order_id, account, side, price, lots, flags, cause, queue)
         x.links[slot]["trigger_ticks"] = trigger
         enter_trigger(x, slot, queue, trigger, lots)
 
     @helper
-    def release_open(x, slot, lots):  # type: ignore[no-untyped-def]
+    def release_open(x, slot, lots):
         """Subtract from the account's resting quantity (reduce-only and waiting orders do not count there)."""
         order = x.orders[slot]
         if order["queue"] == BOOK and not order["flags"] & _REDUCE_ONLY:
@@ -138,7 +138,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
                 a["open_sell_lots"] -= lots
 
     @helper
-    def drop(x, slot):  # type: ignore[no-untyped-def]
+    def drop(x, slot):
         """Remove an order altogether and give its slot back."""
         order = x.orders[slot]
         if ledger:
@@ -161,7 +161,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         give_slot(x, slot)
 
     @helper
-    def cancel(x, slot, time_ns, reason):  # type: ignore[no-untyped-def]
+    def cancel(x, slot, time_ns, reason):
         """Drop an order and say so."""
         if log:
             o = x.orders[slot]
@@ -174,7 +174,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         drop(x, slot)
 
     @helper
-    def allowed(x, order):  # type: ignore[no-untyped-def]
+    def allowed(x, order):
         """Lots of a resting order that may trade: a reduce-only one is cut to what reduces, and none of the insurance
         fund's that would leave it owing (eq. 19b)."""
         lots = np.int64(order["quantity_lots"])
@@ -187,7 +187,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return lots
 
     @routine
-    def fillable(x, account, side, limit, wanted):  # type: ignore[no-untyped-def]
+    def fillable(x, account, side, limit, wanted):
         """Lots available to an aggressor within its limit, not counting its own orders; stops counting at `wanted`."""
         state = x.state[0]
         total = _ZERO
@@ -210,7 +210,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return total
 
     @helper
-    def match(x, time_ns, order_id, account, side, price_said, limit, lots, cause):  # type: ignore[no-untyped-def]
+    def match(x, time_ns, order_id, account, side, price_said, limit, lots, cause):
         """Trade against the other side, oldest order of the best level first.  Returns what is left (0 after a
         self-trade that expires the aggressor).  `limit`: worst price; `price_said`: what the order itself says."""
         state = x.state[0]
@@ -257,7 +257,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return remaining
 
     @helper
-    def refusal(x, account, side, kind, price, limit, lots, flags, cause):  # type: ignore[no-untyped-def]
+    def refusal(x, account, side, kind, price, limit, lots, flags, cause):
         """Why an order may not trade or rest now, given the present position and book; NONE if it may."""
         if ledger:
             if account == INSURANCE_ROW and kind <= _POST_ONLY and beyond_ruin(x, side, price):
@@ -280,7 +280,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return _NONE
 
     @helper
-    def trade(x, time_ns, order_id, account, side, kind, price, asked, flags, cause, replaces):  # type: ignore[no-untyped-def]
+    def trade(x, time_ns, order_id, account, side, kind, price, asked, flags, cause, replaces):
         """The checks that need the present position and book, matching, and what becomes of the remainder.
 
         `replaces`: the rest of a modified order, which has been checked and announced."""

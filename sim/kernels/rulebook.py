@@ -46,12 +46,12 @@ _trade = _book.trade
 
 
 @helper
-def _conditional(kind):  # type: ignore[no-untyped-def]
+def _conditional(kind):
     return kind == _STOP or kind == _TAKE_PROFIT
 
 
 @helper
-def _refusal(x, account, side, kind, price, trigger, lots, flags, cause):  # type: ignore[no-untyped-def]
+def _refusal(x, account, side, kind, price, trigger, lots, flags, cause):
     """Why a new order is not admitted, in the order of docs/model.md; NONE if it is."""
     if lots <= 0 or lots > x.rules[0]["max_position_lots"]:
         return _BAD_QUANTITY
@@ -75,12 +75,12 @@ def _refusal(x, account, side, kind, price, trigger, lots, flags, cause):  # typ
 
 
 @helper
-def _fires_below(kind, side):  # type: ignore[no-untyped-def]
+def _fires_below(kind, side):
     return (kind == _STOP) == (side != _BUY)
 
 
 @helper
-def _ladder(kind, side, flags):  # type: ignore[no-untyped-def]
+def _ladder(kind, side, flags):
     """Which of the four ladders of triggers a conditional order waits in."""
     if flags & _ON_MARK:
         return BELOW_MARK if _fires_below(kind, side) else ABOVE_MARK
@@ -88,7 +88,7 @@ def _ladder(kind, side, flags):  # type: ignore[no-untyped-def]
 
 
 @routine
-def _modify(x, slot, time_ns, order_id, account, price, asked):  # type: ignore[no-untyped-def]
+def _modify(x, slot, time_ns, order_id, account, price, asked):
     """New price and remaining quantity; only a reduction at the same price keeps the place in the queue.  Returns the
     lots that lost it: their order is out of the book and trades as if it were new."""
     if slot == 0 or x.orders[slot]["queue"] != BOOK:
@@ -135,7 +135,7 @@ def _modify(x, slot, time_ns, order_id, account, price, asked):  # type: ignore[
 
 
 @helper
-def _set_mark(x, mark):  # type: ignore[no-untyped-def]
+def _set_mark(x, mark):
     """A new mark price: the band moves."""
     state = x.state[0]
     state["mark"] = mark
@@ -145,14 +145,14 @@ def _set_mark(x, mark):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def move_mark_only(x, mark):  # type: ignore[no-untyped-def]
+def move_mark_only(x, mark):
     """A new mark price that fires nothing: the band moves."""
     _set_mark(x, np.int64(mark))
     return 1
 
 
 @helper
-def _next_triggered(x, below_queue, price):  # type: ignore[no-untyped-def]
+def _next_triggered(x, below_queue, price):
     """Slot of the oldest order of the first trigger level that `price` satisfies; 0 = none, or no price yet."""
     if price <= 0:
         return np.uint32(0)
@@ -167,7 +167,7 @@ def _next_triggered(x, below_queue, price):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def process(x, commands, first, mark, mark_ns):  # type: ignore[no-untyped-def]
+def process(x, commands, first, mark, mark_ns):
     """Run commands from `first` on, in order, with the conditional orders each sets off; or, with `mark` >= 0, first
     set the mark.  Returns how many are done: fewer than given when the event buffer or the order pool may not hold the
     next one; the caller grows them and calls again.

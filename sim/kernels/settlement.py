@@ -30,7 +30,7 @@ _WARNING = np.int64(EventKind.WARNING)
 
 
 @helper
-def move_position(x, row, signed_lots, lot_value):  # type: ignore[no-untyped-def]
+def move_position(x, row, signed_lots, lot_value):
     """Book signed lots, each `worth` that much at the price: cost, realised profit, isolated margin (eq. 20, 22)."""
     a = x.accounts[np.uint64(row)]
     position = a["position_lots"]
@@ -66,7 +66,7 @@ def move_position(x, row, signed_lots, lot_value):  # type: ignore[no-untyped-de
 
 
 @helper
-def cover_deficit(x, a, row, time_ns):  # type: ignore[no-untyped-def]
+def cover_deficit(x, a, row, time_ns):
     """A flat account that owes money: the insurance fund pays what it can (eq. 24)."""
     deficit = -a["collateral"]
     if a["mode"] == _ISOLATED:
@@ -84,7 +84,7 @@ def cover_deficit(x, a, row, time_ns):  # type: ignore[no-untyped-def]
 
 
 @helper
-def liquidation_fee(x, notional, backing, realised, closed, size):  # type: ignore[no-untyped-def]
+def liquidation_fee(x, notional, backing, realised, closed, size):
     """Fee of a fill that closed `closed` of `size` lots: no more than what backed just these lots and what they
     realised, so that the rest keeps its own share and its bankruptcy price (eq. 21)."""
     if closed <= 0:
@@ -94,7 +94,7 @@ def liquidation_fee(x, notional, backing, realised, closed, size):  # type: igno
 
 
 @helper
-def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause):  # type: ignore[no-untyped-def]
+def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause):
     """Fee of the aggressor, credited to whom it is due; `backing`, `collateral`, `position`: before the fill."""
     if cause == _TAKEOVER:
         return _ZERO
@@ -111,7 +111,7 @@ def taker_fee(x, a, backing, collateral, position, signed_lots, notional, cause)
 
 
 @helper
-def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: ignore[no-untyped-def]
+def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):
     """Both sides of a fill, the aggressor's (`signed_lots`) first: position, fee, deficit, liquidation price.  Returns
     the aggressor's fee."""
     lot_value = value_of_lot(x, price)
@@ -142,7 +142,7 @@ def settle_fill(x, taker, maker, signed_lots, price, cause, time_ns):  # type: i
 
 
 @kernel
-def seed_positions(x, rows, signed_lots, price_ticks):  # type: ignore[no-untyped-def]
+def seed_positions(x, rows, signed_lots, price_ticks):
     """Book positions without trades (the state of the world at t = 0)."""
     for i in range(rows.shape[0]):
         move_position(x, rows[i], signed_lots[i], value_of_lot(x, price_ticks[i]))

@@ -186,7 +186,7 @@ def _link_free(orders: NDArray[Any], first: int, last: int) -> None:
 
 
 @kernel
-def _hash_anew(old, orders, links, ids):  # type: ignore[no-untyped-def]
+def _hash_anew(old, orders, links, ids):
     """Enter into the empty table `ids` the live orders that `old` knows; returns how many."""
     mask = np.int64(ids.shape[0] - 1)
     count = 0
@@ -208,7 +208,7 @@ _FILL = np.int64(EventKind.FILL)
 
 
 @helper
-def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id, maker):  # type: ignore[no-untyped-def]
+def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, maker_order_id, maker):
     state = x.state[0]
     n = np.uint64(state["events"])
     event = x.events[n]
@@ -230,19 +230,19 @@ def _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reaso
 
 
 @helper
-def emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):  # type: ignore[no-untyped-def]
+def emit(x, kind, time_ns, account, order_id, side, price, lots, cause, reason):
     """Append one event; returns its row so that the caller may add what else it knows."""
     return _append(x, kind, time_ns, account, order_id, side, price, lots, cause, reason, _ZERO, _NOBODY)
 
 
 @helper
-def emit_fill(x, time_ns, account, order_id, side, price, lots, cause, maker_order_id, maker):  # type: ignore[no-untyped-def]
+def emit_fill(x, time_ns, account, order_id, side, price, lots, cause, maker_order_id, maker):
     """Append one fill, seen from the aggressor; returns its row."""
     return _append(x, _FILL, time_ns, account, order_id, side, price, lots, cause, _ZERO, maker_order_id, maker)
 
 
 @kernel
-def touching(events, first, last, places):  # type: ignore[no-untyped-def]
+def touching(events, first, last, places):
     """Places of the events with a row of [first, last] on either side; returns how many."""
     count = 0
     for n in range(events.shape[0]):

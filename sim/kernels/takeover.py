@@ -21,7 +21,7 @@ _BUY, _SELL = np.int64(Side.BUY), np.int64(Side.SELL)
 
 
 @helper
-def equity(accounts, lot_value, row):  # type: ignore[no-untyped-def]
+def equity(accounts, lot_value, row):
     """Backing plus unrealised profit where a lot is worth `worth`."""
     a = accounts[row]
     backing = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
@@ -29,13 +29,13 @@ def equity(accounts, lot_value, row):  # type: ignore[no-untyped-def]
 
 
 @helper
-def signed_share(total, part, whole):  # type: ignore[no-untyped-def]
+def signed_share(total, part, whole):
     """total * part / whole, toward zero."""
     return share(total, part, whole) if total >= 0 else -share(-total, part, whole)
 
 
 @helper
-def receive(accounts, lots, cost):  # type: ignore[no-untyped-def]
+def receive(accounts, lots, cost):
     """The fund, whose margin is cross, receives signed `lots` that cost `cost`."""
     fund = accounts[INSURANCE_ROW]
     position, held_cost = fund["position_lots"], fund["cost"]
@@ -51,7 +51,7 @@ def receive(accounts, lots, cost):  # type: ignore[no-untyped-def]
 
 
 @helper
-def blank(event, kind, time_ns, account, other, mark, cause):  # type: ignore[no-untyped-def]
+def blank(event, kind, time_ns, account, other, mark, cause):
     """An event between two accounts, but for what it says."""
     event["time_ns"] = time_ns
     event["order_id"] = 0
@@ -69,7 +69,7 @@ def blank(event, kind, time_ns, account, other, mark, cause):  # type: ignore[no
 
 
 @helper
-def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: ignore[no-untyped-def]
+def cover(accounts, limits, mark, row, cause, time_ns, events, n):
     """A flat account below zero is lifted as far as the fund's collateral and allowance go: an INSURANCE event.
     Returns the number of events."""
     a = accounts[row]
@@ -93,7 +93,7 @@ def cover(accounts, limits, mark, row, cause, time_ns, events, n):  # type: igno
 
 
 @kernel
-def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events, written):  # type: ignore[no-untyped-def]
+def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events, written):
     """The fund takes over `rows` from place `first` on while it can bear it: equity at the mark not below
     `limits[LEAST_EQUITY]`, losses not above `limits[ALLOWANCE]`, which they use up.  `value`, `inverse`: those of
     `sim.core.valuation.LotValue`.
@@ -136,7 +136,7 @@ def absorb(accounts, value, inverse, mark, rows, first, limits, time_ns, events,
 
 
 @helper
-def transfer(accounts, row, lots, cost):  # type: ignore[no-untyped-def]
+def transfer(accounts, row, lots, cost):
     """Settle a transfer of signed `lots` that cost `cost` (signed money) as a fill would be, without fees (eq. 20).
 
     Returns the realised profit.  Closing an isolated position releases its margin in proportion.
@@ -163,7 +163,7 @@ def transfer(accounts, row, lots, cost):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits, time_ns, events):  # type: ignore[no-untyped-def]
+def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits, time_ns, events):
     """Close `bankrupt` whole for signed `money` against `lots` of each of `rows`, which hold the other side and sum to
     its position (eq. 19, 122).  The price of all is `price_ticks`, for the record.
 
@@ -192,7 +192,7 @@ def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits,
 
 
 @kernel
-def haircut(accounts, rows, amounts):  # type: ignore[no-untyped-def]
+def haircut(accounts, rows, amounts):
     """Take `amounts` of money out of the unrealised profit of `rows`, for the fund: their entry prices move, their
     collateral does not (eq. 125).  Returns the sum."""
     total = _ZERO

@@ -34,13 +34,13 @@ _FUNDING = np.int64(EventKind.FUNDING)
 
 
 @helper
-def lot_notional(per_lot_tick, inverse, ticks):  # type: ignore[no-untyped-def]
+def lot_notional(per_lot_tick, inverse, ticks):
     """Quote notional of one lot at a price."""
     return per_lot_tick / ticks if inverse else ticks * per_lot_tick
 
 
 @kernel
-def count(events, live, per_lot_tick, inverse, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):  # type: ignore[no-untyped-def]
+def count(events, live, per_lot_tick, inverse, unit, maker_fee, outcomes, counts, accounts, seen, totals, first):
     """Add these events to `counts` and `outcomes`, and follow what they did to the owners' `totals`
     (`sim.kernels.tallies`, accounts from row `first` on).  Returns 1 if funding was paid, which touches everybody: the
     totals have to be calculated again then.
@@ -104,7 +104,7 @@ _UNIT = np.int64(PAID_UNIT)
 
 
 @helper
-def note(accounts, seen, totals, row):  # type: ignore[no-untyped-def]
+def note(accounts, seen, totals, row):
     """Add what has changed at one account since it was last looked at."""
     a = accounts[row]
     total = totals[a["owner"]]
@@ -124,7 +124,7 @@ def note(accounts, seen, totals, row):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def recount(accounts, seen, totals, first):  # type: ignore[no-untyped-def]
+def recount(accounts, seen, totals, first):
     """Look at every account from row `first` on."""
     for row in range(first, accounts.shape[0]):
         note(accounts, seen, totals, row)
@@ -132,7 +132,7 @@ def recount(accounts, seen, totals, first):  # type: ignore[no-untyped-def]
 
 
 @helper
-def follow(accounts, seen, totals, first, event):  # type: ignore[no-untyped-def]
+def follow(accounts, seen, totals, first, event):
     """Look at the accounts that an event names, from row `first` on; quotes change nobody's money."""
     kind = event["kind"]
     if kind == _FILL or kind > _MARGIN_CALL:
@@ -143,7 +143,7 @@ def follow(accounts, seen, totals, first, event):  # type: ignore[no-untyped-def
 
 
 @kernel
-def snapshot(totals, owners, spot_lots, cash, per_lot, spot_value, unit, lots, amounts):  # type: ignore[no-untyped-def]
+def snapshot(totals, owners, spot_lots, cash, per_lot, spot_value, unit, lots, amounts):
     """What each owner holds: `lots` gets rows of net, long, short lots and open accounts; `amounts` of equity, long and
     short notional, spot lots.  `per_lot`, `spot_value`: what a lot held long is worth at the mark and on spot at the
     index, quote units, below 0 if inverse; `unit`: of one money; `spot_lots`, `cash`: what each has on spot."""

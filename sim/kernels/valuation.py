@@ -9,7 +9,7 @@ _MOST_TICKS = np.int64(MOST_TICKS)
 
 
 @helper
-def lot_value_at(value, inverse, ticks):  # type: ignore[no-untyped-def]
+def lot_value_at(value, inverse, ticks):
     """Money that one lot, held long, is worth at a price of at least one tick; negative where it is owed in coin."""
     if inverse:
         return -((2 * value + ticks) // (2 * ticks))
@@ -17,14 +17,14 @@ def lot_value_at(value, inverse, ticks):  # type: ignore[no-untyped-def]
 
 
 @helper
-def value_of_lot(x, ticks):  # type: ignore[no-untyped-def]
+def value_of_lot(x, ticks):
     """`lot_value_at` under the rules of a market."""
     rules = x.rules[0]
     return lot_value_at(rules["value"], rules["inverse"] != 0, ticks)
 
 
 @helper
-def lowest_ticks(value, coin):  # type: ignore[no-untyped-def]
+def lowest_ticks(value, coin):
     """Inverse: lowest tick at which a lot is worth no more than `coin`; beyond all prices where that is negative."""
     if coin < 0:
         return _MOST_TICKS
@@ -32,7 +32,7 @@ def lowest_ticks(value, coin):  # type: ignore[no-untyped-def]
 
 
 @helper
-def highest_ticks(value, coin):  # type: ignore[no-untyped-def]
+def highest_ticks(value, coin):
     """Inverse: highest tick at which a lot is worth at least `coin`; beyond all prices where every one is."""
     if coin < 1:
         return _MOST_TICKS
@@ -40,7 +40,7 @@ def highest_ticks(value, coin):  # type: ignore[no-untyped-def]
 
 
 @helper
-def nearest_ticks(value, inverse, lots, money):  # type: ignore[no-untyped-def]
+def nearest_ticks(value, inverse, lots, money):
     """Price at which signed lots are worth nearest to `money`; beyond all prices where none makes them worth it."""
     size = abs(lots) * value
     if inverse:
@@ -58,13 +58,13 @@ _ISOLATED = np.int64(MarginMode.ISOLATED)
 
 
 @helper
-def muldiv(n, ppm):  # type: ignore[no-untyped-def]
+def muldiv(n, ppm):
     """floor(n * ppm / 10^6) without overflow."""
     return n // _MILLION * ppm + n % _MILLION * ppm // _MILLION
 
 
 @helper
-def quotient(n, d):  # type: ignore[no-untyped-def]
+def quotient(n, d):
     """floor(n / d) for 0 <= n, 0 < d and a quotient below 2^51: in floating point, then mended to be exact.
 
     A division of 64-bit integers costs the processor several times as much.
@@ -79,7 +79,7 @@ def quotient(n, d):  # type: ignore[no-untyped-def]
 
 
 @helper
-def share(total, part, whole):  # type: ignore[no-untyped-def]
+def share(total, part, whole):
     """floor(total * part / whole) for 0 <= part <= whole, without overflow."""
     if part == whole:
         return total
@@ -90,7 +90,7 @@ def share(total, part, whole):  # type: ignore[no-untyped-def]
 
 
 @helper
-def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
+def backing_equity(x, row, mark):
     """What backs the position at `mark`: isolated margin or whole collateral, plus unrealised profit."""
     a = x.accounts[row]
     base = a["isolated_margin"] if a["mode"] == _ISOLATED else a["collateral"]
@@ -98,7 +98,7 @@ def backing_equity(x, row, mark):  # type: ignore[no-untyped-def]
 
 
 @helper
-def bracket_of(brackets, notional):  # type: ignore[no-untyped-def]
+def bracket_of(brackets, notional):
     """Number of the bracket of a notional: the first whose cap it does not exceed, or the last."""
     last = np.uint64(brackets.shape[0] - 1)
     k = np.uint64(0)
@@ -108,7 +108,7 @@ def bracket_of(brackets, notional):  # type: ignore[no-untyped-def]
 
 
 @helper
-def maintenance(brackets, notional):  # type: ignore[no-untyped-def]
+def maintenance(brackets, notional):
     """Bracketed maintenance margin of a notional: rate * notional - deduction."""
     bracket = brackets[bracket_of(brackets, notional)]
     return muldiv(notional, bracket["rate_ppm"]) - bracket["deduction"]

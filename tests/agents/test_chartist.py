@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.agents.chartist import Chartist
 from marginquake.sim.core.records import OrderKind, Side, Stage
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.whole_market import OpenModel
 
 LOT_NOTIONAL = 100.0
 EMPTY = {"bid": 0, "ask": 0}
@@ -192,23 +189,23 @@ populations:
 
 
 @pytest.mark.model
-def test_pure_trend_followers_of_default_size_do_not_blow_the_market_up(tmp_path: Path) -> None:
+def test_pure_trend_followers_of_default_size_do_not_blow_the_market_up(
+    open_model: OpenModel,
+    tmp_path: Path,
+) -> None:
     """Trend following beyond a D1 did, in the prototype (market_defaults, section 3); they wake 6 x as often here."""
     path = tmp_path / "chartists.yaml"
     path.write_text(MARKET)
-    model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES)
-    try:
-        trend = next(agent for agent in model.agents if isinstance(agent, Chartist))
-        limit = round(0.3 * 12e6 / LOT_NOTIONAL / 100)
-        traded = 0
-        for _ in range(model.steps_total):
-            model.step()
-            held = np.abs(trend.accounts.position_lots).max()
-            assert held <= limit
-            traded = max(traded, held)
-        series = model.finish().series
-        assert traded > 0.5 * limit
-        assert np.isfinite(series["mid"]).all()
-        assert np.abs(np.log(series["mid"] / series["fundamental"])).max() < 0.004
-    finally:
-        release(model)
+    model = open_model(path)
+    trend = next(agent for agent in model.agents if isinstance(agent, Chartist))
+    limit = round(0.3 * 12e6 / LOT_NOTIONAL / 100)
+    traded = 0
+    for _ in range(model.steps_total):
+        model.step()
+        held = np.abs(trend.accounts.position_lots).max()
+        assert held <= limit
+        traded = max(traded, held)
+    series = model.finish().series
+    assert traded > 0.5 * limit
+    assert np.isfinite(series["mid"]).all()
+    assert np.abs(np.log(series["mid"] / series["fundamental"])).max() < 0.004

@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.agents.contrarian import Contrarian
 from marginquake.sim.core.records import OrderKind, Side
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.whole_market import OpenModel, run_to_end
 
 QUICK: dict[str, Any] = {
     "accounts": 4,
@@ -172,18 +169,13 @@ populations:
 
 
 @pytest.mark.model
-def test_with_enough_capital_they_soften_a_fall(tmp_path: Path) -> None:
+def test_with_enough_capital_they_soften_a_fall(open_model: OpenModel, tmp_path: Path) -> None:
     falls = []
     for capital in ("1e-9", "3"):
         path = tmp_path / "fall.yaml"
         path.write_text(MARKET.replace("CAPITAL", capital))
-        model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES)
-        try:
-            for _ in range(model.steps_total):
-                model.step()
-            contrarian = next(agent for agent in model.agents if isinstance(agent, Contrarian))
-            assert (np.abs(contrarian.accounts.position_lots) <= contrarian.capital_lots).all()
-            falls.append(model.finish().summary["max_drawdown_fraction"])
-        finally:
-            release(model)
+        model = open_model(path)
+        falls.append(run_to_end(model).summary["max_drawdown_fraction"])
+        contrarian = next(agent for agent in model.agents if isinstance(agent, Contrarian))
+        assert (np.abs(contrarian.accounts.position_lots) <= contrarian.capital_lots).all()
     assert falls[1] < 0.95 * falls[0]

@@ -6,7 +6,7 @@ import pytest
 from marginquake.agents.background import Background
 from marginquake.agents.toolbox.indicators import ActivityGauge, BasisGauge, VolatilityGauge, per_second
 from marginquake.sim.core.records import EventKind, OrderKind, Side
-from tests.support.harness import DEPTH_1PCT, PRICE, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, seat_of
 
 LOT_NOTIONAL = 100.0
 LIMIT, MARKET, CANCEL = int(OrderKind.LIMIT), int(OrderKind.MARKET), int(OrderKind.CANCEL)

@@ -1,22 +1,18 @@
 """Facts about cash-and-carry holders: when they close, when they rebuild, and that spot follows."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.agents.hedger import Hedger
 from marginquake.sim.core.records import Flag, OrderKind, Side
-from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.directory import RunData
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import HEDGED_CROWD
+from tests.support.whole_market import OpenModel, run_to_end
 
-CROWD = Path(__file__).parents[1] / "scenarios" / "hedged_crowd.yaml"
 POSITION = 10_000
 LOW = {"bid": PRICE - 402, "ask": PRICE - 398}
 HIGH = {"bid": PRICE + 398, "ask": PRICE + 402}
@@ -111,26 +107,24 @@ def test_spot_follows_the_perpetual_at_once() -> None:
     assert booth.spot.lots[booth.participant.rows].tolist() == [POSITION - 700, POSITION]
 
 
-def simulate(*overrides: str) -> tuple[RunData, NDArray[np.float64]]:
+def simulate(open_model: OpenModel, *overrides: str) -> tuple[RunData, NDArray[np.float64]]:
     """The run, and each hedger's perpetual plus spot at its end, lots."""
-    model = MarketModel(load_scenario(CROWD, AGENT_TYPES, overrides), AGENT_TYPES)
-    try:
-        for _ in range(model.steps_total):
-            model.step()
-        venue = model.sessions[0].venue
-        hedger = next(agent for agent in model.agents if isinstance(agent, Hedger))
-        delta = venue.spot.position_lots(hedger.rows) + hedger.accounts.position_lots
-        held = np.abs(hedger.accounts.position_lots)
-        return model.finish(), delta / held
-    finally:
-        release(model)
+    model = open_model(HEDGED_CROWD, *overrides)
+    run = run_to_end(model)
+    venue = model.sessions[0].venue
+    hedger = next(agent for agent in model.agents if isinstance(agent, Hedger))
+    delta = venue.spot.position_lots(hedger.rows) + hedger.accounts.position_lots
+    held = np.abs(hedger.accounts.position_lots)
+    return run, delta / held
 
 
 @pytest.mark.model
-def test_open_interest_falls_the_discount_shrinks_and_nobody_is_left_unhedged() -> None:
-    patient, _ = simulate()
+def test_open_interest_falls_the_discount_shrinks_and_nobody_is_left_unhedged(
+    open_model: OpenModel,
+) -> None:
+    patient, _ = simulate(open_model)
     settings = ("exit_discount=10bps", "exit_rate=0.2", "largest_rate=0.2")
-    taking, delta = simulate(*(f"populations.hedgers.{setting}" for setting in settings))
+    taking, delta = simulate(open_model, *(f"populations.hedgers.{setting}" for setting in settings))
 
     def after(run: RunData, name: str) -> NDArray[np.float64]:
         return np.asarray(run.series[name])[np.asarray(run.series["time_s"]) > 20]

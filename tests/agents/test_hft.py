@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from marginquake.agents import AGENT_TYPES
 from marginquake.agents.hft import Hft
 from marginquake.sim.core.records import EventKind, Flag, OrderKind, Reject, Side
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.whole_market import OpenModel
 
 LOT_NOTIONAL = 100.0
 SIZE = round(4e-4 * DEPTH_1PCT / LOT_NOTIONAL)
@@ -239,19 +237,19 @@ def test_horizon_is_ordered() -> None:
         AGENT_TYPES["hft"].config_type.model_validate({"type": "hft", "horizon": ("5s", "1s")})
 
 
-def test_they_arrive_before_slower_traders_hold_little_and_never_meet_themselves(tmp_path: Path) -> None:
+def test_they_arrive_before_slower_traders_hold_little_and_never_meet_themselves(
+    open_model: OpenModel,
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "market.yaml"
     path.write_text(MARKET)
-    model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES, seed=1)
+    model = open_model(path, seed=1)
     fast = next(desk.participant for desk in model.sessions[0].participants if desk.participant.name == "fast")
     largest = 0
-    try:
-        for _ in range(model.steps_total):
-            model.step()
-            largest = max(largest, int(np.abs(fast.accounts.position_lots).max()))
-        events = model.finish().events["main"]
-    finally:
-        release(model)
+    for _ in range(model.steps_total):
+        model.step()
+        largest = max(largest, int(np.abs(fast.accounts.position_lots).max()))
+    events = model.finish().events["main"]
     assert 0 < largest <= fast._limit_lots + fast._size_lots
     mine = np.isin(events["account"], fast.rows)
     fills = events["kind"] == EventKind.FILL

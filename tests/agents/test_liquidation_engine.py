@@ -8,24 +8,9 @@ import pytest
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.records import Cause, Flag, OrderKind, Side, Stage
 from marginquake.sim.rules.liquidation import PROCEDURES
-from tests.support.harness import PRICE, Booth, FakeDesk, seat_of
+from tests.support.one_participant import PRICE, call, engine
 
 FIRST = SYSTEM_ROWS
-
-
-def engine(**rules: Any) -> tuple[Booth, FakeDesk]:
-    booth = seat_of("liquidation_engine", rules=rules)
-    assert booth.desk is not None
-    return booth, booth.desk
-
-
-def call(booth: Booth, row: int, lots: int, equity_per_lot: float, stage: Stage = Stage.CALLED) -> None:
-    """An account whose equity at the mark is so many quote units a lot (maintenance is 0.5)."""
-    block = booth.table.rows
-    block["position_lots"][row] = lots
-    block["cost"][row] = lots * PRICE * booth.table.lot_value.at_one_tick
-    block["collateral"][row] = round(abs(lots) * equity_per_lot * 1e6)
-    block["stage"][row] = stage
 
 
 def test_a_called_account_is_cancelled_then_closed_by_one_reduce_only_market_order() -> None:

@@ -1,28 +1,22 @@
 """Facts about market makers: published numbers, skew, withdrawal, and quotes that never cross."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.agents.market_maker import MarketMaker, avellaneda_stoikov_quotes, glft_offsets, glft_terms, withdrawal
 from marginquake.agents.toolbox import quote_kernels
 from marginquake.sim.core.records import OrderKind, Side
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
-
-RUN_OVER = Path(__file__).parents[1] / "scenarios" / "run_over.yaml"
-VECTORS = Path(__file__).parents[1] / "vectors" / "venue_vectors.json"
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, seat_of
+from tests.support.paths import RUN_OVER, VENUE_VECTORS
+from tests.support.whole_market import OpenModel
 
 
 def vectors(kind: str) -> list[dict[str, Any]]:
-    return [vector for vector in json.loads(VECTORS.read_text()) if vector["kind"] == kind]
+    return [vector for vector in json.loads(VENUE_VECTORS.read_text()) if vector["kind"] == kind]
 
 
 def quotes(commands: NDArray[Any], side: Side) -> NDArray[Any]:
@@ -237,27 +231,23 @@ def test_what_the_spot_hedge_earns_counts() -> None:
 
 
 @pytest.mark.model
-def test_a_maker_who_is_run_over_loses_pulls_and_comes_back_with_its_half_life() -> None:
+def test_a_maker_who_is_run_over_loses_pulls_and_comes_back_with_its_half_life(open_model: OpenModel) -> None:
     """Arbitrageurs sell into stale bids while the index falls 3 % in 2 s; the maker's losses make it pull."""
-    scenario = load_scenario(RUN_OVER, AGENT_TYPES, ["populations.maker.pull_loss_d1=0.0005"])
-    model = MarketModel(scenario, AGENT_TYPES)
-    try:
-        maker = next(agent for agent in model.agents if isinstance(agent, MarketMaker))
-        venue = model.sessions[0].venue
-        lot_value, offered, pulled_until_s = [], [], []
-        for _ in range(model.steps_total):
-            model.step()
-            if model.now_ns % 1_000_000_000 == 0 and model.now_ns >= 0:
-                equity = float(maker.accounts.equity(venue.exchange.mark_ticks)[0]) * 1e-6
-                lot_value.append(equity + float(venue.spot.profit(maker.rows)[0]))
-                offered.append(int(venue.accounts.rows["open_sell_lots"][maker.rows[0]]))
-                pulled_until_s.append(float(maker.pulled_until_ns[0]) * 1e-9)
-        assert pulled_until_s[4] < 0
-        assert lot_value[4] - lot_value[8] > 0.0005 * 1e6
-        back_s = pulled_until_s[-1]
-        assert 5 < back_s < 50, "it does come back: what is lost is lost"
-        usual = np.mean(offered[:5])
-        assert offered[int(back_s) - 1] / usual == pytest.approx(0.4, abs=0.05)
-        assert offered[round(back_s) + 15] / usual == pytest.approx(0.7, abs=0.06)
-    finally:
-        release(model)
+    model = open_model(RUN_OVER, "populations.maker.pull_loss_d1=0.0005")
+    maker = next(agent for agent in model.agents if isinstance(agent, MarketMaker))
+    venue = model.sessions[0].venue
+    lot_value, offered, pulled_until_s = [], [], []
+    for _ in range(model.steps_total):
+        model.step()
+        if model.now_ns % 1_000_000_000 == 0 and model.now_ns >= 0:
+            equity = float(maker.accounts.equity(venue.exchange.mark_ticks)[0]) * 1e-6
+            lot_value.append(equity + float(venue.spot.profit(maker.rows)[0]))
+            offered.append(int(venue.accounts.rows["open_sell_lots"][maker.rows[0]]))
+            pulled_until_s.append(float(maker.pulled_until_ns[0]) * 1e-9)
+    assert pulled_until_s[4] < 0
+    assert lot_value[4] - lot_value[8] > 0.0005 * 1e6
+    back_s = pulled_until_s[-1]
+    assert 5 < back_s < 50, "it does come back: what is lost is lost"
+    usual = np.mean(offered[:5])
+    assert offered[int(back_s) - 1] / usual == pytest.approx(0.4, abs=0.05)
+    assert offered[round(back_s) + 15] / usual == pytest.approx(0.7, abs=0.06)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from marginquake.sim.core.records import EventKind, Flag, OrderKind, Side, Stage
-from tests.support.harness import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, Booth, seat_of
 
 LOT_NOTIONAL = 100.0
 

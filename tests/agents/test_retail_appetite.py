@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from marginquake.agents.retail.entry import MinuteVolatility
 from marginquake.sim.core.records import EventKind, OrderKind, Side
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
 
 MINUTE = 600
 """Steps in a minute of the harness."""

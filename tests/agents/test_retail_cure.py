@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from marginquake.sim.core.records import AuditCause, EventKind, Stage
-from tests.support.still_market import StillMarket, fall
+from tests.support.still_market import OpenStillMarket, StillMarket, fall
 
 HALF_LIFE_S = 20.0
 
@@ -66,12 +66,12 @@ def test_only_the_responsive_answer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["isolated", "cross"])
 @pytest.mark.parametrize("reduce_share", [0, 1])
-def test_what_they_do_restores_the_target(tmp_path: Path, mode: str, reduce_share: int) -> None:
+def test_what_they_do_restores_the_target(still_market: OpenStillMarket, mode: str, reduce_share: int) -> None:
     cure = {"responsive_share": 1, "half_life": "1s", "reduce_share": reduce_share, "target": 0.5}
     crowd = {"margin_mode": mode, "cure": cure, "accounts": 60}
     shock = fall(0.0465 if mode == "isolated" else 0.0485)
     index = {"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [shock]}
-    market = StillMarket(tmp_path, index=index, venue={"call": {"window": "60s"}}, crowd=crowd, duration="40s")
+    market = still_market(index=index, venue={"call": {"window": "60s"}}, crowd=crowd, duration="40s")
     data = market.finish()
     cured = cures(data)
     assert len(cured) > 50
@@ -82,12 +82,12 @@ def test_what_they_do_restores_the_target(tmp_path: Path, mode: str, reduce_shar
     assert data.summary["liquidations"] < 0.1 * len(cured)
 
 
-def test_a_warning_starts_the_clock(tmp_path: Path) -> None:
+def test_a_warning_starts_the_clock(still_market: OpenStillMarket) -> None:
     cure = {"responsive_share": 1, "half_life": "2s"}
     call = {"warning": 0.6, "window": "60s"}
     index = {"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.0425)]}
     crowd = {"cure": cure}
-    data = StillMarket(tmp_path, index=index, venue={"call": call}, crowd=crowd, duration="40s").finish()
+    data = still_market(index=index, venue={"call": call}, crowd=crowd, duration="40s").finish()
     audit = data.audit["main"]
     lifted = audit[(audit["from_stage"] == Stage.WARNED) & (audit["to_stage"] == Stage.OK)]
     assert len(lifted) > 30

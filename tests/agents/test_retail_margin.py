@@ -1,20 +1,17 @@
 """Facts about money that retail accounts bring from outside, and about what the venue takes from them at once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.records import EventKind, MarginMode, Stage
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import TINY
+from tests.support.whole_market import OpenModel, simulate
 
 LOT_NOTIONAL = 100.0
 
@@ -171,13 +168,12 @@ def test_without_a_liquidation_nobody_brings_a_fresh_deposit() -> None:
 
 
 @pytest.fixture
-def opened() -> Iterator[tuple[MarketModel, Rows]]:
+def opened(open_model: OpenModel) -> tuple[MarketModel, Rows]:
     """A market just opened, and the rows of its crowd."""
-    model = MarketModel(load_scenario(TINY, AGENT_TYPES, ("warmup=1s",)), AGENT_TYPES)
+    model = open_model(TINY, "warmup=1s")
     while model.now_ns < 0:
         model.step()
-    yield model, next(d.participant.rows for d in model.sessions[0].participants if d.participant.name == "crowd")
-    release(model)
+    return model, next(d.participant.rows for d in model.sessions[0].participants if d.participant.name == "crowd")
 
 
 def test_leverage_is_set_only_for_accounts_that_are_flat_and_have_no_orders(opened: tuple[MarketModel, Rows]) -> None:
@@ -267,12 +263,8 @@ def test_with_everything_on_every_invariant_holds_and_the_run_repeats(mode: str)
     overrides = ("warmup=2s", "populations.crowd=" + crowd[:-1] + ", type: retail, accounts: 150, leverage: 60}")
     digests = []
     for _ in range(2):
-        model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES, check_invariants=not digests)
-        for _ in range(model.steps_total):
-            model.step()
-        run = model.finish()
+        run = simulate(*overrides, check=not digests)
         digests.append(run.summary["event_digest"])
-        release(model)
     assert digests[0] == digests[1]
     assert run.summary["liquidations"] > 0
     kinds = run.events["main"]["kind"]

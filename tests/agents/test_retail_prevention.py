@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 
 from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.records import Flag, MarginMode, OrderKind, Stage
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
+from tests.support.paths import TINY
+from tests.support.whole_market import OpenModel
 
 NOBODY = {"none": 0, "stop": 0, "delever": 0, "hedge": 0}
 QUIET: dict[str, Any] = {"accounts": 20, "entry_time": "1000h", "exit_time": "1000h"}
@@ -99,7 +97,10 @@ def test_de_leverers_look_on_their_timer_and_not_in_between() -> None:
 
 @pytest.mark.parametrize("mode", ["isolated", "cross"])
 @pytest.mark.model
-def test_in_a_market_de_levering_removes_most_of_the_shortfall_of_distance(mode: str) -> None:
+def test_in_a_market_de_levering_removes_most_of_the_shortfall_of_distance(
+    open_model: OpenModel,
+    mode: str,
+) -> None:
     """Isolated margin is released in step with the position: without putting it back, the distance would not move."""
     overrides = (
         "index.shocks=[]",
@@ -110,7 +111,7 @@ def test_in_a_market_de_levering_removes_most_of_the_shortfall_of_distance(mode:
         "populations.crowd.prevention_period=2s",
         "populations.crowd.reference_volatility=50%",
     )
-    model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES, check_invariants=True)
+    model = open_model(TINY, *overrides, check=True)
     room = model.sessions[0]
     crowd = next(desk.participant for desk in room.participants if desk.participant.name == "crowd")
     rows = room.venue.accounts.rows[crowd.rows]
@@ -131,7 +132,6 @@ def test_in_a_market_de_levering_removes_most_of_the_shortfall_of_distance(mode:
     assert before.max() > 0.01
     assert after.sum() < 0.15 * before.sum()
     assert 0.3 * lots_before < lots_after < 0.95 * lots_before
-    release(model)
 
 
 # ---- hedge ----------------------------------------------------------------------------------------------------------
@@ -198,12 +198,14 @@ def test_a_hedge_stays_while_the_account_is_liquidated() -> None:
 
 
 @pytest.mark.model
-def test_in_a_fall_hedgers_sell_spot_and_their_accounts_are_liquidated_all_the_same() -> None:
+def test_in_a_fall_hedgers_sell_spot_and_their_accounts_are_liquidated_all_the_same(
+    open_model: OpenModel,
+) -> None:
     overrides = (
         "populations.crowd.prevention={none: 0, stop: 0, delever: 0, hedge: 1}",
         "populations.crowd.prevention_period=100ms",
     )
-    model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES, check_invariants=True)
+    model = open_model(TINY, *overrides, check=True)
     room = model.sessions[0]
     crowd = next(desk.participant for desk in room.participants if desk.participant.name == "crowd")
     hedged = np.zeros(len(crowd.rows))
@@ -216,7 +218,6 @@ def test_in_a_fall_hedgers_sell_spot_and_their_accounts_are_liquidated_all_the_s
     summary = model.finish().summary
     assert (hedged > 0).sum() > 3
     assert summary["liquidations"] > 0
-    release(model)
 
 
 def test_a_hedge_that_is_lifted_before_it_is_made_is_refused() -> None:

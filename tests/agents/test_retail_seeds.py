@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.sim.market.context import SeedPositions
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.sim.model.test_model import TINY
-from tests.support.harness import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, Booth, seat_of
+from tests.support.paths import TINY
+from tests.support.whole_market import OpenModel
 
 JITTER = {"distribution": "uniform", "minimum": -0.02, "maximum": 0.02}
 
@@ -90,7 +87,7 @@ def test_entries_far_above_the_price_count_on_no_more_margin_than_the_collateral
 
 
 @pytest.mark.model
-def test_a_market_with_jitter_opens_with_the_same_accounts_lots_and_deposits() -> None:
+def test_a_market_with_jitter_opens_with_the_same_accounts_lots_and_deposits(open_model: OpenModel) -> None:
     """Also where sizes are solved for a fuel ratio: they are solved with the entries before the jitter."""
     opened = []
     for jitter in ("0", "{distribution: uniform, minimum: -0.5%, maximum: 0.5%}"):
@@ -101,11 +98,10 @@ def test_a_market_with_jitter_opens_with_the_same_accounts_lots_and_deposits() -
             "populations.crowd.entry_offset=0",
             f"populations.crowd.level_jitter={jitter}",
         )
-        model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES)
+        model = open_model(TINY, *overrides)
         while model.now_ns < 0:
             model.step()
         opened.append(model.sessions[0].venue.accounts.rows.copy())
-        release(model)
     before, after = opened
     assert (before["position_lots"] == after["position_lots"]).all()
     assert np.count_nonzero(before["position_lots"]) > 200

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from marginquake.sim.core.records import EventKind, Flag, OrderKind, Side, Stage
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
 
 COUNT = 400
 ROUND = {"stop_share": 1, "take_profit_share": 1, "round_share": 1}

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from marginquake.agents import AGENT_TYPES
 from marginquake.agents.whale import Whale, parent_lengths, poisson_counts
 from marginquake.sim.core.records import EventKind, OrderKind, Side
-from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
-from tests.support.harness import DEPTH_1PCT, PRICE, STEP_NS, Booth, FakeDepth, seat_of
+from tests.support.one_participant import DEPTH_1PCT, PRICE, STEP_NS, Booth, FakeDepth, seat_of
+from tests.support.whole_market import simulate
 
 LOT_NOTIONAL = 100.0
 DEEP = FakeDepth(10**9)
@@ -52,13 +50,7 @@ def hill(lengths: NDArray[np.int64], least: int) -> float:
 def taker_signs(tmp_path: Path, more: str, seed: int) -> NDArray[np.float64]:
     path = tmp_path / "market.yaml"
     path.write_text(MARKET + more)
-    model = MarketModel(load_scenario(path, AGENT_TYPES), AGENT_TYPES, seed=seed)
-    try:
-        for _ in range(model.steps_total):
-            model.step()
-        events = model.finish().events["main"]
-    finally:
-        release(model)
+    events = simulate(path=path, seed=seed).events["main"]
     fills = events[events["kind"] == EventKind.FILL]
     _, first = np.unique(fills["order_id"], return_index=True)
     return fills["side"][np.sort(first)].astype(float)

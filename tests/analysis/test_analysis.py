@@ -30,26 +30,11 @@ from marginquake.analysis.studies.twins.figure import plot_twin
 from marginquake.sim.core.price_moves import Move, from_start, largest_fall, largest_rise
 from marginquake.sim.core.records import Cause
 from marginquake.sim.runs.directory import RunDirectoryError
-from tests.support.synthetic_run import add_market, write_synthetic_run
+from tests.support.paths import ROOT
+from tests.support.synthetic_run import add_market
 
 ALWAYS = [name for name in FIGURES if name not in ("crowd", "round_prices")]
 """Figures that every run gets; the others want days, or stops at round prices."""
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "run", seconds=1200)
-
-
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_run(tmp_path_factory.mktemp("analysis") / "twin", seconds=1200, forced=False)
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """A run directory to spoil, without figures."""
-    return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("figures", "report.html")))
 
 
 def fills_of(time_s: list[float], price: list[float], side: int = -1, cause: Cause = Cause.LIQUIDATION) -> Fills:
@@ -401,4 +386,4 @@ def test_importing_analysis_does_not_import_matplotlib_and_drawing_not_pyplot(ru
         f"marginquake.analysis.figures.draw.plot_run({str(run)!r}, 'losses')\n"
         "assert not {'matplotlib.pyplot', 'pandas', 'mesa', 'numba', 'scipy'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

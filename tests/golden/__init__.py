@@ -14,8 +14,8 @@ import yaml
 
 from marginquake.sim.runs.event_log import NoLog
 from marginquake.sim.studies import run as running
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("event_digests.yaml")
 THOROUGH = "MARGINQUAKE_THOROUGH" in os.environ
 """Then the long runs are simulated, too."""

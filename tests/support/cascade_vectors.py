@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.liquidation_engine import LiquidationEngine
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.sim.assets.fundamentals import GbmConfig
 from marginquake.sim.assets.index import FeedbackConfig, IndexConfig
 from marginquake.sim.core.accounts import SYSTEM_ROWS
 from marginquake.sim.core.contract import ContractConfig
 from marginquake.sim.core.margin import Bracket
-from marginquake.sim.core.records import Cause, EventKind, Side
+from marginquake.sim.core.records import EVENT, Cause, EventKind, Side, join
 from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
@@ -32,6 +34,7 @@ from marginquake.sim.rules.liquidation import LiquidationConfig
 from marginquake.sim.rules.mark import MarkConfig
 from marginquake.sim.scenario.config import FeeConfig, InsuranceConfig, MarketConfig, RecordConfig, VenueConfig
 from marginquake.sim.scenario.scenario import Population, Scenario
+from tests.support.frames.events import frames
 
 Inputs = dict[str, Any]
 Line = tuple[int, int]
@@ -213,6 +216,19 @@ def run_cascade(cascade: Cascade) -> Outcome:
         closed += [prices[row] for row in started["account"].tolist()]
         quiet = 0 if len(events) else quiet + 1
     return Outcome(room.venue.exchange.last_ticks, sold, forced, tuple(closed))
+
+
+def frames_of_cascade(cascade: Cascade, capacity: int = 1) -> MarketFrames:
+    """The record of the cascade, until nothing happens any more, as analysis reads it."""
+    model = build_model(cascade, capacity)
+    room = model.sessions[0]
+    parts: list[NDArray[Any]] = []
+    quiet = 0
+    while quiet < QUIET_STEPS or model.now_ns < QUIET_STEPS * STEP_NS:
+        model.step()
+        parts.append(room.last_events.copy())
+        quiet = 0 if len(parts[-1]) else quiet + 1
+    return frames(join(parts, EVENT), STEP_NS / 1e9, float(cascade.entry_ticks))
 
 
 # -- the two kinds of vectors ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import COMMAND, EventKind, Side
-from tests.support.markets import PLAIN
+from tests.support.exchanges import PLAIN
 
 Trade = tuple[str, str, Decimal, int]
 Line = tuple[Decimal, int]

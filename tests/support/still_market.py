@@ -4,9 +4,9 @@ The crowd opens at the starting price and holds; the path of the fundamental is 
 Brownian motion.  Nothing that anybody trades moves the index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, TypeAlias, final
 
 import numpy as np
 import yaml
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from marginquake.agents import AGENT_TYPES
 from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake.sim.assets.fundamentals import Fundamental
 from marginquake.sim.core.records import EventKind, Side
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
@@ -23,6 +24,13 @@ from marginquake.sim.studies.run import release
 
 PRICE = 100_000
 BOTTOMLESS = 10_000_000
+
+
+class Flat(Fundamental):
+    """A fundamental that stays where it started."""
+
+    def advance(self, now_ns: int) -> float:
+        return float(PRICE)
 
 
 class DeepBookConfig(ParticipantConfig):
@@ -124,6 +132,10 @@ class StillMarket:
             return self.model.finish()
         finally:
             release(self.model)
+
+
+OpenStillMarket: TypeAlias = Callable[..., StillMarket]
+"""The fixture `still_market`: changes to the scenario -> the market."""
 
 
 def kinds(events: NDArray[Any], row: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable
@@ -23,6 +24,13 @@ Step: TypeAlias = tuple[str, dict[str, int]]
 
 THOROUGH = int(os.environ.get("MARGINQUAKE_THOROUGH", "1"))
 """How many times as many examples and seeds, and as long streams, as usual."""
+MODERATE = settings(
+    max_examples=60 * THOROUGH,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
 LADDER = 64
 CENTRE = 32
 RESTING = (OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.LIMIT, OrderKind.POST_ONLY)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.golden import ROOT, THOROUGH, Golden, simulated, table
+from tests.golden import THOROUGH, Golden, simulated, table
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.model
 

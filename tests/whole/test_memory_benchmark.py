@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from benchmarks.memory import draw, rows_of, watch
-
-TINY = Path(__file__).parents[1] / "scenarios" / "tiny.yaml"
+from tests.support.paths import TINY
 
 
 def test_a_watched_run_gives_its_memory_its_events_and_a_figure(tmp_path: Path) -> None:

@@ -11,15 +11,16 @@ from benchmarks.studies.shipped import LEVERAGE_ONE
 from benchmarks.studies.stress import innocents_lost, largest_move
 from marginquake.agents import AGENT_TYPES
 from marginquake.sim.scenario.loader import load_scenario
+from tests.support.paths import SCENARIOS
 
-SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+SHIPPED = sorted(SCENARIOS.glob("*.yaml"))
 SEEDS = (1, 2, 3)
 UNTIL_THE_FALL = "duration=5min"
 
 pytestmark = pytest.mark.model
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_scenario_loads_and_begins_with_its_question(path: Path) -> None:
     scenario = load_scenario(path, AGENT_TYPES)
     assert scenario.question.endswith("?")

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from tests.support.cascade_vectors import KINDS, Cascade, Outcome, run_cascade, uniform_cascade
+from tests.support.paths import VENUE_VECTORS
 
-OURS = Path(__file__).parents[2] / "vectors" / "venue_vectors.json"
-FILE = Path(os.environ.get("MARGINQUAKE_VENUE_VECTORS") or OURS)
+FILE = Path(os.environ.get("MARGINQUAKE_VENUE_VECTORS") or VENUE_VECTORS)
 VECTORS = [v for v in json.loads(FILE.read_text(encoding="utf-8")) if v["kind"] in KINDS]
 
 LADDER = tuple((price, 10) for price in range(99, 39, -1))
 
 
-@pytest.mark.skipif(FILE != OURS, reason="about our own file")
+@pytest.mark.skipif(FILE != VENUE_VECTORS, reason="about our own file")
 def test_our_file_has_cascades_of_both_kinds() -> None:
     assert {vector["kind"] for vector in VECTORS} == set(KINDS)
 

@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,13 @@ from marginquake.analysis.causes.tree import LINK_SHARE
 from marginquake.analysis.frames.market import FaultSpan, MarketFrames
 from marginquake.sim.core.records import Cause, Side
 from tests.oracles import naive_causes
-from tests.support.cascade_frames import adl, call, fill, frames, frames_of_cascade, record, takeover
-from tests.support.cascade_vectors import Cascade, liquidation_prices, of_inputs
+from tests.support.cascade_vectors import Cascade, frames_of_cascade, liquidation_prices, of_inputs
+from tests.support.frames.events import adl, call, fill, frames, record, takeover
+from tests.support.paths import VENUE_VECTORS
 
 SELL, BUY = Side.SELL, Side.BUY
 VECTORS = [
-    vector
-    for vector in json.loads((Path(__file__).parents[2] / "vectors" / "venue_vectors.json").read_text(encoding="utf-8"))
-    if vector["kind"] == "discrete_cascade"
+    vector for vector in json.loads(VENUE_VECTORS.read_text(encoding="utf-8")) if vector["kind"] == "discrete_cascade"
 ]
 KNOWN_TREES: dict[str, dict[float, tuple[float, ...]]] = {
     "CASC-1": {99.75: ()},

@@ -1,7 +1,6 @@
 """The causal tree where the book has no say in the mark: forced orders move no mark, so they cause no call."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,11 @@ from marginquake.analysis.frames.run_frames import frames_of
 from marginquake.sim.runs.event_log import MemoryLog
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import simulate
+from tests.support.paths import SCENARIOS
 
 pytestmark = pytest.mark.model
 
-SCENARIO = Path(__file__).parents[3] / "scenarios" / "long_squeeze.yaml"
+SCENARIO = SCENARIOS / "long_squeeze.yaml"
 EARLY = ("duration=170s", "step=200ms", "index.shocks=[{at: 20s, log_return: -1.3%, over: 40s}]")
 
 

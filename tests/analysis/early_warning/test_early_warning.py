@@ -38,7 +38,7 @@ from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.ranking import Ranking
 from marginquake.analysis.statistics.regression import fit
 from marginquake.sim.cli import main
-from tests.support.synthetic_market import fills, market
+from tests.support.frames.price_path import fills, market
 from tests.support.synthetic_run import write_synthetic_run
 
 Floats = NDArray[np.float64]

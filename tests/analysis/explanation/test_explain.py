@@ -27,10 +27,10 @@ from marginquake.sim.core.records import EventKind
 from marginquake.sim.runs.event_log import MemoryLog
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import simulate
+from tests.support.paths import SCENARIOS
 
 pytestmark = pytest.mark.model
 
-SCENARIOS = Path(__file__).parents[3] / "scenarios"
 TITLES = [
     "What set it off", "Which clusters it ran through", "What could be known before", "Who sold, who absorbed",
     "What depth did", "Why it stopped", "Who paid", "What the twin says",

@@ -27,7 +27,7 @@ from marginquake.analysis.report import cascades
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.studies.twins import Cell, Effect, TwinResult
 from marginquake.sim.core.records import AUDIT, EVENT, Cause, EventKind, Side, Stage
-from tests.support.held_positions import held_market
+from tests.support.frames.positions import held_market
 
 TICK, UNIT = 0.01, 1e-6
 SELLER, BUYER, MAKER, WINNER = 20, 21, 30, 40

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
 
 from marginquake.analysis import facts
 from marginquake.analysis.facts import FACTS, Measurement, measure, scoreboard, to_csv, to_markdown
@@ -18,16 +17,15 @@ from marginquake.analysis.facts import score_rows as board
 from marginquake.analysis.facts.fact import Fact, targets
 from marginquake.analysis.frames.run_frames import RunFrames, frames_of, load_run
 from marginquake.analysis.statistics.estimate import Unmeasurable
-from marginquake.sim.cli import main
 from marginquake.sim.core.records import EVENT, Cause, EventKind
-from tests.support.synthetic_market import fills, market
+from tests.support.command_line import marginquake
+from tests.support.frames.price_path import fills, market
+from tests.support.paths import TINY
 
 pytest.importorskip("statsmodels")
 pytest.importorskip("arch")
 
 Floats = NDArray[np.float64]
-ROOT = Path(__file__).resolve().parents[3]
-TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
 DAY_S = 86_400
 
 
@@ -509,10 +507,6 @@ def test_the_last_line_counts_what_could_be_judged() -> None:
 
 
 # ---- a real run --------------------------------------------------------------------------------------------------
-
-
-def marginquake(*arguments: object) -> Result:
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

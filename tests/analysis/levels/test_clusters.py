@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,9 +28,8 @@ from marginquake.analysis.levels.tables import as_plain
 from marginquake.analysis.levels.true_map import BANDS, bin_edges
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.support.held_positions import held_market
-
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
+from tests.support.frames.positions import held_market
+from tests.support.paths import TINY
 
 
 def levels(long: Sequence[float], short: Sequence[float] = ()) -> LevelMap:

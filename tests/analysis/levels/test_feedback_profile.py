@@ -1,7 +1,6 @@
 """R(x) from a map, by hand; the event of a run; lines through runs of several seeds."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +14,7 @@ from marginquake.analysis.frames.run_frames import frames_of
 from marginquake.analysis.levels.feedback import FeedbackProfile, largest_event, profile_before
 from marginquake.analysis.statistics.regression import line_over_seeds
 from marginquake.sim.studies import run as running
-
-TINY = Path(__file__).resolve().parents[2] / "scenarios" / "tiny.yaml"
+from tests.support.paths import TINY
 
 
 def map_of(longs: list[float], bids: list[float], shorts: list[float], asks: list[float]) -> LiquidationMap:

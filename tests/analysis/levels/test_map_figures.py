@@ -11,7 +11,7 @@ from marginquake.analysis.figures import FIGURES
 from marginquake.analysis.figures.map_forecast import why_nothing
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation.png import render
-from tests.support.held_positions import held_market
+from tests.support.frames.positions import held_market
 
 NAMES = ("levels", "entries", "forecast")
 

@@ -1,6 +1,5 @@
 """Forecast against realised: what became of every lot that the mark reached, to the lot."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from marginquake.analysis.levels.came_true import WAYS
 from marginquake.sim.core.records import EVENT, Cause, EventKind
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.support.held_positions import TICK, held_market
+from tests.support.frames.positions import TICK, held_market
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HELD = ("margin_added", "waiting", "other")
 BUYER = 90
 

@@ -13,7 +13,7 @@ from marginquake.analysis.levels.positions import positions_at
 from marginquake.analysis.levels.true_map import BANDS, BIN, LevelMap, bin_edges
 from marginquake.sim.core.records import EVENT, EventKind, Side
 from marginquake.sim.rules.formulas.liquidation_price import liquidation_price
-from tests.support.held_positions import BRACKETS, TICK, held_market
+from tests.support.frames.positions import BRACKETS, TICK, held_market
 
 M = BRACKETS[0].maintenance
 ASSUMED = Assumed((10, 25, 50), (0.5, 0.3, 0.2))

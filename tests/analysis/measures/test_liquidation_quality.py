@@ -20,15 +20,15 @@ from marginquake.sim.cli.main import app
 from marginquake.sim.core.records import EventKind
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 from tests.support.still_market import StillMarket, fall
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 
 
 def frames(folder: Path, *shocks: dict[str, Any], **changes: Any) -> MarketFrames:
     index = {"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": list(shocks)}
-    market = StillMarket(folder, index=index, **changes)
+    market = StillMarket(folder, check=False, index=index, **changes)
     return frames_of(market.finish(), market.model.setup).first
 
 

@@ -37,16 +37,11 @@ from marginquake.analysis.studies.twins import Cell, Effect, TwinResult, write_t
 from marginquake.sim.core.records import Cause, EventKind, Stage
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.support.synthetic_run import add_market, write_synthetic_run
+from tests.support.paths import ROOT, TINY
+from tests.support.synthetic_run import add_market
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 MOST_BYTES = 5_000_000
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_run(tmp_path_factory.mktemp("report") / "run", seconds=1200)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +50,6 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return running.run(
         load_scenario(TINY, AGENT_TYPES, HARD), seed=1, out=tmp_path_factory.mktemp("hard"), figures=False
     ).path
-
-
-@pytest.fixture
-def copy(run: Path, tmp_path: Path) -> Path:
-    """A run directory to spoil, without figures."""
-    return Path(shutil.copytree(run, tmp_path / "copy", ignore=shutil.ignore_patterns("figures", "report.html")))
 
 
 class Reader(HTMLParser):
@@ -585,5 +574,5 @@ def test_an_installed_package_has_the_vendored_library_and_its_licence() -> None
     folder = importlib.resources.files("marginquake.analysis.presentation") / "templates" / "vendor"
     for name in ("uPlot.iife.min.js", "uPlot.min.css", "uPlot.LICENSE", "README.md"):
         assert (folder / name).is_file()
-    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
     assert '"templates/**/*"' in project

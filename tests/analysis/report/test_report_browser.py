@@ -18,10 +18,10 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.analysis.report.run_report import write_report
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import TESTS, TINY
 from tests.support.synthetic_run import write_synthetic_run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 
 A4_PIXELS = (210 - 2 * 12) / 25.4 * 96
@@ -39,7 +39,7 @@ pytestmark = [
     pytest.mark.slow,
 ]
 
-AROUND = (Path(__file__).parents[2] / "report_around.html").read_text(encoding="utf-8")
+AROUND = (TESTS / "report_around.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ from marginquake.sim.core.records import EVENT as EVENT_TYPE
 from marginquake.sim.core.records import EventKind, Side
 from marginquake.sim.runs.directory import RunData, RunDirectoryError
 from marginquake.sim.studies.twin_runs import twin_of
-from tests.support.synthetic_market import ScenarioOf, market
+from tests.support.frames.price_path import ScenarioOf, market
 from tests.support.synthetic_run import write_synthetic_run
 
 Floats = NDArray[np.float64]

@@ -32,9 +32,9 @@ from marginquake.analysis.studies.comparison.metrics import METRICS, Better, pro
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, Verdict, findings_of
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 from tests.support.synthetic_run import write_synthetic_run
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 FALL = metric_named("largest_fall")
 
 

@@ -28,6 +28,7 @@ from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import SECOND
 from marginquake.sim.market.streams import Streams
+from tests.support.still_market import Flat
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
 D1 = 10e6
@@ -40,11 +41,6 @@ def context(step_ns: int = SECOND, seed: int = 0, folder: Path = Path(), name: s
 def log_returns(fundamental: Fundamental, steps: int, step_ns: int) -> NDArray[np.float64]:
     path = [fundamental.advance(step * step_ns) for step in range(steps + 1)]
     return np.diff(np.log(path))
-
-
-class Flat(Fundamental):
-    def advance(self, now_ns: int) -> float:
-        return 100_000.0
 
 
 # --- geometric Brownian motion

@@ -15,7 +15,7 @@ from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.rules.funding import FUNDING_RULES
 from marginquake.sim.rules.mark import MarkConfig
-from tests.support.parts import PRICE, STEP_NS, Ladder, Orders, Part, part_market
+from tests.support.scripted_market import PRICE, STEP_NS, Ladder, Orders, Part, part_market
 
 
 def believed(config: OracleConfig, index: list[float], frozen: range = range(0)) -> list[float]:

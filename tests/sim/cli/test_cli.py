@@ -14,23 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from marginquake.sim.cli import main
 from marginquake.sim.core.version import __version__
 from marginquake.sim.runs import directory
+from tests.support.command_line import marginquake
+from tests.support.paths import ROOT, TINY
 
-ROOT = Path(__file__).resolve().parents[3]
-TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
 COMMAND = [sys.executable, "-m", "marginquake"]
 LONG = ["--set", "duration=10h", "--set", "record.events=none"]
 
 pytestmark = pytest.mark.model
-
-
-def marginquake(*arguments: object) -> Result:
-    """One command in this process."""
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from marginquake.analysis.levels import find_clusters, true_map
 from marginquake.sim.cli.main import app
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 pytestmark = pytest.mark.model
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-ROOT = Path(__file__).parents[3]
-TINY_SWEEP = ROOT / "tests" / "scenarios" / "tiny_sweep.yaml"
+from tests.support.paths import ROOT, TINY_SWEEP
+
 WHERE = "import marginquake, marginquake.sim, marginquake.agents as a; print(marginquake.__file__); print(a.__file__)"
 
 

@@ -11,8 +11,7 @@ import pytest
 from marginquake import agents
 from marginquake.sim import kernels
 from marginquake.sim.studies import diagnosis
-
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
 
 
 def run_doctor(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:

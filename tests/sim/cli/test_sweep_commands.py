@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from marginquake.sim.cli import main
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 TINY_SWEEP = TINY.parent / "tiny_sweep.yaml"
 
 

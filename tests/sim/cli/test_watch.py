@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
 from marginquake.agents import AGENT_TYPES
-from marginquake.sim.cli import main
 from marginquake.sim.cli.watch.screen import LEAST_HEIGHT, LEAST_WIDTH, Pace, bar, chart, plain_line, ratio, render
 from marginquake.sim.cli.watch.watcher import (
     POINTS,
@@ -39,9 +37,8 @@ from marginquake.sim.runs import directory
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.runs.event_log import MemoryLog, NoLog
 from marginquake.sim.studies import run as running
-
-ROOT = Path(__file__).resolve().parents[3]
-TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
+from tests.support.command_line import marginquake
+from tests.support.paths import ROOT, TINY
 
 pytestmark = pytest.mark.model
 
@@ -84,10 +81,6 @@ def market_at(seconds: int) -> MarketModel:
     while model.now_ns < seconds * 1_000_000_000:
         model.step()
     return model
-
-
-def marginquake(*arguments: object) -> Result:
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 # ---- looking changes nothing ---------------------------------------------------------------------------------------

@@ -28,17 +28,17 @@ COMPILES = settings(deadline=None)
 
 
 @kernel
-def kernel_worth(value, inverse, ticks):  # type: ignore[no-untyped-def]
+def kernel_worth(value, inverse, ticks):
     return kernels.lot_value_at(value, inverse, ticks)
 
 
 @kernel
-def kernel_nearest(value, inverse, lots, money):  # type: ignore[no-untyped-def]
+def kernel_nearest(value, inverse, lots, money):
     return kernels.nearest_ticks(value, inverse, lots, money)
 
 
 @kernel
-def kernel_levels(value, coin):  # type: ignore[no-untyped-def]
+def kernel_levels(value, coin):
     return kernels.lowest_ticks(value, coin), kernels.highest_ticks(value, coin)
 
 

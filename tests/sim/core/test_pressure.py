@@ -17,7 +17,7 @@ from marginquake.analysis.risk import pressure
 from marginquake.sim.cli.watch.watcher import liquidation_ladder, nearest
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.reach import Reach, notional_between, notional_reached, pressure_index, share_between
-from tests.support.held_positions import held_market
+from tests.support.frames.positions import held_market
 
 TICK, MARK = 0.025, 100.0
 LONGS = {99.5: 3, 99.025: 4, 98.975: 5}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
 from marginquake.sim.core.records import COMMAND, EventKind, OrderKind, Side
 from marginquake.sim.venue.exchange import Exchange
-from tests.support.markets import PLAIN
+from tests.support.exchanges import PLAIN
 
 bourse = pytest.importorskip("bourse", reason="bourse is built for Python below 3.13")
 

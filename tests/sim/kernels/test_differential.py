@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from marginquake.sim.core.records import EventKind, Reject
 from marginquake.sim.venue.exchange import Exchange
@@ -14,18 +14,17 @@ from tests.oracles.naive_accounts import NaiveAccount
 from tests.oracles.naive_book import NaiveBook, NaiveOrder
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.oracles.naive_settlement import change_position
-from tests.support.strategies import THOROUGH, Case, cases, long_case
-from tests.support.twins import assert_same_events, assert_same_state, assert_twins_agree, calls_by_account, play
+from tests.support.compare_exchanges import (
+    assert_same_events,
+    assert_same_state,
+    assert_twins_agree,
+    calls_by_account,
+    play,
+)
+from tests.support.strategies import MODERATE, THOROUGH, Case, cases, long_case
 
 LONG = 3_000 * THOROUGH
 """Commands; at 2,500 every kind of event has occurred nine times."""
-MODERATE = settings(
-    max_examples=60 * THOROUGH,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
 
 
 @MODERATE

@@ -12,8 +12,8 @@ from marginquake.sim.core.records import EVENT, EventKind, Side, Stage
 from marginquake.sim.venue.exchange import Exchange
 from tests.oracles.naive_accounts import accounts_from
 from tests.oracles.naive_margin import liquidation_price, trigger_price
+from tests.support.compare_exchanges import net_deposits, play
 from tests.support.strategies import THOROUGH, Case, cases, long_case
-from tests.support.twins import net_deposits, play
 
 Queue = list[tuple[int, int, int]]
 ENGINE_SIDES = (Side.BUY, Side.SELL)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.digest import fixed_stream_digest
+from tests.support.paths import ROOT
+from tests.support.stream_digest import fixed_stream_digest
 
-ROOT = Path(__file__).parents[3]
 STEPS = 500
 OURS = ("NUMBA_DISABLE_JIT", "NUMBA_BOUNDSCHECK", "MARGINQUAKE_PLAIN_NJIT")
 
@@ -21,7 +21,7 @@ def digest_in_another_process(inverse: bool = False, **settings: str) -> tuple[s
     """(compiled or interpreted, digest)."""
     environment = {name: value for name, value in os.environ.items() if name not in OURS} | settings
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.digest", str(STEPS), *(["inverse"] if inverse else [])],
+        [sys.executable, "-m", "tests.support.stream_digest", str(STEPS), *(["inverse"] if inverse else [])],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -13,12 +13,12 @@ import pytest
 
 from marginquake.sim.core.accounts import SYSTEM_ROWS
 from marginquake.sim.core.records import EventKind, OrderKind, Side
+from tests.support.exchanges import IMPLEMENTATIONS, PLAIN
 from tests.support.ladder import command, traders
-from tests.support.markets import IMPLEMENTATIONS, PLAIN
 from tests.support.matching_vectors import GherkinStep, MatchingVector, Scenario, find_vectors, read_feature, run_vector
+from tests.support.paths import MATCHING_VECTORS
 
-OURS = Path(__file__).parents[2] / "vectors" / "matching"
-FOLDER = Path(os.environ.get("MARGINQUAKE_MATCHING_VECTORS") or OURS)
+FOLDER = Path(os.environ.get("MARGINQUAKE_MATCHING_VECTORS") or MATCHING_VECTORS)
 VECTORS = find_vectors(FOLDER)
 SCENARIOS = [scenario for path in sorted(FOLDER.glob("*.feature")) for scenario in read_feature(path)]
 TWIN_IS_PATIENT_UP_TO = 500
@@ -26,7 +26,7 @@ TWIN_IS_PATIENT_UP_TO = 500
 
 def test_there_are_vectors() -> None:
     assert VECTORS, f"no *_input.csv in {FOLDER}: zero vectors tested is a failure"
-    assert FOLDER != OURS or (len(VECTORS) >= 6 and len(SCENARIOS) >= 3)
+    assert FOLDER != MATCHING_VECTORS or (len(VECTORS) >= 6 and len(SCENARIOS) >= 3)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -39,7 +39,7 @@ def test_matching_vector(vector: MatchingVector, implementation: str) -> None:
     assert book == vector.book
 
 
-@pytest.mark.skipif(FOLDER != OURS, reason="about our own vectors")
+@pytest.mark.skipif(FOLDER != MATCHING_VECTORS, reason="about our own vectors")
 def test_a_wrong_expectation_is_noticed() -> None:
     vector = next(vector for vector in VECTORS if vector.name == "older_order_first")
     trades, book = run_vector(vector, IMPLEMENTATIONS["kernel"])
@@ -178,5 +178,5 @@ def test_exchange_core_scenario(scenario: Scenario, implementation: str) -> None
     player = Player(IMPLEMENTATIONS[implementation], scenario.steps)
     for step in scenario.steps:
         if not player.act(step):
-            assert FOLDER != OURS, f"no rule for: {step.text}"
+            assert FOLDER != MATCHING_VECTORS, f"no rule for: {step.text}"
             pytest.skip(f"not covered: {step.text}")

@@ -1,18 +1,13 @@
 """Facts about one order book, each true of the kernel and of its naive twin."""
 
-from collections.abc import Callable
-from functools import partial
-
 import numpy as np
 import pytest
 
 from marginquake.sim.core.accounts import FEES_ROW, INSURANCE_ROW
 from marginquake.sim.core.records import Cause, EventKind, Flag, MarginMode, OrderKind, Reject, Side, Stage
+from tests.support.compare_exchanges import set_stage
+from tests.support.exchanges import OpenMarket
 from tests.support.ladder import Ladder, account_fact, command, drawing, letter_of, row_of, told, traders
-from tests.support.markets import IMPLEMENTATIONS, ladder
-from tests.support.twins import set_stage
-
-Open = Callable[..., Ladder]
 
 THREE_LEVELS = """
           | 103 | C5
@@ -20,18 +15,6 @@ THREE_LEVELS = """
     D2 E6 |  99 |
        F7 |  98 |
 """
-
-
-@pytest.fixture(params=list(IMPLEMENTATIONS))
-def open_market(request: pytest.FixtureRequest) -> Open:
-    """Makes a fresh market of one implementation."""
-    return partial(ladder, request.param)
-
-
-@pytest.fixture
-def market(open_market: Open) -> Ladder:
-    """A fresh market under plain rules."""
-    return open_market()
 
 
 def test_a_drawn_book_is_the_book(market: Ladder) -> None:
@@ -274,7 +257,7 @@ def test_a_bound_off_the_ladder_is_rejected(market: Ladder, bound: int) -> None:
 
 
 @pytest.mark.parametrize("stage", [Stage.LIQUIDATING, Stage.TAKEN_OVER])
-def test_only_the_engine_trades_an_account_in_liquidation(open_market: Open, stage: Stage) -> None:
+def test_only_the_engine_trades_an_account_in_liquidation(open_market: OpenMarket, stage: Stage) -> None:
     table = traders()
     table.rows["stage"][row_of("A")] = stage
     market = open_market(table)
@@ -283,7 +266,7 @@ def test_only_the_engine_trades_an_account_in_liquidation(open_market: Open, sta
     assert told(market.buy("A", 1, 99, cause=Cause.TAKEOVER)) == ["A accepted 1@99"]
 
 
-def test_a_stop_of_an_account_in_liquidation_comes_to_nothing(open_market: Open) -> None:
+def test_a_stop_of_an_account_in_liquidation_comes_to_nothing(open_market: OpenMarket) -> None:
     market = open_market()
     market.place("B9 | 100 |")
     market.order("A", Side.SELL, 2, kind=OrderKind.STOP, trigger=100)
@@ -295,7 +278,7 @@ def test_a_stop_of_an_account_in_liquidation_comes_to_nothing(open_market: Open)
     ]
 
 
-def test_forced_orders_need_no_margin_also_when_modified(open_market: Open) -> None:
+def test_forced_orders_need_no_margin_also_when_modified(open_market: OpenMarket) -> None:
     market = open_market(traders(deposit=0))
     market.mark(100)
     assert told(market.buy("A", 2, 90)) == ["A rejected 2@90: INSUFFICIENT_MARGIN"]
@@ -304,7 +287,7 @@ def test_forced_orders_need_no_margin_also_when_modified(open_market: Open) -> N
 
 
 @pytest.mark.parametrize("stage", [Stage.LIQUIDATING, Stage.TAKEN_OVER])
-def test_an_account_in_liquidation_changes_none_of_its_orders(open_market: Open, stage: Stage) -> None:
+def test_an_account_in_liquidation_changes_none_of_its_orders(open_market: OpenMarket, stage: Stage) -> None:
     market = open_market()
     market.place("A4 | 90 |")
     market.buy("A", 2, 91, cause=Cause.LIQUIDATION)
@@ -317,7 +300,7 @@ def test_an_account_in_liquidation_changes_none_of_its_orders(open_market: Open,
     assert told(market.modify("A", 1, 3, 90)) == ["A modified 3@90"]
 
 
-def test_no_position_grows_beyond_the_limit(open_market: Open) -> None:
+def test_no_position_grows_beyond_the_limit(open_market: OpenMarket) -> None:
     market = open_market(max_position_lots=10)
     market.place(" | 101 | B8")
     market.market_buy("A", 6)
@@ -333,7 +316,7 @@ def test_no_position_grows_beyond_the_limit(open_market: Open) -> None:
     assert told(market.sell("A", 9, 112, flags=Flag.REDUCE_ONLY)) == ["A accepted 7@112"]
 
 
-def test_a_limit_of_positions_also_binds_modified_and_triggered_orders(open_market: Open) -> None:
+def test_a_limit_of_positions_also_binds_modified_and_triggered_orders(open_market: OpenMarket) -> None:
     market = open_market(max_position_lots=10)
     first = market.place("A8 | 100 |")["A"][0]
     assert told(market.modify("A", first, 11, 100)) == ["A rejected 11@100: BAD_QUANTITY"]
@@ -352,7 +335,7 @@ def test_a_limit_of_positions_also_binds_modified_and_triggered_orders(open_mark
 
 
 @pytest.mark.parametrize("cause", [Cause.LIQUIDATION, Cause.TAKEOVER])
-def test_forced_orders_know_no_limit_of_positions(open_market: Open, cause: Cause) -> None:
+def test_forced_orders_know_no_limit_of_positions(open_market: OpenMarket, cause: Cause) -> None:
     market = open_market(max_position_lots=10)
     market.buy("A", 10, 100)
     assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: POSITION_LIMIT"]
@@ -360,7 +343,7 @@ def test_forced_orders_know_no_limit_of_positions(open_market: Open, cause: Caus
     assert told(market.modify("A", 3, 9, 99)) == ["A modified 9@99"]
 
 
-def test_the_position_limit_comes_before_margin(open_market: Open) -> None:
+def test_the_position_limit_comes_before_margin(open_market: OpenMarket) -> None:
     table = traders(deposit=0)
     table.rows["initial_margin_ppm"][row_of("A")] = 1_000_000
     market = open_market(table, max_position_lots=10)
@@ -371,7 +354,7 @@ def test_the_position_limit_comes_before_margin(open_market: Open) -> None:
     assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: INSUFFICIENT_MARGIN"]
 
 
-def test_orders_beyond_the_price_band_are_rejected(open_market: Open) -> None:
+def test_orders_beyond_the_price_band_are_rejected(open_market: OpenMarket) -> None:
     market = open_market(price_band_ppm=100_000)
     market.buy("A", 1, 150)
     market.cancel_all("A")
@@ -383,7 +366,7 @@ def test_orders_beyond_the_price_band_are_rejected(open_market: Open) -> None:
     assert told(market.modify("A", 4, 1, 111)) == ["A rejected 1@111: PRICE_BAND"]
 
 
-def test_a_market_order_stops_at_the_band(open_market: Open) -> None:
+def test_a_market_order_stops_at_the_band(open_market: OpenMarket) -> None:
     market = open_market(price_band_ppm=100_000)
     market.place("""
         | 111 | A1
@@ -394,7 +377,7 @@ def test_a_market_order_stops_at_the_band(open_market: Open) -> None:
     assert told(market.market_buy("B", 2, 150)) == ["B expired 2@150: NO_LIQUIDITY"]
 
 
-def test_margin_limits_what_an_account_may_open(open_market: Open) -> None:
+def test_margin_limits_what_an_account_may_open(open_market: OpenMarket) -> None:
     table = traders(deposit=1_000)
     table.rows["initial_margin_ppm"][row_of("A")] = 100_000
     market = open_market(table)
@@ -408,7 +391,7 @@ def test_margin_limits_what_an_account_may_open(open_market: Open) -> None:
     assert told(market.modify("A", 2, 59, 100)) == ["A modified 59@100"]
 
 
-def test_a_bracket_may_ask_for_more_margin_than_the_account(open_market: Open) -> None:
+def test_a_bracket_may_ask_for_more_margin_than_the_account(open_market: OpenMarket) -> None:
     table = traders(deposit=1_000)
     table.rows["initial_margin_ppm"][row_of("A")] = 10_000
     brackets = {
@@ -432,7 +415,7 @@ def test_a_trader_meeting_itself_loses_the_resting_order(market: Ladder) -> None
     assert told(events) == ["A cancelled 4@101: SELF_TRADE", "A buys 3@101 from B", "A accepted 2@101"]
 
 
-def test_or_the_incoming_one_if_the_venue_says_so(open_market: Open) -> None:
+def test_or_the_incoming_one_if_the_venue_says_so(open_market: OpenMarket) -> None:
     market = open_market(self_trade_cancels_taker=True)
     market.place(" | 101 | B3 A4")
     assert told(market.buy("A", 5, 101)) == ["A buys 3@101 from B", "A expired 2@101: SELF_TRADE"]
@@ -500,7 +483,7 @@ def test_a_resting_reduce_only_order_of_a_flat_account_is_cancelled_when_met(mar
     assert told(market.market_buy("D", 1)) == ["A cancelled 3@102: NOT_REDUCING", "D expired 1@0: NO_LIQUIDITY"]
 
 
-def test_open_lots_count_resting_orders_that_could_enlarge(open_market: Open) -> None:
+def test_open_lots_count_resting_orders_that_could_enlarge(open_market: OpenMarket) -> None:
     market = open_market()
     market.place("""
         | 101 | B3
@@ -546,7 +529,7 @@ def test_a_sell_stop_waits_for_the_last_price_to_fall(market: Ladder) -> None:
 )
 @pytest.mark.parametrize("flags", [Flag.NONE, Flag.TRIGGER_ON_MARK])
 def test_each_conditional_order_fires_on_its_side_of_the_trigger(
-    open_market: Open, kind: OrderKind, side: Side, fires: set[int], flags: Flag
+    open_market: OpenMarket, kind: OrderKind, side: Side, fires: set[int], flags: Flag
 ) -> None:
     for price in (98, 99, 100, 101, 102):
         market = open_market()
@@ -670,7 +653,7 @@ def test_a_cancelled_stop_never_fires(market: Ladder) -> None:
 # -- money and margin --------------------------------------------------------------------------------------------------
 
 
-def test_fees_go_to_the_fee_row(open_market: Open) -> None:
+def test_fees_go_to_the_fee_row(open_market: OpenMarket) -> None:
     market = open_market(traders(), maker_fee_ppm=-10_000, taker_fee_ppm=50_000)
     market.place(" | 200 | A10")
     events = market.market_buy("B", 10)
@@ -689,7 +672,7 @@ def test_a_profit_is_what_the_price_did(market: Ladder) -> None:
     assert account_fact(market.exchange, row_of("A"), "cost") == 0
 
 
-def _one_long(open_market: Open, collateral: int, **rules: int) -> Ladder:
+def _one_long(open_market: OpenMarket, collateral: int, **rules: int) -> Ladder:
     """A is long 10 from 200 with so much collateral; B is short."""
     table = traders()
     table.rows["collateral"][row_of("A")] = collateral
@@ -699,7 +682,7 @@ def _one_long(open_market: Open, collateral: int, **rules: int) -> Ladder:
     return market
 
 
-def test_an_account_is_called_at_its_liquidation_price_and_once(open_market: Open) -> None:
+def test_an_account_is_called_at_its_liquidation_price_and_once(open_market: OpenMarket) -> None:
     market = _one_long(open_market, 510)
     # equity 510 + 10 (M - 200) meets 0.5 % of 10 M first at M = 149
     assert account_fact(market.exchange, row_of("A"), "liquidation_ticks") == 149
@@ -711,7 +694,7 @@ def test_an_account_is_called_at_its_liquidation_price_and_once(open_market: Ope
     assert account_fact(market.exchange, row_of("A"), "stage") == Stage.CALLED
 
 
-def test_the_liquidation_fee_is_at_most_the_equity_left(open_market: Open) -> None:
+def test_the_liquidation_fee_is_at_most_the_equity_left(open_market: OpenMarket) -> None:
     market = _one_long(open_market, 510, liquidation_fee_ppm=100_000)
     market.place("C10 | 150 |")
     market.mark(149)
@@ -738,7 +721,7 @@ def test_the_liquidation_fee_is_at_most_the_equity_left(open_market: Open) -> No
     ],
 )
 def test_a_liquidation_in_parts_pays_lot_by_lot_and_needs_no_insurance(
-    open_market: Open, mode: MarginMode, collateral: int, prices: list[int], fees: list[int]
+    open_market: OpenMarket, mode: MarginMode, collateral: int, prices: list[int], fees: list[int]
 ) -> None:
     table = traders()
     table.rows["collateral"][row_of("A")] = collateral
@@ -763,7 +746,7 @@ def test_a_liquidation_in_parts_pays_lot_by_lot_and_needs_no_insurance(
 
 
 @pytest.mark.parametrize("mode", list(MarginMode))
-def test_one_fill_pays_what_its_parts_pay(open_market: Open, mode: MarginMode) -> None:
+def test_one_fill_pays_what_its_parts_pay(open_market: OpenMarket, mode: MarginMode) -> None:
     table = traders()
     table.rows["collateral"][row_of("A")] = 200
     table.rows["mode"][row_of("A")] = mode
@@ -775,13 +758,13 @@ def test_one_fill_pays_what_its_parts_pay(open_market: Open, mode: MarginMode) -
     assert market.market_sell("A", 4, cause=Cause.LIQUIDATION)["money"].tolist() == [20]
 
 
-def test_a_liquidation_order_that_closes_nothing_pays_nothing(open_market: Open) -> None:
+def test_a_liquidation_order_that_closes_nothing_pays_nothing(open_market: OpenMarket) -> None:
     market = open_market(liquidation_fee_ppm=100_000)
     market.place("C4 | 155 |")
     assert market.market_sell("A", 4, cause=Cause.LIQUIDATION)["money"].tolist() == [0]
 
 
-def test_the_insurance_fund_pays_what_a_bankrupt_account_lacks_and_no_more_than_it_has(open_market: Open) -> None:
+def test_the_insurance_fund_pays_what_a_bankrupt_account_lacks_and_no_more_than_it_has(open_market: OpenMarket) -> None:
     for fund, paid in ((1_000, 90), (50, 50), (0, 0)):
         table = traders()
         table.rows["collateral"][row_of("A")] = 510
@@ -797,7 +780,7 @@ def test_the_insurance_fund_pays_what_a_bankrupt_account_lacks_and_no_more_than_
         assert account_fact(market.exchange, row_of("A"), "collateral") == paid - 90
 
 
-def _fund_is_long(open_market: Open) -> Ladder:
+def _fund_is_long(open_market: OpenMarket) -> Ladder:
     """The insurance fund holds 10 lots bought at 150 and 200 of money: selling all below 130 would ruin it."""
     table = traders()
     table.rows["collateral"][INSURANCE_ROW] = 200
@@ -812,7 +795,7 @@ def _fund_is_long(open_market: Open) -> Ladder:
 
 
 @pytest.mark.parametrize("kind", [OrderKind.MARKET, OrderKind.IOC])
-def test_the_fund_does_not_sell_itself_into_ruin(open_market: Open, kind: OrderKind) -> None:
+def test_the_fund_does_not_sell_itself_into_ruin(open_market: OpenMarket, kind: OrderKind) -> None:
     market = _fund_is_long(open_market)
     events = market.exchange.process(
         command(kind, INSURANCE_ROW, order_id=99, side=-1, quantity_lots=10, price_ticks=120, cause=Cause.TAKEOVER)
@@ -821,7 +804,7 @@ def test_the_fund_does_not_sell_itself_into_ruin(open_market: Open, kind: OrderK
     assert (events["price_ticks"].tolist(), events["quantity_lots"].tolist()) == ([131, 120], [4, 6])
 
 
-def test_a_limit_order_of_the_fund_never_crosses(open_market: Open) -> None:
+def test_a_limit_order_of_the_fund_never_crosses(open_market: OpenMarket) -> None:
     market = _fund_is_long(open_market)
     market.exchange.process(
         command(
@@ -838,7 +821,7 @@ def test_a_limit_order_of_the_fund_never_crosses(open_market: Open) -> None:
     assert not (bid and ask) or bid < ask, (bid, ask)
 
 
-def test_a_batch_is_processed_in_the_given_order(open_market: Open) -> None:
+def test_a_batch_is_processed_in_the_given_order(open_market: OpenMarket) -> None:
     one, many = open_market(), open_market()
     commands = []
 

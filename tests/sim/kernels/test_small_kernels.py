@@ -15,7 +15,7 @@ from marginquake.sim.kernels.state import touching
 from marginquake.sim.kernels.valuation import share
 from marginquake.sim.market.streams import Stream
 from marginquake.sim.venue.arrivals import Arrivals
-from tests.sim.kernels.test_differential import MODERATE
+from tests.support.strategies import MODERATE
 
 ROWS = st.integers(-1, 12)
 
@@ -41,7 +41,7 @@ def test_touching_finds_the_events_with_either_side_in_the_rows(said: NDArray[An
 
 
 @kernel
-def play_bitmap(bits, doing, places, answers):  # type: ignore[no-untyped-def]
+def play_bitmap(bits, doing, places, answers):
     """Do to the set what `doing` says: 0 add, 1 discard, 2 next above, 3 next below."""
     for n in range(doing.shape[0]):
         if doing[n] == 0:
@@ -78,7 +78,7 @@ def test_the_bitmap_is_a_set_with_neighbours(size: int, data: st.DataObject) -> 
 
 
 @kernel
-def shares(totals, parts, wholes, out):  # type: ignore[no-untyped-def]
+def shares(totals, parts, wholes, out):
     """`share` of each row."""
     for n in range(totals.shape[0]):
         out[n] = share(totals[n], parts[n], wholes[n])

@@ -16,9 +16,9 @@ from marginquake.sim.core.margin import BracketSchedule, backing_equity, bankrup
 from marginquake.sim.core.records import MarginMode, OrderKind, Side
 from marginquake.sim.rules.formulas.smaller_venues import inverse_bankruptcy_price, inverse_liquidation_price
 from marginquake.sim.venue.exchange import Exchange, ExchangeRules
-from tests.sim.assets.test_indices import Flat
-from tests.support.harness import DEPTH_1PCT, PRICE, seat_of
 from tests.support.ladder import command
+from tests.support.one_participant import DEPTH_1PCT, PRICE, seat_of
+from tests.support.still_market import Flat
 
 INVERSE = ContractSpec(
     "BTC", Decimal(1), Decimal(100), Decimal(1), Decimal("1e-8"), 200_000, 20_000_000, True, Decimal(PRICE)

@@ -10,10 +10,10 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.analysis.frames.run_frames import load_run
 from marginquake.sim.core.accounts import SYSTEM_ROWS
 from marginquake.sim.core.records import EventKind
-from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.sim.model.test_model import TINY, digest_elsewhere, simulate
+from tests.support.paths import TINY
+from tests.support.whole_market import OpenModel, digest_elsewhere, simulate
 
 INVERSE = "contract={type: inverse}"
 HARD_FALL = (
@@ -31,36 +31,30 @@ def test_every_invariant_holds_through_calls_deleveraging_and_funding() -> None:
         assert seen[kind] > 0, kind.name
 
 
-def test_equity_of_everybody_sums_to_what_was_paid_in() -> None:
+def test_equity_of_everybody_sums_to_what_was_paid_in(open_model: OpenModel) -> None:
     """Exactly, at any mark: a position's worth is linear in its lots."""
-    model = MarketModel(load_scenario(TINY, AGENT_TYPES, HARD_FALL), AGENT_TYPES)
-    try:
-        venue = model.sessions[0].venue
-        for _ in range(model.steps_total):
-            model.step()
-        rows = venue.accounts.rows
-        for mark in (venue.exchange.mark_ticks, 12_345, 1):
-            unrealised = venue.contract.lot_value.value(rows["position_lots"], mark) - rows["cost"]
-            assert int((rows["collateral"] + unrealised).sum()) == venue.net_deposits
-    finally:
-        running.release(model)
+    model = open_model(TINY, *HARD_FALL)
+    venue = model.sessions[0].venue
+    for _ in range(model.steps_total):
+        model.step()
+    rows = venue.accounts.rows
+    for mark in (venue.exchange.mark_ticks, 12_345, 1):
+        unrealised = venue.contract.lot_value.value(rows["position_lots"], mark) - rows["cost"]
+        assert int((rows["collateral"] + unrealised).sum()) == venue.net_deposits
 
 
-def test_crowds_of_both_types_begin_alike() -> None:
+def test_crowds_of_both_types_begin_alike(open_model: OpenModel) -> None:
     """The same deposits in quote units, the same leverage, liquidation nearly where the linear one has it."""
     books = []
     for overrides in ((), (INVERSE,)):
-        model = MarketModel(load_scenario(TINY, AGENT_TYPES, overrides), AGENT_TYPES)
-        try:
-            while model.now_ns < 0:
-                model.step()
+        model = open_model(TINY, *overrides)
+        while model.now_ns < 0:
             model.step()
-            venue = model.sessions[0].venue
-            rows = venue.accounts.rows[SYSTEM_ROWS:]
-            held = rows[(rows["liquidation_ticks"] > 0)]
-            books.append((venue, rows["collateral"] * venue.contract.money_amount, held))
-        finally:
-            running.release(model)
+        model.step()
+        venue = model.sessions[0].venue
+        rows = venue.accounts.rows[SYSTEM_ROWS:]
+        held = rows[(rows["liquidation_ticks"] > 0)]
+        books.append((venue, rows["collateral"] * venue.contract.money_amount, held))
     (_, linear_money, linear), (_, inverse_money, inverse) = books
     assert inverse_money.sum() == pytest.approx(linear_money.sum(), rel=1e-3)
     assert len(inverse) == pytest.approx(len(linear), abs=2)

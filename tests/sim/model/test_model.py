@@ -1,34 +1,18 @@
 """The whole model on small markets: determinism, conservation, and what switching one thing off does."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.records import Cause, EventKind, packed
-from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.directory import RunData
-from marginquake.sim.scenario.loader import load_scenario
-from marginquake.sim.studies.run import release
+from tests.support.paths import TINY
+from tests.support.whole_market import OpenModel, digest_elsewhere, simulate
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
-
-
-def simulate(*overrides: str, seed: int = 1, check: bool = False, path: Path = TINY) -> RunData:
-    model = MarketModel(load_scenario(path, AGENT_TYPES, overrides), AGENT_TYPES, seed=seed, check_invariants=check)
-    try:
-        for _ in range(model.steps_total):
-            model.step()
-        return model.finish()
-    finally:
-        release(model)
 
 
 @pytest.fixture(scope="module")
@@ -54,27 +38,6 @@ def test_the_same_seed_gives_the_same_digest_and_another_seed_another(tiny: RunD
 
 def test_seed_zero_is_a_seed() -> None:
     assert simulate("duration=1s", seed=0).summary["seed"] == 0
-
-
-PROBE = """
-import sys
-from tests.sim.model.test_model import simulate
-print(simulate(*sys.argv[1:]).summary["event_digest"])
-"""
-
-
-def digest_elsewhere(environment: dict[str, str], *overrides: str) -> str:
-    """The event digest that another process, with this in its environment, finds for the same run."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE, *overrides],
-        env={**os.environ, **environment},
-        cwd=Path(__file__).parents[3],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=300,
-    )
-    return done.stdout.strip()
 
 
 @pytest.mark.parametrize("environment", [{}, {"NUMBA_DISABLE_JIT": "1"}], ids=["another process", "JIT off"])
@@ -129,15 +92,15 @@ def test_an_exhausted_fund_leads_to_adl_and_nobody_without_a_position_loses() ->
     assert (np.array(accounts["equity_end"])[idle] >= np.array(accounts["equity_start"])[idle] - 1e-9).all()
 
 
-def test_the_insurance_fund_never_ends_a_scan_below_zero_while_it_holds_nothing() -> None:
-    scenario = load_scenario(TINY, AGENT_TYPES, ("venue.insurance.initial=2000",))
-    model = MarketModel(scenario, AGENT_TYPES)
+def test_the_insurance_fund_never_ends_a_scan_below_zero_while_it_holds_nothing(
+    open_model: OpenModel,
+) -> None:
+    model = open_model(TINY, "venue.insurance.initial=2000")
     rows = model.sessions[0].venue.accounts.rows
     for _ in range(model.steps_total):
         model.step()
         if rows["position_lots"][INSURANCE_ROW] == 0:
             assert rows["collateral"][INSURANCE_ROW] >= 0
-    release(model)
 
 
 def test_two_markets_in_one_model_do_what_each_does_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.core.records import OrderKind, Side
 from marginquake.sim.scenario.config import MarketConfig
-from tests.support.harness import PRICE, Booth, seat_of
+from tests.support.one_participant import PRICE, Booth, seat_of
 
 KINDS = sorted(AGENT_TYPES)
 STEPS = 300

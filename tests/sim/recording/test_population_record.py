@@ -1,7 +1,5 @@
 """What populations hold is followed by events alone; a look at everybody must say the same."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,8 @@ from marginquake.sim.core.records import EventKind
 from marginquake.sim.kernels import tallies
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 ROUGH = (
     "venue.insurance.initial=0",
     "venue.funding.interval=4s",

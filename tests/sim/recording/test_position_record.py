@@ -15,8 +15,8 @@ from marginquake.sim.recording import snapshots
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 EVERY = "record.positions_every=4s"
 pytestmark = pytest.mark.model
 

@@ -19,8 +19,8 @@ from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.scenario.schema import scenario_schema
 from marginquake.sim.studies import run as running
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 QUOTES = (EventKind.ACCEPTED, EventKind.CANCELLED, EventKind.MODIFIED, EventKind.EXPIRED, EventKind.REJECTED)
 FORCED = (Cause.LIQUIDATION, Cause.TAKEOVER)
 

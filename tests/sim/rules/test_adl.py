@@ -15,7 +15,7 @@ from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS, Candidates, ha
 from marginquake.sim.rules.adl_ranking import ADL_RANKINGS, LAST, RankingInputs, bitmex_adl_score, hyperliquid_adl_score
 from marginquake.sim.rules.adl_trigger import ADL_TRIGGERS
 from tests.oracles.takeover import NaiveDeleveraging
-from tests.sim.venue.test_waterfall import (
+from tests.support.bankruptcies import (
     BRACKETS,
     CONTRACT,
     CONTRACTS,

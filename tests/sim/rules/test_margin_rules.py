@@ -27,11 +27,12 @@ from marginquake.sim.studies.run import release
 from marginquake.sim.venue.exchange import Exchange
 from marginquake.sim.venue.margin_schedule import MarginSchedule, Swings
 from tests.oracles.naive_exchange import NaiveExchange
-from tests.sim.model import test_model
-from tests.sim.model.test_model import TINY, digest_elsewhere
-from tests.support.parts import Ladder, Orders, Part, part_market
+from tests.support import whole_market
+from tests.support.compare_exchanges import assert_same_events, assert_same_state, count_of, play
+from tests.support.paths import TINY
+from tests.support.scripted_market import Ladder, Orders, Part, part_market
 from tests.support.strategies import Case, cases
-from tests.support.twins import assert_same_events, assert_same_state, count_of, play
+from tests.support.whole_market import EVERYTHING, VOLATILE_MARGINS, digest_elsewhere
 
 CONTRACT = ContractSpec("BTC", Decimal(1), Decimal("0.001"), Decimal(1), Decimal("0.000001"), 200_000, 50_000_000)
 SCHEDULE = BracketSchedule.from_config(default_brackets(), CONTRACT)
@@ -241,17 +242,11 @@ def simulate(*overrides: str) -> tuple[MarketModel, np.ndarray]:
     return model, np.concatenate(events)
 
 
-VOLATILE = (
-    "venue.maintenance={rule: volatility_linked, sensitivity: 2, reference_volatility: 20%, update_every: 1s, "
-    "half_life: 20s, cap: 4}"
-)
-
-
 @pytest.mark.model
 def test_margins_linked_to_volatility_call_more_accounts_in_a_fall() -> None:
     """Invariants are checked at every step: also that a liquidation price is where equity meets the margin in force."""
     fixed, fixed_events = simulate()
-    linked, linked_events = simulate(VOLATILE)
+    linked, linked_events = simulate(VOLATILE_MARGINS)
     called = [int((events["kind"] == EventKind.MARGIN_CALL).sum()) for events in (fixed_events, linked_events)]
     assert called[1] > called[0]
     summary, series = linked.finish().summary, linked.sessions[0].recorder.series()
@@ -325,23 +320,10 @@ def test_a_leverage_cap_holds_for_everybody() -> None:
     release(model)
 
 
-EVERYTHING = (
-    "duration=8s",
-    "warmup=1s",
-    "index.shocks=[{at: 1s, log_return: -1.5%, over: 3s}]",
-    VOLATILE,
-    "venue.initial={rule: open_interest_linked, lower: 0, upper: 10M, update_every: 2s}",
-    "venue.mark={rule: hyperliquid, period: 500ms}",
-    "venue.funding={rule: bitmex, interval: 4s, sample_period: 500ms}",
-    "venue.oracle={period: 300ms, deviation: 5bps, delay: 200ms}",
-    "venue.circuit_breaker={move: 20bps, window: 1s, pause: 700ms}",
-)
-
-
 @pytest.mark.slow
 @pytest.mark.model
 def test_rules_that_move_margins_and_pause_give_the_same_events_interpreted() -> None:
-    here = test_model.simulate(*EVERYTHING, check=True).summary
+    here = whole_market.simulate(*EVERYTHING, check=True).summary
     assert digest_elsewhere({"NUMBA_DISABLE_JIT": "1"}, *EVERYTHING) == here["event_digest"]
     assert here["pauses"] > 0
     assert here["margin_calls"] > 0

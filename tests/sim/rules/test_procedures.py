@@ -1,6 +1,5 @@
 """Facts about liquidation procedures: what each venue's engine sends, how much, and when it gives up."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
 from marginquake.sim.core.records import Cause, EventKind, Flag, OrderKind, Side, Stage
 from marginquake.sim.rules.formulas import dydx
 from marginquake.sim.rules.liquidation import PROCEDURES
-from tests.agents.test_liquidation_engine import call, engine
-from tests.support.harness import PRICE, Booth, FakeDesk
-from tests.support.still_market import StillMarket, fall, kinds
+from tests.support.one_participant import PRICE, Booth, FakeDesk, call, engine
+from tests.support.still_market import OpenStillMarket, fall, kinds
 
 FIRST = SYSTEM_ROWS
 LOT_NOTIONAL = 100
@@ -250,7 +248,7 @@ def test_no_procedure_sells_more_than_the_position_or_more_than_its_rule(
 @pytest.mark.parametrize("procedure", sorted(PROCEDURES))
 @pytest.mark.parametrize("share", [0.047, 0.06])
 def test_every_procedure_keeps_the_laws_and_leaves_nobody_in_its_hands(
-    tmp_path: Path, procedure: str, share: float
+    still_market: OpenStillMarket, procedure: str, share: float
 ) -> None:
     """A fall to just past the liquidation price, and one past bankruptcy; every step's invariants are checked."""
     rules = {"procedure": procedure, "slice_cooldown": "2s", "incremental": {"slice_notional": 5000}}
@@ -258,8 +256,7 @@ def test_every_procedure_keeps_the_laws_and_leaves_nobody_in_its_hands(
         {"notional_cap": cap, "max_leverage": lev, "maintenance": rate}
         for cap, lev, rate in ((5000, 125, "0.4%"), (20_000, 100, "0.5%"), ("1000M", 50, "1%"))
     ]
-    market = StillMarket(
-        tmp_path,
+    market = still_market(
         index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(share)]},
         venue={"brackets": brackets, "insurance": {"initial": 1e9}},
         liquidation=rules,
@@ -280,13 +277,12 @@ def test_every_procedure_keeps_the_laws_and_leaves_nobody_in_its_hands(
     assert data.summary["accounts_in_liquidation_end"] == 0
 
 
-def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(tmp_path: Path) -> None:
+def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(still_market: OpenStillMarket) -> None:
     brackets = [
         {"notional_cap": cap, "max_leverage": lev, "maintenance": rate}
         for cap, lev, rate in ((5000, 125, "0.1%"), ("1000M", 50, "2%"))
     ]
-    market = StillMarket(
-        tmp_path,
+    market = still_market(
         index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.04)]},
         venue={"brackets": brackets},
         liquidation={"procedure": "tier_reduction"},
@@ -299,10 +295,9 @@ def test_partial_liquidation_leaves_a_smaller_position_that_is_compliant(tmp_pat
     assert (market.table["stage"][market.crowd] == Stage.OK).all()
 
 
-def test_what_bitmexs_fund_sells_better_than_bankruptcy_it_keeps(tmp_path: Path) -> None:
+def test_what_bitmexs_fund_sells_better_than_bankruptcy_it_keeps(still_market: OpenStillMarket) -> None:
     """Called at a fall of 4.52 %, bankrupt at 5 %, sold a little below the mark: the fund gains the difference."""
-    market = StillMarket(
-        tmp_path,
+    market = still_market(
         index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.047)]},
         liquidation={"procedure": "takeover_at_bankruptcy"},
     )
@@ -322,11 +317,10 @@ def test_what_bitmexs_fund_sells_better_than_bankruptcy_it_keeps(tmp_path: Path)
     assert gain > 0
 
 
-def test_a_backstop_is_the_funds_gain_where_the_price_stands(tmp_path: Path) -> None:
+def test_a_backstop_is_the_funds_gain_where_the_price_stands(still_market: OpenStillMarket) -> None:
     """After a fall that leaves less than two thirds of maintenance slices are too slow: the vault takes it."""
     rules = {"procedure": "sliced", "slice_min_notional": 0, "slice_cooldown": "1s", "backstop_fraction": 2 / 3}
-    market = StillMarket(
-        tmp_path,
+    market = still_market(
         index={"fundamental": {"volatility": 0}, "feedback": {"enabled": False}, "shocks": [fall(0.0485)]},
         liquidation=rules,
         venue={"fees": {"maker": 0, "taker": 0, "liquidation": 0}},

@@ -31,9 +31,9 @@ from marginquake.sim.rules.formulas import (
 )
 from marginquake.sim.rules.formulas.liquidation_price import NotionalBracket, notional_brackets
 from tests.oracles.avellaneda_stoikov import simulate_maker
+from tests.support.paths import VENUE_VECTORS
 
-OWN_FILE = Path(__file__).parents[2] / "vectors" / "venue_vectors.json"
-FILE = Path(os.environ.get("MARGINQUAKE_VENUE_VECTORS") or OWN_FILE)
+FILE = Path(os.environ.get("MARGINQUAKE_VENUE_VECTORS") or VENUE_VECTORS)
 VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
 SIDES = {"long": Side.BUY, "short": Side.SELL}
 
@@ -43,7 +43,7 @@ Inputs = dict[str, Any]
 def brackets_of(given: list[dict[str, float]] | str) -> list[NotionalBracket]:
     """Brackets written out, or the name of a vector (here or in our own file) that writes them out."""
     if isinstance(given, str):
-        library = json.loads(OWN_FILE.read_text(encoding="utf-8")) + VECTORS
+        library = json.loads(VENUE_VECTORS.read_text(encoding="utf-8")) + VECTORS
         given = next(v["inputs"]["brackets"] for v in reversed(library) if v["id"] == given)
     return notional_brackets(
         [b["floor"] for b in given], [b["cap"] for b in given], [b["maintenance_rate"] for b in given]
@@ -274,7 +274,7 @@ NOT_COVERED = {
 
 
 def test_of_our_own_vectors_only_lending_is_not_covered() -> None:
-    kinds = {vector["kind"] for vector in json.loads(OWN_FILE.read_text(encoding="utf-8"))}
+    kinds = {vector["kind"] for vector in json.loads(VENUE_VECTORS.read_text(encoding="utf-8"))}
     assert kinds - set(KINDS) == NOT_COVERED
 
 

@@ -4,7 +4,6 @@ import io
 import pickle
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,9 @@ from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.checkpoint import ArrayPickler
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.run import release
+from tests.support.paths import SCENARIOS
 
-ROOT = Path(__file__).resolve().parents[3]
-EVERYBODY = ROOT / "scenarios" / "everyday_market.yaml"
+EVERYBODY = SCENARIOS / "everyday_market.yaml"
 SHORT = ("duration=60s", "warmup=60s", "record.events=all", "populations.hft.decision_interval=1s")
 AS_SHIPPED = {kind for kind, found in AGENT_TYPES.items() if found.configured_by is None}
 

@@ -8,24 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from benchmarks.checkpoint_kills import differences, kill_at_random
-from marginquake.sim.cli import main
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs import checkpoint, directory, partial_runs
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.studies import run as running
-from tests.sim.rules.test_margin_rules import EVERYTHING
-
-ROOT = Path(__file__).resolve().parents[3]
-TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
+from tests.support.command_line import marginquake
+from tests.support.paths import ROOT, TINY
+from tests.support.whole_market import EVERYTHING
 
 pytestmark = pytest.mark.model
-
-
-def marginquake(*arguments: object) -> Result:
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

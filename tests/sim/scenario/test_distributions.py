@@ -35,6 +35,7 @@ from marginquake.sim.scenario.distributions import (
 )
 from marginquake.sim.scenario.loader import load_scenario
 from tests.support.fake_participants import FAKE_TYPES
+from tests.support.paths import DOCS
 
 U = (np.arange(2000) + 0.5) / 2000
 STREAM = Stream(7, "test/traits")
@@ -268,12 +269,12 @@ def test_truncation_keeps_order_and_bounds(scale: float, shape: float, low: floa
     assert low <= trait.mean() <= high * (1 + 1e-9)
 
 
-DOCS = Path(__file__).parents[3] / "docs" / "units.md"
+UNITS_PAGE = DOCS / "units.md"
 
 
 def documented_rows() -> dict[str, str]:
     """Distribution name -> the parameters cell of its row in docs/units.md."""
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", UNITS_PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return dict(rows)
 
 
@@ -292,7 +293,7 @@ def test_the_docs_list_every_distribution_and_its_parameters() -> None:
 
 def test_the_examples_of_the_docs_are_valid(tmp_path: Path) -> None:
     (tmp_path / "leverage.csv").write_text("leverage,accounts\n5,10\n")
-    text = DOCS.read_text(encoding="utf-8")
+    text = UNITS_PAGE.read_text(encoding="utf-8")
     examples = re.findall(r"^\w+: \{distribution: .*\}$", text, flags=re.MULTILINE)
     seen = set()
     for example in examples:

@@ -16,16 +16,16 @@ import pytest
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.scenario.loader import load_scenario
 from tests.support.fake_participants import FAKE_TYPES
+from tests.support.paths import INVALID_SCENARIOS
 
-CORPUS = Path(__file__).parents[2] / "scenarios_invalid"
-FILES = sorted(CORPUS.glob("*.yaml"))
+FILES = sorted(INVALID_SCENARIOS.glob("*.yaml"))
 NO_LINE = ("the file is empty", "no such file")
 
 
 def comments(path: Path, word: str) -> Iterator[str]:
     for line in path.read_bytes().decode("utf-8", "replace").splitlines():
         if line.startswith(f"# {word}: "):
-            yield line.removeprefix(f"# {word}: ").replace("{folder}", str(CORPUS))
+            yield line.removeprefix(f"# {word}: ").replace("{folder}", str(INVALID_SCENARIOS))
 
 
 def expected(path: Path) -> list[str]:
@@ -37,7 +37,7 @@ def expected(path: Path) -> list[str]:
         elif text.startswith(NO_LINE):
             beginnings.append(f"{path}: {text}")
         elif text.split(":")[0].endswith(".yaml"):
-            beginnings.append(f"{CORPUS}/{text}")
+            beginnings.append(f"{INVALID_SCENARIOS}/{text}")
         else:
             beginnings.append(f"{path}:{text}")
     return beginnings

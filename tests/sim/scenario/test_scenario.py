@@ -21,6 +21,7 @@ from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.scenario.yaml_tree import dump
 from tests.support.fake_participants import FAKE_TYPES, Retail
+from tests.support.paths import ROOT
 
 BASE = """\
 question: What happens?
@@ -528,6 +529,5 @@ def test_loading_a_scenario_imports_nothing_heavy(folder: Folder) -> None:
         f"load_scenario({str(folder.path / 'base.yaml')!r}, FAKE_TYPES)\n"
         "print([m for m in ('scipy', 'pandas', 'numba', 'mesa', 'matplotlib', 'pyarrow') if m in sys.modules])"
     )
-    root = Path(__file__).parents[3]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,14 +1,14 @@
 """The committed market data say what scenarios/data/README.md says of them."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
 from marginquake.sim.assets.price_path import ReplayConfig, load_price_path
 from marginquake.sim.core.fields import SECOND
+from tests.support.paths import SCENARIOS
 
-DATA = Path(__file__).parents[3] / "scenarios" / "data"
+DATA = SCENARIOS / "data"
 
 
 @pytest.mark.parametrize(

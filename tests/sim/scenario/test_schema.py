@@ -2,14 +2,14 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 from marginquake.sim.scenario.distributions import DISTRIBUTIONS
 from marginquake.sim.scenario.schema import scenario_schema
 from tests.support.fake_participants import FAKE_TYPES
+from tests.support.paths import SCENARIOS
 
-COMMITTED = Path(__file__).parents[3] / "scenarios" / "scenario.schema.json"
+COMMITTED = SCENARIOS / "scenario.schema.json"
 REFRESH = "marginquake schema --output scenarios/scenario.schema.json"
 
 

@@ -12,8 +12,9 @@ from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies.first_passage import Question, triggers
 from marginquake.sim.studies.run import load_scenario, simulate
+from tests.support.paths import DOCS, SCENARIOS
 
-FOLDER = Path(__file__).parents[3] / "scenarios" / "venues"
+FOLDER = SCENARIOS / "venues"
 FILES = sorted(FOLDER.glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
 SQUEEZE = FOLDER.parent / "long_squeeze.yaml"
@@ -130,7 +131,7 @@ def test_the_readme_lists_a_preset(path: Path) -> None:
 
 @each_preset
 def test_the_document_has_a_section_of_a_preset(path: Path) -> None:
-    assert f"## `{path.stem}`" in (FOLDER.parents[1] / "docs" / "venues.md").read_text()
+    assert f"## `{path.stem}`" in (DOCS / "venues.md").read_text()
 
 
 @each_preset

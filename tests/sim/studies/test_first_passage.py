@@ -28,6 +28,7 @@ from marginquake.sim.studies.first_passage import (
     triggers,
 )
 from tests.oracles.naive_first_passage import naive_first_look, naive_path
+from tests.support.paths import SCENARIOS
 
 HOUR = 3600 * SECOND
 each_side = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
@@ -201,7 +202,7 @@ def test_the_command_prints_writes_and_draws(tmp_path: Path) -> None:
 
 
 def test_the_command_takes_market_and_monitoring_from_a_scenario() -> None:
-    scenario = Path(__file__).parents[3] / "scenarios" / "long_squeeze.yaml"
+    scenario = SCENARIOS / "long_squeeze.yaml"
     asked = [str(scenario), "--leverage", "100", "--horizon", "1min", "--paths", "2"]
     usual = CliRunner().invoke(main.app, ["first-passage", *asked])
     assert "long, 0.45 a year, looked at every 1s" in usual.output

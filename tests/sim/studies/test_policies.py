@@ -13,8 +13,9 @@ from marginquake.sim.scenario.config import NAME
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies.design import Sweep, load_comparison
 from marginquake.sim.studies.run import load_scenario, simulate
+from tests.support.paths import SCENARIOS
 
-FOLDER = Path(__file__).parents[3] / "scenarios" / "policies"
+FOLDER = SCENARIOS / "policies"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
 each_policy = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -21,8 +21,8 @@ from marginquake.sim.studies.design import load_sweep
 from marginquake.sim.studies.sweep_directory import Failure, SweepDirectory, is_sweep, read_plan
 from marginquake.sim.studies.workers import ClusterUnreachable, Execute, SweepProgress, Task, open_farm, run_tasks
 from tests.support import sweep_jobs
+from tests.support.paths import SCENARIOS, TINY_SWEEP
 
-TINY_SWEEP = Path(__file__).parents[2] / "scenarios" / "tiny_sweep.yaml"
 SWEEP = ("sweep", str(TINY_SWEEP), "--quiet", "--out")
 
 
@@ -92,7 +92,7 @@ def test_names_of_runs_do_not_depend_on_the_machine_that_resolved_them(tmp_path:
     assert len(set(plan.runs.values())) == 8
     for name in ("long_squeeze", "crash_2024_08_05", "everyday_market"):
         file = tmp_path / f"{name}.yaml"
-        scenario = Path(__file__).parents[3] / "scenarios" / f"{name}.yaml"
+        scenario = SCENARIOS / f"{name}.yaml"
         file.write_text(
             f"scenario: {scenario}\naxes: {{s: {{path: index.feedback.enabled, values: ['true']}}}}\nseeds: 1"
         )

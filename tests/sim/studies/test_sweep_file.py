@@ -9,8 +9,8 @@ import yaml
 
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.studies.design import Sweep, load_comparison, load_sweep
+from tests.support.paths import TINY
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 LEVERAGE = {"path": "populations.crowd.leverage", "values": [10, 20, 40]}
 DEPTH = {"path": "depth_1pct", "between": ["1M", "4M"], "count": 3, "scale": "log"}
 

@@ -11,8 +11,7 @@ from typer.testing import CliRunner, Result
 from marginquake.analysis.levels.feedback import crossing, feedback_number, fuel_density, stopping_distance
 from marginquake.analysis.studies.tipping import Bisection, median_ranks
 from marginquake.sim.cli import main
-
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
+from tests.support.paths import TINY
 
 
 def bisect(thresholds: dict[int, float], falling: bool = False, resolution: float = 0.01) -> tuple[Bisection, int]:

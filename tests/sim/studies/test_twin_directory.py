@@ -6,16 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from marginquake.sim.cli import main
 from marginquake.sim.studies.twin_runs import Twin, list_twins, orphans, read_twin_run, said_off, twin_name, twin_of
+from tests.support.command_line import marginquake
 
 BASE, OTHER = "a" * 64, "b" * 64
-
-
-def marginquake(*arguments: object) -> Result:
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 def a_run(path: Path, age: int = 0, digest: str = BASE, fall: float = 0.0123, **manifest: object) -> Path:

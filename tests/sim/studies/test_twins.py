@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
 
 from marginquake import agents
 from marginquake.analysis.frames.run_frames import load_run
@@ -31,7 +30,6 @@ from marginquake.analysis.studies.twins import (
 from marginquake.analysis.studies.twins.outcome import taker_shares, way
 from marginquake.analysis.studies.twins.result import thinned
 from marginquake.analysis.studies.twins.sentences import cell_headings, cell_rows, effect_rows, sentences, two_sizes
-from marginquake.sim.cli import main
 from marginquake.sim.core.price_moves import from_start
 from marginquake.sim.core.records import Cause
 from marginquake.sim.model import model as model_
@@ -41,16 +39,12 @@ from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.counterfactual import Study, TwinsDiffer, check_same_path, counterfactual
 from marginquake.sim.studies.mechanisms import MECHANISMS, Absent, described, mechanism_named
+from tests.support.command_line import marginquake
+from tests.support.paths import SCENARIOS, TINY
 from tests.support.synthetic_run import write_synthetic_run
 
-ROOT = Path(__file__).parents[3]
-TINY = ROOT / "tests" / "scenarios" / "tiny.yaml"
-EVERYDAY = ROOT / "scenarios" / "everyday_market.yaml"
+EVERYDAY = SCENARIOS / "everyday_market.yaml"
 SHORT = ("duration=12s", "warmup=5s")
-
-
-def marginquake(*arguments: object) -> Result:
-    return CliRunner().invoke(main.app, [str(argument) for argument in arguments])
 
 
 def made(folder: Path, *overrides: str, seed: int | None = None) -> Path:

@@ -9,8 +9,9 @@ import pytest
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies.design import Sweep, load_comparison
 from marginquake.sim.studies.run import load_scenario, simulate
+from tests.support.paths import SCENARIOS
 
-FOLDER = Path(__file__).parents[3] / "scenarios" / "venues_compared"
+FOLDER = SCENARIOS / "venues_compared"
 PRESETS = sorted(path.stem for path in (FOLDER.parent / "venues").glob("*.yaml"))
 COMPARISONS = ("as_allowed", "same_positions")
 RULES = ("contract", "venue", "liquidation")

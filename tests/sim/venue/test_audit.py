@@ -12,9 +12,9 @@ from marginquake.analysis.frames.run_frames import frames_of, load_run
 from marginquake.sim.core.records import AUDIT, AuditCause, EventKind, Stage
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
-from tests.support.still_market import StillMarket, fall
+from tests.support.paths import TINY
+from tests.support.still_market import OpenStillMarket, fall
 
-TINY = Path(__file__).parents[2] / "scenarios" / "tiny.yaml"
 HARD = ("index.shocks=[{at: 2s, log_return: -6%, over: 4s}]", "venue.insurance.initial=1000")
 
 
@@ -35,9 +35,9 @@ def hard() -> Any:
     return running.simulate(load_scenario(TINY, AGENT_TYPES, HARD), 1, check_invariants=True)
 
 
-def test_a_life_from_warning_to_closing(tmp_path: Path) -> None:
+def test_a_life_from_warning_to_closing(still_market: OpenStillMarket) -> None:
     call = {"warning": 0.8, "window": "5s"}
-    market = StillMarket(tmp_path, index=index(fall(0.0465, over="20s")), venue={"call": call}, duration="40s")
+    market = still_market(index=index(fall(0.0465, over="20s")), venue={"call": call}, duration="40s")
     row = int(market.crowd[0])
     data = market.finish()
     audit = data.audit["main"]
@@ -69,9 +69,9 @@ def test_a_life_from_warning_to_closing(tmp_path: Path) -> None:
     assert (ended["position_lots"], ended["fund_paid"], ended["unpaid"]) == (0, 0, 0)
 
 
-def test_a_cure_says_how(tmp_path: Path) -> None:
+def test_a_cure_says_how(still_market: OpenStillMarket) -> None:
     crowd = {"margin_mode": "cross"}
-    market = StillMarket(tmp_path, index=index(fall(0.0485)), venue={"call": {"window": "20s"}}, crowd=crowd)
+    market = still_market(index=index(fall(0.0485)), venue={"call": {"window": "20s"}}, crowd=crowd)
     market.until(5)
     called = market.crowd[market.table["stage"][market.crowd] == Stage.CALLED]
     first, second, third = (called[k : k + 1] for k in range(3))

@@ -15,7 +15,7 @@ from marginquake.sim.market.view import MarketView
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.config import CircuitBreakerConfig
 from marginquake.sim.venue.circuit_breaker import CircuitBreaker
-from tests.support.parts import PRICE, STEP_NS, Ladder, Orders, Part, PartConfig, part_market
+from tests.support.scripted_market import PRICE, STEP_NS, Ladder, Orders, Part, PartConfig, part_market
 
 
 def trips(config: CircuitBreakerConfig, lasts: list[int]) -> list[int]:

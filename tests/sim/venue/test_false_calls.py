@@ -16,7 +16,7 @@ from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.rules.mark import MarkConfig
-from tests.support.parts import PRICE, STEP_NS, Part, PartConfig, part_market
+from tests.support.scripted_market import PRICE, STEP_NS, Part, PartConfig, part_market
 
 BID, ASK = PRICE - 1, PRICE + 1
 SPIKE = PRICE * 95 // 100

@@ -1,6 +1,5 @@
 """Facts about a margin call as a process: warned, called, given time, cured or closed (docs/model.md, eq. 7b)."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +7,10 @@ import pytest
 
 from marginquake.sim.core.accounts import SYSTEM_ROWS
 from marginquake.sim.core.records import EventKind, Stage
-from tests.sim.model.test_model import digest_elsewhere, simulate
+from tests.support.exchanges import OpenMarket
 from tests.support.ladder import Ladder, account_fact, row_of, told, traders
-from tests.support.markets import IMPLEMENTATIONS, ladder
-from tests.support.still_market import StillMarket, fall, kinds
+from tests.support.still_market import OpenStillMarket, fall, kinds
+from tests.support.whole_market import digest_elsewhere, simulate
 
 STILL = {"volatility": 0}
 
@@ -27,12 +26,12 @@ def rise(share: float, at: str, over: str = "1s") -> dict[str, Any]:
 # -- the mark and the index of triggers --------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
-def warning_market(request: pytest.FixtureRequest) -> Ladder:
+@pytest.fixture
+def warning_market(open_market: OpenMarket) -> Ladder:
     """A is long 10 from 200 with 510 behind it; the venue warns at a margin ratio of 0.2."""
     table = traders()
     table.rows["collateral"][row_of("A")] = 510
-    market = ladder(request.param, table, warning_ppm=5_000_000)
+    market = open_market(table, warning_ppm=5_000_000)
     market.place(" | 200 | B10")
     market.market_buy("A", 10)
     return market
@@ -70,8 +69,8 @@ def test_the_liquidation_price_is_not_that_of_the_warning(warning_market: Ladder
 # -- the engine's scan -------------------------------------------------------------------------------------------------
 
 
-def test_by_default_a_called_account_is_closed_at_the_next_scan(tmp_path: Path) -> None:
-    market = StillMarket(tmp_path, index=index(fall(0.047)))
+def test_by_default_a_called_account_is_closed_at_the_next_scan(still_market: OpenStillMarket) -> None:
+    market = still_market(index=index(fall(0.047)))
     market.until(10)
     assert market.stages()[Stage.OK] == len(market.crowd)
     events = market.finish().events["main"]
@@ -79,9 +78,9 @@ def test_by_default_a_called_account_is_closed_at_the_next_scan(tmp_path: Path) 
     assert told_of == ["margin_call", "liquidation_started", "fill", "liquidation_ended"]
 
 
-def test_stages_come_in_their_order(tmp_path: Path) -> None:
+def test_stages_come_in_their_order(still_market: OpenStillMarket) -> None:
     call = {"warning": 0.8, "window": "5s"}
-    market = StillMarket(tmp_path, index=index(fall(0.0465, over="20s")), venue={"call": call}, duration="40s")
+    market = still_market(index=index(fall(0.0465, over="20s")), venue={"call": call}, duration="40s")
     events = market.finish().events["main"]
     seen = [list(kinds(events, int(row))) for row in market.crowd]
     wanted = ["warning", "margin_call", "liquidation_started", "fill", "liquidation_ended"]
@@ -94,20 +93,20 @@ def test_stages_come_in_their_order(tmp_path: Path) -> None:
     assert times[EventKind.LIQUIDATION_STARTED] - times[EventKind.MARGIN_CALL] == 5_000_000_000
 
 
-def test_within_the_window_a_recovered_account_is_free(tmp_path: Path) -> None:
+def test_within_the_window_a_recovered_account_is_free(still_market: OpenStillMarket) -> None:
     shocks = fall(0.0465), rise(0.01, at="6s")
-    market = StillMarket(tmp_path, index=index(*shocks), venue={"call": {"window": "10s"}})
+    market = still_market(index=index(*shocks), venue={"call": {"window": "10s"}})
     assert market.until(5).stages()[Stage.CALLED] == len(market.crowd)
     assert market.until(9).stages()[Stage.OK] == len(market.crowd)
     events = market.finish().events["main"]
     assert list(kinds(events, int(market.crowd[0]))) == ["margin_call", "call_cured"]
 
 
-def test_a_warning_is_lifted_with_hysteresis(tmp_path: Path) -> None:
+def test_a_warning_is_lifted_with_hysteresis(still_market: OpenStillMarket) -> None:
     # equity 5 % - loss; a margin ratio of 0.5 is a loss of 4.02 %, 0.5 * 0.9 one of 3.91 %
     shocks = fall(0.041), rise(0.0015, at="6s"), rise(0.001, at="10s")
     call = {"warning": 0.5, "hysteresis": 0.1}
-    market = StillMarket(tmp_path, index=index(*shocks), venue={"call": call})
+    market = still_market(index=index(*shocks), venue={"call": call})
     assert market.until(5).stages()[Stage.WARNED] == len(market.crowd)
     mark = market.room.venue.exchange.mark_ticks
     assert market.until(9).stages()[Stage.WARNED] == len(market.crowd), "below the warning, but not far enough"
@@ -117,19 +116,19 @@ def test_a_warning_is_lifted_with_hysteresis(tmp_path: Path) -> None:
     assert list(kinds(events, int(market.crowd[0]))) == ["warning", "warning_lifted"]
 
 
-def test_grace_spares_a_dip_that_is_shorter(tmp_path: Path) -> None:
+def test_grace_spares_a_dip_that_is_shorter(still_market: OpenStillMarket) -> None:
     shocks = fall(0.0465), rise(0.01, at="6s")
     started = {}
     for grace in ("2s", "20s"):
-        market = StillMarket(tmp_path, index=index(*shocks), venue={"call": {"grace": grace}})
+        market = still_market(index=index(*shocks), venue={"call": {"grace": grace}})
         started[grace] = market.finish().summary["liquidations"]
     assert started == {"2s": len(market.crowd), "20s": 0}
 
 
-def test_below_level_one_the_forced_sale_waits_for_the_liquidation_price(tmp_path: Path) -> None:
+def test_below_level_one_the_forced_sale_waits_for_the_liquidation_price(still_market: OpenStillMarket) -> None:
     # a margin ratio of 0.5 at a loss of 4.02 %, of 1 at one of 4.52 %
     shocks = fall(0.042), fall(0.006, at="10s")
-    market = StillMarket(tmp_path, index=index(*shocks), venue={"call": {"level": 0.5}})
+    market = still_market(index=index(*shocks), venue={"call": {"level": 0.5}})
     assert market.until(9).stages()[Stage.CALLED] == len(market.crowd)
     events = market.finish().events["main"]
     assert list(kinds(events, int(market.crowd[0])))[:2] == ["margin_call", "liquidation_started"]
@@ -137,8 +136,8 @@ def test_below_level_one_the_forced_sale_waits_for_the_liquidation_price(tmp_pat
     assert first > 10_000_000_000
 
 
-def test_a_closed_warned_account_is_ordinary_again(tmp_path: Path) -> None:
-    market = StillMarket(tmp_path, index=index(fall(0.042)), venue={"call": {"warning": 0.5}})
+def test_a_closed_warned_account_is_ordinary_again(still_market: OpenStillMarket) -> None:
+    market = still_market(index=index(fall(0.042)), venue={"call": {"warning": 0.5}})
     market.until(5)
     row = int(market.crowd[0])
     assert market.table["stage"][row] == Stage.WARNED
@@ -148,10 +147,10 @@ def test_a_closed_warned_account_is_ordinary_again(tmp_path: Path) -> None:
     assert market.table["stage"][row] == Stage.OK
 
 
-def test_nobody_is_past_a_trigger_after_a_scan_but_who_waits(tmp_path: Path) -> None:
+def test_nobody_is_past_a_trigger_after_a_scan_but_who_waits(still_market: OpenStillMarket) -> None:
     """`check_scan` looks after each scan; here it is seen to look: an account hidden from the engine is found."""
     capacity = {"liquidation": {"capacity": 3}}
-    market = StillMarket(tmp_path, index=index(fall(0.047)), venue={"call": {"warning": 0.8}}, **capacity)
+    market = still_market(index=index(fall(0.047)), venue={"call": {"warning": 0.8}}, **capacity)
     market.until(3)
     assert market.stages()[Stage.CALLED] > 0, "a capacity of 3 leaves a queue"
     market.until(4)
@@ -167,11 +166,11 @@ def test_nobody_is_past_a_trigger_after_a_scan_but_who_waits(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("change", [{}, {"warning": 0.8, "window": "2s", "grace": "1s"}])
-def test_the_process_keeps_every_invariant(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_the_process_keeps_every_invariant(still_market: OpenStillMarket, change: dict[str, Any]) -> None:
     """In a market that moves both ways through all stages."""
     fundamental = {"fundamental": {"volatility": 30}, "feedback": {"enabled": False}}
     crowd = {"leverage": {"distribution": "uniform", "minimum": 20, "maximum": 100}, "long_share": 0.5}
-    market = StillMarket(tmp_path, index=fundamental, venue={"call": change}, crowd=crowd, duration="60s")
+    market = still_market(index=fundamental, venue={"call": change}, crowd=crowd, duration="60s")
     data = market.finish()
     assert data.summary["margin_calls"] > 10
 
@@ -187,10 +186,11 @@ FAULTS = (
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault["type"]))
-def test_the_process_keeps_every_invariant_through_a_fault(tmp_path: Path, fault: dict[str, Any]) -> None:
+def test_the_process_keeps_every_invariant_through_a_fault(
+    still_market: OpenStillMarket, fault: dict[str, Any]
+) -> None:
     """With accounts that answer, too: some add margin, some cut, and the engine comes back to what has piled up."""
-    market = StillMarket(
-        tmp_path,
+    market = still_market(
         index={"fundamental": {"volatility": 25}, "feedback": {"enabled": False}},
         venue={"call": {"warning": 0.8, "window": "2s", "grace": "1s"}},
         crowd={

@@ -14,10 +14,9 @@ from marginquake.sim.core.records import COMMAND, EventKind, OrderKind, Side
 from marginquake.sim.kernels.book_only import BOOK_EVENT
 from marginquake.sim.venue.matching_book import MatchingBook
 from tests.oracles.naive_exchange import NaiveExchange
-from tests.sim.kernels.test_differential import MODERATE
+from tests.support.exchanges import PLAIN
 from tests.support.ladder import command, traders
-from tests.support.markets import PLAIN
-from tests.support.strategies import CENTRE, LADDER
+from tests.support.strategies import CENTRE, LADDER, MODERATE
 
 KINDS = (*[OrderKind.LIMIT] * 4, OrderKind.POST_ONLY, OrderKind.MARKET, OrderKind.IOC, OrderKind.FOK)
 TRADERS = 3

@@ -10,7 +10,7 @@ from marginquake.analysis.frames.run_frames import frames_of
 from marginquake.analysis.measures.call_accuracy import transient_share
 from marginquake.analysis.measures.cases import Liquidations
 from marginquake.sim.core.records import EventKind
-from tests.support.still_market import PRICE, StillMarket
+from tests.support.still_market import PRICE, OpenStillMarket, StillMarket
 from tests.support.strategies import THOROUGH
 
 VOLATILITY = 30.0
@@ -63,14 +63,13 @@ def test_overshoot_is_that_of_broadie_glasserman_and_kou_and_goes_as_the_root_of
 
 
 @pytest.mark.slow
-def test_more_grace_gives_fewer_transient_liquidations_and_more_bad_debt(tmp_path: Path) -> None:
+def test_more_grace_gives_fewer_transient_liquidations_and_more_bad_debt(still_market: OpenStillMarket) -> None:
     """Shorter or wilder runs leave seeds without a call ten minutes before the end, and nothing to measure."""
     transient, debt = {}, {}
     for grace in ("0", "15s", "90s"):
         totals = []
         for seed in range(1, 1 + 5 * THOROUGH):
-            market = StillMarket(
-                tmp_path,
+            market = still_market(
                 seed,
                 check=False,
                 step="1s",

@@ -1,4 +1,4 @@
-"""Prints the digest of a fixed stream, to compare ways of running: `python -m tests.support.digest STEPS [inverse]`."""
+"""The digest of a fixed stream, to compare ways of running: `python -m tests.support.stream_digest STEPS [inverse]`."""
 
 import sys
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from marginquake.sim.kernels import JIT
 from marginquake.sim.venue.exchange import Exchange
+from tests.support.compare_exchanges import event_digest, play
 from tests.support.strategies import long_case
-from tests.support.twins import event_digest, play
 
 
 def fixed_stream_digest(steps: int, inverse: bool = False) -> str:

@@ -240,3 +240,19 @@ def seat_of(kind: str, seed: int = 0, spec: ContractSpec | None = None, **settin
     engine = LiquidationEngine(mesa.Model(rng=0), config, context, desk)
     everyone = np.arange(len(table.rows))
     return Booth(engine, table, OrderEntry(table, everyone, spot, ids, Cause.LIQUIDATION), spot, ids, desk)
+
+
+def engine(**rules: Any) -> tuple[Booth, FakeDesk]:
+    """The liquidation engine with these rules, and what stands for its venue."""
+    booth = seat_of("liquidation_engine", rules=rules)
+    assert booth.desk is not None
+    return booth, booth.desk
+
+
+def call(booth: Booth, row: int, lots: int, equity_per_lot: float, stage: Stage = Stage.CALLED) -> None:
+    """An account whose equity at the mark is so many quote units a lot (maintenance is 0.5)."""
+    block = booth.table.rows
+    block["position_lots"][row] = lots
+    block["cost"][row] = lots * PRICE * booth.table.lot_value.at_one_tick
+    block["collateral"][row] = round(abs(lots) * equity_per_lot * 1e6)
+    block["stage"][row] = stage

@@ -1,4 +1,4 @@
-"""The record of a small cascade (tests/support/cascade_vectors.py) as analysis reads it; and events written by hand."""
+"""Frames of events written by hand: fills, calls, takeovers and ADL, and nothing else."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,24 +8,10 @@ from numpy.typing import NDArray
 
 from marginquake.analysis.frames.market import DRAWN_KINDS, EVENT_COLUMNS, FaultSpan, MarketFrames
 from marginquake.sim.core.contract import ContractSpec
-from marginquake.sim.core.records import EVENT, Cause, EventKind, Side, join
-from tests.support.cascade_vectors import QUIET_STEPS, STEP_NS, Cascade, build_model
+from marginquake.sim.core.records import EVENT, Cause, EventKind, Side
 
 UNIT = ContractSpec("main", Decimal(1), Decimal(1), Decimal(1), Decimal(1), 200_000, 10**9)
 """One tick, one lot and one unit of money are all 1 in quote currency."""
-
-
-def frames_of_cascade(cascade: Cascade, capacity: int = 1) -> MarketFrames:
-    """Run the cascade until nothing happens any more."""
-    model = build_model(cascade, capacity)
-    room = model.sessions[0]
-    parts: list[NDArray[Any]] = []
-    quiet = 0
-    while quiet < QUIET_STEPS or model.now_ns < QUIET_STEPS * STEP_NS:
-        model.step()
-        parts.append(room.last_events.copy())
-        quiet = 0 if len(parts[-1]) else quiet + 1
-    return frames(join(parts, EVENT), STEP_NS / 1e9, float(cascade.entry_ticks))
 
 
 def frames(

@@ -1,7 +1,8 @@
 """Small markets for tests: plain rules, and both implementations by name."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from marginquake.sim.core.accounts import AccountTable
 from marginquake.sim.core.valuation import LotValue
@@ -24,6 +25,10 @@ PLAIN = ExchangeRules(
     max_position_lots=1_000_000,
 )
 """No fees, one bracket of 0.5 %, no band: what remains is matching."""
+
+
+OpenMarket: TypeAlias = Callable[..., Ladder]
+"""The fixture `open_market`: accounts, if any, and changes to the rules -> the market."""
 
 
 def ladder(implementation: str, accounts: AccountTable | None = None, **changes: Any) -> Ladder:
