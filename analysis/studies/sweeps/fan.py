@@ -8,20 +8,13 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels as canvas
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
+from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
 from marginquake.analysis.studies.sweeps.load import Axis, PooledRuns, SweepData, Value, pooled
-from marginquake.analysis.studies.sweeps.metric_names import (
-    MetricWords,
-    clipped,
-    describe,
-    event_words,
-    runs_words,
-    short,
-    value_texts,
-)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +59,7 @@ def spread_over(values: Sequence[Value], most: int = MOST_FANS) -> list[Value]:
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Fans above, shares below, one column for each value of the second axis."""
     axis, second = sweep.numeric_axes[0], second_axis(sweep)
-    words = describe(metric)
+    described = metric_of(metric)
     levels = [float(value) for value in sweep.levels(axis)]
     every = sweep.levels(second) if second else []
     fans: list[dict[str, Value]] = [{second.name: value} for value in spread_over(every)] if second else [{}]
@@ -77,7 +70,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     names = value_texts([next(iter(fan.values())) for fan in fans]) if second else []
     for column, (fan, upper, lower) in enumerate(zip(fans, above, below, strict=True)):
         outcomes = [pooled(sweep, metric, sweep.rows({**fan, axis.name: level})) for level in levels]
-        _fan(upper, np.array(levels), outcomes, words)
+        _fan(upper, np.array(levels), outcomes, described)
         _shares(lower, np.array(levels), outcomes)
         for panel in (upper, lower):
             label_levels(panel, axis, levels, ends)
@@ -88,7 +81,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
             upper.set_title(clipped(names[column], fits), loc="center", fontsize=10.5, fontweight="bold", pad=5)
     _same_height(above)
     height = float(figure.get_size_inches()[1])
-    above[0].set_ylabel(textwrap.fill(words.title, 36))
+    above[0].set_ylabel(textwrap.fill(described.title, 36))
     canvas.panel_label(below[0], f"P({event_words(sweep)}), with 95 % Wilson intervals")
     _legend(figure)
     figure.text(
@@ -115,8 +108,8 @@ def _notes(sweep: SweepData, axis: Axis, second: Axis | None, every: Sequence[Va
     return f"{notes}  Pooled over {', '.join(rest)}, as if runs were independent."
 
 
-def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], words: MetricWords) -> None:
-    bands = np.array([quantiles(one.values) for one in outcomes]) * words.factor
+def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], described: SummaryMetric) -> None:
+    bands = np.array([quantiles(one.values) for one in outcomes]) * described.unit.scale
     panel.fill_between(levels, bands[:, 0], bands[:, 4], color=theme.BID, alpha=0.16, linewidth=0)
     panel.fill_between(levels, bands[:, 1], bands[:, 3], color=theme.BID, alpha=0.34, linewidth=0)
     panel.plot(levels, bands[:, 2], color=theme.INK, linewidth=1.8, marker="o", markersize=4.5)

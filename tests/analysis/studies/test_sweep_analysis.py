@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from marginquake.analysis.facts import MissingExtra
+from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.statistics.regression import fit_logistic
 from marginquake.analysis.studies.sweeps import (
     SWEEP_FIGURES,
@@ -29,10 +30,10 @@ from marginquake.analysis.studies.sweeps import (
     write_sweep_report,
 )
 from marginquake.analysis.studies.sweeps.axis_layout import cells, scaled
+from marginquake.analysis.studies.sweeps.captions import event_words, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.fan import quantiles, spread_over
 from marginquake.analysis.studies.sweeps.figures import reasons
 from marginquake.analysis.studies.sweeps.load import Axis
-from marginquake.analysis.studies.sweeps.metric_names import describe, event_words, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.phase_frame import MEDIAN_ANCHORS, half_contour, phase_table
 from marginquake.sim.runs.directory import RunDirectoryError
 from tests.support.synthetic_sweep import DEPTH, LEVERAGE, axis, grid, summary, tipping, write_sweep
@@ -447,9 +448,9 @@ def test_metrics_and_values_are_written_with_units_and_told_apart(sweep: Path) -
     data = load_sweep(sweep)
     assert event_words(data) == "forced volume / open interest > 5 %"
     assert runs_words(data) == "60 runs: 6 points, 10 seeds each"
-    assert describe("max_drawdown_fraction").text(0.1234) == "12.3 %"
-    assert describe("eth.bad_debt").title == "eth: bad debt, quote units"
-    assert describe("median_spread_ticks").title == "median spread, ticks"
+    assert metric_of("max_drawdown_fraction").text(0.1234) == "12.3 %"
+    assert metric_of("eth.bad_debt").title == "eth: bad debt, quote units"
+    assert metric_of("median_spread_ticks").title == "median spread, ticks"
     assert value_texts([10_001.0, 10_002.0]) == ["10.001k", "10.002k"]
     assert value_texts(["last", 5e6]) == ["last", "5M"]
 
