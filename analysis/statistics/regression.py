@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.analysis.frames.market import Bools, Floats
+from marginquake.analysis.statistics.intervals import interval_over_seeds
 
 RESAMPLES = 2000
+LEAST_SEEDS = 2
+"""For an interval of a slope."""
 
 
 @final
@@ -42,10 +45,9 @@ def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     intercept = float(y.mean() - slope * x.mean())
     left = float(((y - intercept - slope * x) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())
-    low = high = math.nan
-    if count > 1:
-        chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
-        low, high = np.nanquantile(_slopes(sums[chosen].sum(axis=1)), (0.025, 0.975)).tolist()
+    low, high = interval_over_seeds(
+        count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0, least=LEAST_SEEDS
+    )
     return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.statistics.intervals import percentiles
+from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.load import Axis, SweepData, Value
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RESAMPLES = 1000
-LEAST_SEEDS = 3
 LEAST_SCATTERED = 8
 TABLE_INCHES, GAP_INCHES = 3.6, 0.2
 LABEL_CHARACTERS = 40
@@ -192,7 +191,8 @@ def _interval(low: Floats, high: Floats) -> Estimate:
     estimate = _median(high) - _median(low)
     alive = np.isfinite(low).any(axis=1) & np.isfinite(high).any(axis=1)
     low, high = low[alive], high[alive]
-    if len(low) < LEAST_SEEDS:
-        return Estimate(estimate)
-    picks = np.random.default_rng(1).integers(0, len(low), (RESAMPLES, len(low)))
-    return Estimate(estimate, *percentiles(np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])))
+
+    def change(picks: Ints) -> Floats:
+        return np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])
+
+    return Estimate(estimate, *interval_over_seeds(len(low), change, resamples=RESAMPLES))
