@@ -119,11 +119,12 @@ class _Search:
         if result.failures:
             failure = result.failures[0]
             raise RunDirectoryError(f"{result.path}: seed {failure.seed} failed: {failure.error}")
-        event = self._question.event.model_dump()
         for (seed, place), key in zip(wanted, keys, strict=True):
             run = plan.runs[key]
             self._tried[seed, place] = run
-            self.bisection.learn(seed, place, is_event(run_directory.read_summary(directory.points / run), event))
+            self.bisection.learn(
+                seed, place, is_event(run_directory.read_summary(directory.points / run), self._question.event)
+            )
 
     def _sweep(self, seeds: tuple[int, ...]) -> Sweep:
         question = self._question

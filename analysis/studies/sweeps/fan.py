@@ -14,7 +14,8 @@ from marginquake.analysis.presentation import theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
 from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
-from marginquake.analysis.studies.sweeps.load import Axis, PooledRuns, SweepData, Value, pooled
+from marginquake.analysis.studies.sweeps.load import PooledRuns, SweepData, Value, pooled
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_cells
 from marginquake.analysis.studies.sweeps.captions import event_words
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData
+from marginquake.analysis.studies.sweeps.load import SweepData
 from marginquake.analysis.studies.sweeps.phase_frame import (
     MEDIAN_ANCHORS,
     SHARE_ANCHORS,
@@ -26,6 +26,7 @@ from marginquake.analysis.studies.sweeps.phase_frame import (
     phase_table,
     value_range,
 )
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.regression import fit_logistic
 from marginquake.analysis.studies.sweeps.axis_layout import limits, number_axis, scaled, unscaled
 from marginquake.analysis.studies.sweeps.captions import event_words
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData, by_point
+from marginquake.analysis.studies.sweeps.load import SweepData, by_point
 from marginquake.analysis.studies.sweeps.phase_frame import (
     HALF,
     MEDIAN_ANCHORS,
@@ -23,6 +23,7 @@ from marginquake.analysis.studies.sweeps.phase_frame import (
     half_line,
     value_range,
 )
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

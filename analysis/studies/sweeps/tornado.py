@@ -13,7 +13,8 @@ from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, value_texts
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData, Value
+from marginquake.analysis.studies.sweeps.load import SweepData, Value
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

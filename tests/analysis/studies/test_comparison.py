@@ -302,8 +302,9 @@ def write(tmp_path: Path) -> Write:
             {"point": k, "values": {"policy": label}, "overrides": ["duration=5min", f"name={label}"]}
             for k, label in enumerate(labels)
         ]
-        plan = {"name": "forced_orders", "question": "What do <forced> orders do?",
-                "model_version": "3", "design": "compare", "points": points, "seeds": list(seeds)}  # fmt: skip
+        plan = {"schema_version": 1, "name": "forced_orders", "question": "What do <forced> orders do?",
+                "model_version": "3", "design": "compare", "axes": [{"name": "policy"}], "points": points,
+                "seeds": list(seeds), "event": {"metric": "bad_debt", "above": 0}}  # fmt: skip
         (directory / "sweep.json").write_text(json.dumps(plan))
         (directory / "sweep.yaml").write_text("# Question: What do forced orders do?\n")
         failures = [{"point": point, "seed": seed, "error": "the ladder ended"} for point, seed in missing]

@@ -33,9 +33,9 @@ from marginquake.analysis.studies.sweeps.axis_layout import cells, scaled
 from marginquake.analysis.studies.sweeps.captions import event_words, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.fan import quantiles, spread_over
 from marginquake.analysis.studies.sweeps.figures import reasons
-from marginquake.analysis.studies.sweeps.load import Axis
 from marginquake.analysis.studies.sweeps.phase_frame import MEDIAN_ANCHORS, half_contour, phase_table
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Axis
 from tests.support.synthetic_sweep import DEPTH, LEVERAGE, axis, grid, summary, tipping, write_sweep
 
 LEVELS = {"leverage": [10.0, 20.0, 30.0], "depth": [1e6, 1e7]}
