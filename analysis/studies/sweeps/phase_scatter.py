@@ -6,7 +6,7 @@ import numpy as np
 
 from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
-from marginquake.analysis.statistics.regression import fit_logistic
+from marginquake.analysis.statistics.regression import fit_surface
 from marginquake.analysis.studies.sweeps.axis_layout import limits, number_axis, scaled, unscaled
 from marginquake.analysis.studies.sweeps.captions import event_words
 from marginquake.analysis.studies.sweeps.load import SweepData, by_point
@@ -44,7 +44,7 @@ def draw_scattered(sweep: SweepData, x: Axis, y: Axis, described: SummaryMetric,
     across, up = limits(x, places[x.name]), limits(y, places[y.name])
     size = float(np.clip(2600 / len(sweep.points), 14, 90))
     share = np.where(done, events / np.maximum(runs, 1), np.nan)
-    surface = fit_logistic(scaled(x, places[x.name])[done], scaled(y, places[y.name])[done], events[done], runs[done])
+    surface = fit_surface(scaled(x, places[x.name])[done], scaled(y, places[y.name])[done], events[done], runs[done])
     grid_x, grid_y = (
         np.linspace(float(ends[0]), float(ends[1]), SURFACE)
         for ends in (scaled(x, np.array(across)), scaled(y, np.array(up)))

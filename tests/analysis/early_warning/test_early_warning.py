@@ -36,7 +36,7 @@ from marginquake.analysis.frames.run_frames import RunFrames, load_run
 from marginquake.analysis.statistics import regression
 from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.ranking import Ranking
-from marginquake.analysis.statistics.regression import fit
+from marginquake.analysis.statistics.regression import fit_logistic
 from marginquake.sim.cli import main
 from tests.support.synthetic_market import fills, market
 from tests.support.synthetic_run import write_synthetic_run
@@ -112,7 +112,7 @@ def test_the_logit_finds_planted_weights() -> None:
     rng = np.random.default_rng(2)
     x = np.column_stack((rng.normal(5, 2, 20_000), rng.normal(-1, 0.1, 20_000), rng.normal(0, 1, 20_000)))
     z = -2.0 + 1.0 * (x[:, 0] - 5) / 2 - 0.5 * (x[:, 1] + 1) / 0.1
-    model = fit(x, rng.random(20_000) < 1 / (1 + np.exp(-z)))
+    model = fit_logistic(x, rng.random(20_000) < 1 / (1 + np.exp(-z)))
     assert model.intercept == pytest.approx(-2.0, abs=0.1)
     assert np.allclose(model.weights, [1.0, -0.5, 0.0], atol=0.08)
 
@@ -120,7 +120,7 @@ def test_the_logit_finds_planted_weights() -> None:
 def test_at_the_fit_the_penalised_likelihood_is_flat() -> None:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(300, 4)), rng.random(300) < 0.2
-    model = fit(x, y, ridge=5.0)
+    model = fit_logistic(x, y, ridge=5.0)
     z = (x - model.centre) / model.scale
     error = model.probability(x) - y
     assert abs(error.sum()) < 0.01
@@ -130,7 +130,7 @@ def test_at_the_fit_the_penalised_likelihood_is_flat() -> None:
 def test_unknown_values_count_as_the_mean_and_dead_columns_for_nothing() -> None:
     rng = np.random.default_rng(4)
     x = np.column_stack((rng.normal(size=200), np.full(200, 7.0), np.full(200, np.nan)))
-    model = fit(x, x[:, 0] > 0)
+    model = fit_logistic(x, x[:, 0] > 0)
     assert model.weights[1] == model.weights[2] == 0.0
     unknown, mean = np.array([[np.nan, 7.0, 3.0]]), np.array([[x[:, 0].mean(), 1e6, np.nan]])
     assert model.probability(unknown) == pytest.approx(model.probability(mean))
@@ -310,13 +310,13 @@ def test_models_never_see_the_seeds_they_are_judged_on(monkeypatch: pytest.Monke
     for number, each in enumerate(marked):
         each.signals[:, column] = number
     trained: list[set[float]] = []
-    real = regression.fit
+    real = regression.fit_logistic
 
     def caught(table: Floats, event: Any) -> Any:
         trained.append(set(table[:, 0].tolist()))
         return real(table, event)
 
-    monkeypatch.setattr(folds_, "fit", caught)
+    monkeypatch.setattr(folds_, "fit_logistic", caught)
     evaluate(marked, ASKED, {BASELINE: ("volatility",)})
     folds = folds_of(13)
     assert len(trained) == len(folds) == 10

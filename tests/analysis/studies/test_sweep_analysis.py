@@ -16,7 +16,7 @@ from PIL import Image
 
 from marginquake.analysis.facts import MissingExtra
 from marginquake.analysis.measures.summary_metrics import metric_of
-from marginquake.analysis.statistics.regression import fit_logistic
+from marginquake.analysis.statistics.regression import fit_surface
 from marginquake.analysis.studies.sweeps import (
     SWEEP_FIGURES,
     bootstrap,
@@ -278,7 +278,7 @@ def test_smoothing_finds_the_line_that_the_events_were_drawn_from() -> None:
     rng = np.random.default_rng(11)
     x, y = rng.uniform(0, 10, 300), rng.uniform(-1, 1, 300)
     chance = 1 / (1 + np.exp(-2.0 * (x - 5.0 - 2.0 * y)))
-    surface = fit_logistic(x, y, rng.binomial(20, chance).astype(float), np.full(300, 20.0))
+    surface = fit_surface(x, y, rng.binomial(20, chance).astype(float), np.full(300, 20.0))
     for up in (-0.5, 0.0, 0.5):
         assert surface.at(np.array([5.0 + 2.0 * up]), np.array([up]))[0] == pytest.approx(0.5, abs=0.05)
     assert np.abs(surface.at(x, y) - chance).max() < 0.12
@@ -287,13 +287,13 @@ def test_smoothing_finds_the_line_that_the_events_were_drawn_from() -> None:
 @pytest.mark.parametrize("events", [0.0, 4.0])
 def test_smoothing_stays_finite_where_all_runs_agree(events: float) -> None:
     x = np.arange(10.0)
-    surface = fit_logistic(x, x**2, np.full(10, events), np.full(10, 4.0))
+    surface = fit_surface(x, x**2, np.full(10, events), np.full(10, 4.0))
     assert np.abs(surface.at(x, x**2) - events / 4.0).max() < 0.1
 
 
 def test_smoothing_stays_finite_where_the_event_separates() -> None:
     x, y = np.linspace(0, 1, 40), np.tile([0.0, 1.0], 20)
-    surface = fit_logistic(x, y, np.where(x > 0.5, 5.0, 0.0), np.full(40, 5.0))
+    surface = fit_surface(x, y, np.where(x > 0.5, 5.0, 0.0), np.full(40, 5.0))
     assert surface.at(np.array([0.1, 0.5, 0.9]), np.array([0.5, 0.5, 0.5])) == pytest.approx([0, 0.5, 1], abs=0.1)
 
 
