@@ -7,9 +7,10 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.causes.price_parts import WINDOW_S, TradedPath, known_marks, outside_price
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.statistics.intervals import block_draws, percentiles
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 RESAMPLES = 2000
 

@@ -22,11 +22,11 @@ from marginquake.analysis.early_warning.trial import (
     interval_of,
     resamples,
 )
-from marginquake.analysis.frames.market import Bools, Floats, Ints
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.statistics.ranking import Ranking
 from marginquake.analysis.statistics.regression import Logit, fit_logistic
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 
 def evaluate(seeds: Sequence[Samples], asked: TrialPlan, models: Mapping[str, tuple[str, ...]] = MODELS) -> Trial:

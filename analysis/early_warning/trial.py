@@ -8,10 +8,11 @@ import numpy as np
 
 from marginquake.analysis.early_warning.signals import SIGNALS, Seen, vector
 from marginquake.analysis.frames.lookup import last_at
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate, Unmeasurable
 from marginquake.analysis.statistics.intervals import draw_weights, interval_over_seeds, percentiles
 from marginquake.analysis.statistics.ranking import Ranking
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 
 def forced_between(market: MarketFrames, after_s: Floats, until_s: Floats) -> Floats:

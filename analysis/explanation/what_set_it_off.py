@@ -6,8 +6,8 @@ from marginquake.analysis import formats
 from marginquake.analysis.causes import Part
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section, change, signed
 from marginquake.analysis.formats import short_number as short
-from marginquake.analysis.frames.market import Bools
 from marginquake.sim.core.fields import parse_duration
+from marginquake.sim.core.typing import Bools
 
 TOLD = 0.05
 """Smaller shares are left to the table."""

@@ -5,8 +5,9 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
-from marginquake.analysis.frames.market import Fills, Floats
+from marginquake.analysis.frames.market import Fills
 from marginquake.sim.core.records import Cause
+from marginquake.sim.core.typing import Floats
 
 ORDERS = {
     Cause.VOLUNTARY: "voluntary market orders",

@@ -12,9 +12,9 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import Fact, Measurement, targets
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import bootstrap, interval_over_seeds
+from marginquake.sim.core.typing import Floats, Ints
 
 SEED = 20_260
 """Of the bootstrap over runs."""

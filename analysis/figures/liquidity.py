@@ -8,6 +8,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.market_quality import depth_statistics, spread_bps, spread_statistics
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     )
 
 
-def _spread(axis: "Axes", time_s: panels.Floats, bps: panels.Floats) -> None:
+def _spread(axis: "Axes", time_s: Floats, bps: Floats) -> None:
     """Median of every time bin as a line, least to largest as a band."""
     valid = np.isfinite(bps)
     panels.panel_label(axis, "Spread, basis points of mid (line: median; band: least to largest)")

@@ -8,6 +8,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.measures.scorecard import market_moves
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +88,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     axis.set_ylim(low - 0.03 * (high - low), high + 0.04 * (high - low))
 
 
-def _flow(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
+def _flow(market: MarketFrames, axis: "Axes", edges: Floats) -> None:
     forced = market.forced_fills
     panels.signed_flow(
         axis, edges, forced.time_s, forced.notional, forced.side, theme.FORCED_BUY, theme.FORCED_SELL
@@ -101,7 +102,7 @@ def _flow(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
     )
 
 
-def _calls(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
+def _calls(market: MarketFrames, axis: "Axes", edges: Floats) -> None:
     calls = market.margin_calls
     longs = np.histogram(calls.time_s[calls.side > 0], edges)[0]
     shorts = np.histogram(calls.time_s[calls.side < 0], edges)[0]

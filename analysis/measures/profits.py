@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.sim.core.typing import Floats
 
 FEES_POPULATION = "fees"
 SYSTEM_LABELS = {FEES_POPULATION: "venue (fees)", "insurance": "insurance fund"}

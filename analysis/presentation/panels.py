@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import FaultSpan
 from marginquake.analysis.presentation import theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, BOTTOM_INCHES = 0.82, 0.34, 1.10, 0.58
 MOST_BUBBLES = 180

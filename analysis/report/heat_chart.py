@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, LiquidationMap, MarketFrames
+from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
 from marginquake.analysis.presentation.page import finite, pack, pack_bytes
 from marginquake.analysis.report.thinning import at_most, rows_to_keep
 from marginquake.analysis.report.time_chart import busy_windows, extent
+from marginquake.sim.core.typing import Floats
 
 MOST_TIMES, MOST_PRICES = 420, 260
 MEDIAN_PLACE = 0.42

@@ -3,13 +3,14 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.report.heat_chart import heat_chart, price_window
 from marginquake.analysis.report.section import Chart, Content
 from marginquake.analysis.report.time_chart import Line, Panel, busy_windows, lines, time_chart
 from marginquake.analysis.statistics.market_quality import depth_statistics, spread_bps, spread_statistics
+from marginquake.sim.core.typing import Floats
 
 BANDS = (("01pct", "0.1 %", 1.2), ("1pct", "1 %", 1.8))
 """Column suffix, label and line width of each distance from mid."""

@@ -3,13 +3,14 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Columns, Floats, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.profits import SYSTEM_LABELS, PopulationResult, results_by_population
 from marginquake.analysis.presentation.page import finite
 from marginquake.analysis.report import palette
 from marginquake.analysis.report.section import Chart, Content, Table
 from marginquake.analysis.report.time_chart import Line, Panel, busy_windows, lines, time_chart
+from marginquake.sim.core.typing import Floats
 
 PARTS = (
     ("trading", "trading", "trading"),

@@ -4,7 +4,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.causes import causal_tree
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.scorecard import market_moves
 from marginquake.analysis.presentation.panels import gather
@@ -20,6 +20,7 @@ from marginquake.analysis.report.time_chart import (
     lines,
     time_chart,
 )
+from marginquake.sim.core.typing import Floats
 
 NUMBERED = 5
 """Cascades whose number stands in the chart."""

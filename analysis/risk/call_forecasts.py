@@ -7,13 +7,14 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.risk.standing import Standing, known_mark, standing_at
 from marginquake.analysis.risk.volatility import Source, volatility
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.barriers import first_passage_probability, monitoring_shift
 from marginquake.sim.core.records import Side
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 EDGE_S = 1e-6
 

@@ -7,10 +7,11 @@ from typing import Literal, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Bools, Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import percentiles
 from marginquake.analysis.statistics.market_quality import YEAR_S, sample
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 STEP_S = 5.0
 """Returns are taken over so long, or one sample where those are further apart: shorter ones hold the book's bounce."""

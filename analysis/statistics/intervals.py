@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
+from marginquake.sim.core.typing import Floats, Ints
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000

@@ -12,8 +12,8 @@ from typing import Final, final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.statistics.intervals import LEAST_VALUES, draws
+from marginquake.sim.core.typing import Floats
 
 RESAMPLES: Final = 9999
 FLIPS: Final = 99_999

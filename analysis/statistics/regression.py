@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.analysis.frames.market import Bools, Floats
 from marginquake.analysis.statistics.intervals import interval_over_seeds
+from marginquake.sim.core.typing import Bools, Floats
 
 RESAMPLES = 2000
 LEAST_SEEDS = 2

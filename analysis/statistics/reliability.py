@@ -11,9 +11,9 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import LEAST_VALUES, draw_weights, percentiles
+from marginquake.sim.core.typing import Bools, Floats
 
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of bins of forecast probability; the last bin includes 1.  Finer near 0, where most forecasts are."""

@@ -11,9 +11,10 @@ from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.paired import bootstrap_interval, paired
-from marginquake.analysis.studies.comparison.load import Comparison, Floats
+from marginquake.analysis.studies.comparison.load import Comparison
 from marginquake.analysis.studies.comparison.metrics import metric_named
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.frames.run_frames import load_run
 from marginquake.analysis.studies.comparison.metrics import measure
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import is_sweep, read_failures, read_plan
-
-Floats = NDArray[np.float64]
 
 DESIGN: Final = "compare"
 AXIS: Final = "policy"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels as canvas
 from marginquake.analysis.presentation import theme
@@ -15,6 +14,7 @@ from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
 from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
 from marginquake.analysis.studies.sweeps.load import PooledRuns, SweepData, Value, pooled
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.analysis.frames.market import Columns, Floats
+from marginquake.analysis.frames.market import Columns
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import Axis, AxisValue, Event, Failure, is_sweep, read_failures, read_plan
 

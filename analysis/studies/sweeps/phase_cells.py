@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
@@ -26,6 +25,7 @@ from marginquake.analysis.studies.sweeps.phase_frame import (
     phase_table,
     value_range,
 )
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:

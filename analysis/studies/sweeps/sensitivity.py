@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis.facts.fact import MissingExtra
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
 from marginquake.analysis.studies.sweeps.load import SweepData
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.estimate import Estimate
@@ -14,6 +13,7 @@ from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:

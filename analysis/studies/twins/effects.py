@@ -10,10 +10,10 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.statistics.paired import Paired, paired
+from marginquake.sim.core.typing import Floats, Ints
 
 
 @final
