@@ -6,7 +6,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
-from marginquake.analysis.measures.scorecard import market_moves
+from marginquake.analysis.measures.scorecard import what_happened
 from marginquake.analysis.presentation import panels, theme
 from marginquake.sim.core.typing import Floats
 
@@ -38,12 +38,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     _flow(market, flow, edges)
     _calls(market, calls, edges)
     panels.time_axis((top, flow, calls), first_s, last_s)
-    panels.heading(
-        figure,
-        "Price and forced orders",
-        f"{market_moves(run)}.  {int(np.sum(run['margin_calls'])):,} margin calls, "
-        f"{formats.short_number(float(np.sum(run['forced_volume'])))} traded by force.",
-    )
+    panels.heading(figure, "Price and forced orders", what_happened(market))
 
 
 def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
@@ -51,13 +46,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     forced = market.forced_fills
     forced = forced.select(forced.time_s >= 0)
     cell = span_s / 160, (high - low) / 50
-    pieces = {
-        side: panels.gather(
-            forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],
-            *cell,
-        )
-        for side in (-1, 1)
-    }  # fmt: skip
+    pieces = panels.gather_by_side(forced, *cell)
     largest = max((float(piece[2].max()) for piece in pieces.values() if len(piece[2])), default=1.0)
     for side, colour, label in (
         (-1, theme.FORCED_SELL, "forced sale"),

@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Columns
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.measures import summary_metrics
 from marginquake.analysis.measures.summary_metrics import COUNT, MONEY, PERCENT, InScorecard, SummaryMetric
 from marginquake.sim.core.price_moves import largest_fall, largest_rise
@@ -101,6 +103,15 @@ def market_moves(series: Columns) -> str:
     return (
         f"Largest rise of the last price {rise}, of the fundamental {rise_outside}; largest fall {fall} and "
         f"{fall_outside}"
+    )
+
+
+def what_happened(market: MarketFrames) -> str:
+    """`market_moves`, how many were called, and how much was forced to trade."""
+    run = market.run
+    return (
+        f"{market_moves(run)}. {int(np.sum(run['margin_calls'])):,} margin calls; "
+        f"{formats.short_number(float(np.sum(run['forced_volume'])))} traded by force."
     )
 
 

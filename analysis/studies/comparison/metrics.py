@@ -12,14 +12,14 @@ import numpy as np
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures import summary_metrics
-from marginquake.analysis.measures.profits import SYSTEM_LABELS, results_by_population
+from marginquake.analysis.measures.profits import FUND, ROUNDING, population_label, results_by_population
 from marginquake.analysis.measures.scorecard import number
 from marginquake.analysis.measures.summary_metrics import BASIS_POINTS, MONEY, PERCENT, Better, SummaryMetric
 from marginquake.analysis.statistics.market_quality import spread_bps
 
 PROFIT: Final = "profit."
 """Keys of profits: `profit.<population>`."""
-NOT_PROFITS: Final = ("insurance", "rounding")
+NOT_PROFITS: Final = (FUND, ROUNDING)
 """Rows of the ledger that are no population: the fund is a metric of its own, rounding of no size."""
 
 
@@ -50,9 +50,8 @@ def metric_named(key: str) -> SummaryMetric:
     """The metric of a key, `profit.<population>` included."""
     if key.startswith(PROFIT):
         population = key.removeprefix(PROFIT)
-        label = SYSTEM_LABELS.get(population, population.replace("_", " "))
         note = "equity and spot hedges, without money paid in"
-        return SummaryMetric(key, f"profit of {label}", MONEY, Better.NEITHER, note)
+        return SummaryMetric(key, f"profit of {population_label(population)}", MONEY, Better.NEITHER, note)
     return next((metric for metric in DERIVED if metric.key == key), None) or summary_metrics.registered()[key]
 
 
