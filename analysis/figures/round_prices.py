@@ -39,9 +39,9 @@ def applies(market: MarketFrames) -> bool:
 
 def _spacing(price: Floats) -> float:
     """The 1, 2 or 5 times a power of ten nearest to `SPACING_FRACTION` of the first price."""
-    wanted = float(price[0]) * SPACING_FRACTION
-    power = 10.0 ** np.floor(np.log10(wanted))
-    return float(min((power * step for step in (1, 2, 5, 10)), key=lambda level: abs(np.log(level / wanted))))
+    ideal = float(price[0]) * SPACING_FRACTION
+    power = 10.0 ** np.floor(np.log10(ideal))
+    return float(min((power * step for step in (1, 2, 5, 10)), key=lambda level: abs(np.log(level / ideal))))
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:

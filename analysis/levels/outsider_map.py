@@ -234,7 +234,7 @@ def outsider_errors(
 
 
 def seeded_share(market: MarketFrames, positions: Positions) -> float:
-    """Share of the forced notional within reach in positions unchanged since t = 0: no trade tells of their entry."""
+    """Share of the forced notional within reach in positions unchanged since t = 0: no trade shows their entry."""
     inside = positions.waiting & (positions.distance < bin_edges()[-1])
     total = float(positions.forced[inside].sum())
     if total <= 0 or "position_start" not in market.accounts:

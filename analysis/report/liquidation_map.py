@@ -12,7 +12,7 @@ from marginquake.analysis.report.time_chart import bubbles
 MOST_MARKS = 250
 
 
-def wanted(run: RunFrames, market: MarketFrames) -> bool:
+def applies(run: RunFrames, market: MarketFrames) -> bool:
     """Runs of before there were maps, or without, have no such section."""
     return market.map is not None and len(market.map.time_s) > 0
 

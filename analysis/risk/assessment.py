@@ -51,7 +51,7 @@ class Assessment:
     twins: int
     left_out: tuple[str, ...]
     missed_marks: str
-    """What the record does not tell of the mark, and what follows; empty where it tells all."""
+    """What the record does not show of the mark, and what follows; empty where it shows all."""
 
 
 def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = None) -> Assessment:

@@ -8,8 +8,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
-from marginquake.analysis.presentation import panels as canvas
-from marginquake.analysis.presentation import theme
+from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
 from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
@@ -64,7 +63,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     levels = [float(value) for value in sweep.levels(axis)]
     every = sweep.levels(second) if second else []
     fans: list[dict[str, Value]] = [{second.name: value} for value in spread_over(every)] if second else [{}]
-    above, below = canvas.panels(
+    above, below = panels.panels(
         figure, (1.7, 1.0), widths=(1.0,) * len(fans), gap_inches=0.5, column_gap_inches=0.22, left_inches=1.0
     )
     ends = limits(axis, np.array(levels))
@@ -83,14 +82,14 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     _same_height(above)
     height = float(figure.get_size_inches()[1])
     above[0].set_ylabel(textwrap.fill(described.title, 36))
-    canvas.panel_label(below[0], f"P({event_words(sweep)}), with 95 % Wilson intervals")
+    panels.panel_label(below[0], f"P({event_words(sweep)}), with 95 % Wilson intervals")
     _legend(figure)
     figure.text(
         0.5 * (above[0].get_position().x0 + above[-1].get_position().x1), 0.17 / height,
         f"{axis.label} (log)" if axis.scale == "log" else axis.label,
         ha="center", va="center", fontsize=9.5, color=theme.MUTED,
     )  # fmt: skip
-    canvas.heading(figure, clipped(_title(axis, second)), f"{runs_words(sweep)}.{_notes(sweep, axis, second, every)}")
+    panels.heading(figure, clipped(_title(axis, second)), f"{runs_words(sweep)}.{_notes(sweep, axis, second, every)}")
 
 
 def _title(axis: Axis, second: Axis | None) -> str:
@@ -131,11 +130,11 @@ def _shares(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns]) -> No
     panel.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
-def _same_height(panels: Sequence["Axes"]) -> None:
+def _same_height(fans: Sequence["Axes"]) -> None:
     """One scale for all fans."""
-    ends = [panel.get_ylim() for panel in panels]
+    ends = [panel.get_ylim() for panel in fans]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    for panel in panels:
+    for panel in fans:
         panel.set_ylim(low, high)
 
 

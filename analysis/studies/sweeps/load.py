@@ -103,8 +103,8 @@ class SweepData:
 
     def rows(self, values: Mapping[str, Value]) -> Rows:
         """Rows of all points that have these values; axes not named are pooled."""
-        wanted = [p.point for p in self.points if all(p.values[name] == value for name, value in values.items())]
-        return np.flatnonzero(np.isin(self.table["point"], wanted))
+        chosen = [p.point for p in self.points if all(p.values[name] == value for name, value in values.items())]
+        return np.flatnonzero(np.isin(self.table["point"], chosen))
 
 
 @final

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 7
 """Grids with more columns than this get their two panels one above the other."""
 FONT_SIZES = (10.0, 9.0, 8.0, 7.0)
-BARE = 2
+NO_INTERVAL = 2
 """Which of the texts of a cell has no interval."""
 
 
@@ -66,7 +66,7 @@ def draw_cells(sweep: SweepData, x: Axis, y: Axis, described: SummaryMetric, fig
     panels.panel_label(right, f"P({event_words(sweep)})")
     parts = ["Numbers: table of the report."]
     if said == 0 and full >= 0:
-        parts = ["Intervals: table of the report." if full == BARE else "In brackets: 95 % Wilson intervals."]
+        parts = ["Intervals: table of the report." if full == NO_INTERVAL else "In brackets: 95 % Wilson intervals."]
     parts += ["Line: P = 0.5, linear between cells."] if lines else []
     parts += ["Hatched: no finished run."] if (table.runs == 0).any() else []
     return "  ".join(parts)

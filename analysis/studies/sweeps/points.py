@@ -37,11 +37,11 @@ def point_names(sweep: SweepData) -> dict[int, str]:
     """Every point by the values that tell it from others."""
     telling = [axis for axis in sweep.axes if len(sweep.levels(axis)) > 1] or list(sweep.axes)
     texts = {axis.name: dict(zip(sweep.levels(axis), value_texts(sweep.levels(axis)), strict=True)) for axis in telling}
-    bare = len(telling) == 1
+    single = len(telling) == 1
 
     def name(values: dict[str, str]) -> str:
         words = {axis.name: short(axis.label) for axis in telling}
-        return next(iter(values.values())) if bare else ", ".join(f"{words[k]} {v}" for k, v in values.items())
+        return next(iter(values.values())) if single else ", ".join(f"{words[k]} {v}" for k, v in values.items())
 
     return {
         point.point: clipped(name({axis.name: texts[axis.name][point.values[axis.name]] for axis in telling}), 56)

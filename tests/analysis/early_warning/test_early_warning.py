@@ -22,12 +22,10 @@ from marginquake.analysis.early_warning import (
     TrialPlan,
     evaluate,
     folds_of,
+    tables,
     vector,
 )
 from marginquake.analysis.early_warning import folds as folds_
-from marginquake.analysis.early_warning import (
-    tables as board,
-)
 from marginquake.analysis.early_warning import trial as trial_
 from marginquake.analysis.early_warning.pressure_rank import falls, pressure_rank
 from marginquake.analysis.early_warning.trial import burst_starts, forced_between
@@ -282,7 +280,7 @@ def test_a_signal_that_tells_makes_the_model_beat_volatility() -> None:
     observable = trial.models[2]
     assert observable.name == "observable"
     assert observable.beyond.low > 0.1
-    assert board.verdict(observable).startswith("observable: beats volatility alone")
+    assert tables.verdict(observable).startswith("observable: beats volatility alone")
     assert observable.precision_beyond.low > 0
     assert max(observable.weights, key=lambda name: abs(observable.weights[name])) == "depth"
 
@@ -291,14 +289,14 @@ def test_what_only_the_map_tells_helps_only_those_who_see_it() -> None:
     models = {model.name: model for model in evaluate(seeds_of("pressure"), ASKED).models}
     assert models["omniscient"].beyond.low > 0.1
     assert models["observable"].beyond.low <= 0.0
-    assert "does not beat" in board.verdict(models["observable"]) or "worse" in board.verdict(models["observable"])
+    assert "does not beat" in tables.verdict(models["observable"]) or "worse" in tables.verdict(models["observable"])
 
 
 def test_of_noise_it_says_that_nothing_beats_volatility() -> None:
     for start in (0, 100, 200):
         trial = evaluate(seeds_of(None, start=start), ASKED)
         for model in trial.models[1:]:
-            said = board.verdict(model)
+            said = tables.verdict(model)
             assert "does not beat volatility alone" in said or "is worse than volatility alone" in said
 
 
@@ -400,7 +398,7 @@ def test_every_signal_is_in_the_omniscient_model_and_public_ones_alone_in_the_ob
 def test_a_ranking_that_is_no_better_than_chance_is_not_praised() -> None:
     model = evaluate(seeds_of("depth"), ASKED).models[2]
     low = replace(model, auc=replace(model.auc, value=0.52, low=0.4))
-    assert "but no better than chance" in board.verdict(low)
+    assert "but no better than chance" in tables.verdict(low)
 
 
 # ---- pressure and falls ----------------------------------------------------------------------------------------------
