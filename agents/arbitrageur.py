@@ -9,7 +9,6 @@ from typing import Any, ClassVar, final
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from marginquake.agents.base import Participant, ParticipantConfig
@@ -17,13 +16,12 @@ from marginquake.agents.toolbox.indicators import weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Side
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 BPS = 1e-4
 SECOND = 1_000_000_000
 

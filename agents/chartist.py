@@ -30,12 +30,11 @@ from marginquake.agents.toolbox.indicators import PriceMemory, VolatilityGauge, 
 from marginquake.agents.toolbox.order_slots import OrderSlots
 from marginquake.sim.core.fields import Duration, Fraction
 from marginquake.sim.core.records import OrderKind, Side, Stage
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
 FARTHEST = 0.5
 """Log-distance beyond which a forecast is the same to everybody: every order is marketable, or rests out of reach."""

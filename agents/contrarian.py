@@ -16,7 +16,6 @@ from typing import Any, ClassVar, final
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
@@ -24,13 +23,12 @@ from marginquake.agents.toolbox.indicators import PriceMemory, reference_ticks
 from marginquake.agents.toolbox.order_slots import NEVER_NS, OrderSlots
 from marginquake.sim.core.fields import Duration, Fraction
 from marginquake.sim.core.records import Side, Stage
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait, Uniform, sample
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
 
 

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, NamedTuple, final
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
@@ -21,14 +20,12 @@ from marginquake.agents.toolbox.indicators import VolatilityGauge, reference_tic
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Flag, OrderKind
+from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait, Uniform
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 BPS = 1e-4
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000

@@ -15,20 +15,18 @@ from typing import Any, ClassVar, final
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import BasisGauge, VolatilityGauge, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake, quote_ladders
 from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Trait
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 BPS = 1e-4
 SECOND = 1_000_000_000
 

@@ -12,20 +12,18 @@ from typing import Any, ClassVar, final
 
 import mesa
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Side
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.scenario.distributions import Pareto, Trait
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
 MOST_CHILDREN = 500.0
 """Largest mean number of children of one parent in one decision."""

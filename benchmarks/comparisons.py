@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks.studies.runs import ROOT
 from marginquake.analysis.studies.comparison import Comparison, load_comparison
 from marginquake.sim.core.version import MODEL_VERSION
+from marginquake.sim.runs.sweep_plan import is_sweep
 from marginquake.sim.studies import sweep as sweeping
 from marginquake.sim.studies.design import load_comparison as load_file
-from marginquake.sim.studies.sweep_directory import is_sweep
 
 
 def document(

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.studies.runs import OFF, ROOT, Job, Kept, run_all
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.statistics.regression import SeedLine, line_over_seeds
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.core.version import MODEL_VERSION
 
 FUEL_RATIOS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

@@ -8,7 +8,6 @@ what the standing book would have taken for the extra fall.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from benchmarks.studies.runs import ROOT
 from marginquake.analysis.frames.lookup import starting_fuel
 from marginquake.analysis.levels.feedback import stopping_distance
 from marginquake.sim.runs.directory import read_summary
+from marginquake.sim.runs.sweep_plan import read_plan
 
 FEWEST_RUNS = 4
 """Values with fewer runs are left out of the figure."""
@@ -60,8 +60,7 @@ def read(run: Path) -> Fall:
 
 def falls_by_value(sweep: Path) -> dict[float, list[Fall]]:
     """All runs of a sweep over one parameter, by its value."""
-    plan = json.loads((sweep / "sweep.json").read_text(encoding="utf-8"))
-    (axis,) = [axis["name"] for axis in plan["axes"]]
+    (axis,) = [axis.name for axis in read_plan(sweep).axes]
     rows = pq.read_table(sweep / "results.parquet", columns=[f"axis_{axis}", "run"]).to_pydict()
     found: dict[float, list[Fall]] = {}
     for value, run in sorted(zip(rows[f"axis_{axis}"], rows["run"], strict=True)):

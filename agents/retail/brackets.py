@@ -7,14 +7,11 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import AccountView
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import Bracket
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from marginquake.sim.core.typing import Floats, Ints
 
 
 @final

@@ -3,14 +3,13 @@
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from marginquake.agents.base import ParticipantConfig
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario.distributions import Buckets, Pareto, Trait, Uniform
 
-Floats = NDArray[np.float64]
 SECOND = 1_000_000_000
 
 DETENTS = Buckets(

@@ -10,15 +10,13 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.agents.retail.config import RetailConfig
 from marginquake.agents.toolbox.indicators import CLIP_VARIANCES, YEAR_S, VolatilityGauge, per_second, weight
 from marginquake.sim.core.accounts import AccountView
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 PPM = 1_000_000
 MINUTE_NS = 60_000_000_000
 DAY_S = 86_400.0

@@ -6,17 +6,15 @@ Model: mechanisms 2.23 (buffers, top-ups), 2.27 and 3.7 (re-entry after a liquid
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import Stage
+from marginquake.sim.core.typing import Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 PPM = 1_000_000
 RUINED = 0.2
 """Share of the first deposit below which a liquidated account starts afresh."""

@@ -13,13 +13,11 @@ from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import CureConfig
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import EventKind, Flag, Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 NEVER = np.iinfo(np.int64).max
 CALLS = (int(EventKind.WARNING), int(EventKind.MARGIN_CALL))
 ENDS = (int(EventKind.WARNING_LIFTED), int(EventKind.CALL_CURED), int(EventKind.LIQUIDATION_STARTED))

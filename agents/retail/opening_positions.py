@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 PPM = 1_000_000
 ATTEMPTS = 24
 """Draws of an entry that would be too close to liquidation, before the account gives up."""

@@ -7,18 +7,15 @@ position here, so the first account may be liquidated although its owner has los
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.agents.retail.brackets import Brackets, Exposure
 from marginquake.agents.retail.config import PreventionConfig, RetailConfig
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import Flag, Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 LEAST_CUT = 0.05
 """De-leverers do not bother to sell less than this share of a position."""
 FARTHEST = 0.9

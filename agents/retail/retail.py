@@ -26,12 +26,11 @@ from marginquake.agents.retail.prevention import Policies, Prevention
 from marginquake.agents.retail.stops import ProtectiveOrders
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.records import EventKind, Flag, Side, Stage
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 PPM = 1_000_000
 RECOUNTS = 20
 """Times in one `excitation_time` that the flat accounts are counted."""

@@ -14,13 +14,11 @@ from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.accounts import AccountView, Rows
 from marginquake.sim.core.records import EventKind, Flag, Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 SNAP_REACH = 0.25
 """A round price is near enough within this share of the order's own distance from the price."""
 

@@ -7,15 +7,13 @@ Draws do not depend on the state of the market: candidates come at the highest r
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.records import EventKind
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.kernels import helper, kernel
 from marginquake.sim.kernels.draws import normal, poisson, unit
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FILL = int(EventKind.FILL)
 GONE = (int(EventKind.CANCELLED), int(EventKind.REJECTED), int(EventKind.EXPIRED))
 

@@ -8,8 +8,8 @@ import math
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.market.view import MarketView
 
 YEAR_S = 365.0 * 86_400.0
@@ -161,9 +161,6 @@ class ActivityGauge:
         if self._slow > 0:
             mean = sum(self._averages) / len(self._averages)
             self.value = min(self._cap, self._floor + (1.0 - self._floor) * mean / self._slow)
-
-
-Floats = NDArray[np.float64]
 
 
 @final

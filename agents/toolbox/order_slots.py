@@ -7,12 +7,11 @@ from collections import deque
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from marginquake.sim.core.typing import Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 
-Ints = NDArray[np.int64]
 NEVER_NS = 1 << 62
 
 

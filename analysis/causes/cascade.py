@@ -7,7 +7,8 @@ import numpy as np
 
 from marginquake.analysis.causes.genealogy import Links, generations
 from marginquake.analysis.causes.owners import Pieces
-from marginquake.analysis.frames.market import Floats, Ints, MarginCalls, MarketFrames
+from marginquake.analysis.frames.market import MarginCalls, MarketFrames
+from marginquake.sim.core.typing import Floats, Ints
 
 
 @final

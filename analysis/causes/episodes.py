@@ -10,8 +10,9 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Fills, Floats
+from marginquake.analysis.frames.market import Fills
 from marginquake.sim.core.records import Cause
+from marginquake.sim.core.typing import Floats
 
 
 @final

@@ -1,14 +1,16 @@
 """The branching ratio that the causal tree says: what share of calls forced orders have caused (eq. 174)."""
 
 from dataclasses import dataclass
-from math import ceil, isqrt, nan
+from math import isqrt
 from typing import final
 
 import numpy as np
 
 from marginquake.analysis.causes.price_parts import WINDOW_S, TradedPath, known_marks, outside_price
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
+from marginquake.analysis.statistics.intervals import block_draws, percentiles
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 RESAMPLES = 2000
 
@@ -26,12 +28,11 @@ def branching_ratio(forced_share: Floats, time_s: Floats) -> Estimate:
     _, mark = np.unique(time_s, return_inverse=True)
     sums, counts = np.bincount(mark, caused), np.bincount(mark)
     marks = len(counts)
-    length = isqrt(marks)
-    draws = np.random.default_rng(0).integers(0, marks, (RESAMPLES, ceil(marks / length)))
-    chosen = (draws[:, :, None] + np.arange(length)) % marks
-    means = sums[chosen].sum(axis=(1, 2)) / counts[chosen].sum(axis=(1, 2))
-    low, high = np.quantile(means, (0.025, 0.975)) if marks > 1 else (nan, nan)
-    return Estimate(float(caused.mean()), float(low), float(high))
+    if marks == 1:
+        return Estimate(float(caused.mean()))
+    chosen = block_draws(marks, isqrt(marks), RESAMPLES, seed=0)
+    ends = percentiles(sums[chosen].sum(axis=1) / counts[chosen].sum(axis=1))
+    return Estimate(float(caused.mean()), *ends)
 
 
 @final

@@ -10,8 +10,8 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
+from marginquake.sim.core.typing import Floats
 
 FANO_WINDOWS_S = (1, 10, 60)
 LEAST_EVENTS = 20

@@ -12,7 +12,7 @@ import numpy as np
 
 from marginquake.analysis.causes.owners import Pieces
 from marginquake.analysis.causes.price_parts import Part, TradedPath
-from marginquake.analysis.frames.market import Floats, Ints
+from marginquake.sim.core.typing import Floats, Ints
 
 NOBODY = -1
 """Owner of what belongs to no call."""

@@ -10,8 +10,9 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Columns, Floats, Ints
+from marginquake.analysis.frames.market import Columns
 from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.typing import Floats, Ints
 
 FUND_ROW = 0
 """Account row of the insurance fund (docs/events.md)."""

@@ -9,8 +9,9 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.typing import Floats, Ints
 
 WINDOW_S = 60.0
 """Causes are looked for so far back, or to the account's own last change."""

@@ -24,9 +24,10 @@ from marginquake.analysis.causes.price_parts import (
     moves_without_trades,
     traded_path,
 )
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.sim.core.records import EventKind
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 CHILD_SHARE = 0.1
 """A call is a child where forced orders made at least this share of the move that caused it (eq. 175)."""

@@ -22,11 +22,11 @@ from marginquake.analysis.early_warning.trial import (
     interval_of,
     resamples,
 )
-from marginquake.analysis.frames.market import Bools, Floats, Ints
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.statistics.ranking import Ranking
-from marginquake.analysis.statistics.regression import Logit, fit
+from marginquake.analysis.statistics.regression import Logit, fit_logistic
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 
 def evaluate(seeds: Sequence[Samples], asked: TrialPlan, models: Mapping[str, tuple[str, ...]] = MODELS) -> Trial:
@@ -136,7 +136,7 @@ class _Fold:
         for name, signals in models.items():
             columns = [list(SIGNALS).index(signal) for signal in signals]
             table = np.concatenate([each.signals[:, columns] for each in training])
-            model = self.fits[name] = fit(table, event)
+            model = self.fits[name] = fit_logistic(table, event)
             level = self.levels[name] = float(np.quantile(model.probability(table)[~event], 1.0 - asked.false_alarms))
             self.scores[name] = [model.probability(each.signals[:, columns]) for each in own]
             self.alarms[name] = [score > level for score in self.scores[name]]

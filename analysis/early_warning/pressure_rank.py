@@ -8,12 +8,13 @@ import numpy as np
 
 from marginquake.analysis.early_warning.trial import interval_of, resamples
 from marginquake.analysis.frames.lookup import last_at
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.risk.pressure import pressure
 from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.statistics.ranking import Ranking
+from marginquake.sim.core.typing import Floats
 
 DROP, WINDOW_S, MOVE = 0.01, 900.0, 0.01
 LEAST_FALLS = 10

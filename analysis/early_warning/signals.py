@@ -13,10 +13,11 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.frames.lookup import known_at, last_at
-from marginquake.analysis.frames.market import Bools, Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.risk.pressure import DIRECTIONS, pressure
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import YEAR_S
+from marginquake.sim.core.typing import Bools, Floats
 
 DAY_S = 86_400.0
 LEAST_SIGNS = 30

@@ -8,10 +8,11 @@ import numpy as np
 
 from marginquake.analysis.early_warning.signals import SIGNALS, Seen, vector
 from marginquake.analysis.frames.lookup import last_at
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate, Unmeasurable
-from marginquake.analysis.statistics.intervals import percentiles
+from marginquake.analysis.statistics.intervals import draw_weights, interval_over_seeds, percentiles
 from marginquake.analysis.statistics.ranking import Ranking
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 
 def forced_between(market: MarketFrames, after_s: Floats, until_s: Floats) -> Floats:
@@ -188,16 +189,18 @@ def _warned(leads: Sequence[Floats]) -> Estimate:
     counts = np.array([[len(each), np.isfinite(each).sum()] for each in leads], np.float64)
     if counts[:, 0].sum() == 0:
         return UNKNOWN
-    drawn = np.random.default_rng(1).integers(0, len(counts), (RESAMPLES, len(counts)))
-    sums = counts[drawn].sum(axis=1)
-    known = sums[sums[:, 0] > 0]
-    return Estimate(float(counts[:, 1].sum() / counts[:, 0].sum()), *percentiles(known[:, 1] / known[:, 0]))
+
+    def share(picks: Ints) -> Floats:
+        bursts, warned = np.moveaxis(counts[picks].sum(axis=1), -1, 0)
+        return np.asarray(np.divide(warned, bursts, out=np.full_like(warned, np.nan), where=bursts > 0), np.float64)
+
+    ends = interval_over_seeds(len(counts), share, resamples=RESAMPLES)
+    return Estimate(float(counts[:, 1].sum() / counts[:, 0].sum()), *ends)
 
 
 def resamples(seeds: int) -> Floats:
     """How often each seed was drawn; the first row is the sample itself."""
-    drawn = np.random.default_rng(1).multinomial(seeds, np.full(seeds, 1.0 / seeds), RESAMPLES)
-    return np.concatenate((np.ones((1, seeds)), drawn))
+    return np.concatenate((np.ones((1, seeds)), draw_weights(seeds, RESAMPLES)))
 
 
 def _less(one: Floats, other: Floats) -> Floats:
@@ -206,7 +209,4 @@ def _less(one: Floats, other: Floats) -> Floats:
 
 def interval_of(replicates: Floats) -> Estimate:
     """The first value, and the interval of the others, which are its resamples."""
-    known = replicates[1:][np.isfinite(replicates[1:])]
-    if len(known) == 0:
-        return Estimate(float(replicates[0]))
-    return Estimate(float(replicates[0]), *percentiles(known))
+    return Estimate(float(replicates[0]), *percentiles(replicates[1:]))

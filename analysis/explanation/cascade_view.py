@@ -10,11 +10,12 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.causes import Calls, Cascade, CausalTree
 from marginquake.analysis.causes.cascade import CascadeMove, cascade_move
-from marginquake.analysis.frames.market import Bools, Columns, Fills, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, Fills, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.cases import Cases, Liquidations
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import EventKind
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 BEFORE_S = 600.0
 """What is called normal is taken from so long before the cascade, as far as the run reaches (warm-up included)."""

@@ -36,7 +36,7 @@ SECTIONS: tuple[Callable[[CascadeView], Section], ...] = (
 )
 """Parts of an explanation, in order."""
 LARGE = 0.1
-"""Takeovers and deleveraging are told in the headline from this part of the sales in the book on."""
+"""Takeovers and deleveraging stand in the headline from this part of the sales in the book on."""
 NO_CASCADE = "No call had a forced order among its main causes, so there is no cascade; the largest bunch of calls"
 
 
@@ -68,19 +68,19 @@ def explain(run: RunFrames, market: MarketFrames | None = None, cascade: int = 1
         )
     if not tree.cascades:
         return Explanation("Nobody was called in this run: there is no cascade to explain.", ())
-    told = tree.several
-    if not told and cascade == 1:
+    cascades = tree.several
+    if not cascades and cascade == 1:
         bunch = largest_bunch(market.margin_calls, tree.forced, WINDOW_S)
-        return _told(CascadeView(run, market, tree, bunch), NO_CASCADE)
-    if not 1 <= cascade <= len(told):
-        count = "is 1 cascade" if len(told) == 1 else f"are {len(told) or 'no'} cascades"
-        choice = "1" if len(told) <= 1 else f"1 to {len(told)}"
+        return _explained(CascadeView(run, market, tree, bunch), NO_CASCADE)
+    if not 1 <= cascade <= len(cascades):
+        count = "is 1 cascade" if len(cascades) == 1 else f"are {len(cascades) or 'no'} cascades"
+        choice = "1" if len(cascades) <= 1 else f"1 to {len(cascades)}"
         raise NoSuchCascade(f"there {count} of two calls or more; use --cascade {choice}")
-    which = "The only cascade" if len(told) == 1 else f"Cascade {cascade} of {len(told)}"
-    return _told(CascadeView(run, market, tree, told[cascade - 1]), which)
+    which = "The only cascade" if len(cascades) == 1 else f"Cascade {cascade} of {len(cascades)}"
+    return _explained(CascadeView(run, market, tree, cascades[cascade - 1]), which)
 
 
-def _told(view: CascadeView, which: str) -> Explanation:
+def _explained(view: CascadeView, which: str) -> Explanation:
     return Explanation(headline(view, which), tuple(section(view) for section in SECTIONS))
 
 
@@ -105,15 +105,15 @@ def _outside_the_book(view: CascadeView) -> str:
     Of everybody in the cascade's time, called in it or not, like the payments of "Who paid".
     """
     taken, deleveraged = view.notional_of(EventKind.TAKEOVER), view.notional_of(EventKind.ADL)
-    told = []
+    closed = []
     if taken > LARGE * view.cascade.notional:
-        told.append(f"the insurance fund took over {short(taken)}")
+        closed.append(f"the insurance fund took over {short(taken)}")
     if deleveraged > LARGE * view.cascade.notional:
-        told.append(f"auto-deleveraging closed {short(deleveraged)}")
-    return f"; in the whole market meanwhile {' and '.join(told)}" if told else ""
+        closed.append(f"auto-deleveraging closed {short(deleveraged)}")
+    return f"; in the whole market meanwhile {' and '.join(closed)}" if closed else ""
 
 
 def sentences(run: RunFrames, market: MarketFrames | None = None) -> list[str]:
     """The headline of the largest cascade and the first sentences of each section: for the report."""
-    told = explain(run, market)
-    return [told.headline, *(" ".join(section.sentences[: section.leading]) for section in told.sections)]
+    explanation = explain(run, market)
+    return [explanation.headline, *(" ".join(section.sentences[: section.leading]) for section in explanation.sections)]

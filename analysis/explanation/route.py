@@ -7,7 +7,7 @@ from marginquake.analysis.levels import ClusterOutcome, MapForecast, map_forecas
 
 TITLE = "Which clusters it ran through"
 DUST = 0.005
-"""Smaller parts of what was reached are not told."""
+"""Smaller parts of what was reached are left out."""
 
 
 def route(view: CascadeView) -> Section:

@@ -60,7 +60,7 @@ def _branching(view: CascadeView, known: list[TwinResult]) -> list[str]:
         if inside
         else "none caused another"
     )
-    told = [
+    found = [
         f"By the causal tree forced orders made {interval(whole)} of the moves that called accounts in this run: the "
         f"branching ratio ({interval(first)} over the first call of each account{mine}). Of {len(tree.calls):,} calls "
         f"{belong}."
@@ -70,9 +70,9 @@ def _branching(view: CascadeView, known: list[TwinResult]) -> list[str]:
         last = view.market.run["last"]
         farthest = np.nanmin(last) if view.falls else np.nanmax(last)
         elsewhere = view.series["last"][view.extreme] != farthest
-        told.append(
+        found.append(
             f"The counterpart of this run's own twin is 1 - 1/A = "
             f"{1 - liquidation[0].fall_without / liquidation[0].fall_with:.2f}"
             + (f", of the run's {liquidation[0].direction} from its start, which ends elsewhere." if elsewhere else ".")
         )
-    return [*told, *follows(tree), *outsider(tree)]
+    return [*found, *follows(tree), *outsider(tree)]

@@ -6,8 +6,8 @@ from marginquake.analysis import formats
 from marginquake.analysis.causes import Part
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section, change, signed
 from marginquake.analysis.formats import short_number as short
-from marginquake.analysis.frames.market import Bools
 from marginquake.sim.core.fields import parse_duration
+from marginquake.sim.core.typing import Bools
 
 TOLD = 0.05
 """Smaller shares are left to the table."""
@@ -47,9 +47,9 @@ def beginning(view: CascadeView) -> Section:
         if fault.start_s <= cascade.end_s and fault.end_s >= float(series["time_s"][start])
     ]
     groups = {"roots": roots, "all others": ~roots}
-    told = [name for name, group in groups.items() if group.any()]
-    rows = tuple((NAMES[part], *(signed(share_of(view, part, groups[name]), 0) for name in told)) for part in Part)
-    headings = ("share of the move that called", *told)
+    columns = [name for name, group in groups.items() if group.any()]
+    rows = tuple((NAMES[part], *(signed(share_of(view, part, groups[name]), 0) for name in columns)) for part in Part)
+    headings = ("share of the move that called", *columns)
     return Section("What set it off", tuple(sentences), headings, rows, leading=2)
 
 
@@ -97,13 +97,13 @@ def _who(view: CascadeView, call: int) -> str:
 
 def _declared(view: CascadeView, from_s: float, to_s: float) -> list[str]:
     """Shocks to the outside price that the scenario declares and that overlap with the cascade."""
-    told = []
+    declared = []
     for shock in (view.scenario.get("index") or {}).get("shocks") or ():
         at_s = parse_duration(str(shock["at"])) / 1e9
         over_s = parse_duration(str(shock.get("over") or "0s")) / 1e9
         if at_s <= to_s and at_s + over_s >= from_s:
-            told.append(
+            declared.append(
                 f"The scenario declares a shock to the outside price: {signed(float(shock['log_return']))} (log) from "
                 f"{formats.clock(at_s)} over {formats.duration(over_s)}."
             )
-    return told
+    return declared

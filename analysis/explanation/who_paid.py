@@ -8,10 +8,10 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
-from marginquake.analysis.frames.market import Bools
 from marginquake.analysis.measures.cases import Cases
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.typing import Bools
 
 COLUMNS = ("margin_paid", "fee", "winners_paid", "unpaid")
 

@@ -5,8 +5,9 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
-from marginquake.analysis.frames.market import Fills, Floats
+from marginquake.analysis.frames.market import Fills
 from marginquake.sim.core.records import Cause
+from marginquake.sim.core.typing import Floats
 
 ORDERS = {
     Cause.VOLUNTARY: "voluntary market orders",
@@ -27,7 +28,7 @@ def traders(view: CascadeView) -> Section:
     if not whole:
         return Section("Who sold, who absorbed", (f"{until} nothing was {view.forced_word} by market orders.",))
     by_cause = {cause: float(fills.notional[with_it & (fills.cause == cause)].sum()) for cause in ORDERS}
-    told = ", ".join(
+    causes = ", ".join(
         f"{ORDERS[cause]} {short(amount)} ({amount / whole * 100:.0f} %)"
         for cause, amount in sorted(by_cause.items(), key=lambda item: -item[1])
         if amount
@@ -37,7 +38,7 @@ def traders(view: CascadeView) -> Section:
     net = bought - sold
     givers, takers = (net < 0, net > 0) if view.falls else (net > 0, net < 0)
     sentences = (
-        f"{until} {everybody} {view.forced_word} {short(whole)}: {told}. "
+        f"{until} {everybody} {view.forced_word} {short(whole)}: {causes}. "
         f"Market orders of the other side came to {short(against)}.",
         f"Net {'sellers' if view.falls else 'buyers'}: {_largest(names, net, givers)}. "
         f"Absorbed by {_largest(names, net, takers)}.",
@@ -70,12 +71,12 @@ def flows(view: CascadeView, fills: Fills) -> tuple[tuple[str, ...], Floats, Flo
 
 
 def _largest(names: tuple[str, ...], net: Floats, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
-    """Those with most of it, until nine tenths are told."""
+    """Those with most of it, until nine tenths are named."""
     whole = float(np.abs(net[chosen]).sum())
-    told, so_far = [], 0.0
+    largest, so_far = [], 0.0
     for k in sorted(np.flatnonzero(chosen).tolist(), key=lambda k: -abs(net[k])):
-        told.append(f"{names[k]} {short(abs(float(net[k])))}")
+        largest.append(f"{names[k]} {short(abs(float(net[k])))}")
         so_far += abs(float(net[k]))
         if so_far > 0.9 * whole:
             break
-    return ", ".join(told) or "nobody"
+    return ", ".join(largest) or "nobody"

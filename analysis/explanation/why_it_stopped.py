@@ -126,7 +126,7 @@ def _buyers(view: CascadeView) -> list[tuple[bool, str]]:
 def _venue(view: CascadeView) -> list[tuple[bool, str]]:
     """Pauses, ADL, and what the fund still held."""
     start_s, end_s = view.cascade.start_s, view.cascade.end_s
-    told = [
+    found = [
         (
             True,
             f"The circuit breaker paused matching from {formats.clock(pause.start_s)} to {formats.clock(pause.end_s)}.",
@@ -136,10 +136,10 @@ def _venue(view: CascadeView) -> list[tuple[bool, str]]:
     ]
     deleveraged = view.notional_of(EventKind.ADL)
     if deleveraged:
-        told.append(
+        found.append(
             (True, f"Auto-deleveraging closed {short(deleveraged)}, which was not {view.forced_word} in the book.")
         )
     held = float(view.series["fund_position"][view.extreme]) if "fund_position" in view.series else 0.0
     if held:
-        told.append((False, f"The insurance fund still held {short(abs(held))} of what it had taken over."))
-    return told
+        found.append((False, f"The insurance fund still held {short(abs(held))} of what it had taken over."))
+    return found

@@ -3,14 +3,13 @@
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.facts.fact import Fact
 from marginquake.analysis.facts.observed import Observed
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import basis_bps, spread_bps
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 REACHES = {"01pct": 0.001, "1pct": 0.01, "5pct": 0.05}
 
 

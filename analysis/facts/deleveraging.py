@@ -7,8 +7,8 @@ from marginquake.analysis.facts.fact import Fact
 from marginquake.analysis.facts.observed import Observed
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import EventKind
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 TOP = 0.01
 LEAST_ACCOUNTS = 100
 

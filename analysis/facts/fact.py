@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from marginquake.analysis.facts.observed import Observed
 
 
-Floats = NDArray[np.float64]
 TARGETS_FILE = Path(__file__).with_name("targets.json")
 
 

@@ -4,15 +4,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.facts import impact
 from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
 from marginquake.analysis.facts.observed import HFT, MINUTE_S, Observed
 from marginquake.analysis.statistics import memory
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 LEAST_ORDERS = 2000
 SHARE_OF_ORDERS = 20
 """Lags reach to a twentieth of the taker orders, 1000 at most."""

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.frames.market import Fills
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.memory import least
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 LEAST_CHILDREN = 3
 """An order in one or two pieces is no metaorder."""

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.facts import impact
 from marginquake.analysis.frames.market import Fills, MarketFrames
@@ -14,9 +13,7 @@ from marginquake.analysis.statistics import memory, swings
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import sample
 from marginquake.sim.core.records import Cause, EventKind
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+from marginquake.sim.core.typing import Bools, Floats
 
 MINUTE_S, FIVE_MINUTES_S, DAY_S = 60.0, 300.0, 86_400.0
 SIGN_LAGS = 1000

@@ -4,15 +4,13 @@ import math
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
 from marginquake.analysis.facts.observed import FIVE_MINUTES_S, MINUTE_S, Observed
 from marginquake.analysis.statistics import memory, tails
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import YEAR_S
-
-Floats = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats
 
 HOUR_MINUTES = 60
 LAGS = 100

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import Fact, Measurement, targets
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.intervals import bootstrap, interval_over_seeds
+from marginquake.sim.core.typing import Floats, Ints
 
-Floats = NDArray[np.float64]
-RESAMPLES = 4000
 SEED = 20_260
-"""Of the bootstrap: the same measurements always give the same interval."""
+"""Of the bootstrap over runs."""
+LEAST_RUNS = 2
+"""For an interval."""
 UNBOUNDED = 1e8
 """A band that ends beyond this has no end."""
 
@@ -70,21 +71,16 @@ def _row(fact: Fact, runs: Sequence[Measurement]) -> FactRow:
     statistic: Literal["mean", "median", "pooled", "one run"] = fact.over_runs if len(runs) > 1 else "one run"
     if len(runs) > 1 and len(known) == 0 and math.isfinite(pooled):
         statistic = "pooled"  # no run can answer by itself, all of them together can
-    rng = np.random.default_rng(SEED)
     if statistic == "pooled":
         estimate = pooled
         if math.isfinite(pooled) and len(pools) > 1:
-            low, high = _pooled_interval(fact, pools, rng)
+            low, high = _pooled_interval(fact, pools)
     elif len(known) == 0:
         estimate = math.nan
     elif statistic == "one run":
         estimate = float(known[0])
     else:
-        reduce = np.mean if statistic == "mean" else np.median
-        estimate = float(reduce(known))
-        if len(known) > 1:
-            resampled = reduce(known[rng.integers(len(known), size=(RESAMPLES, len(known)))], axis=1)
-            low, high = (float(end) for end in np.quantile(resampled, (0.025, 0.975)))
+        estimate, low, high = bootstrap(known, "mean" if statistic == "mean" else "median", seed=SEED, least=LEAST_RUNS)
     reason = "" if math.isfinite(estimate) else _main_reason(runs, why)
     target = targets()[fact.target] if fact.target is not None else None
     lo, hi = (target.lo, target.hi) if target is not None else (math.nan, math.nan)
@@ -111,15 +107,14 @@ def _pooled(fact: Fact, pools: Sequence[Floats]) -> tuple[float, str]:
         return math.nan, str(why)
 
 
-def _pooled_interval(fact: Fact, pools: Sequence[Floats], rng: np.random.Generator) -> tuple[float, float]:
-    """Whole runs are drawn again with replacement, and put together again."""
-    draws = rng.integers(len(pools), size=(fact.resamples, len(pools)))
-    found = np.array([_pooled(fact, [pools[run] for run in draw])[0] for draw in draws])
-    found = found[np.isfinite(found)]
-    if len(found) < fact.resamples // 2:
-        return math.nan, math.nan
-    low, high = np.quantile(found, (0.025, 0.975))
-    return float(low), float(high)
+def _pooled_interval(fact: Fact, pools: Sequence[Floats]) -> tuple[float, float]:
+    """Whole runs are put together again; none where half of the resamples cannot answer."""
+
+    def pooled(picks: Ints) -> Floats:
+        found = np.array([_pooled(fact, [pools[run] for run in runs])[0] for runs in picks])
+        return found if np.isfinite(found).sum() >= len(found) // 2 else np.full(len(found), math.nan)
+
+    return interval_over_seeds(len(pools), pooled, resamples=fact.resamples, seed=SEED, least=LEAST_RUNS)
 
 
 def _main_reason(runs: Sequence[Measurement], pooled_reason: str) -> str:

@@ -4,16 +4,13 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured
 from marginquake.analysis.facts.observed import DAY_S, FIVE_MINUTES_S, MINUTE_S, Observed
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import spread_bps
 from marginquake.analysis.statistics.swings import Swing, fall_depth, normal_before
-
-Floats = NDArray[np.float64]
-
+from marginquake.sim.core.typing import Floats
 
 DEEP_FALL = 0.03
 EXTREME_SIGMAS = 5.0

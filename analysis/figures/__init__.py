@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 class Picture:
     """One entry: how to draw it, what a reader should look for, its height (inches) and its theme.
 
-    `wanted`: False for runs that it says nothing about; they get it only when it is asked for by name.
+    `applies`: False for runs that it says nothing about; they get it only when it is asked for by name.
+    `in_charts`: the report shows the same in charts that can be zoomed, and leaves the picture out.
     """
 
     draw: "Callable[[MarketFrames, Figure], None]"
     caption: str
     height_inches: float = 6.6
     dark: bool = False
-    wanted: Callable[[MarketFrames], bool] = lambda market: True
+    applies: Callable[[MarketFrames], bool] = lambda market: True
+    in_charts: bool = False
 
 
 FIGURES: dict[str, Picture] = {
@@ -45,6 +47,7 @@ FIGURES: dict[str, Picture] = {
         price.draw,
         "Index, mark and last price. Triangles: margin calls. Bubbles: forced fills, area in proportion to notional. "
         "Where the price leaves the fundamental while bubbles crowd, the market is falling by its own weight.",
+        in_charts=True,
     ),
     "liquidation_map": Picture(
         liquidation_map.draw,
@@ -52,26 +55,27 @@ FIGURES: dict[str, Picture] = {
         "means much notional. The white line is the mark; bubbles are liquidations as they were executed.",
         7.0,
         dark=True,
+        in_charts=True,
     ),
     "levels": Picture(
         levels.draw,
         "Above: who is forced where, at the start. Middle: what somebody outside would draw. Below: where forced sales "
         "rise above the book, a move that far would feed itself.",
         8.6,
-        wanted=levels.applies,
+        applies=levels.applies,
     ),
     "forecast": Picture(
         map_forecast.draw,
         "The map before the largest cascade (or bunch of calls) against what came: which clusters the mark ran "
         "through, where forced orders traded, and who got away.",
         6.4,
-        wanted=map_forecast.applies,
+        applies=map_forecast.applies,
     ),
     "entries": Picture(
         entries.draw,
         "Entry prices that crowd, with leverages that crowd, make liquidation levels that crowd.",
         4.8,
-        wanted=entries.applies,
+        applies=entries.applies,
     ),
     "book_heatmap": Picture(
         book_heatmap.draw,
@@ -79,11 +83,13 @@ FIGURES: dict[str, Picture] = {
         "to trade against.",
         7.0,
         dark=True,
+        in_charts=True,
     ),
     "liquidity": Picture(
         liquidity.draw,
         "What it costs to trade at once, and how much can be traded near the price. Makers withdraw when the price "
         "moves fast, which is when forced orders need them.",
+        in_charts=True,
     ),
     "leverage": Picture(
         leverage.draw,
@@ -94,12 +100,13 @@ FIGURES: dict[str, Picture] = {
         "How much a small move would force to trade, for every unit that rests in the book on the way. Where the line "
         "of a small move is above 1, that move cannot be absorbed: the next one follows.",
         7.0,
-        wanted=pressure.applies,
+        applies=pressure.applies,
     ),
     "losses": Picture(
         losses.draw,
         "Profit and loss of every population over the run. Diamonds are sums.",
         5.0,
+        in_charts=True,
     ),
     "returns": Picture(
         returns.draw,
@@ -112,13 +119,13 @@ FIGURES: dict[str, Picture] = {
         "Who holds the longs and how levered they are. In calm the crowd comes back and levers up; a fall takes the "
         "most levered away.",
         7.6,
-        wanted=crowd.applies,
+        applies=crowd.applies,
     ),
     "round_prices": Picture(
         round_prices.draw,
         "Stops lie just beyond round prices, take-profits at them: prices run on after crossing one, or turn there.",
         7.2,
-        wanted=round_prices.applies,
+        applies=round_prices.applies,
     ),
 }
 """All figures of a run, in the order of the report."""

@@ -34,7 +34,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     time_s = run["time_s"]
     first_s, last_s = float(time_s[0]), float(time_s[-1])
     known = run["last"][np.isfinite(run["last"])]
-    low, high = panels.price_window(float(known.min()), float(known.max()), levels.price_edges, least_fraction=0.012)
+    low, high = panels.price_window(known, levels.price_edges, least_fraction=0.012)
     shown = (levels.price_edges[1:] > low) & (levels.price_edges[:-1] < high)
     draw_heat(
         figure, heat, levels, levels.bid_depth + levels.ask_depth, shown,

@@ -6,6 +6,7 @@ import numpy as np
 
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +64,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     )
 
 
-def _storms(market: MarketFrames, axis: "Axes", time_s: panels.Floats) -> None:
+def _storms(market: MarketFrames, axis: "Axes", time_s: Floats) -> None:
     """Margin calls per bin as bars, and hourly realised volatility (per year) as a line on its own scale."""
     edges = panels.time_bins(float(time_s[0]), float(time_s[-1]), 120)
     calls, _ = np.histogram(time_s, bins=edges, weights=market.run["margin_calls"])

@@ -27,7 +27,7 @@ def plot_run(run: str | Path | RunFrames, figure: str | None = None) -> list[Pat
     frames = run if isinstance(run, RunFrames) else load_run(run)
     written = []
     for position, market in enumerate(frames.markets.values()):
-        names = [name for name in FIGURES if FIGURES[name].wanted(market)] if figure is None else [figure]
+        names = [name for name in FIGURES if FIGURES[name].applies(market)] if figure is None else [figure]
         for name in names:
             path = figure_path(frames, market, name, position)
             written.append(draw_figure(market, name, path, label(frames, market)))

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis.facts.fact import Measurement, Pool, targets
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics import memory, tails
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels import LevelMap, find_clusters, ladder, map_error, outsider_map, true_map
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,6 +7,7 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +57,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     )
 
 
-def _tight(axis: "Axes", values: panels.Floats) -> None:
+def _tight(axis: "Axes", values: Floats) -> None:
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.measures.spread_and_depth import spread_and_depth
 from marginquake.analysis.presentation import panels, theme
-from marginquake.analysis.statistics.market_quality import depth_statistics, spread_bps, spread_statistics
+from marginquake.analysis.statistics.market_quality import spread_bps
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +25,6 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     run = market.run
     time_s = run["time_s"]
     (spread,), (bids,), (asks,) = panels.panels(figure, (1.2, 1.5, 1.5), gap_inches=0.42)
-    tick = market.contract.to_price(1.0)
-    statistics = spread_statistics(run["best_bid"], run["best_ask"], tick)
     _spread(spread, time_s, spread_bps(run["best_bid"], run["best_ask"]))
 
     lowest, highest = np.inf, 0.0
@@ -47,21 +46,10 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         panels.money_axis(axis)
     panels.time_axis((spread, bids, asks), float(time_s[0]), float(time_s[-1]))
 
-    before = float(market.series["time_s"][0]) < 0
-    normal_until_s = 0.0 if before else None
-    bid_1pct = depth_statistics(market.series["time_s"], market.series["bid_depth_1pct"], normal_until_s)
-    normal, least = formats.short_number(bid_1pct.normal), formats.short_number(bid_1pct.least)
-    left = formats.percent(bid_1pct.survival, 2 if bid_1pct.survival < 0.01 else 0)
-    panels.heading(
-        figure,
-        "Spread and depth",
-        f"Median spread {formats.plural(statistics.median_ticks, 'tick')} ({statistics.median_bps:.2f} bp), "
-        f"99th percentile {statistics.p99_bps:.2f} bp.  "
-        f"Bids within 1 %: normally {normal}, least {least} ({left} of normal).",
-    )
+    panels.heading(figure, "Spread and depth", spread_and_depth(market))
 
 
-def _spread(axis: "Axes", time_s: panels.Floats, bps: panels.Floats) -> None:
+def _spread(axis: "Axes", time_s: Floats, bps: Floats) -> None:
     """Median of every time bin as a line, least to largest as a band."""
     valid = np.isfinite(bps)
     panels.panel_label(axis, "Spread, basis points of mid (line: median; band: least to largest)")

@@ -7,9 +7,11 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.measures.profits import (
-    SYSTEM_LABELS,
+    PROFIT_PARTS,
     PopulationResult,
+    population_label,
     results_by_population,
+    shown_results,
 )
 from marginquake.analysis.presentation import panels, theme
 
@@ -17,19 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-PARTS = (
-    ("trading", theme.BID, "trading"),
-    ("forced", theme.FORCED_SELL, "of liquidated accounts"),
-    ("fees", "#9aa4b5", "fees"),
-    ("spot", theme.FUNDAMENTAL, "spot hedges"),
-)
+COLOURS = {"trading": theme.BID, "forced": theme.FORCED_SELL, "fees": "#9aa4b5", "spot": theme.FUNDAMENTAL}
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:
     """Stacked bars a population, a mark at the sum; a small table at the right."""
-    everyone = results_by_population(market)
-    # Rounding is a row of its own in the ledger, and of no size.
-    results = [result for result in everyone if result.population != "rounding" or abs(result.total) >= 1.0]
+    results = shown_results(market)
     ((axis, table),) = panels.panels(figure, (1.0,), widths=(4.6, 1.9), left_inches=1.9, column_gap_inches=0.2)
     table.set_axis_off()
     if not results:
@@ -38,18 +33,18 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         return
     places = np.arange(len(results), dtype=np.float64)[::-1]
     above, below = np.zeros(len(results)), np.zeros(len(results))
-    for part, colour, label in PARTS:
+    for part, label in PROFIT_PARTS.items():
         values = np.array([getattr(result, part) for result in results], np.float64)
         if not values.any():
             continue
         left = np.where(values >= 0, above, below)
-        axis.barh(places, values, 0.62, left=left, color=colour, label=label, linewidth=0)
+        axis.barh(places, values, 0.62, left=left, color=COLOURS[part], label=label, linewidth=0)
         above, below = above + np.maximum(values, 0), below + np.minimum(values, 0)
     totals = np.array([result.total for result in results])
     axis.scatter(totals, places, 46, marker="D", color=theme.INK, edgecolors="white", linewidths=1.0, zorder=5,
                  label="sum")  # fmt: skip
     axis.axvline(0, color=theme.MUTED, linewidth=0.9)
-    axis.set_yticks(places, [_label(result.population) for result in results], fontsize=10, color=theme.INK)
+    axis.set_yticks(places, [population_label(result.population) for result in results], fontsize=10, color=theme.INK)
     axis.set_ylim(-0.6, len(results) - 0.4)
     axis.grid(False, axis="y")
     axis.spines["left"].set_visible(False)
@@ -76,16 +71,12 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         figure,
         "Profit and loss by population",
         f"Accounts that were liquidated: {_signed(forced)} before fees.  Fees paid by all: "
-        f"{formats.short_number(-_fees(results))}.{_balance(everyone)}",
+        f"{formats.short_number(-_fees(results))}.{_balance(results_by_population(market))}",
     )
 
 
 def _fees(results: list[PopulationResult]) -> float:
     return sum(min(result.fees, 0.0) for result in results)
-
-
-def _label(population: str) -> str:
-    return SYSTEM_LABELS.get(population, population.replace("_", " "))
 
 
 def _balance(results: list[PopulationResult]) -> str:

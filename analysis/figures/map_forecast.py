@@ -10,6 +10,7 @@ from marginquake.analysis.levels import ClusterOutcome, MapForecast, map_forecas
 from marginquake.analysis.levels.came_true import WAYS
 from marginquake.analysis.presentation import panels, theme
 from marginquake.sim.core.records import Cause
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,7 +97,7 @@ def _path(axis: "Axes", market: MarketFrames, seen: MapForecast) -> None:
     panels.panel_label(axis, "Mark; shaded: clusters of the map, darker = larger")
 
 
-def _levels(axis: "Axes", market: MarketFrames, seen: MapForecast, side: int, edges: panels.Floats) -> None:
+def _levels(axis: "Axes", market: MarketFrames, seen: MapForecast, side: int, edges: Floats) -> None:
     held = positions_at(market, seen.snapshot_s)
     own = held.waiting & (held.side == side)
     forecast = np.histogram(held.liquidation_price[own], edges, weights=held.forced[own])[0]

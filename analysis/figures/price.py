@@ -6,8 +6,9 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
-from marginquake.analysis.measures.scorecard import market_moves
+from marginquake.analysis.measures.scorecard import what_happened
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,12 +38,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     _flow(market, flow, edges)
     _calls(market, calls, edges)
     panels.time_axis((top, flow, calls), first_s, last_s)
-    panels.heading(
-        figure,
-        "Price and forced orders",
-        f"{market_moves(run)}.  {int(np.sum(run['margin_calls'])):,} margin calls, "
-        f"{formats.short_number(float(np.sum(run['forced_volume'])))} traded by force.",
-    )
+    panels.heading(figure, "Price and forced orders", what_happened(market))
 
 
 def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
@@ -50,13 +46,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     forced = market.forced_fills
     forced = forced.select(forced.time_s >= 0)
     cell = span_s / 160, (high - low) / 50
-    pieces = {
-        side: panels.gather(
-            forced.time_s[forced.side == side], forced.price[forced.side == side], forced.notional[forced.side == side],
-            *cell,
-        )
-        for side in (-1, 1)
-    }  # fmt: skip
+    pieces = panels.gather_by_side(forced, *cell)
     largest = max((float(piece[2].max()) for piece in pieces.values() if len(piece[2])), default=1.0)
     for side, colour, label in (
         (-1, theme.FORCED_SELL, "forced sale"),
@@ -87,7 +77,7 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     axis.set_ylim(low - 0.03 * (high - low), high + 0.04 * (high - low))
 
 
-def _flow(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
+def _flow(market: MarketFrames, axis: "Axes", edges: Floats) -> None:
     forced = market.forced_fills
     panels.signed_flow(
         axis, edges, forced.time_s, forced.notional, forced.side, theme.FORCED_BUY, theme.FORCED_SELL
@@ -101,7 +91,7 @@ def _flow(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
     )
 
 
-def _calls(market: MarketFrames, axis: "Axes", edges: panels.Floats) -> None:
+def _calls(market: MarketFrames, axis: "Axes", edges: Floats) -> None:
     calls = market.margin_calls
     longs = np.histogram(calls.time_s[calls.side > 0], edges)[0]
     shorts = np.histogram(calls.time_s[calls.side < 0], edges)[0]

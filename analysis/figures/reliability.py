@@ -47,8 +47,8 @@ def draw(cases: Sequence[tuple[str, Assessment]], figure: "Figure", source: str 
 
 
 def _of(case: Assessment, source: str | None) -> list[Group]:
-    wanted = source or case.groups[0].source
-    return [group for group in case.groups if group.source == wanted]
+    chosen = source or case.groups[0].source
+    return [group for group in case.groups if group.source == chosen]
 
 
 def _diagram(axis: "Axes", groups: Sequence[Group]) -> None:

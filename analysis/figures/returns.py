@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.market_quality import (
     autocorrelation,
@@ -13,6 +13,7 @@ from marginquake.analysis.statistics.market_quality import (
     log_returns,
     realised_volatility,
 )
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,6 +9,7 @@ from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels.round_prices import visits
 from marginquake.analysis.presentation import panels, theme
 from marginquake.sim.core.records import Cause
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def applies(market: MarketFrames) -> bool:
     return float(stops.notional[place < 0.1].sum()) >= CLUSTERED * 0.1 * float(stops.notional.sum())
 
 
-def _spacing(price: panels.Floats) -> float:
+def _spacing(price: Floats) -> float:
     """The 1, 2 or 5 times a power of ten nearest to `SPACING_FRACTION` of the first price."""
-    wanted = float(price[0]) * SPACING_FRACTION
-    power = 10.0 ** np.floor(np.log10(wanted))
-    return float(min((power * step for step in (1, 2, 5, 10)), key=lambda level: abs(np.log(level / wanted))))
+    ideal = float(price[0]) * SPACING_FRACTION
+    power = 10.0 ** np.floor(np.log10(ideal))
+    return float(min((power * step for step in (1, 2, 5, 10)), key=lambda level: abs(np.log(level / ideal))))
 
 
 def draw(market: MarketFrames, figure: "Figure") -> None:

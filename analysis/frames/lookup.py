@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, Ints, LiquidationMap, MarketFrames
+from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
 from marginquake.sim.core.reach import Reach, notional_reached
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.runs import directory
 
 SLACK_S = 1e-9

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 EVENT_COLUMNS = (
     "time_ns", "order_id", "quantity_lots", "money", "account", "maker_account", "price_ticks", "mark_ticks", "kind",
@@ -28,9 +29,6 @@ EVENT_LEVELS = ("none", "liquidations", "fills", "all")
 """Values of `record.events`; each keeps what the ones before it keep, and more."""
 
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 Columns = dict[str, NDArray[Any]]
 """One table: column name -> array, all of one length."""
 SECOND_NS = 1_000_000_000

@@ -10,10 +10,11 @@ from marginquake.analysis.causes import Cascade, causal_tree
 from marginquake.analysis.causes.cascade import largest_bunch
 from marginquake.analysis.causes.episodes import Episode, episodes
 from marginquake.analysis.causes.price_parts import WINDOW_S
-from marginquake.analysis.frames.market import Bools, Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.levels.positions import Positions, positions_at, snapshot_times
 from marginquake.analysis.levels.true_map import REACH, Cluster, find_clusters, map_of
 from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 LARGE = 0.1
 """Smallest cascade that is looked at by itself, relative to the largest."""

@@ -5,9 +5,10 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels.positions import positions_at
 from marginquake.analysis.levels.true_map import BIN, FACTOR, REACH, crowded_runs
+from marginquake.sim.core.typing import Floats
 
 
 @final

@@ -10,9 +10,10 @@ from marginquake.analysis.causes import Cascade, CausalTree
 from marginquake.analysis.causes.genealogy import branching_ratio
 from marginquake.analysis.causes.price_parts import Part
 from marginquake.analysis.frames.lookup import mark_at
-from marginquake.analysis.frames.market import Floats, LiquidationMap, MarketFrames
+from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.sim.core.reach import notional_between, pressure_index
+from marginquake.sim.core.typing import Floats
 
 WINDOW = 0.01
 """L is a comb of liquidation levels: it is averaged over windows of this width, in log-distance."""

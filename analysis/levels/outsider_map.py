@@ -10,9 +10,10 @@ from typing import Literal, final
 import numpy as np
 
 from marginquake.analysis.frames.lookup import mark_at
-from marginquake.analysis.frames.market import Bools, Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels.positions import Positions, nobody, positions_at, snapshot_times
 from marginquake.analysis.levels.true_map import BANDS, LevelMap, bin_edges, by_bin, find_clusters, map_of
+from marginquake.sim.core.typing import Bools, Floats
 
 Knows = Literal["prints", "entries"]
 
@@ -233,7 +234,7 @@ def outsider_errors(
 
 
 def seeded_share(market: MarketFrames, positions: Positions) -> float:
-    """Share of the forced notional within reach in positions unchanged since t = 0: no trade tells of their entry."""
+    """Share of the forced notional within reach in positions unchanged since t = 0: no trade shows their entry."""
     inside = positions.waiting & (positions.distance < bin_edges()[-1])
     total = float(positions.forced[inside].sum())
     if total <= 0 or "position_start" not in market.accounts:

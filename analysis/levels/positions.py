@@ -7,8 +7,9 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.analysis.frames.market import Bools, Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.sim.core.records import Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 NO_SNAPSHOTS = "no positions recorded (record.events: none, or a run of before); run with record.events: liquidations"
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats
 
 
 @final

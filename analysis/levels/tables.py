@@ -147,7 +147,7 @@ def outsider_table(prints: Sequence[MapError], entries: Sequence[MapError]) -> T
         remark=(
             "From trades: each is taken for a long and a short opened there at assumed leverages, until the mark has\n"
             "crossed their levels. From entries: even if entry prices and sizes were public, only leverage assumed.\n"
-            "Seeded: forced notional in positions of t = 0, of which no trade tells. Rank: order of the five largest\n"
+            "Seeded: forced notional in positions of t = 0, that no trade shows. Rank: order of the five largest\n"
             "clusters. Mass: estimated / true. Off by: Wasserstein distance of the normalised maps."
         ),
     )

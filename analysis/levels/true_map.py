@@ -5,8 +5,9 @@ from typing import Literal, final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels.positions import Positions, positions_at
+from marginquake.sim.core.typing import Bools, Floats
 
 FACTOR = 3.0
 """A bin belongs to a cluster where it holds more than this many times the usual bin."""

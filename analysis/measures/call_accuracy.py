@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats, Ints
 from marginquake.analysis.measures.cases import NS, Cases, Liquidations
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 NEAR_S = 60.0
 """The fundamental must have crossed the liquidation price within so long of the call."""

@@ -6,9 +6,10 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import AuditCause, Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 NS = 1e-9
 COARSEST_S = 30.0

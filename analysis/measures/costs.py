@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.measures.cases import NS, Cases, Liquidations
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import EventKind, Stage
+from marginquake.sim.core.typing import Floats
 
 
 def overshoots(seen: Liquidations) -> Floats:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import final
 
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
+from marginquake.sim.core.typing import Floats
 
-FEES_POPULATION = "fees"
-SYSTEM_LABELS = {FEES_POPULATION: "venue (fees)", "insurance": "insurance fund"}
-"""How the venue's own rows are called in figures and tables."""
+FEES_POPULATION, FUND, ROUNDING = "fees", "insurance", "rounding"
+"""The venue's own rows of the ledger."""
+SYSTEM_LABELS = {FEES_POPULATION: "venue (fees)", FUND: "insurance fund"}
+PROFIT_PARTS = {"trading": "trading", "forced": "of liquidated accounts", "fees": "fees", "spot": "spot hedges"}
+"""Fields of a result whose sum is its total, and how they are called."""
 
 
 @final
@@ -64,3 +67,13 @@ def results_by_population(market: MarketFrames) -> list[PopulationResult]:
             )
         )
     return sorted(found, key=lambda result: result.total)
+
+
+def shown_results(market: MarketFrames) -> list[PopulationResult]:
+    """`results_by_population` without the ledger's row of roundings, unless it has a size."""
+    return [each for each in results_by_population(market) if each.population != ROUNDING or abs(each.total) >= 1.0]
+
+
+def population_label(name: str) -> str:
+    """How a population is called in figures and tables."""
+    return SYSTEM_LABELS.get(name, name.replace("_", " "))

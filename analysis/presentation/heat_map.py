@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Bools, Floats, LiquidationMap
+from marginquake.analysis.frames.market import LiquidationMap
 from marginquake.analysis.presentation import panels, theme
+from marginquake.sim.core.typing import Bools, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

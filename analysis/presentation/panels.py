@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import FaultSpan
+from marginquake.analysis.frames.market import FaultSpan, Fills
 from marginquake.analysis.presentation import theme
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 LEFT_INCHES, RIGHT_INCHES, TOP_INCHES, BOTTOM_INCHES = 0.82, 0.34, 1.10, 0.58
 MOST_BUBBLES = 180
@@ -177,6 +177,13 @@ def gather(
     return where[0][order], where[1][order], total[order]
 
 
+def gather_by_side(fills: Fills, time_width: float, price_width: float) -> dict[int, tuple[Floats, Floats, Floats]]:
+    """Fills since the end of the warm-up joined by `gather`: sold (-1) and bought (1)."""
+    live = fills.select(fills.time_s >= 0)
+    sides = {side: live.select(live.side == side) for side in (-1, 1)}
+    return {side: gather(own.time_s, own.price, own.notional, time_width, price_width) for side, own in sides.items()}
+
+
 def colour_map(name: str, anchors: Sequence[str]) -> "Colormap":
     """A colour map through `anchors`; cells without a value take the colour of the night background."""
     from matplotlib.colors import LinearSegmentedColormap
@@ -185,9 +192,17 @@ def colour_map(name: str, anchors: Sequence[str]) -> "Colormap":
     return colours.with_extremes(bad=theme.NIGHT, under=anchors[0])
 
 
-def price_window(low: float, high: float, edges: Floats, least_fraction: float = 0.02) -> tuple[float, float]:
-    """Prices to show around a path between `low` and `high`: with room, inside the map."""
-    room = max(0.45 * (high - low), least_fraction * 0.5 * (high + low))
+def price_window(
+    path: Floats, edges: Floats, room_fraction: float = 0.45, least_fraction: float = 0.02
+) -> tuple[float, float]:
+    """Prices to show around a path, inside the map: `room_fraction` of its height on either side, and at least
+    `least_fraction` of the price.
+    """
+    known = path[np.isfinite(path)]
+    if not len(known):
+        return float(edges[0]), float(edges[-1])
+    low, high = float(known.min()), float(known.max())
+    room = max(room_fraction * (high - low), least_fraction * 0.5 * (high + low))
     return max(low - room, float(edges[0])), min(high + room, float(edges[-1]))
 
 

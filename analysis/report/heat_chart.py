@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, LiquidationMap, MarketFrames
+from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
 from marginquake.analysis.presentation.page import finite, pack, pack_bytes
 from marginquake.analysis.report.thinning import at_most, rows_to_keep
 from marginquake.analysis.report.time_chart import busy_windows, extent
+from marginquake.sim.core.typing import Floats
 
 MOST_TIMES, MOST_PRICES = 420, 260
 MEDIAN_PLACE = 0.42
 """Where the median of what is shown lies on the scale (0..1): low, so that walls stand out from the rest."""
-LEAST_ROOM = 0.006
-"""Prices shown on either side of the path at least, a fraction of the price."""
 
 
 def heat_chart(
@@ -48,16 +47,6 @@ def heat_chart(
         "low": low, "high": high, "bin": finite(float(np.median(np.diff(prices))), 4), "label": label,
         "colours": list(colours), "path": {"x": pack(run["time_s"][rows]), "y": pack(path[rows])}, **more,
     }  # fmt: skip
-
-
-def price_window(path: Floats, edges: Floats, room_fraction: float) -> tuple[float, float]:
-    """Prices around a path, inside the map."""
-    known = path[np.isfinite(path)]
-    if not len(known):
-        return float(edges[0]), float(edges[-1])
-    low, high = float(known.min()), float(known.max())
-    room = max(room_fraction * (high - low), LEAST_ROOM * high)
-    return max(low - room, float(edges[0])), min(high + room, float(edges[-1]))
 
 
 def _scale(table: Floats) -> tuple[float, float]:

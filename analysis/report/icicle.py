@@ -9,9 +9,9 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.analysis.causes import Cascade, CausalTree, Part
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.presentation.page import finite, pack
 from marginquake.analysis.report.thinning import at_most
+from marginquake.sim.core.typing import Floats, Ints
 
 MOST_CELLS_ABREAST = 500
 """Cells narrower than one of so many of the whole width are joined."""

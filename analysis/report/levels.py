@@ -32,7 +32,7 @@ CLUSTER_HEADINGS = ("side", "price", "away", "waiting", "reached", "sold", "take
 LADDER_HEADINGS = ("price moves by", "down: forced", "bids", "ratio", "up: forced", "asks", "ratio")
 
 
-def wanted(run: RunFrames, market: MarketFrames) -> bool:
+def applies(run: RunFrames, market: MarketFrames) -> bool:
     """Only where the run kept positions, and somebody may be called."""
     return bool(market.positions) and not true_map(market, 0.0).missing
 

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.measures.spread_and_depth import spread_and_depth
 from marginquake.analysis.presentation import theme
-from marginquake.analysis.report.heat_chart import heat_chart, price_window
+from marginquake.analysis.presentation.panels import price_window
+from marginquake.analysis.report.heat_chart import heat_chart
 from marginquake.analysis.report.section import Chart, Content
 from marginquake.analysis.report.time_chart import Line, Panel, busy_windows, lines, time_chart
-from marginquake.analysis.statistics.market_quality import depth_statistics, spread_bps, spread_statistics
+from marginquake.analysis.statistics.market_quality import spread_bps
+from marginquake.sim.core.typing import Floats
 
 BANDS = (("01pct", "0.1 %", 1.2), ("1pct", "1 %", 1.8))
 """Column suffix, label and line width of each distance from mid."""
@@ -18,15 +20,7 @@ STRETCHES = 150
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """Spread and depth over time, and a heat map of resting orders where the run has one."""
-    series, before = market.run, float(market.series["time_s"][0]) < 0
-    spread = spread_statistics(series["best_bid"], series["best_ask"], market.contract.to_price(1.0))
-    bids = depth_statistics(market.series["time_s"], market.series["bid_depth_1pct"], 0.0 if before else None)
-    left = formats.percent(bids.survival, 2 if bids.survival < 0.01 else 0)
-    lead = (
-        f"Median spread {formats.plural(spread.median_ticks, 'tick')} ({spread.median_bps:.2f} bp), 99th percentile "
-        f"{spread.p99_bps:.2f} bp. Bids within 1 % of mid: normally {formats.short_number(bids.normal)}, least "
-        f"{formats.short_number(bids.least)} ({left} of normal)."
-    )
+    series = market.run
     charts = [
         Chart(
             "panels",
@@ -38,7 +32,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     levels = market.map
     missing = "" if levels is not None and len(levels.time_s) else "The run recorded no map of the book."
     if levels is not None and len(levels.time_s):
-        window = price_window(series["mid"], levels.price_edges, 0.12)
+        window = price_window(series["mid"], levels.price_edges, 0.12, 0.006)
         data = heat_chart(
             market, levels, levels.bid_depth + levels.ask_depth, series["mid"], "resting", theme.DEPTH_ANCHORS, window,
             pathLabel="mid", profile={"below": "bids", "above": "asks", "colours": ["bid", "ask"], "at": "end"},
@@ -52,7 +46,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
                 "there. Dark water around the line means that there was little to trade against.",
             )
         )
-    return Content(lead=lead, charts=charts, missing=missing)
+    return Content(lead=spread_and_depth(market), charts=charts, missing=missing)
 
 
 def _spread(market: MarketFrames) -> Panel:

@@ -11,9 +11,6 @@ from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.presentation.png import label
 
-REPLACED = ("price", "liquidation_map", "book_heatmap", "liquidity", "losses")
-"""Figures whose content the page shows as charts that can be zoomed."""
-
 
 @final
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ def stills(run: RunFrames, market: MarketFrames, position: int, embedded: bool) 
     found = []
     for name, picture in FIGURES.items():
         path = figure_path(run, market, name, position)
-        if name in REPLACED or not (path.is_file() or picture.wanted(market)):
+        if picture.in_charts or not (path.is_file() or picture.applies(market)):
             continue
         if embedded and not path.is_file():
             draw_figure(market, name, path, label(run, market))

@@ -3,21 +3,15 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Columns, Floats, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
-from marginquake.analysis.measures.profits import SYSTEM_LABELS, PopulationResult, results_by_population
+from marginquake.analysis.measures.profits import PROFIT_PARTS, PopulationResult, population_label, shown_results
 from marginquake.analysis.presentation.page import finite
 from marginquake.analysis.report import palette
 from marginquake.analysis.report.section import Chart, Content, Table
 from marginquake.analysis.report.time_chart import Line, Panel, busy_windows, lines, time_chart
+from marginquake.sim.core.typing import Floats
 
-PARTS = (
-    ("trading", "trading", "trading"),
-    ("forced", "of liquidated accounts", "forced"),
-    ("fees", "fees", "fees"),
-    ("spot", "spot hedges", "spot"),
-)
-"""Field of a population's result, words, colour."""
 LEAST_SHARE = 0.01
 """Populations that never hold this share of the largest holding have no line."""
 LEVERED = 1.0
@@ -37,9 +31,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
             caption if _apart(market) else "",
         )
     ]  # fmt: skip
-    results = [
-        each for each in results_by_population(market) if each.population != "rounding" or abs(each.total) >= 1.0
-    ]
+    results = shown_results(market)
     tables = []
     if results:
         charts.append(
@@ -141,13 +133,13 @@ def _live(table: Columns) -> Columns:
 
 
 def _profits(results: list[PopulationResult]) -> dict[str, object]:
-    parts = [part for part in PARTS if any(getattr(result, part[0]) for result in results)]
+    parts = [part for part in PROFIT_PARTS if any(getattr(result, part) for result in results)]
     return {
-        "parts": [{"label": label, "colour": colour} for _, label, colour in parts],
+        "parts": [{"label": PROFIT_PARTS[part], "colour": part} for part in parts],
         "rows": [
             {
-                "label": _label(result),
-                "amounts": [finite(getattr(result, name)) for name, _, _ in parts],
+                "label": population_label(result.population),
+                "amounts": [finite(getattr(result, name)) for name in parts],
                 "sum": finite(result.total),
             }
             for result in results
@@ -159,21 +151,17 @@ def _profits(results: list[PopulationResult]) -> dict[str, object]:
 def _table(results: list[PopulationResult]) -> Table:
     rows = [
         (
-            _label(result),
+            population_label(result.population),
             f"{result.accounts:,}",
             f"{result.called:,}",
             f"{result.liquidated:,}",
-            *(_signed(getattr(result, name)) for name, _, _ in PARTS),
+            *(_signed(getattr(result, name)) for name in PROFIT_PARTS),
             _signed(result.total),
         )
         for result in results
     ]
-    headings = ("population", "accounts", "called", "liquidated", *(label for _, label, _ in PARTS), "sum")
+    headings = ("population", "accounts", "called", "liquidated", *PROFIT_PARTS.values(), "sum")
     return Table(headings, rows)
-
-
-def _label(result: PopulationResult) -> str:
-    return SYSTEM_LABELS.get(result.population, result.population.replace("_", " "))
 
 
 def _signed(amount: float) -> str:

@@ -100,7 +100,7 @@ def _market(frames: RunFrames, market: MarketFrames, position: int) -> dict[str,
     sections = [
         {"name": section.name, "title": section.title, "content": section.content(frames, market)}
         for section in SECTIONS
-        if section.wanted(frames, market)
+        if section.applies(frames, market)
     ]
     from_s, to_s = extent(market.run)
     return {

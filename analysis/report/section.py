@@ -59,11 +59,11 @@ class Content:
 @final
 @dataclass(frozen=True)
 class Section:
-    """One entry of the registry: `content` is asked only where `wanted` is true."""
+    """One entry of the registry: `content` is asked only where `applies` is true."""
 
     name: str
     title: str
-    wanted: Callable[[RunFrames, MarketFrames], bool]
+    applies: Callable[[RunFrames, MarketFrames], bool]
     content: Callable[[RunFrames, MarketFrames], Content]
 
 

@@ -15,14 +15,14 @@ from marginquake.analysis.report.section import Section, always
 
 SECTIONS: tuple[Section, ...] = (
     Section("happened", "What happened", always, what_happened.content),
-    Section("words", "In words", short_sections.in_words_wanted, short_sections.in_words_content),
+    Section("words", "In words", short_sections.in_words_applies, short_sections.in_words_content),
     Section("cascades", "Cascades", always, cascades.content),
-    Section("twins", "Twins", twins.wanted, twins.content),
-    Section("map", "Liquidation map", liquidation_map.wanted, liquidation_map.content),
-    Section("levels", "Clusters", levels.wanted, levels.content),
+    Section("twins", "Twins", twins.applies, twins.content),
+    Section("map", "Liquidation map", liquidation_map.applies, liquidation_map.content),
+    Section("levels", "Clusters", levels.applies, levels.content),
     Section("losses", "Who paid", always, who_paid.content),
     Section("populations", "Who held what", always, populations.content),
     Section("liquidity", "Liquidity", always, liquidity.content),
-    Section("quality", "Calls and liquidations", short_sections.quality_wanted, short_sections.quality_content),
+    Section("quality", "Calls and liquidations", short_sections.quality_applies, short_sections.quality_content),
     Section("scorecard", "Scorecard", always, short_sections.scorecard_content),
 )

@@ -11,7 +11,7 @@ from marginquake.analysis.measures.scorecard import scorecard_rows
 from marginquake.analysis.report.section import Content, Table
 
 
-def quality_wanted(run: RunFrames, market: MarketFrames) -> bool:
+def quality_applies(run: RunFrames, market: MarketFrames) -> bool:
     """Only where somebody was called, by the audit log."""
     return bool(market.audit) and any(row.name == "margin_calls" and row.value > 0 for row in measure(market))
 
@@ -37,7 +37,7 @@ def scorecard_content(run: RunFrames, market: MarketFrames) -> Content:
     return Content(tables=[Table(("number", "value", "meaning"), rows)])
 
 
-def in_words_wanted(run: RunFrames, market: MarketFrames) -> bool:
+def in_words_applies(run: RunFrames, market: MarketFrames) -> bool:
     """Only where somebody was called, and it is known why."""
     return bool(causal_tree(market).cascades)
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats, Ints
+from marginquake.sim.core.typing import Floats, Ints
 
 _SHARE: ContextVar[float] = ContextVar("share", default=1.0)
 

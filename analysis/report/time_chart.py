@@ -12,9 +12,10 @@ import numpy as np
 
 from marginquake.analysis.causes import causal_tree
 from marginquake.analysis.causes.episodes import episodes
-from marginquake.analysis.frames.market import Columns, Floats, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.presentation.page import pack
 from marginquake.analysis.report.thinning import at_most, rows_to_keep
+from marginquake.sim.core.typing import Floats
 
 Panel = dict[str, Any]
 

@@ -16,7 +16,7 @@ from marginquake.analysis.studies.twins.sentences import two_sizes
 HEADINGS = ("effect of", "with the others", "amplification", "share of the move", "seeds")
 
 
-def wanted(run: RunFrames, market: MarketFrames) -> bool:
+def applies(run: RunFrames, market: MarketFrames) -> bool:
     """Only where `marginquake counterfactual` has been run."""
     return bool(_known(run, market))
 

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from marginquake.analysis import formats
 from marginquake.analysis.causes import causal_tree
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
-from marginquake.analysis.measures.scorecard import market_moves
-from marginquake.analysis.presentation.panels import gather
+from marginquake.analysis.measures.scorecard import what_happened
+from marginquake.analysis.presentation.panels import gather, gather_by_side
 from marginquake.analysis.report.section import Chart, Content
 from marginquake.analysis.report.time_chart import (
     Flow,
@@ -20,6 +19,7 @@ from marginquake.analysis.report.time_chart import (
     lines,
     time_chart,
 )
+from marginquake.sim.core.typing import Floats
 
 NUMBERED = 5
 """Cascades whose number stands in the chart."""
@@ -28,11 +28,6 @@ MOST_MARKS = 400
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """The chart that a reader looks at first."""
-    series = market.run
-    lead = (
-        f"{market_moves(series)}. {int(np.sum(series['margin_calls'])):,} margin calls; "
-        f"{formats.short_number(float(np.sum(series['forced_volume'])))} traded by force."
-    )
     data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))
     caption = (
         "Where the price leaves the fundamental while forced sales crowd, the market falls by its own weight. "
@@ -42,7 +37,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         numbered = "episodes of forced flow" if causal_tree(market).missing else "cascades"
         caption += f" Shaded and numbered: the largest {numbered}."
     return Content(
-        lead=lead,
+        lead=what_happened(market),
         charts=[Chart("panels", "Prices, forced orders and margin calls over time", data, caption)],
         missing=market.not_recorded("liquidations") and f"Forced fills: {market.not_recorded('liquidations')}",
     )
@@ -68,10 +63,9 @@ def _marks(market: MarketFrames) -> list[dict[str, object]]:
     height = float(known.max() - known.min()) if len(known) else 1.0
     cell = max(span_s, 1.0) / 300, max(height, 1e-9) / 80
     found = []
-    forced, calls = market.forced_fills, market.margin_calls
+    forced, calls = gather_by_side(market.forced_fills, *cell), market.margin_calls
     for side, label, colour in ((-1, "forced sale", "forced-sell"), (1, "forced purchase", "forced-buy")):
-        chosen = (forced.side == side) & (forced.time_s >= 0)
-        points = _most(gather(forced.time_s[chosen], forced.price[chosen], forced.notional[chosen], *cell))
+        points = _most(forced[side])
         if len(points[0]):
             found.append(bubbles(label, colour, "circle", points, "quote"))
     for side, label, colour, marker in (

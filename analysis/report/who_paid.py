@@ -3,7 +3,7 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.cases import Liquidations
 from marginquake.analysis.measures.costs import total
@@ -12,6 +12,7 @@ from marginquake.analysis.presentation.page import finite
 from marginquake.analysis.report.section import Chart, Content, Table
 from marginquake.analysis.report.time_chart import Flow, Line, Panel, busy_windows, column, flows, lines, time_chart
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
 PAYERS = (
     ("margin", "margin of those liquidated", "margin",

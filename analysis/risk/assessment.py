@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Columns, Floats
+from marginquake.analysis.frames.market import Columns
 from marginquake.analysis.frames.pairing import pair_with_twins
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.risk.call_forecasts import (
@@ -20,6 +20,7 @@ from marginquake.analysis.risk.excess import Excess, excess
 from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.statistics.reliability import Bin, Brier, brier, diagram, table_of, with_interval
+from marginquake.sim.core.typing import Floats
 
 
 @final
@@ -50,7 +51,7 @@ class Assessment:
     twins: int
     left_out: tuple[str, ...]
     missed_marks: str
-    """What the record does not tell of the mark, and what follows; empty where it tells all."""
+    """What the record does not show of the mark, and what follows; empty where it shows all."""
 
 
 def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = None) -> Assessment:

@@ -7,13 +7,14 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.risk.standing import Standing, known_mark, standing_at
 from marginquake.analysis.risk.volatility import Source, volatility
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.barriers import first_passage_probability, monitoring_shift
 from marginquake.sim.core.records import Side
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 EDGE_S = 1e-6
 
@@ -148,7 +149,7 @@ def was_crossed(market: MarketFrames, standing: Standing, after_s: float, until_
 
 
 def marks_between(market: MarketFrames, after_s: float, until_s: float) -> Floats:
-    """Every mark in (after_s, until_s] that the record tells: by the series, and by fills and margin calls between."""
+    """Every mark in (after_s, until_s] that the record holds: by the series, and by fills and margin calls between."""
 
     def inside(time_s: Floats) -> Bools:
         return np.asarray((time_s > after_s + EDGE_S) & (time_s <= until_s + EDGE_S), np.bool_)
@@ -160,7 +161,7 @@ def marks_between(market: MarketFrames, after_s: float, until_s: float) -> Float
 
 
 def missed_marks(market: MarketFrames, is_twin: bool = False) -> str:
-    """Says that the record does not tell every mark, and what that does to the excess; empty if it does."""
+    """Says that the record does not hold every mark, and what that does to the excess; empty if it does."""
     times = market.run["time_s"]
     every_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     if every_s <= market.mark_period_s + EDGE_S or not market.not_recorded("fills"):

@@ -16,10 +16,10 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.risk.call_forecasts import CallForecast
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.statistics.reliability import with_interval
+from marginquake.sim.core.typing import Floats
 
 
 @final

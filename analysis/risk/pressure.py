@@ -9,9 +9,10 @@ from typing import Literal, final
 import numpy as np
 
 from marginquake.analysis.frames.lookup import marks_at
-from marginquake.analysis.frames.market import Columns, Floats, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.reach import notional_reached, pressure_index
+from marginquake.sim.core.typing import Floats
 
 MOVES = (0.005, 0.01, 0.02, 0.05)
 """D: fractions of the mark."""

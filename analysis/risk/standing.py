@@ -8,9 +8,10 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.lookup import mark_at
-from marginquake.analysis.frames.market import Bools, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import Stage
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 SYSTEM_ROWS = 3
 """Rows of the venue itself: fund, fees, rounding."""

@@ -90,13 +90,13 @@ def _memory(runs: Sequence[RunFrames], market: str) -> list[str]:
         need_extra()
     except MissingExtra as error:
         return [f"Memory of volatility: n.a., {error}"]
-    wanted = {name: FACTS[name] for name in MEMORY}
+    memory = {name: FACTS[name] for name in MEMORY}
     measured = []
     for run in runs:
         observed = Observed(run, run.markets[market], METAORDER_GAP_S)
-        measured.append({name: fact.measure(observed) for name, fact in wanted.items()})
+        measured.append({name: fact.measure(observed) for name, fact in memory.items()})
     return [
         f"{row.label}: {row.reason if math.isnan(row.estimate) else format(row.estimate, '.3g')}"
         + (f" (95 %: {row.low:.3g} to {row.high:.3g})" if math.isfinite(row.low) else "")
-        for row in rows_of(wanted, measured)
+        for row in rows_of(memory, measured)
     ]

@@ -7,9 +7,11 @@ from typing import Literal, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Bools, Columns, Floats, Ints, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.intervals import percentiles
 from marginquake.analysis.statistics.market_quality import YEAR_S, sample
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 STEP_S = 5.0
 """Returns are taken over so long, or one sample where those are further apart: shorter ones hold the book's bounce."""
@@ -103,7 +105,7 @@ def volatility_clusters(market: MarketFrames, window_s: float = WINDOW_S, gap_s:
         inside[start:end] = True
     rng = np.random.default_rng(1)
     counts = np.array([len(runs_of(rng.permutation(high), gap)[0]) for _ in range(SHUFFLES)])
-    low, above = np.quantile(counts, (0.025, 0.975))
+    low, above = percentiles(counts)
     return Clusters(
         window_s=window_s,
         gap_s=gap_s,
@@ -112,8 +114,8 @@ def volatility_clusters(market: MarketFrames, window_s: float = WINDOW_S, gap_s:
         duration_s=np.asarray(window_s * (ends - starts), np.float64),
         variance_share=float(variance[inside].sum() / variance.sum()),
         shuffled=float(counts.mean()),
-        shuffled_low=float(low),
-        shuffled_high=float(above),
+        shuffled_low=low,
+        shuffled_high=above,
     )
 
 

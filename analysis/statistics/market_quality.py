@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats
+
 NAN = float("nan")
 YEAR_S = 365.0 * 86_400.0
 """Seconds of a year: crypto markets never close."""

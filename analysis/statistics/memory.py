@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 BINS_PER_DECADE = 8
 LEAST_BINS = 4
 LEAST_EXPONENT = 1e-4

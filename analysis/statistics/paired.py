@@ -11,16 +11,15 @@ from functools import lru_cache
 from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from marginquake.analysis.statistics.intervals import LEAST_VALUES, draws
+from marginquake.sim.core.typing import Floats
 
 RESAMPLES: Final = 9999
 FLIPS: Final = 99_999
 """Random sign patterns where there are too many to go through all: p-values down to 1e-5."""
 EXACT_UP_TO: Final = 16
 """Differences other than 0 for which all sign patterns are gone through."""
-LEAST_FOR_INTERVAL: Final = 3
 RANDOM_SEED: Final = 20_241
 """The same numbers for the same runs, always."""
 
@@ -102,12 +101,12 @@ def bootstrap_interval(differences: Floats, confidence: float = 0.95) -> tuple[f
     from scipy.special import ndtr, ndtri
 
     count = len(differences)
-    if count < LEAST_FOR_INTERVAL:
+    if count < LEAST_VALUES:
         return math.nan, math.nan
     mean = float(differences.mean())
     if _all_alike(differences):
         return mean, mean
-    means = differences[_picks(count)].mean(axis=1)
+    means = differences[draws(count, RESAMPLES, RANDOM_SEED)].mean(axis=1)
     # Half of the ties count as below: means of few different values are discrete.
     below = float(np.mean(means < mean) + 0.5 * np.mean(means == mean))
     bias = float(ndtri(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES)))
@@ -158,11 +157,6 @@ def _all_alike(differences: Floats) -> bool:
     """True for a constant shift, also where subtraction has left it some last bits apart."""
     spread = float(differences.max() - differences.min())
     return spread <= 1e-12 * float(np.abs(differences).max())
-
-
-@lru_cache(maxsize=4)
-def _picks(count: int) -> NDArray[np.int64]:
-    return np.random.default_rng(RANDOM_SEED).integers(0, count, (RESAMPLES, count))
 
 
 @lru_cache(maxsize=4)

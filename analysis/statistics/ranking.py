@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats, Ints
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 
 @final

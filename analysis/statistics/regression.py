@@ -1,4 +1,4 @@
-"""Regressions: over seeds, logistic, and a smoothed curve of shares."""
+"""Regressions: a line over seeds, and logistic, on columns or as a smoothed surface of shares."""
 
 import math
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.analysis.frames.market import Bools, Floats
+from marginquake.analysis.statistics.intervals import interval_over_seeds
+from marginquake.sim.core.typing import Bools, Floats
 
 RESAMPLES = 2000
+LEAST_SEEDS = 2
+"""For an interval of a slope."""
 
 
 @final
@@ -42,10 +45,9 @@ def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     intercept = float(y.mean() - slope * x.mean())
     left = float(((y - intercept - slope * x) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())
-    low = high = math.nan
-    if count > 1:
-        chosen = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
-        low, high = np.nanquantile(_slopes(sums[chosen].sum(axis=1)), (0.025, 0.975)).tolist()
+    low, high = interval_over_seeds(
+        count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0, least=LEAST_SEEDS
+    )
     return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
 
 
@@ -80,46 +82,23 @@ class Logit:
         )
 
 
-def fit(columns: Floats, event: Bools, ridge: float = RIDGE) -> Logit:
-    """Maximum of the penalised likelihood (le Cessie and van Houwelingen 1992, R), by Newton steps in a trust region.
+def fit_logistic(columns: Floats, event: Bools, ridge: float = RIDGE) -> Logit:
+    """Logistic regression of an event on columns (`_maximum`).
 
     A column that never changes, or is never known, gets weight 0.
     """
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
     known = np.isfinite(columns)
     count = np.maximum(known.sum(axis=0), 1)
     centre = np.where(known, columns, 0.0).sum(axis=0) / count
     deviation = np.sqrt((np.where(known, columns - centre, 0.0) ** 2).sum(axis=0) / count)
     scale = np.where(deviation > 1e-12 * np.maximum(np.abs(centre), 1e-300), deviation, np.inf)
     whole = np.column_stack((np.ones(len(event)), _standardised(columns, centre, scale)))
-    penalty = ridge * np.diag(np.concatenate(([0.0], np.ones(columns.shape[1]))))
-    y = event.astype(np.float64)
-
-    def loss(parameters: Floats) -> tuple[float, Floats]:
-        z = whole @ parameters
-        value = float((np.logaddexp(0.0, z) - y * z).sum() + 0.5 * parameters @ penalty @ parameters)
-        return value, np.asarray(whole.T @ (expit(z) - y) + penalty @ parameters, np.float64)
-
-    def curvature(parameters: Floats) -> Floats:
-        chance = expit(whole @ parameters)
-        # Without BLAS, whose threads cost more than these few columns on a machine that is busy.
-        return np.asarray(np.einsum("ij,ik,i->jk", whole, whole, chance * (1.0 - chance)) + penalty, np.float64)
-
-    share = min(max(float(y.mean()), 1e-6), 1.0 - 1e-6)
-    start = np.concatenate(([np.log(share / (1.0 - share))], np.zeros(columns.shape[1])))
-    found = minimize(loss, start, jac=True, hess=curvature, method="trust-exact")
-    return Logit(float(found.x[0]), np.asarray(found.x[1:], np.float64), centre, scale)
-
-
-def _standardised(columns: Floats, centre: Floats, scale: Floats) -> Floats:
-    return np.where(np.isfinite(columns), (columns - centre) / scale, 0.0)
+    found = _maximum(whole, event.astype(np.float64), np.ones(len(event)), ridge)
+    return Logit(float(found[0]), found[1:], centre, scale)
 
 
 SMOOTHING_RIDGE = 0.1
-"""Penalty on squared coefficients of standardised terms: keeps the fit finite where the event separates perfectly."""
-STEPS = 60
+"""The same for a surface: keeps the fit finite where the event separates perfectly."""
 
 
 @final
@@ -133,36 +112,47 @@ class LogisticSurface:
 
     def at(self, x: Floats, y: Floats) -> Floats:
         """P(event) at coordinates of any one shape."""
-        design = _terms((x - self.centre[0]) / self.spread[0], (y - self.centre[1]) / self.spread[1])
-        return np.asarray(_logistic(design @ self.coefficients), np.float64)
+        from scipy.special import expit
+
+        return np.asarray(expit(_terms(x, y, self.centre, self.spread) @ self.coefficients), np.float64)
 
 
-def fit_logistic(x: Floats, y: Floats, events: Floats, runs: Floats) -> LogisticSurface:
-    """Penalised maximum likelihood by Newton's method; one entry a point: coordinates, runs with the event, runs."""
+def fit_surface(x: Floats, y: Floats, events: Floats, runs: Floats) -> LogisticSurface:
+    """A smoothed surface of shares; one entry a point: coordinates, runs with the event, runs."""
     centre = np.array([x.mean(), y.mean()])
     spread = np.array([x.std() or 1.0, y.std() or 1.0])
-    design = _terms((x - centre[0]) / spread[0], (y - centre[1]) / spread[1])
-    penalty = SMOOTHING_RIDGE * np.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
-    # Half an event and half a non-event more for the intercept's start: finite where all runs agree.
-    share = (events.sum() + 0.5) / (runs.sum() + 1.0)
-    coefficients = np.array([np.log(share / (1 - share)), 0.0, 0.0, 0.0, 0.0, 0.0])
-    for _ in range(STEPS):
-        chance = _logistic(design @ coefficients)
-        weight = runs * chance * (1 - chance)
-        slope = design.T @ (events - runs * chance) - penalty @ coefficients
-        curvature = (design.T * weight) @ design + penalty + 1e-9 * np.eye(6)
-        step = np.linalg.solve(curvature, slope)
-        # A full step from a flat start may overshoot; at most one unit of every coefficient keeps it on course.
-        step /= max(1.0, float(np.abs(step).max()))
-        coefficients = coefficients + step
-        if np.abs(step).max() < 1e-9:
-            break
-    return LogisticSurface(coefficients, centre, spread)
+    return LogisticSurface(_maximum(_terms(x, y, centre, spread), events, runs, SMOOTHING_RIDGE), centre, spread)
 
 
-def _terms(u: Floats, v: Floats) -> Floats:
+def _maximum(design: Floats, events: Floats, trials: Floats, ridge: float) -> Floats:
+    """Coefficients of maximum penalised likelihood (le Cessie and van Houwelingen 1992, R), by Newton steps in a trust
+    region.  A row of `design` begins with 1 and stands for `trials`, of which `events` had the event.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    penalty = ridge * np.diag(np.concatenate(([0.0], np.ones(design.shape[1] - 1))))
+
+    def loss(coefficients: Floats) -> tuple[float, Floats]:
+        z = design @ coefficients
+        value = float((trials * np.logaddexp(0.0, z) - events * z).sum() + 0.5 * coefficients @ penalty @ coefficients)
+        return value, np.asarray(design.T @ (trials * expit(z) - events) + penalty @ coefficients, np.float64)
+
+    def curvature(coefficients: Floats) -> Floats:
+        chance = expit(design @ coefficients)
+        # Without BLAS, whose threads cost more than these few columns on a machine that is busy.
+        weight = trials * chance * (1.0 - chance)
+        return np.asarray(np.einsum("ij,ik,i->jk", design, design, weight) + penalty, np.float64)
+
+    share = min(max(float(events.sum() / trials.sum()), 1e-6), 1.0 - 1e-6)
+    start = np.concatenate(([np.log(share / (1.0 - share))], np.zeros(design.shape[1] - 1)))
+    return np.asarray(minimize(loss, start, jac=True, hess=curvature, method="trust-exact").x, np.float64)
+
+
+def _standardised(columns: Floats, centre: Floats, scale: Floats) -> Floats:
+    return np.where(np.isfinite(columns), (columns - centre) / scale, 0.0)
+
+
+def _terms(x: Floats, y: Floats, centre: Floats, spread: Floats) -> Floats:
+    u, v = (x - centre[0]) / spread[0], (y - centre[1]) / spread[1]
     return np.stack([np.ones_like(u), u, v, u * u, v * v, u * v], axis=-1)
-
-
-def _logistic(value: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(value, -40.0, 40.0))), np.float64)

@@ -11,9 +11,9 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Bools, Floats
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.statistics.intervals import LEAST_VALUES, percentiles
+from marginquake.analysis.statistics.intervals import LEAST_VALUES, draw_weights, percentiles
+from marginquake.sim.core.typing import Bools, Floats
 
 EDGES = (0.0, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of bins of forecast probability; the last bin includes 1.  Finer near 0, where most forecasts are."""
@@ -98,9 +98,9 @@ def diagram(tables: Sequence[Floats]) -> list[Bin]:
         sums = whole[place]
         low = high = math.nan
         if resampled is not None and (stacked[:, place, COUNT] > 0).sum() >= LEAST_VALUES:
-            counts = resampled[:, place, COUNT]
-            drawn = counts > 0  # a resample of seeds may hold no account of this bin
-            low, high = percentiles(resampled[drawn, place, EVENT] / counts[drawn])
+            counts, events = resampled[:, place, COUNT], resampled[:, place, EVENT]
+            # A resample of seeds may hold no account of this bin.
+            low, high = percentiles(np.divide(events, counts, out=np.full_like(events, math.nan), where=counts > 0))
         bins.append(
             Bin(
                 EDGES[place], EDGES[place + 1], int(sums[COUNT]), float(sums[FORECAST] / sums[COUNT]),
@@ -115,8 +115,7 @@ def resample(stacked: Floats) -> Floats | None:
     runs = len(stacked)
     if runs < LEAST_VALUES:
         return None
-    drawn = np.random.default_rng(1).multinomial(runs, np.full(runs, 1.0 / runs), RESAMPLES).astype(np.float64)
-    return np.asarray(np.tensordot(drawn, stacked, axes=1), np.float64)
+    return np.asarray(np.tensordot(draw_weights(runs, RESAMPLES), stacked, axes=1), np.float64)
 
 
 def with_interval(tables: Sequence[Floats], statistic: Callable[[Floats], float]) -> Estimate:
@@ -126,8 +125,4 @@ def with_interval(tables: Sequence[Floats], statistic: Callable[[Floats], float]
     estimate = statistic(stacked.sum(axis=0))
     if resampled is None:
         return Estimate(estimate)
-    replicates = np.array([statistic(each) for each in resampled])
-    known = replicates[np.isfinite(replicates)]
-    if len(known) == 0:
-        return Estimate(estimate)
-    return Estimate(estimate, *percentiles(known))
+    return Estimate(estimate, *percentiles(np.array([statistic(each) for each in resampled])))

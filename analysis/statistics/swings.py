@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 WINDOW_S = 900.0
 
 

@@ -6,11 +6,10 @@ Moments are kept as sums of powers, so that several runs are put together by add
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.typing import Floats
 
-Floats = NDArray[np.float64]
 TAIL_FRACTION = 0.05
 PLOT_FRACTIONS = np.geomspace(0.01, 0.2, 40)
 PLATEAU_FRACTIONS = np.geomspace(0.02, 0.1, 17)

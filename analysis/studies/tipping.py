@@ -70,7 +70,7 @@ class Bisection:
             low, high = (low, middle) if self._at(seed, middle) else (middle, high)
         return low, high
 
-    def wanted(self, seeds: Sequence[int]) -> list[tuple[int, float]]:
+    def next_trials(self, seeds: Sequence[int]) -> list[tuple[int, float]]:
         """Seeds and places to be tried next; empty when every threshold is known to the resolution."""
         ends = [(seed, end) for seed in seeds for end in (0.0, 1.0)]
         unknown = [] if self.assumes_ends else [key for key in ends if key not in self._seen]

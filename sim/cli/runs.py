@@ -134,19 +134,8 @@ def _list_twins(out: Path) -> None:
 
 
 def _facts(path: Path, from_start: bool = False) -> str:
-    """Headline numbers of a run, the larger of fall and rise first; those that an old one lacks are left out.
-
-    `from_start`: falls and rises from the first price, as `counterfactual` compares them; else from a peak or low.
-    """
+    """Headline numbers of a run.  `from_start`: falls and rises from the first price, as `counterfactual` compares."""
+    from marginquake.analysis.measures.scorecard import one_line
     from marginquake.sim.runs.directory import read_summary
 
-    summary = read_summary(path)
-    calls = summary.get("margin_calls")
-    facts = [f"{calls:,} margin calls"] if isinstance(calls, int) else []
-    keys = {"largest fall": "max_drawdown_fraction", "largest rise": "max_rise_fraction"}
-    if from_start:
-        keys = {"fall from the start": "fall_from_start_fraction", "rise from the start": "rise_from_start_fraction"}
-    moves = {name: value for name, key in keys.items() if isinstance(value := summary.get(key), float)}
-    digits = 2 if from_start else 1
-    facts += [f"{name} {value:.{digits}%}" for name, value in sorted(moves.items(), key=lambda move: -move[1])]
-    return ", ".join(facts)
+    return one_line(read_summary(path), from_start)

@@ -264,9 +264,9 @@ def draw_sweep(path: Path, figure: str | None, metric: str | None) -> None:
 
 def report_sweep(path: Path) -> Path:
     """Write the report of a sweep, or of a comparison."""
-    from marginquake.sim.studies.sweep_directory import read_plan
+    from marginquake.sim.runs.sweep_plan import read_plan
 
-    if read_plan(path)["design"] == "compare":
+    if read_plan(path).design == "compare":
         from marginquake.analysis.studies.comparison import write_comparison
 
         return write_comparison(path)

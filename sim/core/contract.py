@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, final
 from pydantic import Discriminator, Field, Tag
 
 from marginquake.sim.core.fields import Block
-from marginquake.sim.core.valuation import Floats, LotValue
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.core.valuation import LotValue
 
 
 class ContractConfig(Block):

@@ -16,6 +16,7 @@ from pydantic import Field
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import Amount, Block, Fraction
 from marginquake.sim.core.records import MarginMode
+from marginquake.sim.core.typing import Ints
 from marginquake.sim.core.valuation import LotValue
 
 
@@ -42,7 +43,6 @@ def default_brackets() -> tuple[Bracket, ...]:
 PPM = 1_000_000
 MOST_MAINTENANCE_PPM = 990_000
 """What moves maintenance moves it no further, below notional: a liquidation price is then where two lines cross."""
-Ints = NDArray[np.int64]
 AccountRows = NDArray[Any]
 """Structured rows of `sim.core.accounts.ACCOUNT`."""
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats
+
 Direction = Literal["fall", "rise"]
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats
 
 
 @final

@@ -8,15 +8,12 @@ Equity is backing + V(position, mark) - cost, cost the sum of V over the fills, 
 `sim.kernels.valuation` holds the same lines for kernels.
 """
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.sim.core.records import MOST_TICKS
-
-Ints: TypeAlias = NDArray[np.int64]
-Floats: TypeAlias = NDArray[np.float64]
+from marginquake.sim.core.typing import Floats, Ints
 
 
 class LotValue(NamedTuple):

@@ -11,10 +11,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.kernels import JIT, draws
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @final

@@ -20,17 +20,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from marginquake.sim.core.fields import Block, parse_amount, parse_duration, parse_fraction
 from marginquake.sim.core.problems import Problem, ScenarioError
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario import extends, yaml_tree
 from marginquake.sim.scenario.config import NAME
 from marginquake.sim.scenario.messages import problems_of
 from marginquake.sim.scenario.yaml_tree import Node
 
-Floats = NDArray[np.float64]
 Value = int | float | str
 Config = TypeVar("Config", bound=BaseModel)
 DRAWN = ("latin_hypercube", "sobol", "saltelli")

@@ -13,10 +13,11 @@ from marginquake.sim.core.problems import Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Failure
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
-from marginquake.sim.studies.sweep_directory import Failure, SweepDirectory, pack
+from marginquake.sim.studies.sweep_directory import SweepDirectory, pack
 from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
 
 if TYPE_CHECKING:

@@ -18,28 +18,26 @@ import os
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
 from marginquake.sim.runs import directory
 from marginquake.sim.runs.directory import RunDirectoryError
-from marginquake.sim.studies.design import Sweep
+from marginquake.sim.runs.sweep_plan import (
+    FAILURES_FILE,
+    PLAN_FILE,
+    PLAN_VERSION,
+    Event,
+    Failure,
+    is_sweep,
+    read_failures,
+    read_plan,
+)
+from marginquake.sim.studies.design import EventConfig, Sweep
 
-PLAN_VERSION = 1
-"""Layout of sweep.json."""
 NOT_IN_THE_TABLE = ("wall_seconds", "steps_per_second", "seed")
 """What differs between two runs of the same point and seed, and what has a column already."""
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A point and seed that could not be run, and why."""
-
-    point: int
-    seed: int
-    error: str
 
 
 @final
@@ -49,11 +47,11 @@ class SweepDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.points = path / "points"
-        self._event: Mapping[str, Any] | None = None
+        self._event: EventConfig | None = None
 
     def begin(self, sweep: Sweep, model_version: str, runs: Mapping[tuple[int, int], str]) -> None:
         """Write the plan.  `runs`: names of the run directories by point and seed."""
-        if os.path.lexists(self.path) and not (self.path / "sweep.json").is_file() and any(self.path.iterdir()):
+        if os.path.lexists(self.path) and not is_sweep(self.path) and any(self.path.iterdir()):
             raise RunDirectoryError(f"{self.path} exists and holds no sweep; choose another --out")
         self.points.mkdir(parents=True, exist_ok=True)
         plan = sweep.plan()
@@ -61,9 +59,9 @@ class SweepDirectory:
             point["runs"] = {str(seed): runs[point["point"], seed] for seed in sweep.seeds}
         _write(self.path / "sweep.yaml", sweep.text)
         text = json.dumps({"schema_version": PLAN_VERSION, "model_version": model_version, **plan}, indent=2)
-        _write(self.path / "sweep.json", text + "\n")
+        _write(self.path / PLAN_FILE, text + "\n")
         directory.sweep_leftovers(self.points)
-        self._event = plan["event"]
+        self._event = sweep.event
 
     def holds(self, run: str) -> bool:
         """True if this run is finished."""
@@ -78,22 +76,15 @@ class SweepDirectory:
     def note_failure(self, failure: Failure) -> None:
         """Keep what failed, in place of what is known of that point and seed."""
         self.forget_failures([(failure.point, failure.seed)])
-        entry = {"point": failure.point, "seed": failure.seed, "error": failure.error}
-        _write(self.path / "failures.json", json.dumps([*self.failures(), entry], indent=2) + "\n")
+        self._write_failures([*read_failures(self.path), failure])
 
     def forget_failures(self, keys: Sequence[tuple[int, int]]) -> None:
         """What is tried again, by point and seed, has not failed yet."""
-        path = self.path / "failures.json"
-        left = [entry for entry in self.failures() if (entry["point"], entry["seed"]) not in set(keys)]
+        left = [each for each in read_failures(self.path) if (each.point, each.seed) not in set(keys)]
         if left:
-            _write(path, json.dumps(left, indent=2) + "\n")
+            self._write_failures(left)
         else:
-            path.unlink(missing_ok=True)
-
-    def failures(self) -> list[dict[str, Any]]:
-        """What failed the last time it was tried."""
-        path = self.path / "failures.json"
-        return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
+            (self.path / FAILURES_FILE).unlink(missing_ok=True)
 
     def write_table(self) -> Path:
         """Make results.parquet from the plan and the finished runs."""
@@ -101,17 +92,16 @@ class SweepDirectory:
         import pyarrow.parquet as pq
 
         plan = read_plan(self.path)
-        event = plan["event"]
         rows: list[dict[str, Any]] = []
-        for point in plan["points"]:
-            for seed in plan["seeds"]:
-                run = point["runs"][str(seed)]
+        for point in plan.points:
+            for seed in plan.seeds:
+                run = point.runs[seed]
                 if not self.holds(run):
                     continue
                 summary = directory.read_summary(self.points / run)
-                row: dict[str, Any] = {"point": point["point"]}
-                row |= {f"axis_{name}": value for name, value in point["values"].items()}
-                row |= {"seed": seed, "run": run, "event": is_event(summary, event)}
+                row: dict[str, Any] = {"point": point.point}
+                row |= {f"axis_{name}": value for name, value in point.values.items()}
+                row |= {"seed": seed, "run": run, "event": is_event(summary, plan.event)}
                 row |= {key: value for key, value in summary.items() if key not in NOT_IN_THE_TABLE}
                 rows.append(row)
         names = list(dict.fromkeys(name for row in rows for name in row))
@@ -122,32 +112,19 @@ class SweepDirectory:
         os.replace(hidden, target)
         return target
 
+    def _write_failures(self, failures: Sequence[Failure]) -> None:
+        _write(self.path / FAILURES_FILE, json.dumps([asdict(each) for each in failures], indent=2) + "\n")
 
-def is_event(summary: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+
+def is_event(summary: Mapping[str, Any], event: Event | EventConfig) -> bool:
     """True if a run counts as a cascade: the metric of its summary is above the threshold."""
-    value = summary.get(event["metric"])
+    value = summary.get(event.metric)
     if isinstance(value, str):
-        raise RunDirectoryError(f"event.metric {event['metric']}: is text, not a number")
-    if event["metric"] not in summary:
+        raise RunDirectoryError(f"event.metric {event.metric}: is text, not a number")
+    if event.metric not in summary:
         numbers = ", ".join(key for key, item in summary.items() if isinstance(item, int | float))
-        raise RunDirectoryError(f"event.metric {event['metric']}: no such number in summary.json; one of {numbers}")
-    return value is not None and value > event["above"]
-
-
-def read_plan(path: Path) -> dict[str, Any]:
-    """sweep.json."""
-    try:
-        content = json.loads((path / "sweep.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path}: not a sweep (sweep.json: {error})") from error
-    if content.get("schema_version") != PLAN_VERSION:
-        raise RunDirectoryError(f"{path}: written by another version of marginquake")
-    return dict(content)
-
-
-def is_sweep(path: Path) -> bool:
-    """True for the directory of a sweep."""
-    return (path / "sweep.json").is_file()
+        raise RunDirectoryError(f"event.metric {event.metric}: no such number in summary.json; one of {numbers}")
+    return value is not None and value > event.above
 
 
 def find_sweep(sweep: str, parent: Path) -> Path | None:

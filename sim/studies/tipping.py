@@ -84,8 +84,8 @@ def find_tipping_point(
                 f"{near} of {len(seeds)} seeds cascade at the one, {far} at the other; widen --between"
             )
         while True:
-            while wanted := search.bisection.wanted(seeds):
-                search.learn(wanted, farm, progress)
+            while trials := search.bisection.next_trials(seeds):
+                search.learn(trials, farm, progress)
             found = search.bisection.result(seeds)
             narrow = found.point.high - found.point.low <= question.tolerance
             if narrow or len(seeds) >= question.most_seeds:
@@ -106,24 +106,25 @@ class _Search:
         self._tried: dict[tuple[int, float], str] = {}
         self._path = sweeping.sweep_path(out, question.name)
 
-    def learn(self, wanted: list[tuple[int, float]], farm: Farm, progress: Progress | None) -> None:
+    def learn(self, trials: list[tuple[int, float]], farm: Farm, progress: Progress | None) -> None:
         """Run these seeds at these places, unless they are there already, and take note of what came out."""
-        self._places += [p for p in dict.fromkeys(place for _, place in wanted) if p not in self._places]
-        seeds = tuple(sorted({seed for seed, _ in [*wanted, *self._tried]}))
+        self._places += [p for p in dict.fromkeys(place for _, place in trials) if p not in self._places]
+        seeds = tuple(sorted({seed for seed, _ in [*trials, *self._tried]}))
         plan = sweeping.plan_sweep(self._sweep(seeds), self._known)
         numbers = {place: number for number, place in enumerate(self._places)}
-        keys = [(numbers[place], seed) for seed, place in wanted]
+        keys = [(numbers[place], seed) for seed, place in trials]
         directory = SweepDirectory(self._path)
         todo = [key for key in keys if not directory.holds(plan.runs[key])]
         result = sweeping.make(plan, self._out, todo, farm, progress)
         if result.failures:
             failure = result.failures[0]
             raise RunDirectoryError(f"{result.path}: seed {failure.seed} failed: {failure.error}")
-        event = self._question.event.model_dump()
-        for (seed, place), key in zip(wanted, keys, strict=True):
+        for (seed, place), key in zip(trials, keys, strict=True):
             run = plan.runs[key]
             self._tried[seed, place] = run
-            self.bisection.learn(seed, place, is_event(run_directory.read_summary(directory.points / run), event))
+            self.bisection.learn(
+                seed, place, is_event(run_directory.read_summary(directory.points / run), self._question.event)
+            )
 
     def _sweep(self, seeds: tuple[int, ...]) -> Sweep:
         question = self._question

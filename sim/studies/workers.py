@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from marginquake.sim.kernels import cache_directory
-from marginquake.sim.studies.sweep_directory import Failure, SweepDirectory
+from marginquake.sim.runs.sweep_plan import Failure
+from marginquake.sim.studies.sweep_directory import SweepDirectory
 
 LOG = logging.getLogger("marginquake")
 TASKS_A_WORKER = 2

@@ -21,6 +21,7 @@ from marginquake.analysis.frames.market import Fills, LiquidationMap
 from marginquake.analysis.frames.run_frames import _declared, leading_comment, load_run
 from marginquake.analysis.measures.profits import results_by_population
 from marginquake.analysis.measures.scorecard import HEADLINES, headline_rows, market_moves, scorecard_rows
+from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.presentation.panels import gather
 from marginquake.analysis.presentation.png import MAX_BYTES
@@ -243,6 +244,8 @@ def test_the_question_is_the_first_comment_of_the_scenario(run: Path):
 
 # Scorecard
 
+HEADINGS = [metric_of(key).heading for key in HEADLINES]
+
 
 def test_scorecard_says_fuel_depth_and_feedback(run: Path):
     rows = {row.label: row for row in scorecard_rows(load_run(run).summary)}
@@ -251,17 +254,17 @@ def test_scorecard_says_fuel_depth_and_feedback(run: Path):
     assert rows["Index feedback"].value == "12.6M"
     assert "1.05 D1" in rows["Index feedback"].note
     assert "mean of bids and asks" in rows["Depth D1"].note
-    assert set(HEADLINES) <= set(rows)
+    assert set(HEADINGS) <= set(rows)
 
 
 def test_of_a_squeeze_of_shorts_the_rise_is_told_first_and_heads_the_tiles(run: Path):
     summary = {**load_run(run).summary, "max_rise_fraction": 0.5, "fundamental_rise_fraction": 0.01}
     labels = [row.label for row in scorecard_rows(summary)]
     assert labels[:2] == ["Largest rise", "Largest fall"]
-    assert [row.label for row in headline_rows(summary)] == ["Largest rise", *HEADLINES[1:]]
+    assert [row.label for row in headline_rows(summary)] == ["Largest rise", *HEADINGS[1:]]
     calm = {**summary, "max_rise_fraction": 0.0}
     assert [row.label for row in scorecard_rows(calm)][:2] == ["Largest fall", "Largest rise"]
-    assert [row.label for row in headline_rows(calm)] == list(HEADLINES)
+    assert [row.label for row in headline_rows(calm)] == HEADINGS
 
 
 def test_the_words_of_a_market_name_the_larger_move_first():

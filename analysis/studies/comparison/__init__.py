@@ -3,7 +3,7 @@
 from marginquake.analysis.statistics.paired import Paired, adjust_holm, bootstrap_interval, paired, sign_flip_p_value
 from marginquake.analysis.studies.comparison.figures import draw_levels, levels, levels_height_inches, levels_markdown
 from marginquake.analysis.studies.comparison.load import Comparison, Failure, load_comparison
-from marginquake.analysis.studies.comparison.metrics import Metric, measure, metric_named
+from marginquake.analysis.studies.comparison.metrics import measure, metric_named
 from marginquake.analysis.studies.comparison.report import to_markdown, write_comparison
 from marginquake.analysis.studies.comparison.verdict import Finding, Pair, Verdict, compare
 
@@ -11,7 +11,6 @@ __all__ = [
     "Comparison",
     "Failure",
     "Finding",
-    "Metric",
     "Pair",
     "Paired",
     "Verdict",

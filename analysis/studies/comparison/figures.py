@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Final, final
 import numpy as np
 
 from marginquake.analysis import formats
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.paired import bootstrap_interval, paired
-from marginquake.analysis.studies.comparison.load import Comparison, Floats
-from marginquake.analysis.studies.comparison.metrics import Metric, metric_named
+from marginquake.analysis.studies.comparison.load import Comparison
+from marginquake.analysis.studies.comparison.metrics import metric_named
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair
+from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-FALL: Final = "largest_fall"
+FALL: Final = "max_drawdown_fraction"
 WIDEST_REACH: Final = 4.0
 """Standard deviations shown at most; what lies beyond is an arrow at the edge."""
 COLOURS: Final = {
@@ -52,7 +54,7 @@ def draw_forest(pairs: Sequence[Pair], figure: "Figure") -> None:
     grid = panels.panels(
         figure, (1.0,) * rows, widths=(1.0,) * columns, gap_inches=0.45, column_gap_inches=0.25, left_inches=2.55
     )
-    labels = list(dict.fromkeys(finding.metric.label for pair in pairs for finding in pair.findings))
+    labels = list(dict.fromkeys(finding.metric.short for pair in pairs for finding in pair.findings))
     reach = _reach(pairs)
     axes = [axis for row in grid for axis in row]
     for axis in axes[len(pairs) :]:
@@ -87,7 +89,7 @@ def draw_falls(comparison: Comparison, figure: "Figure") -> None:
     axis.set_xlim(-0.4, len(falls) - 0.6)
     axis.set_xticks(places, [_fall_label(comparison, name) for name in comparison.alternatives], fontsize=10)
     axis.grid(False, axis="x")
-    panels.panel_label(axis, f"{metric.label}, {metric.unit.level}; one line a seed")
+    panels.panel_label(axis, f"{metric.short}, {metric.unit.level}; one line a seed")
     panels.legend_above(axis)
     panels.heading(
         figure,
@@ -106,7 +108,7 @@ def _fall_label(comparison: Comparison, name: str) -> str:
 def _forest_panel(axis: "Axes", pair: Pair, labels: Sequence[str], reach: float) -> None:
     axis.axvline(0, color=theme.MUTED, linewidth=0.9)
     for finding in pair.findings:
-        _forest_row(axis, finding, float(len(labels) - 1 - labels.index(finding.metric.label)), reach)
+        _forest_row(axis, finding, float(len(labels) - 1 - labels.index(finding.metric.short)), reach)
     axis.set_xlim(-reach * 1.08, reach * 1.08)
     axis.set_ylim(-0.6, len(labels) - 0.4)
     axis.set_yticks(np.arange(len(labels))[::-1], labels, fontsize=9.5, color=theme.INK)
@@ -162,7 +164,7 @@ def _effects_legend(figure: "Figure") -> None:
     )
 
 
-SHOWN: Final = ("largest_fall", "forced_volume", "bad_debt", "adl_notional", "socialised_loss")
+SHOWN: Final = ("max_drawdown_fraction", "forced_notional", "bad_debt", "adl_notional", "socialised_loss")
 """Drawdown, forced volume, and who paid: bad debt, auto-deleveraging, a haircut of winners."""
 
 
@@ -202,7 +204,7 @@ def levels(comparison: Comparison, key: str) -> list[Level]:
 def levels_markdown(comparison: Comparison, keys: Sequence[str] = SHOWN) -> str:
     """A row an alternative: mean with its interval, and below it the paired difference from the baseline."""
     metrics = [metric_named(key) for key in keys]
-    lines = [f"| | {' | '.join(metric.label for metric in metrics)} |", f"|---|{'---|' * len(metrics)}"]
+    lines = [f"| | {' | '.join(metric.short for metric in metrics)} |", f"|---|{'---|' * len(metrics)}"]
     columns = [levels(comparison, key) for key in keys]
     for name, row in zip(comparison.alternatives, zip(*columns, strict=True), strict=True):
         cells = [_cell(metric, level) for metric, level in zip(metrics, row, strict=True)]
@@ -210,7 +212,7 @@ def levels_markdown(comparison: Comparison, keys: Sequence[str] = SHOWN) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(metric: Metric, level: Level) -> str:
+def _cell(metric: SummaryMetric, level: Level) -> str:
     text = metric.level(level.mean)
     if not math.isnan(level.low):
         text += f" [{metric.level(level.low)}, {metric.level(level.high)}]"
@@ -245,13 +247,13 @@ def draw_levels(comparison: Comparison, figure: "Figure", keys: Sequence[str] = 
         axis.locator_params(axis="x", nbins=4)
         if metric.unit.money:
             axis.xaxis.set_major_formatter(lambda value, _: formats.short_number(value))
-        panels.panel_label(axis, f"{metric.label}, {metric.unit.level}" if metric.unit.level else metric.label)
+        panels.panel_label(axis, f"{metric.short}, {metric.unit.level}" if metric.unit.level else metric.short)
     panels.heading(
         figure, "What each alternative comes to", "Means over seeds with 95 % intervals; a faint dot is a seed"
     )
 
 
-def _line(axis: "Axes", metric: Metric, place: float, level: Level) -> None:
+def _line(axis: "Axes", metric: SummaryMetric, place: float, level: Level) -> None:
     scale = metric.unit.scale
     seen = level.values[np.isfinite(level.values)] * scale
     axis.plot(seen, np.full(len(seen), place), "o", color=theme.LAST, alpha=0.45, markersize=3.5)

@@ -1,20 +1,18 @@
 """Reads the sweep directory of a comparison: which runs there are, and every metric of each."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from marginquake.analysis.frames.run_frames import load_run
 from marginquake.analysis.studies.comparison.metrics import measure
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
-
-Floats = NDArray[np.float64]
+from marginquake.sim.runs.sweep_plan import is_sweep, read_failures, read_plan
 
 DESIGN: Final = "compare"
 AXIS: Final = "policy"
@@ -89,18 +87,21 @@ def load_comparison(path: str | Path) -> Comparison:
     Raises `RunDirectoryError` with one message when `path` is no comparison, or when no seed was finished by all.
     """
     directory = Path(path)
-    plan = _read_plan(directory)
+    if not is_sweep(directory):
+        raise RunDirectoryError(f"{directory}: no comparison: sweep.json missing; `marginquake compare FILE` makes one")
+    plan = read_plan(directory)
+    if plan.design != DESIGN:
+        raise RunDirectoryError(f"{directory}: a sweep of design {plan.design!r}, no comparison of policies")
     try:
-        points = sorted(plan["points"], key=lambda point: int(point["point"]))
-        alternatives = tuple(str(point["values"][AXIS]) for point in points)
-        labels = {int(point["point"]): label for point, label in zip(points, alternatives, strict=True)}
-        overrides = {label: tuple(point["overrides"]) for point, label in zip(points, alternatives, strict=True)}
-        asked = tuple(int(seed) for seed in plan["seeds"])
+        points = sorted(plan.points, key=lambda point: point.point)
+        alternatives = tuple(str(point.values[AXIS]) for point in points)
+        labels = {point.point: label for point, label in zip(points, alternatives, strict=True)}
+        overrides = {labels[point.point]: point.overrides for point in points}
         if len(set(alternatives)) < max(FEWEST, len(alternatives)):
             raise RunDirectoryError(f"{directory}: a comparison needs {FEWEST} alternatives of different names")
         found = _finished(directory, labels)
-        seeds = tuple(seed for seed in asked if all((label, seed) in found for label in alternatives))
-        failures = _failures(directory, labels)
+        seeds = tuple(seed for seed in plan.seeds if all((label, seed) in found for label in alternatives))
+        failures = tuple(Failure(labels[each.point], each.seed, each.error) for each in read_failures(directory))
         if not seeds:
             reason = f"; the first failure: {failures[0].error}" if failures else ""
             raise RunDirectoryError(f"{directory}: no seed was finished by every alternative{reason}")
@@ -108,14 +109,14 @@ def load_comparison(path: str | Path) -> Comparison:
         measured = {label: _measured(directory, runs[label]) for label in alternatives}
         return Comparison(
             path=directory,
-            name=str(plan["name"]),
-            question=str(plan.get("question") or ""),
-            model_version=str(plan.get("model_version") or ""),
+            name=plan.name,
+            question=plan.question,
+            model_version=plan.model_version,
             alternatives=alternatives,
             scenarios={label: scenario for label, (scenario, _) in measured.items()},
             overrides=overrides,
             seeds=seeds,
-            dropped=tuple(seed for seed in asked if seed not in seeds),
+            dropped=tuple(seed for seed in plan.seeds if seed not in seeds),
             failures=failures,
             runs=runs,
             values={label: values for label, (_, values) in measured.items()},
@@ -125,17 +126,6 @@ def load_comparison(path: str | Path) -> Comparison:
         if isinstance(error, RunDirectoryError):
             raise
         raise RunDirectoryError(f"{directory}: cannot be read: {type(error).__name__}: {error}") from error
-
-
-def _read_plan(directory: Path) -> dict[str, Any]:
-    file = directory / "sweep.json"
-    if not file.is_file():
-        raise RunDirectoryError(f"{directory}: no comparison: sweep.json missing; `marginquake compare FILE` makes one")
-    plan = _json(file)
-    design = plan.get("design") if isinstance(plan, dict) else None
-    if not isinstance(plan, dict) or design != DESIGN:
-        raise RunDirectoryError(f"{directory}: a sweep of design {design!r}, no comparison of policies")
-    return plan
 
 
 def _finished(directory: Path, labels: Mapping[int, str]) -> dict[tuple[str, int], str]:
@@ -152,12 +142,6 @@ def _finished(directory: Path, labels: Mapping[int, str]) -> dict[tuple[str, int
     return {(labels[int(point)], int(seed)): str(run) for point, seed, run in rows}
 
 
-def _failures(directory: Path, labels: Mapping[int, str]) -> tuple[Failure, ...]:
-    file = directory / "failures.json"
-    listed = _json(file) if file.is_file() else []
-    return tuple(Failure(labels[int(each["point"])], int(each["seed"]), str(each["error"])) for each in listed)
-
-
 def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, dict[str, Floats]]:
     """The scenario of these runs, and every metric of each."""
     rows: list[dict[str, float]] = []
@@ -166,13 +150,6 @@ def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, dict[str, Fl
         rows.append(measure(frames))
     keys = dict.fromkeys(key for row in rows for key in row)
     return frames.name, {key: np.array([row.get(key, np.nan) for row in rows], np.float64) for key in keys}
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(_text(file))
-    except ValueError as error:
-        raise RunDirectoryError(f"{file}: cannot be read ({error})") from error
 
 
 def _text(file: Path) -> str:

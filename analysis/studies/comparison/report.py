@@ -87,7 +87,7 @@ def _cells(finding: Finding) -> tuple[str, ...]:
     found, metric = finding.paired, finding.metric
     tested = not found.identical
     return (
-        metric.label,
+        metric.short,
         metric.level(found.baseline),
         metric.level(found.alternative),
         finding.difference,

@@ -7,9 +7,10 @@ from enum import Enum
 from typing import Final, final
 
 from marginquake.analysis import formats
+from marginquake.analysis.measures.summary_metrics import Better, SummaryMetric
 from marginquake.analysis.statistics.paired import Paired, adjust_holm, paired, smallest_p_value
 from marginquake.analysis.studies.comparison.load import Comparison
-from marginquake.analysis.studies.comparison.metrics import Better, Metric, metric_named
+from marginquake.analysis.studies.comparison.metrics import metric_named
 
 LEVEL: Final = 0.05
 """Chance, over all metrics of one pair together, that any verdict of lower or higher is false."""
@@ -41,7 +42,7 @@ class Meaning(Enum):
 class Finding:
     """One metric of one alternative.  `holm`: the p-value, adjusted over all metrics of the pair that moved at all."""
 
-    metric: Metric
+    metric: SummaryMetric
     paired: Paired
     holm: float
 
@@ -104,7 +105,7 @@ class Pair:
             if self.of(effect)
         ]
         open_ones = [
-            f"{effect.value}: {', '.join(finding.metric.label for finding in self.of(effect))}"
+            f"{effect.value}: {', '.join(finding.metric.short for finding in self.of(effect))}"
             for effect in (Meaning.UNDECIDED, Meaning.IDENTICAL)
             if self.of(effect)
         ]
@@ -122,7 +123,7 @@ def compare(comparison: Comparison) -> tuple[Pair, ...]:
     return tuple(_pair(comparison, alternative) for alternative in comparison.alternatives[1:])
 
 
-def findings_of(metrics: Sequence[Metric], differences: Sequence[Paired]) -> tuple[Finding, ...]:
+def findings_of(metrics: Sequence[SummaryMetric], differences: Sequence[Paired]) -> tuple[Finding, ...]:
     """Adjust over the metrics that moved at all.
 
     One that is identical on every seed cannot give a false verdict, whatever the signs, so it is no part of the count
@@ -138,7 +139,7 @@ def findings_of(metrics: Sequence[Metric], differences: Sequence[Paired]) -> tup
 
 def _pair(comparison: Comparison, alternative: str) -> Pair:
     before, after = comparison.values[comparison.baseline], comparison.values[alternative]
-    metrics: list[Metric] = []
+    metrics: list[SummaryMetric] = []
     differences: list[Paired] = []
     for key in comparison.metrics:
         if key in before and key in after and (found := paired(before[key], after[key])) is not None:
@@ -151,7 +152,7 @@ def _named(finding: Finding) -> str:
     """The metric, which way it went, and how far from where."""
     level = finding.metric.level(finding.paired.baseline)
     shift = finding.metric.difference(finding.paired.mean)
-    return f"{finding.metric.label} {finding.verdict.value} ({shift} from {level})"
+    return f"{finding.metric.short} {finding.verdict.value} ({shift} from {level})"
 
 
 def _sentences(parts: Sequence[str]) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData
-from marginquake.analysis.studies.sweeps.metric_names import value_texts
+from marginquake.analysis.studies.sweeps.captions import value_texts
+from marginquake.analysis.studies.sweeps.load import SweepData
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

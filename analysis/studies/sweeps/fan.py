@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats
-from marginquake.analysis.presentation import panels as canvas
-from marginquake.analysis.presentation import theme
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
-from marginquake.analysis.studies.sweeps.load import Axis, PooledRuns, SweepData, Value, pooled
-from marginquake.analysis.studies.sweeps.metric_names import (
-    MetricWords,
-    clipped,
-    describe,
-    event_words,
-    runs_words,
-    short,
-    value_texts,
-)
+from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
+from marginquake.analysis.studies.sweeps.load import PooledRuns, SweepData, Value, pooled
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,18 +59,18 @@ def spread_over(values: Sequence[Value], most: int = MOST_FANS) -> list[Value]:
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Fans above, shares below, one column for each value of the second axis."""
     axis, second = sweep.numeric_axes[0], second_axis(sweep)
-    words = describe(metric)
+    described = metric_of(metric)
     levels = [float(value) for value in sweep.levels(axis)]
     every = sweep.levels(second) if second else []
     fans: list[dict[str, Value]] = [{second.name: value} for value in spread_over(every)] if second else [{}]
-    above, below = canvas.panels(
+    above, below = panels.panels(
         figure, (1.7, 1.0), widths=(1.0,) * len(fans), gap_inches=0.5, column_gap_inches=0.22, left_inches=1.0
     )
     ends = limits(axis, np.array(levels))
     names = value_texts([next(iter(fan.values())) for fan in fans]) if second else []
     for column, (fan, upper, lower) in enumerate(zip(fans, above, below, strict=True)):
         outcomes = [pooled(sweep, metric, sweep.rows({**fan, axis.name: level})) for level in levels]
-        _fan(upper, np.array(levels), outcomes, words)
+        _fan(upper, np.array(levels), outcomes, described)
         _shares(lower, np.array(levels), outcomes)
         for panel in (upper, lower):
             label_levels(panel, axis, levels, ends)
@@ -88,15 +81,15 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
             upper.set_title(clipped(names[column], fits), loc="center", fontsize=10.5, fontweight="bold", pad=5)
     _same_height(above)
     height = float(figure.get_size_inches()[1])
-    above[0].set_ylabel(textwrap.fill(words.title, 36))
-    canvas.panel_label(below[0], f"P({event_words(sweep)}), with 95 % Wilson intervals")
+    above[0].set_ylabel(textwrap.fill(described.title, 36))
+    panels.panel_label(below[0], f"P({event_words(sweep)}), with 95 % Wilson intervals")
     _legend(figure)
     figure.text(
         0.5 * (above[0].get_position().x0 + above[-1].get_position().x1), 0.17 / height,
         f"{axis.label} (log)" if axis.scale == "log" else axis.label,
         ha="center", va="center", fontsize=9.5, color=theme.MUTED,
     )  # fmt: skip
-    canvas.heading(figure, clipped(_title(axis, second)), f"{runs_words(sweep)}.{_notes(sweep, axis, second, every)}")
+    panels.heading(figure, clipped(_title(axis, second)), f"{runs_words(sweep)}.{_notes(sweep, axis, second, every)}")
 
 
 def _title(axis: Axis, second: Axis | None) -> str:
@@ -115,8 +108,8 @@ def _notes(sweep: SweepData, axis: Axis, second: Axis | None, every: Sequence[Va
     return f"{notes}  Pooled over {', '.join(rest)}, as if runs were independent."
 
 
-def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], words: MetricWords) -> None:
-    bands = np.array([quantiles(one.values) for one in outcomes]) * words.factor
+def _fan(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns], described: SummaryMetric) -> None:
+    bands = np.array([quantiles(one.values) for one in outcomes]) * described.unit.scale
     panel.fill_between(levels, bands[:, 0], bands[:, 4], color=theme.BID, alpha=0.16, linewidth=0)
     panel.fill_between(levels, bands[:, 1], bands[:, 3], color=theme.BID, alpha=0.34, linewidth=0)
     panel.plot(levels, bands[:, 2], color=theme.INK, linewidth=1.8, marker="o", markersize=4.5)
@@ -137,11 +130,11 @@ def _shares(panel: "Axes", levels: Floats, outcomes: Sequence[PooledRuns]) -> No
     panel.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0])
 
 
-def _same_height(panels: Sequence["Axes"]) -> None:
+def _same_height(fans: Sequence["Axes"]) -> None:
     """One scale for all fans."""
-    ends = [panel.get_ylim() for panel in panels]
+    ends = [panel.get_ylim() for panel in fans]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    for panel in panels:
+    for panel in fans:
         panel.set_ylim(low, high)
 
 

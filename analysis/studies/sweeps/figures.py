@@ -15,8 +15,8 @@ from marginquake.analysis.presentation.png import render
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps import fan, phase, points, sensitivity, tornado
+from marginquake.analysis.studies.sweeps.captions import clipped
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, SweepData, load_sweep
-from marginquake.analysis.studies.sweeps.metric_names import clipped
 from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:

@@ -3,19 +3,20 @@
 Like a run directory it may come from another machine; nothing of the model is imported.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.analysis.frames.market import Columns, Floats
+from marginquake.analysis.frames.market import Columns
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Axis, AxisValue, Event, Failure, is_sweep, read_failures, read_plan
 
 Value = float | str
 """A value of an axis: a number, or the name of a policy."""
@@ -23,22 +24,8 @@ Rows = NDArray[np.int64]
 """Positions in the table."""
 
 DEFAULT_METRIC = "max_drawdown_fraction"
-SCHEMA_VERSION = 1
-"""The newest form of sweep.json that is understood."""
 NO_METRICS = ("point", "seed", "event")
 """Numeric columns of the table that say which run it was, and not what came out."""
-
-
-@final
-@dataclass(frozen=True)
-class Axis:
-    """One thing that the sweep varies.  `low` and `high`: the range drawn from; None where values were listed."""
-
-    name: str
-    label: str
-    scale: Literal["linear", "log"] = "linear"
-    low: float | None = None
-    high: float | None = None
 
 
 @final
@@ -49,25 +36,6 @@ class Point:
     point: int
     values: Mapping[str, Value]
     overrides: tuple[str, ...] = ()
-
-
-@final
-@dataclass(frozen=True)
-class Event:
-    """What counts as the event (a cascade, say) in this sweep: `metric` of a run above the threshold `above`."""
-
-    metric: str
-    above: float
-
-
-@final
-@dataclass(frozen=True)
-class Failure:
-    """A run that did not finish, and why."""
-
-    point: int
-    seed: int
-    error: str
 
 
 @final
@@ -135,8 +103,8 @@ class SweepData:
 
     def rows(self, values: Mapping[str, Value]) -> Rows:
         """Rows of all points that have these values; axes not named are pooled."""
-        wanted = [p.point for p in self.points if all(p.values[name] == value for name, value in values.items())]
-        return np.flatnonzero(np.isin(self.table["point"], wanted))
+        chosen = [p.point for p in self.points if all(p.values[name] == value for name, value in values.items())]
+        return np.flatnonzero(np.isin(self.table["point"], chosen))
 
 
 @final
@@ -181,7 +149,7 @@ def load_sweep(path: str | Path) -> SweepData:
     directory = Path(path)
     if not directory.exists():
         raise RunDirectoryError(f"{directory}: no such sweep")
-    if not (directory / "sweep.json").is_file():
+    if not is_sweep(directory):
         raise RunDirectoryError(f"{directory}: not a sweep directory: sweep.json missing")
     if not (directory / "results.parquet").is_file():
         raise RunDirectoryError(
@@ -198,45 +166,27 @@ def load_sweep(path: str | Path) -> SweepData:
 
 
 def _load(directory: Path) -> SweepData:
-    content = json.loads((directory / "sweep.json").read_text(encoding="utf-8"))
-    if int(content["schema_version"]) > SCHEMA_VERSION:
-        raise RunDirectoryError(f"{directory}: written by a newer marginquake; this one cannot read it")
-    failed = directory / "failures.json"
-    failures = json.loads(failed.read_text(encoding="utf-8")) if failed.is_file() else []
-    axes = tuple(
-        Axis(
-            name=str(axis["name"]),
-            label=str(axis.get("label") or axis["name"]),
-            scale="log" if axis.get("scale") == "log" else "linear",
-            low=_bound(axis.get("low")),
-            high=_bound(axis.get("high")),
-        )
-        for axis in content["axes"]
-    )
-    words = {axis.name for axis in axes if not all(_is_number(p["values"][axis.name]) for p in content["points"])}
+    plan = read_plan(directory)
+    words = {axis.name for axis in plan.axes if not all(_is_number(p.values[axis.name]) for p in plan.points)}
     points = tuple(
-        Point(
-            point=int(point["point"]),
-            values={a.name: _value(point["values"][a.name], a.name in words) for a in axes},
-            overrides=tuple(map(str, point.get("overrides", ()))),
-        )
-        for point in content["points"]
+        Point(p.point, {a.name: _value(p.values[a.name], a.name in words) for a in plan.axes}, p.overrides)
+        for p in plan.points
     )
     table = _read_table(directory / "results.parquet")
-    named = [content["scenario"]] if "scenario" in content else table.get("scenario", np.zeros(0, np.str_)).tolist()
+    named = [plan.scenario] if plan.scenario is not None else table.get("scenario", np.zeros(0, np.str_)).tolist()
     return SweepData(
         path=directory,
-        name=str(content["name"]),
-        question=" ".join(str(content.get("question") or "").split()),
+        name=plan.name,
+        question=plan.question,
         scenario=", ".join(dict.fromkeys(map(str, named))),
-        model_version=str(content["model_version"]),
-        design=str(content["design"]),
-        axes=axes,
+        model_version=plan.model_version,
+        design=plan.design,
+        axes=plan.axes,
         points=points,
-        seeds=tuple(int(seed) for seed in content["seeds"]),
-        event=Event(str(content["event"]["metric"]), float(content["event"]["above"])),
+        seeds=plan.seeds,
+        event=plan.event,
         table=table,
-        failures=tuple(Failure(int(f["point"]), int(f["seed"]), str(f["error"])) for f in failures),
+        failures=read_failures(directory),
     )
 
 
@@ -291,13 +241,9 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _value(value: Any, word: bool) -> Value:
-    if not word:
-        return float(value)
+def _value(value: AxisValue, word: bool) -> Value:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int | float) and not word:
+        return float(value)
     return "none" if value is None else str(value)
-
-
-def _bound(value: Any) -> float | None:
-    return None if value is None else float(value)

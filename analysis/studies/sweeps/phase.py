@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.studies.sweeps.axis_layout import shape
+from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
 from marginquake.analysis.studies.sweeps.load import SweepData
-from marginquake.analysis.studies.sweeps.metric_names import clipped, describe, runs_words, short
 from marginquake.analysis.studies.sweeps.phase_cells import SIDE_BY_SIDE, draw_cells
 from marginquake.analysis.studies.sweeps.phase_frame import BETWEEN_ROWS, BOTTOM, TOP
 from marginquake.analysis.studies.sweeps.phase_scatter import draw_scattered
@@ -48,11 +49,11 @@ def height_inches(sweep: SweepData) -> float:
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Two panels over the first two numeric axes; further axes are pooled."""
     x, y = sweep.numeric_axes[:2]
-    words = describe(metric)
+    described = metric_of(metric)
     if shape(sweep) == "scattered":
-        how = draw_scattered(sweep, x, y, words, figure)
+        how = draw_scattered(sweep, x, y, described, figure)
     else:
-        how = draw_cells(sweep, x, y, words, figure)
+        how = draw_cells(sweep, x, y, described, figure)
     pooled = [axis.label for axis in sweep.axes if axis not in (x, y)]
     also = f"  Pooled over {', '.join(map(short, pooled))}, as if runs were independent." if pooled else ""
     panels.heading(

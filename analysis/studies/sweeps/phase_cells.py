@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_cells
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData
-from marginquake.analysis.studies.sweeps.metric_names import MetricWords, event_words
+from marginquake.analysis.studies.sweeps.captions import event_words
+from marginquake.analysis.studies.sweeps.load import SweepData
 from marginquake.analysis.studies.sweeps.phase_frame import (
     MEDIAN_ANCHORS,
     SHARE_ANCHORS,
@@ -25,6 +25,8 @@ from marginquake.analysis.studies.sweeps.phase_frame import (
     phase_table,
     value_range,
 )
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,13 +35,13 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 7
 """Grids with more columns than this get their two panels one above the other."""
 FONT_SIZES = (10.0, 9.0, 8.0, 7.0)
-BARE = 2
+NO_INTERVAL = 2
 """Which of the texts of a cell has no interval."""
 
 
-def draw_cells(sweep: SweepData, x: Axis, y: Axis, words: MetricWords, figure: "Figure") -> str:
+def draw_cells(sweep: SweepData, x: Axis, y: Axis, described: SummaryMetric, figure: "Figure") -> str:
     """Draw both panels; returns what the small print has to say of them."""
-    table = phase_table(sweep, x, y, words.name)
+    table = phase_table(sweep, x, y, described.key)
     stacked = len(table.x.values) > SIDE_BY_SIDE
     (left, left_bar), (right, right_bar) = boxes(figure, stacked)
     for panel in (left, right):
@@ -47,14 +49,14 @@ def draw_cells(sweep: SweepData, x: Axis, y: Axis, words: MetricWords, figure: "
         label_cells(panel, x, table.x, "x", float(room[0]))
         label_cells(panel, y, table.y, "y", float(room[1]))
         panel.grid(False)
-    medians = table.median * words.factor
+    medians = table.median * described.unit.scale
     texts: list[list[tuple[str, ...]]] = [
-        [() if np.isnan(value) else (words.number(value),) for value in row] for row in table.median.tolist()
+        [() if np.isnan(value) else (described.number(value),) for value in row] for row in table.median.tolist()
     ]
     ends = value_range(medians)
     _paint(left, left_bar, table, medians, ends, MEDIAN_ANCHORS)
     said = _write(left, table, texts, medians, ends, MEDIAN_ANCHORS)
-    panels.panel_label(left, f"Median of {words.title}")
+    panels.panel_label(left, f"Median of {described.title}")
     _paint(right, right_bar, table, table.share, SHARE_ENDS, SHARE_ANCHORS)
     full = _write(right, table, _share_texts(table), table.share, SHARE_ENDS, SHARE_ANCHORS)
     lines = half_contour(table.x.positions, table.y.positions, table.share)
@@ -64,7 +66,7 @@ def draw_cells(sweep: SweepData, x: Axis, y: Axis, words: MetricWords, figure: "
     panels.panel_label(right, f"P({event_words(sweep)})")
     parts = ["Numbers: table of the report."]
     if said == 0 and full >= 0:
-        parts = ["Intervals: table of the report." if full == BARE else "In brackets: 95 % Wilson intervals."]
+        parts = ["Intervals: table of the report." if full == NO_INTERVAL else "In brackets: 95 % Wilson intervals."]
     parts += ["Line: P = 0.5, linear between cells."] if lines else []
     parts += ["Hatched: no finished run."] if (table.runs == 0).any() else []
     return "  ".join(parts)

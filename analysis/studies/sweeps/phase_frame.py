@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats, Ints
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.studies.sweeps.axis_layout import Cells, cells
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData, pooled
+from marginquake.analysis.studies.sweeps.load import SweepData, pooled
+from marginquake.sim.core.typing import Floats, Ints
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,19 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
+from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import shape
+from marginquake.analysis.studies.sweeps.captions import clipped, event_words, runs_words, short, value_texts
 from marginquake.analysis.studies.sweeps.fan import quantiles
 from marginquake.analysis.studies.sweeps.load import SweepData, by_point
-from marginquake.analysis.studies.sweeps.metric_names import (
-    clipped,
-    describe,
-    event_words,
-    runs_words,
-    short,
-    value_texts,
-)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,11 +37,11 @@ def point_names(sweep: SweepData) -> dict[int, str]:
     """Every point by the values that tell it from others."""
     telling = [axis for axis in sweep.axes if len(sweep.levels(axis)) > 1] or list(sweep.axes)
     texts = {axis.name: dict(zip(sweep.levels(axis), value_texts(sweep.levels(axis)), strict=True)) for axis in telling}
-    bare = len(telling) == 1
+    single = len(telling) == 1
 
     def name(values: dict[str, str]) -> str:
         words = {axis.name: short(axis.label) for axis in telling}
-        return next(iter(values.values())) if bare else ", ".join(f"{words[k]} {v}" for k, v in values.items())
+        return next(iter(values.values())) if single else ", ".join(f"{words[k]} {v}" for k, v in values.items())
 
     return {
         point.point: clipped(name({axis.name: texts[axis.name][point.values[axis.name]] for axis in telling}), 56)
@@ -57,7 +51,7 @@ def point_names(sweep: SweepData) -> dict[int, str]:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Median, middle half and middle nine tenths of the metric; the share of the event at the right."""
-    words, names = describe(metric), point_names(sweep)
+    described, names = metric_of(metric), point_names(sweep)
     outcomes = by_point(sweep, metric)
     left = float(np.clip(0.4 + 0.075 * max(map(len, names.values())), 1.0, 4.5))
     ((values, shares),) = panels.panels(figure, (1.0,), widths=(1.7, 1.0), left_inches=left, column_gap_inches=0.35)
@@ -67,7 +61,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
             values.text(0.01, place, "no finished run", va="center", fontsize=9, color=theme.MUTED,
                         transform=values.get_yaxis_transform())  # fmt: skip
             continue
-        low, lower, middle, upper, high = quantiles(found.values) * words.factor
+        low, lower, middle, upper, high = quantiles(found.values) * described.unit.scale
         values.plot([low, high], [place, place], color=theme.BID, alpha=0.35, linewidth=3, solid_capstyle="butt")
         values.plot([lower, upper], [place, place], color=theme.BID, alpha=0.75, linewidth=8, solid_capstyle="butt")
         values.scatter([middle], [place], 42, color=theme.INK, edgecolors="white", linewidths=1.0, zorder=5)
@@ -84,7 +78,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     values.xaxis.set_major_formatter(lambda value, _: formats.short_number(value))
     shares.set_xlim(-0.03, 1.03)
     shares.axvline(0.5, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    panels.x_label(values, words.title)
+    panels.x_label(values, described.title)
     panels.x_label(shares, "share of runs, 95 % Wilson interval")
     panels.panel_label(values, "Median (dot), 25-75 % (thick), 5-95 % (thin) over seeds")
     panels.panel_label(shares, f"P({event_words(sweep)})")

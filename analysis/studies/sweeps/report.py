@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from marginquake.analysis import formats
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.presentation.page import template
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import bootstrap, wilson
 from marginquake.analysis.studies.sweeps.axis_layout import shape
+from marginquake.analysis.studies.sweeps.captions import event_words, value_texts
 from marginquake.analysis.studies.sweeps.figures import SWEEP_FIGURES, draw_figure, reasons
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, PooledRuns, SweepData, by_point, load_sweep
-from marginquake.analysis.studies.sweeps.metric_names import MetricWords, describe, event_words, value_texts
 
 MOST_ROWS = 1000
 """Points in the table of the report; a larger design says where the others are."""
@@ -43,7 +44,7 @@ def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None)
 
 
 def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
-    words, outcomes = describe(metric), by_point(sweep, metric)
+    described, outcomes = metric_of(metric), by_point(sweep, metric)
     refused = reasons(sweep, metric)
     written = sweep.path / "sweep.yaml"
     return {
@@ -52,14 +53,14 @@ def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
         "scenario": sweep.scenario,
         "design": DESIGNS.get(sweep.design, sweep.design),
         "event": event_words(sweep),
-        "metric": words.label,
-        "tiles": _tiles(sweep, outcomes, words),
+        "metric": described.label,
+        "tiles": _tiles(sweep, outcomes, described),
         "figures": [_figure(sweep, name, metric) for name in SWEEP_FIGURES if name not in refused],
         "notes": [refused["sensitivity"]] if sweep.design == "saltelli" and "sensitivity" in refused else [],
         "axes": _axes(sweep),
         "heads": [axis.label for axis in sweep.axes],
-        "median_head": f"median {words.title}",
-        "rows": _rows(sweep, outcomes, words),
+        "median_head": f"median {described.title}",
+        "rows": _rows(sweep, outcomes, described),
         "points_left_out": max(len(sweep.points) - MOST_ROWS, 0),
         "failures": sweep.failures[:MOST_FAILURES],
         "failures_left_out": max(len(sweep.failures) - MOST_FAILURES, 0),
@@ -68,7 +69,7 @@ def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
     }
 
 
-def _tiles(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords) -> list[dict[str, str]]:
+def _tiles(sweep: SweepData, outcomes: dict[int, PooledRuns], described: SummaryMetric) -> list[dict[str, str]]:
     events, medians = int(sweep.table["event"].sum()), [one.median for one in outcomes.values() if one.runs]
     points = formats.plural(len(sweep.points), "point")
     known = [median for median in medians if not math.isnan(median)]
@@ -90,8 +91,8 @@ def _tiles(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords
             "note": f"{events:,} runs with {event_words(sweep)}",
         },
         {
-            "label": f"Median {words.label}",
-            "value": f"{words.number(min(known))} to {words.text(max(known))}" if known else "none",
+            "label": f"Median {described.label}",
+            "value": f"{described.number(min(known))} to {described.text(max(known))}" if known else "none",
             "note": "from the point with the least to the one with the largest",
         },
     ]
@@ -129,7 +130,7 @@ def _axes(sweep: SweepData) -> list[dict[str, str]]:
     return rows
 
 
-def _rows(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords) -> list[dict[str, Any]]:
+def _rows(sweep: SweepData, outcomes: dict[int, PooledRuns], described: SummaryMetric) -> list[dict[str, Any]]:
     texts = {
         axis.name: dict(zip(sweep.levels(axis), value_texts(sweep.levels(axis)), strict=True)) for axis in sweep.axes
     }
@@ -141,7 +142,7 @@ def _rows(sweep: SweepData, outcomes: dict[int, PooledRuns], words: MetricWords)
                 "point": point.point,
                 "values": [texts[axis.name][point.values[axis.name]] for axis in sweep.axes],
                 "runs": f"{found.runs} of {len(sweep.seeds)}",
-                "median": _with_interval(bootstrap(found.values, resamples=TABLE_RESAMPLES), words.number),
+                "median": _with_interval(bootstrap(found.values, resamples=TABLE_RESAMPLES), described.number),
                 "share": _with_interval(wilson(found.events, found.runs), lambda value: f"{value:.2f}"),
             }
         )

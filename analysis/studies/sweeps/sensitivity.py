@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis.facts.fact import MissingExtra
-from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
 from marginquake.analysis.studies.sweeps.load import SweepData
-from marginquake.analysis.studies.sweeps.metric_names import clipped, describe, runs_words, short
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def sobol_indices(sweep: SweepData, metric: str) -> SobolIndices:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Two bars an axis with their intervals, largest total on top."""
-    words, found = describe(metric), sobol_indices(sweep, metric)
+    described, found = metric_of(metric), sobol_indices(sweep, metric)
     order = np.argsort(-found.total)
     labels = [clipped(short(sweep.axes[number].label), 50) for number in order]
     left = float(np.clip(0.4 + 0.085 * max(map(len, labels)), 1.4, 4.6))
@@ -109,7 +110,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     panel.margins(x=0.05)
     panel.grid(False, axis="y")
     panel.spines["left"].set_visible(False)
-    panels.x_label(panel, f"share of variance between points: {words.label}, mean over seeds")
+    panels.x_label(panel, f"share of variance between points: {described.label}, mean over seeds")
     panel.legend(loc="lower left", bbox_to_anchor=(0.0, 1.005), ncols=2)
     table.set_ylim(panel.get_ylim())
     table.set_xlim(0, 1)
@@ -120,7 +121,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
             table.text(x, place, f"{value[number]:.2f} ± {half[number]:.2f}", ha="right", va="center")
     panels.heading(
         figure,
-        clipped(f"What explains the {words.label}"),
+        clipped(f"What explains the {described.label}"),
         f"{runs_words(sweep)}.  Sobol indices with 95 % bootstrap intervals over {found.blocks} blocks.",
     )
 

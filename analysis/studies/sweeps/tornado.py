@@ -6,27 +6,21 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Floats
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.statistics.intervals import percentiles
+from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.studies.sweeps.axis_layout import shape
-from marginquake.analysis.studies.sweeps.load import Axis, SweepData, Value
-from marginquake.analysis.studies.sweeps.metric_names import (
-    PERCENT,
-    MetricWords,
-    clipped,
-    describe,
-    runs_words,
-    value_texts,
-)
+from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, value_texts
+from marginquake.analysis.studies.sweeps.load import SweepData, Value
+from marginquake.sim.core.typing import Floats, Ints
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RESAMPLES = 1000
-LEAST_SEEDS = 3
 LEAST_SCATTERED = 8
 TABLE_INCHES, GAP_INCHES = 3.6, 0.2
 LABEL_CHARACTERS = 40
@@ -86,7 +80,7 @@ def swings(sweep: SweepData, metric: str) -> list[AxisSwing]:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Bars from no change, intervals on them, medians at both ends beside them."""
-    words = describe(metric)
+    described = metric_of(metric)
     found = swings(sweep, metric)
     labels = [_label(swing) for swing in found]
     longest = max(len(line) for label in labels for line in label.split("\n"))
@@ -97,7 +91,7 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     )
     table.set_axis_off()
     places = np.arange(len(found), dtype=np.float64)[::-1]
-    changes = np.array([tuple(swing.change) for swing in found]) * words.factor
+    changes = np.array([tuple(swing.change) for swing in found]) * described.unit.scale
     size = np.where(np.isfinite(changes[:, 0]), changes[:, 0], 0.0)
     panel.barh(places, size, 0.56, linewidth=0, color=[theme.ASK if change > 0 else theme.BID for change in size])
     known = np.isfinite(changes[:, 1])
@@ -114,11 +108,11 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
         panel.set_xlim(-1.0, 1.0)
     panel.locator_params(axis="x", nbins=6)
     panel.xaxis.set_major_formatter(lambda value, _: formats.short_number(value))
-    unit = "percentage points" if words.unit == PERCENT else words.unit
+    unit = "percentage points" if described.unit.axis == "%" else described.unit.axis
     panels.x_label(panel, "change of the median" + (f", {unit}" if unit else ""))
     panels.panel_label(panel, "Whiskers: 95 % bootstrap over seeds")
-    _numbers(table, places, found, words)
-    panels.heading(figure, clipped(f"What moves the {words.label}"), f"{runs_words(sweep)}.  {_how(sweep)}")
+    _numbers(table, places, found, described)
+    panels.heading(figure, clipped(f"What moves the {described.label}"), f"{runs_words(sweep)}.  {_how(sweep)}")
 
 
 def _label(swing: AxisSwing) -> str:
@@ -128,17 +122,17 @@ def _label(swing: AxisSwing) -> str:
     return f"{clipped(swing.axis.label, LABEL_CHARACTERS)}\n{low}{between}{high}"
 
 
-def _numbers(table: "Axes", places: Floats, found: list[AxisSwing], words: MetricWords) -> None:
+def _numbers(table: "Axes", places: Floats, found: list[AxisSwing], described: SummaryMetric) -> None:
     table.set_ylim(-0.6, len(found) - 0.4)
     table.set_xlim(0, 1)
     for x, head in ((0.40, "median"), (1.0, "change [95 %]")):
         table.text(x, len(found) - 0.4, head, ha="right", va="bottom", fontsize=9, color=theme.MUTED)
     for place, swing in zip(places, found, strict=True):
-        change, low, high = (words.number(value) for value in swing.change)
+        change, low, high = (described.number(value) for value in swing.change)
         interval = "" if np.isnan(swing.change.low) else f" [{low}, {high}]"
         sign = "+" if swing.change.value > 0 else ""
         for x, text in (
-            (0.40, f"{words.number(swing.at_low)} → {words.number(swing.at_high)}"),
+            (0.40, f"{described.number(swing.at_low)} → {described.number(swing.at_high)}"),
             (1.0, f"{sign}{change}{interval}"),
         ):
             table.text(x, place, text, ha="right", va="center", fontsize=9.5)
@@ -198,7 +192,8 @@ def _interval(low: Floats, high: Floats) -> Estimate:
     estimate = _median(high) - _median(low)
     alive = np.isfinite(low).any(axis=1) & np.isfinite(high).any(axis=1)
     low, high = low[alive], high[alive]
-    if len(low) < LEAST_SEEDS:
-        return Estimate(estimate)
-    picks = np.random.default_rng(1).integers(0, len(low), (RESAMPLES, len(low)))
-    return Estimate(estimate, *percentiles(np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])))
+
+    def change(picks: Ints) -> Floats:
+        return np.array([_median(high[pick]) - _median(low[pick]) for pick in picks])
+
+    return Estimate(estimate, *interval_over_seeds(len(low), change, resamples=RESAMPLES))

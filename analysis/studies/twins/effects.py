@@ -10,10 +10,10 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
-from marginquake.analysis.statistics.intervals import LEAST_VALUES, RESAMPLES, percentiles
+from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.analysis.statistics.paired import Paired, paired
+from marginquake.sim.core.typing import Floats, Ints
 
 
 @final
@@ -67,10 +67,9 @@ def _ratio_of_means(with_it: Floats, without_it: Floats) -> Estimate:
     if len(with_it) == 0 or not without_it.mean() > 0:
         return UNKNOWN
     value = float(with_it.mean() / without_it.mean())
-    if len(with_it) < LEAST_VALUES:
-        return Estimate(value)
-    picks = np.random.default_rng(1).integers(0, len(with_it), (RESAMPLES, len(with_it)))
-    below = without_it[picks].mean(axis=1)
-    if not (below > 0).all():
-        return Estimate(value)
-    return Estimate(value, *percentiles(with_it[picks].mean(axis=1) / below))
+
+    def ratio(picks: Ints) -> Floats:
+        below = without_it[picks].mean(axis=1)
+        return with_it[picks].mean(axis=1) / below if (below > 0).all() else np.full(len(below), math.nan)
+
+    return Estimate(value, *interval_over_seeds(len(with_it), ratio))

@@ -16,6 +16,7 @@ from marginquake.analysis.studies.twins.outcome import forced_notional, forced_s
 from marginquake.analysis.studies.twins.result import TwinResult
 from marginquake.analysis.studies.twins.sentences import BAND, Describe, written
 from marginquake.sim.core.price_moves import Direction, from_start
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def draw_twin(
     panels.heading(figure, f"What {off} added" if off.endswith("s") else f"What {off} did", finding)
 
 
-def _moves(name: str, side: Direction, with_forced: panels.Floats, without: panels.Floats) -> str:
+def _moves(name: str, side: Direction, with_forced: Floats, without: Floats) -> str:
     """How far one price went in both and the ratio, the amplification (docs/model.md, eq. 181)."""
     deep, shallow = from_start(with_forced, side), from_start(without, side)
     ratio = f", amplification {deep / shallow:.2f}" if shallow > 0 else ""

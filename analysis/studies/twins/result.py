@@ -10,11 +10,11 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.studies.twins.effects import Effect
 from marginquake.sim.core.price_moves import Direction
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 
 FOLDER: Final = "counterfactuals"

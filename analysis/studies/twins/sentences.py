@@ -8,11 +8,11 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import targets
-from marginquake.analysis.frames.market import Floats
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.studies.twins.effects import Effect
 from marginquake.analysis.studies.twins.result import TwinResult
 from marginquake.sim.core.price_moves import Direction, from_start, largest_fall, largest_rise
+from marginquake.sim.core.typing import Floats
 
 BAND: Final = "A"
 """Id of the band of ordinary amplification in targets.json."""

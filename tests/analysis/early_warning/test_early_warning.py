@@ -22,12 +22,10 @@ from marginquake.analysis.early_warning import (
     TrialPlan,
     evaluate,
     folds_of,
+    tables,
     vector,
 )
 from marginquake.analysis.early_warning import folds as folds_
-from marginquake.analysis.early_warning import (
-    tables as board,
-)
 from marginquake.analysis.early_warning import trial as trial_
 from marginquake.analysis.early_warning.pressure_rank import falls, pressure_rank
 from marginquake.analysis.early_warning.trial import burst_starts, forced_between
@@ -36,7 +34,7 @@ from marginquake.analysis.frames.run_frames import RunFrames, load_run
 from marginquake.analysis.statistics import regression
 from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.ranking import Ranking
-from marginquake.analysis.statistics.regression import fit
+from marginquake.analysis.statistics.regression import fit_logistic
 from marginquake.sim.cli import main
 from tests.support.frames.price_path import fills, market
 from tests.support.synthetic_run import write_synthetic_run
@@ -112,7 +110,7 @@ def test_the_logit_finds_planted_weights() -> None:
     rng = np.random.default_rng(2)
     x = np.column_stack((rng.normal(5, 2, 20_000), rng.normal(-1, 0.1, 20_000), rng.normal(0, 1, 20_000)))
     z = -2.0 + 1.0 * (x[:, 0] - 5) / 2 - 0.5 * (x[:, 1] + 1) / 0.1
-    model = fit(x, rng.random(20_000) < 1 / (1 + np.exp(-z)))
+    model = fit_logistic(x, rng.random(20_000) < 1 / (1 + np.exp(-z)))
     assert model.intercept == pytest.approx(-2.0, abs=0.1)
     assert np.allclose(model.weights, [1.0, -0.5, 0.0], atol=0.08)
 
@@ -120,7 +118,7 @@ def test_the_logit_finds_planted_weights() -> None:
 def test_at_the_fit_the_penalised_likelihood_is_flat() -> None:
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(300, 4)), rng.random(300) < 0.2
-    model = fit(x, y, ridge=5.0)
+    model = fit_logistic(x, y, ridge=5.0)
     z = (x - model.centre) / model.scale
     error = model.probability(x) - y
     assert abs(error.sum()) < 0.01
@@ -130,7 +128,7 @@ def test_at_the_fit_the_penalised_likelihood_is_flat() -> None:
 def test_unknown_values_count_as_the_mean_and_dead_columns_for_nothing() -> None:
     rng = np.random.default_rng(4)
     x = np.column_stack((rng.normal(size=200), np.full(200, 7.0), np.full(200, np.nan)))
-    model = fit(x, x[:, 0] > 0)
+    model = fit_logistic(x, x[:, 0] > 0)
     assert model.weights[1] == model.weights[2] == 0.0
     unknown, mean = np.array([[np.nan, 7.0, 3.0]]), np.array([[x[:, 0].mean(), 1e6, np.nan]])
     assert model.probability(unknown) == pytest.approx(model.probability(mean))
@@ -282,7 +280,7 @@ def test_a_signal_that_tells_makes_the_model_beat_volatility() -> None:
     observable = trial.models[2]
     assert observable.name == "observable"
     assert observable.beyond.low > 0.1
-    assert board.verdict(observable).startswith("observable: beats volatility alone")
+    assert tables.verdict(observable).startswith("observable: beats volatility alone")
     assert observable.precision_beyond.low > 0
     assert max(observable.weights, key=lambda name: abs(observable.weights[name])) == "depth"
 
@@ -291,14 +289,14 @@ def test_what_only_the_map_tells_helps_only_those_who_see_it() -> None:
     models = {model.name: model for model in evaluate(seeds_of("pressure"), ASKED).models}
     assert models["omniscient"].beyond.low > 0.1
     assert models["observable"].beyond.low <= 0.0
-    assert "does not beat" in board.verdict(models["observable"]) or "worse" in board.verdict(models["observable"])
+    assert "does not beat" in tables.verdict(models["observable"]) or "worse" in tables.verdict(models["observable"])
 
 
 def test_of_noise_it_says_that_nothing_beats_volatility() -> None:
     for start in (0, 100, 200):
         trial = evaluate(seeds_of(None, start=start), ASKED)
         for model in trial.models[1:]:
-            said = board.verdict(model)
+            said = tables.verdict(model)
             assert "does not beat volatility alone" in said or "is worse than volatility alone" in said
 
 
@@ -310,13 +308,13 @@ def test_models_never_see_the_seeds_they_are_judged_on(monkeypatch: pytest.Monke
     for number, each in enumerate(marked):
         each.signals[:, column] = number
     trained: list[set[float]] = []
-    real = regression.fit
+    real = regression.fit_logistic
 
     def caught(table: Floats, event: Any) -> Any:
         trained.append(set(table[:, 0].tolist()))
         return real(table, event)
 
-    monkeypatch.setattr(folds_, "fit", caught)
+    monkeypatch.setattr(folds_, "fit_logistic", caught)
     evaluate(marked, ASKED, {BASELINE: ("volatility",)})
     folds = folds_of(13)
     assert len(trained) == len(folds) == 10
@@ -400,7 +398,7 @@ def test_every_signal_is_in_the_omniscient_model_and_public_ones_alone_in_the_ob
 def test_a_ranking_that_is_no_better_than_chance_is_not_praised() -> None:
     model = evaluate(seeds_of("depth"), ASKED).models[2]
     low = replace(model, auc=replace(model.auc, value=0.52, low=0.4))
-    assert "but no better than chance" in board.verdict(low)
+    assert "but no better than chance" in tables.verdict(low)
 
 
 # ---- pressure and falls ----------------------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from marginquake.analysis import facts
-from marginquake.analysis.facts import FACTS, Measurement, measure, scoreboard, to_csv, to_markdown
-from marginquake.analysis.facts import score_rows as board
+from marginquake.analysis.facts import FACTS, Measurement, measure, score_rows, scoreboard, to_csv, to_markdown
 from marginquake.analysis.facts.fact import Fact, targets
 from marginquake.analysis.frames.run_frames import RunFrames, frames_of, load_run
 from marginquake.analysis.statistics.estimate import Unmeasurable
@@ -396,8 +395,8 @@ def plain(value: float, pool: Floats | None = None) -> Measurement:
     return Measurement(value, "" if math.isfinite(value) else "too short", pool=pool)
 
 
-def rows_of(fact: Fact, *runs: Measurement) -> board.FactRow:
-    (row,) = board.rows_of({fact.id: fact}, [{fact.id: run} for run in runs])
+def rows_of(fact: Fact, *runs: Measurement) -> score_rows.FactRow:
+    (row,) = score_rows.rows_of({fact.id: fact}, [{fact.id: run} for run in runs])
     return row
 
 
@@ -452,14 +451,14 @@ def test_one_run_has_no_interval() -> None:
     row = rows_of(Fact("x", "x", nothing, target="VOL"), plain(0.9))
     assert math.isnan(row.low)
     assert (row.verdict, row.statistic, row.settled) == ("fail", "one run", False)
-    assert board.interval_text(row) == "n.a."
+    assert score_rows.interval_text(row) == "n.a."
 
 
 def test_runs_that_cannot_answer_are_left_out_and_counted() -> None:
     fact = Fact("x", "x", nothing, target="VOL")
     row = rows_of(fact, plain(0.5), plain(math.nan), plain(0.7))
     assert (row.estimate, row.measured, row.runs) == (pytest.approx(0.6), 2, 3)
-    assert board.over_runs_text(row) == "mean 2/3"
+    assert score_rows.over_runs_text(row) == "mean 2/3"
     silent = rows_of(fact, plain(math.nan), plain(math.nan))
     assert (silent.verdict, silent.reason) == ("n.a.", "too short")
 
@@ -474,13 +473,13 @@ def test_a_band_for_the_size_holds_for_both_signs() -> None:
     fact = Fact("x", "x", nothing, target="SF2", magnitude=True)
     assert rows_of(fact, plain(-0.04)).verdict == "pass"
     assert rows_of(fact, plain(-0.06)).verdict == "fail"
-    assert board.band(rows_of(fact, plain(0.0))) == "|.| < 0.05"
+    assert score_rows.band(rows_of(fact, plain(0.0))) == "|.| < 0.05"
 
 
 def test_a_wide_interval_is_said() -> None:
     row = rows_of(Fact("x", "x", nothing, target="VOL"), plain(0.1), plain(1.1))
     assert (row.verdict, row.settled) == ("pass", False)
-    assert board.verdict_text(row) == "pass (wide)"
+    assert score_rows.verdict_text(row) == "pass (wide)"
 
 
 def test_markdown_and_csv_hold_every_fact() -> None:
@@ -489,7 +488,7 @@ def test_markdown_and_csv_hold_every_fact() -> None:
     text = to_markdown(rows)
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 2 + len(FACTS)
-    assert {line.replace("\\|", "").count("|") for line in table} == {1 + len(board.HEADINGS)}
+    assert {line.replace("\\|", "").count("|") for line in table} == {1 + len(score_rows.HEADINGS)}
     assert "measurable facts in band" in text
     parsed = list(csv.DictReader(io.StringIO(to_csv(rows, ["a", "b", "c"]))))
     assert [line["id"] for line in parsed] == list(FACTS)
@@ -501,7 +500,7 @@ def test_the_last_line_counts_what_could_be_judged() -> None:
     fact = Fact("x", "x", nothing, target="VOL")
     rows = [rows_of(fact, plain(v), plain(v)) for v in (0.5, 0.9, math.nan)]
     rows.append(rows_of(Fact("y", "y", nothing), plain(1.0), plain(1.0)))
-    assert board.in_band_line(rows) == (
+    assert score_rows.in_band_line(rows) == (
         "1 of 2 measurable facts in band, 1 of them with an interval narrower than the band; 1 could not be measured"
     )
 

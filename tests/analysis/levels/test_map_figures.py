@@ -26,22 +26,22 @@ def drawn(market: MarketFrames, name: str, path: Path) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_without_positions_is_told_so(name: str, tmp_path: Path) -> None:
     market = replace(held_market([1, -1], [100, 100], [97, 103]), read_positions=dict)
-    assert not FIGURES[name].wanted(market)
+    assert not FIGURES[name].applies(market)
     assert drawn(market, name, tmp_path / "nothing.png") > 1
 
 
 def test_positions_that_nobody_can_call_have_entries_and_no_levels(tmp_path: Path) -> None:
     market = held_market([5, -5], [100, 101], [np.nan, np.nan])
-    assert not FIGURES["levels"].wanted(market)
-    assert not FIGURES["forecast"].wanted(market)
-    assert FIGURES["entries"].wanted(market)
+    assert not FIGURES["levels"].applies(market)
+    assert not FIGURES["forecast"].applies(market)
+    assert FIGURES["entries"].applies(market)
     assert drawn(market, "levels", tmp_path / "levels.png") > 1
     assert drawn(market, "entries", tmp_path / "entries.png") > 5
 
 
 def test_levels_are_drawn_without_a_map_of_the_book(tmp_path: Path) -> None:
     market = held_market([5, -5, 2, -2], [100] * 4, [97, 103, 80.2, 119.8], leverage=[25, 30, 5, 5])
-    assert FIGURES["levels"].wanted(market)
+    assert FIGURES["levels"].applies(market)
     assert drawn(market, "levels", tmp_path / "levels.png") > 5
 
 

@@ -28,7 +28,6 @@ from marginquake.analysis.presentation.page import TEMPLATES, pack, script_json
 from marginquake.analysis.report import cascades, levels, liquidation_map, palette, populations, run_report, who_paid
 from marginquake.analysis.report.heat_chart import heat_chart
 from marginquake.analysis.report.icicle import icicle
-from marginquake.analysis.report.pictures import REPLACED
 from marginquake.analysis.report.run_report import write_report
 from marginquake.analysis.report.sections import SECTIONS
 from marginquake.analysis.report.thinning import WINDOW_POINTS, rows_to_keep
@@ -108,7 +107,7 @@ def test_the_page_holds_everything_and_asks_nobody(copy: Path) -> None:
     page = Reader(text)
     pictures = [source for source in page.sources if not source.startswith("#")]
     market = load_run(copy).first
-    stills = [name for name, picture in FIGURES.items() if name not in REPLACED and picture.wanted(market)]
+    stills = [name for name, picture in FIGURES.items() if not picture.in_charts and picture.applies(market)]
     assert len(pictures) == len(stills)
     assert all(source.startswith("data:image/png;base64,") for source in pictures)
     assert all(source[1:] in page.ids for source in page.sources if source.startswith("#"))
@@ -144,7 +143,7 @@ def test_every_section_of_the_registry_has_a_name_of_its_own_and_shows_up(hard: 
     assert len({section.name for section in SECTIONS}) == len(SECTIONS)
     frames = load_run(hard)
     for section in SECTIONS:
-        assert (f"market0-{section.name}" in hard_page.ids) == section.wanted(frames, frames.first)
+        assert (f"market0-{section.name}" in hard_page.ids) == section.applies(frames, frames.first)
     for expected in ("Who paid", "Liquidation map", "Calls and liquidations", "winners closed by ADL", "Branching"):
         assert expected in hard_page.text
 

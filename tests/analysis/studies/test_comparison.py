@@ -13,6 +13,7 @@ import pytest
 from scipy.stats import bootstrap, false_discovery_control, permutation_test
 
 from marginquake.analysis.frames.run_frames import frames_of, load_run
+from marginquake.analysis.measures.summary_metrics import Better
 from marginquake.analysis.statistics.paired import EXACT_UP_TO, Paired
 from marginquake.analysis.studies.comparison import (
     adjust_holm,
@@ -28,14 +29,14 @@ from marginquake.analysis.studies.comparison import (
     to_markdown,
     write_comparison,
 )
-from marginquake.analysis.studies.comparison.metrics import METRICS, Better, profits
+from marginquake.analysis.studies.comparison.metrics import compared_metrics, profits
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, Verdict, findings_of
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.studies import run as running
 from tests.support.paths import TINY
 from tests.support.synthetic_run import write_synthetic_run
 
-FALL = metric_named("largest_fall")
+FALL = metric_named("max_drawdown_fraction")
 
 
 def differences(*values: float) -> Paired:
@@ -79,7 +80,7 @@ def test_noise_around_zero_is_rejected_in_one_case_of_twenty() -> None:
 
 def test_noise_around_zero_gives_no_detectable_difference_in_nineteen_cases_of_twenty() -> None:
     draws = np.random.default_rng(4).normal(0, 1, (400, 12))
-    verdicts = [finding("largest_fall", *row).verdict for row in draws]
+    verdicts = [finding("max_drawdown_fraction", *row).verdict for row in draws]
     assert set(verdicts) == {Verdict.UNDECIDED, Verdict.LOWER, Verdict.HIGHER}
     assert verdicts.count(Verdict.UNDECIDED) / len(verdicts) == pytest.approx(0.95, abs=0.03)
 
@@ -164,7 +165,7 @@ NOISE = [0.001 * (-1) ** k * (1 + k % 3) for k in range(10)]
 
 
 def test_a_lower_fall_is_better_and_says_how_much() -> None:
-    found = finding("largest_fall", *LOWER)
+    found = finding("max_drawdown_fraction", *LOWER)
     assert found.verdict is Verdict.LOWER
     assert found.effect is Meaning.BETTER
     assert re.fullmatch(r"lower: -0\.420 points \[-0\.4\d\d, -0\.4\d\d\] \(10 seeds\)", found.words)
@@ -177,7 +178,7 @@ def test_a_lower_fund_is_worse_and_a_lower_open_interest_neither() -> None:
 
 
 def test_noise_is_no_detectable_difference_and_shows_its_interval() -> None:
-    found = finding("largest_fall", *NOISE)
+    found = finding("max_drawdown_fraction", *NOISE)
     assert found.effect is Meaning.UNDECIDED
     assert re.fullmatch(r"no detectable difference: .+ points \[-.+, \+.+\] \(10 seeds\)", found.words)
 
@@ -187,10 +188,10 @@ def test_identical_runs_are_called_so() -> None:
 
 
 def test_a_verdict_needs_the_test_after_correction() -> None:
-    lonely = finding("largest_fall", *LOWER[:6])
+    lonely = finding("max_drawdown_fraction", *LOWER[:6])
     assert lonely.holm == pytest.approx(2 / 64)
     assert lonely.verdict is Verdict.LOWER
-    others = ["bad_debt", "forced_volume"]
+    others = ["bad_debt", "forced_notional"]
     crowd = findings_of(
         [FALL, *map(metric_named, others)], [differences(*LOWER[:6]), differences(*NOISE[:6]), differences(*NOISE[:6])]
     )
@@ -205,7 +206,7 @@ def test_metrics_that_never_moved_are_not_counted_by_the_correction() -> None:
 
 
 def test_the_sentence_names_better_worse_and_undecided() -> None:
-    metrics = [metric_named(key) for key in ("largest_fall", "bad_debt", "forced_volume", "adl_notional")]
+    metrics = [metric_named(key) for key in ("max_drawdown_fraction", "bad_debt", "forced_notional", "adl_notional")]
     raised = [-1e6 * value for value in LOWER]
     moved = [differences(*column) for column in (LOWER, raised, NOISE, [0.0] * 10)]
     pair = Pair("full", "sliced", findings_of(metrics, moved))
@@ -233,10 +234,10 @@ def test_too_few_seeds_for_any_verdict_are_told() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "level", "shift"),
     [
-        ("largest_fall", 0.0344, "3.44 %", "+3.44 points"),
-        ("forced_volume", 1.23e6, "1.23M", "+1.23M"),
+        ("max_drawdown_fraction", 0.0344, "3.44 %", "+3.44 points"),
+        ("forced_notional", 1.23e6, "1.23M", "+1.23M"),
         ("liquidations", 12.0, "12", "+12"),
-        ("median_spread", 2.5, "2.50 ticks", "+2.50 ticks"),
+        ("median_spread_ticks", 2.5, "2.50 ticks", "+2.50 ticks"),
         ("mean_spread", 0.04, "0.0400 bp", "+0.0400 bp"),
         ("profit.longs", -2e6, "-2M", "-2M"),
     ],
@@ -252,8 +253,8 @@ def test_values_and_differences_carry_their_unit(key: str, value: float, level: 
 def test_metrics_of_a_run_are_those_of_its_summary_and_series(tmp_path: Path) -> None:
     run = load_run(write_synthetic_run(tmp_path / "run", seconds=300))
     values = measure(run)
-    assert [key for key in values if not key.startswith("profit.")] == [metric.key for metric in METRICS]
-    assert values["largest_fall"] == run.summary["max_drawdown_fraction"]
+    assert [key for key in values if not key.startswith("profit.")] == [metric.key for metric in compared_metrics()]
+    assert values["max_drawdown_fraction"] == run.summary["max_drawdown_fraction"]
     assert values["insurance_change"] == run.summary["insurance_fund_end"] - run.summary["insurance_fund_start"]
     assert 0 <= values["least_depth"] < 2
     assert values["mean_spread"] > 0
@@ -301,8 +302,9 @@ def write(tmp_path: Path) -> Write:
             {"point": k, "values": {"policy": label}, "overrides": ["duration=5min", f"name={label}"]}
             for k, label in enumerate(labels)
         ]
-        plan = {"name": "forced_orders", "question": "What do <forced> orders do?",
-                "model_version": "3", "design": "compare", "points": points, "seeds": list(seeds)}  # fmt: skip
+        plan = {"schema_version": 1, "name": "forced_orders", "question": "What do <forced> orders do?",
+                "model_version": "3", "design": "compare", "axes": [{"name": "policy"}], "points": points,
+                "seeds": list(seeds), "event": {"metric": "bad_debt", "above": 0}}  # fmt: skip
         (directory / "sweep.json").write_text(json.dumps(plan))
         (directory / "sweep.yaml").write_text("# Question: What do forced orders do?\n")
         failures = [{"point": point, "seed": seed, "error": "the ladder ended"} for point, seed in missing]
@@ -321,13 +323,13 @@ def test_a_comparison_is_read_with_its_baseline_first(write: Write) -> None:
     assert comparison.shared_overrides == ("duration=5min",)
     assert comparison.own_overrides("calm") == ("name=calm",)
     assert comparison.runs["calm"][0] == "run-calm-s1"
-    assert comparison.values["calm"]["forced_volume"].tolist() == [0.0, 0.0, 0.0]
+    assert comparison.values["calm"]["forced_notional"].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_the_same_runs_again_are_identical_and_other_runs_are_not(write: Write) -> None:
     calm, again = compare(load_comparison(write()))
     assert all(found.verdict is Verdict.IDENTICAL for found in again.findings)
-    fall = next(found for found in calm.findings if found.metric.key == "largest_fall")
+    fall = next(found for found in calm.findings if found.metric.key == "max_drawdown_fraction")
     assert fall.paired.lower == 1.0
 
 
@@ -336,7 +338,7 @@ def test_a_seed_that_one_alternative_lacks_is_dropped_for_all_and_reported(write
     comparison = load_comparison(directory)
     assert comparison.seeds == (1, 3)
     assert comparison.dropped == (2,)
-    assert [len(column["largest_fall"]) for column in comparison.values.values()] == [2, 2, 2]
+    assert [len(column["max_drawdown_fraction"]) for column in comparison.values.values()] == [2, 2, 2]
     assert "1 seed left out, because not every alternative finished: 2." in to_markdown(comparison)
     page = write_comparison(directory).read_text(encoding="utf-8")
     assert "1 seed left out" in page
@@ -418,8 +420,8 @@ def test_markdown_has_a_table_row_for_every_metric(write: Write) -> None:
 
 def test_levels_are_means_with_intervals_and_differences_from_the_baseline(write: Write) -> None:
     comparison = load_comparison(write())
-    forced, calm, again = levels(comparison, "forced_volume")
-    assert forced.mean == pytest.approx(comparison.values["forced"]["forced_volume"].mean())
+    forced, calm, again = levels(comparison, "forced_notional")
+    assert forced.mean == pytest.approx(comparison.values["forced"]["forced_notional"].mean())
     assert forced.low <= forced.mean <= forced.high
     assert forced.difference == ""
     assert (calm.mean, calm.low, calm.high) == (0.0, 0.0, 0.0)
@@ -436,5 +438,5 @@ def test_the_table_of_levels_has_a_row_an_alternative(write: Write) -> None:
 
 
 def test_with_two_seeds_levels_have_no_interval(write: Write) -> None:
-    found = levels(load_comparison(write(seeds=(1, 2))), "largest_fall")
+    found = levels(load_comparison(write(seeds=(1, 2))), "max_drawdown_fraction")
     assert all(math.isnan(level.low) and not math.isnan(level.mean) for level in found)

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from marginquake.analysis.facts import MissingExtra
-from marginquake.analysis.statistics.regression import fit_logistic
+from marginquake.analysis.measures.summary_metrics import metric_of
+from marginquake.analysis.statistics.regression import fit_surface
 from marginquake.analysis.studies.sweeps import (
     SWEEP_FIGURES,
     bootstrap,
@@ -29,12 +30,12 @@ from marginquake.analysis.studies.sweeps import (
     write_sweep_report,
 )
 from marginquake.analysis.studies.sweeps.axis_layout import cells, scaled
+from marginquake.analysis.studies.sweeps.captions import event_words, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.fan import quantiles, spread_over
 from marginquake.analysis.studies.sweeps.figures import reasons
-from marginquake.analysis.studies.sweeps.load import Axis
-from marginquake.analysis.studies.sweeps.metric_names import describe, event_words, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.phase_frame import MEDIAN_ANCHORS, half_contour, phase_table
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Axis
 from tests.support.synthetic_sweep import DEPTH, LEVERAGE, axis, grid, summary, tipping, write_sweep
 
 LEVELS = {"leverage": [10.0, 20.0, 30.0], "depth": [1e6, 1e7]}
@@ -277,7 +278,7 @@ def test_smoothing_finds_the_line_that_the_events_were_drawn_from() -> None:
     rng = np.random.default_rng(11)
     x, y = rng.uniform(0, 10, 300), rng.uniform(-1, 1, 300)
     chance = 1 / (1 + np.exp(-2.0 * (x - 5.0 - 2.0 * y)))
-    surface = fit_logistic(x, y, rng.binomial(20, chance).astype(float), np.full(300, 20.0))
+    surface = fit_surface(x, y, rng.binomial(20, chance).astype(float), np.full(300, 20.0))
     for up in (-0.5, 0.0, 0.5):
         assert surface.at(np.array([5.0 + 2.0 * up]), np.array([up]))[0] == pytest.approx(0.5, abs=0.05)
     assert np.abs(surface.at(x, y) - chance).max() < 0.12
@@ -286,13 +287,13 @@ def test_smoothing_finds_the_line_that_the_events_were_drawn_from() -> None:
 @pytest.mark.parametrize("events", [0.0, 4.0])
 def test_smoothing_stays_finite_where_all_runs_agree(events: float) -> None:
     x = np.arange(10.0)
-    surface = fit_logistic(x, x**2, np.full(10, events), np.full(10, 4.0))
+    surface = fit_surface(x, x**2, np.full(10, events), np.full(10, 4.0))
     assert np.abs(surface.at(x, x**2) - events / 4.0).max() < 0.1
 
 
 def test_smoothing_stays_finite_where_the_event_separates() -> None:
     x, y = np.linspace(0, 1, 40), np.tile([0.0, 1.0], 20)
-    surface = fit_logistic(x, y, np.where(x > 0.5, 5.0, 0.0), np.full(40, 5.0))
+    surface = fit_surface(x, y, np.where(x > 0.5, 5.0, 0.0), np.full(40, 5.0))
     assert surface.at(np.array([0.1, 0.5, 0.9]), np.array([0.5, 0.5, 0.5])) == pytest.approx([0, 0.5, 1], abs=0.1)
 
 
@@ -447,9 +448,9 @@ def test_metrics_and_values_are_written_with_units_and_told_apart(sweep: Path) -
     data = load_sweep(sweep)
     assert event_words(data) == "forced volume / open interest > 5 %"
     assert runs_words(data) == "60 runs: 6 points, 10 seeds each"
-    assert describe("max_drawdown_fraction").text(0.1234) == "12.3 %"
-    assert describe("eth.bad_debt").title == "eth: bad debt, quote units"
-    assert describe("median_spread_ticks").title == "median spread, ticks"
+    assert metric_of("max_drawdown_fraction").text(0.1234) == "12.3 %"
+    assert metric_of("eth.bad_debt").title == "eth: bad debt, quote units"
+    assert metric_of("median_spread_ticks").title == "median spread, ticks"
     assert value_texts([10_001.0, 10_002.0]) == ["10.001k", "10.002k"]
     assert value_texts(["last", 5e6]) == ["last", "5M"]
 

@@ -14,11 +14,12 @@ from typer.testing import CliRunner, Result
 from marginquake.sim.cli import main
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs.directory import RunDirectoryError, run_name
+from marginquake.sim.runs.sweep_plan import Failure, is_sweep, read_failures, read_plan
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies import sweep as sweeping
 from marginquake.sim.studies import workers
 from marginquake.sim.studies.design import load_sweep
-from marginquake.sim.studies.sweep_directory import Failure, SweepDirectory, is_sweep, read_plan
+from marginquake.sim.studies.sweep_directory import SweepDirectory
 from marginquake.sim.studies.workers import ClusterUnreachable, Execute, SweepProgress, Task, open_farm, run_tasks
 from tests.support import sweep_jobs
 from tests.support.paths import SCENARIOS, TINY_SWEEP
@@ -48,9 +49,9 @@ def test_a_run_that_fails_is_reported_and_stops_no_other(tmp_path: Path) -> None
     assert held(directory, 6) == [2, 4, 6]
     assert sorted(failure.seed for failure in failures) == [1, 3, 5]
     assert "ZeroDivisionError: seed" in failures[0].error
-    assert [(kept["seed"], kept["point"]) for kept in directory.failures()] == [(f.seed, 0) for f in failures]
+    assert [(kept.seed, kept.point) for kept in read_failures(directory.path)] == [(f.seed, 0) for f in failures]
     directory.forget_failures([(0, 1), (0, 3)])
-    assert [kept["seed"] for kept in directory.failures()] == [5]
+    assert [kept.seed for kept in read_failures(directory.path)] == [5]
     directory.forget_failures([(0, 5)])
     assert not (directory.path / "failures.json").exists()
 
@@ -158,7 +159,7 @@ def test_a_limit_leaves_the_rest_for_later_and_the_table_can_be_made_anew(tmp_pa
     again = sweeping.run_sweep(plan, tmp_path, limit=0, resume=True)
     assert (again.made, again.left) == (0, 7)
     assert pq.read_table(first.path / "results.parquet").equals(table)
-    assert read_plan(first.path)["points"][0]["runs"]["1"] == plan.runs[0, 1]
+    assert read_plan(first.path).points[0].runs[1] == plan.runs[0, 1]
 
 
 @pytest.mark.slow

@@ -27,8 +27,8 @@ def bisect(thresholds: dict[int, float], falling: bool = False, resolution: floa
     seeds = list(thresholds)
     learn([(seed, end) for seed in seeds for end in (0.0, 1.0)])
     search.settle_ends(seeds)
-    while wanted := search.wanted(seeds):
-        learn(wanted)
+    while trials := search.next_trials(seeds):
+        learn(trials)
     return search, tried
 
 
@@ -72,7 +72,7 @@ def test_a_contrary_seed_is_left_out_and_counted() -> None:
 def test_later_seeds_are_not_tried_at_ends_that_nobody_doubts() -> None:
     search, _ = bisect({1: 0.4, 2: 0.5})
     assert search.assumes_ends
-    assert search.wanted([1, 2, 3]) == [(3, 0.5)]
+    assert search.next_trials([1, 2, 3]) == [(3, 0.5)]
 
 
 def test_ranks_of_the_median_are_those_of_the_tables() -> None:
