@@ -1,6 +1,8 @@
-"""What the whole suite needs; fixtures live in the files that use them."""
+"""What the whole suite needs; other fixtures live in the files that use them."""
 
 import gc
+
+pytest_plugins = ["tests.support.installed_wheel"]
 
 
 def pytest_collection_finish() -> None:
