@@ -64,8 +64,7 @@ def installed_wheel(tmp_path_factory: pytest.TempPathFactory) -> InstalledWheel:
     wheel = build_wheel(source, folder)
     made = InstalledWheel(wheel, source, folder / "environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made.folder)], check=True)
-    subprocess.run([PIP[0], "-m", "pip", "--python", str(made.python), *PIP[3:], "install", "--no-deps", str(wheel)],
-                   check=True)  # fmt: skip
+    subprocess.run([*PIP, "--python", str(made.python), "install", "--no-deps", str(wheel)], check=True)
     where = [made.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     site = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
     needed = [path for path in sys.path if path.endswith("-packages")]
