@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.still_market import OpenStillMarket, StillMarket
     from tests.support.whole_market import OpenModel
 
+pytest_plugins = ["tests.support.installed_wheel"]
+
 
 def pytest_collection_finish() -> None:
     """Keep what collecting imported out of every later collection of garbage: each finished run asks for one."""

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from marginquake.sim.studies.workers import SweepProgress
 
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
+ScenarioArgument = Annotated[
+    Path, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of an installed scenario: long_squeeze")
+]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 CORES = os.cpu_count() or 1
 RUNS = Path("runs")
-SCENARIOS = Path("scenarios")
 
 
 class UserError(Exception):
@@ -68,16 +70,6 @@ def is_users(error: Exception) -> bool:
     return isinstance(error, ClusterUnreachable)
 
 
-def check_scenario_file(path: Path) -> None:
-    """Refuse a file that is not there, with a guess at which was meant."""
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder, not a scenario file")
-    if not path.is_file():
-        near = sorted(SCENARIOS.glob(f"{path.stem}*.yaml")) if SCENARIOS.is_dir() else []
-        hint = f"; did you mean {near[0]}?" if near else "; `marginquake list scenarios` shows what is there"
-        raise UserError(f"{path}: no such file{hint}")
-
-
 @contextlib.contextmanager
 def logging_to(verbose: bool, log_file: Path | None) -> Iterator[None]:
     """The log on stderr (--verbose) and in a file (--log-file), until the block ends."""
@@ -119,6 +111,16 @@ def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     open_console(stderr=False).print(table)
+
+
+def print_run(path: Path) -> None:
+    """The scorecard of a run, and where its report is."""
+    from marginquake.analysis.measures.scorecard import scorecard_rows
+    from marginquake.sim.runs.directory import read_summary
+
+    print_scorecard(path.name, scorecard_rows(read_summary(path)))
+    if (path / "report.html").is_file():
+        print(f"Open the report: {path / 'report.html'}")
 
 
 def check_output(option: str, path: Path | None, suffix: str) -> None:
@@ -168,3 +170,8 @@ def clock(seconds: float) -> str:
     """-0:05:00 is five minutes before the end of warm-up."""
     whole = abs(int(seconds))
     return f"{'-' if seconds < 0 else ''}{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def plural(word: str, count: int) -> str:
+    """`run`, or `runs` if there is not exactly one."""
+    return word if count == 1 else f"{word}s"

@@ -13,12 +13,12 @@ from marginquake.sim.cli.common import (
     RunsFolder,
     Verbose,
     Workers,
-    check_scenario_file,
     logging_to,
     one_message,
     open_console,
     sweep_bar,
 )
+from marginquake.sim.scenario.installed import SUFFIXES, find, scenario_file
 
 if TYPE_CHECKING:
     from marginquake.analysis.studies.twins import TwinResult
@@ -29,7 +29,7 @@ app = typer.Typer()
 @app.command("counterfactual")
 def counterfactual(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's path or name under runs/; or a scenario file, run first.")
+        str, typer.Argument(metavar="RUN", help="A run's path or name under runs/; or a scenario, run first.")
     ],
     without: Annotated[
         list[str] | None,
@@ -87,14 +87,25 @@ def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
     """The run of that name; a scenario is run first, unless that has been done."""
     from marginquake.sim.runs.directory import find_run
 
-    if Path(run).suffix not in (".yaml", ".yml"):
+    if not _is_scenario(run, out):
         return find_run(run, out)
-    check_scenario_file(Path(run))
+    scenario_file(run)
     from marginquake.sim.studies import counterfactual
     from marginquake.sim.studies import run as running
 
     counterfactual.check_without(Path(run), without)
     return running.run(running.load_scenario(run), out=out, reuse=True, figures=False).path
+
+
+def _is_scenario(run: str, out: Path) -> bool:
+    """A YAML file, or a scenario's name that is no run's, nor the beginning of one."""
+    from marginquake.sim.runs.directory import is_complete, list_runs
+
+    if Path(run).suffix in SUFFIXES:
+        return True
+    if is_complete(Path(run)) or any(path.name.startswith(run) for path in list_runs(out)):
+        return False
+    return find(run) is not None
 
 
 def _print(result: "TwinResult", sizes: str, several: bool) -> None:

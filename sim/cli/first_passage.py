@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from marginquake.sim.cli.common import UserError, Verbose, check_output, check_scenario_file, one_message, open_console
+from marginquake.sim.cli.common import UserError, Verbose, check_output, one_message, open_console
+from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
     from marginquake.sim.core.barriers import Cell
@@ -23,7 +24,10 @@ Value = TypeVar("Value")
 def first_passage(
     scenario: Annotated[
         Path | None,
-        typer.Argument(metavar="SCENARIO", help="Whose contract, brackets and monitoring; default the usual ones."),
+        typer.Argument(
+            metavar="SCENARIO",
+            help="Whose contract, brackets and monitoring (venues/hyperliquid); default the usual ones.",
+        ),
     ] = None,
     leverage: Annotated[
         str | None,
@@ -110,8 +114,7 @@ def _market(scenario: Path | None, name: str | None, overrides: list[str]) -> "M
         if overrides or name is not None:
             raise UserError("--set, --market: belong to a scenario; name one")
         return MarketConfig(name="main")
-    check_scenario_file(scenario)
-    timed = extends.read_source(scenario).root.child("duration") is not None
+    timed = extends.read_source(scenario_file(scenario)).root.child("duration") is not None
     loaded = running.load_scenario(scenario, overrides if timed else ["duration=1h", *overrides])
     names = [market.name for market in loaded.markets]
     if name is None:

@@ -1,38 +1,94 @@
-"""`marginquake list` and `clean`: which scenarios, runs and twins there are, and which are deleted."""
+"""`marginquake show`, `plot`, `report` and `clean`: what is done with the runs that there are."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from marginquake.sim.cli.common import RUNS, SCENARIOS, RunsFolder, UserError, Verbose, one_message
+from marginquake.sim.cli.common import (
+    RUNS,
+    RunArgument,
+    RunOrSweep,
+    RunsFolder,
+    UserError,
+    Verbose,
+    one_message,
+    plural,
+    print_run,
+)
+from marginquake.sim.cli.sweeps import draw_sweep, report_sweep
 
 app = typer.Typer()
 
 
-@app.command("list")
-def list_command(
-    what: Annotated[str, typer.Argument(metavar="[scenarios|runs]", help="What to list; default both.")] = "all",
-    twins: Annotated[
-        bool, typer.Option("--twins", help="Only what counterfactual made (runs/twins): whose twin, and what is off.")
-    ] = False,
+@app.command()
+def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
+    """Print the scorecard and provenance of a run."""
+    with one_message(verbose):
+        from marginquake.sim.runs.directory import find_run, read_manifest
+        from marginquake.sim.studies.twin_runs import read_twin_run, said_off
+
+        path = find_run(run, out)
+        print_run(path)
+        manifest = read_manifest(path)
+        for key in ("created_utc", "seed", "overrides", "event_digest", "software_version", "git_commit", "command"):
+            value = manifest.get(key)
+            print(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
+        twin = read_twin_run(path)
+        if twin.without is not None:
+            print(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
+        print(path)
+
+
+@app.command()
+def plot(
+    run: RunOrSweep,
+    figure: Annotated[str | None, typer.Option(metavar="NAME", help="Only this figure; default all.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="M", help="Of a sweep: a number of summary.json; default the largest fall.")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Its twin without forced orders: draw what they added (see counterfactual)."),
+    ] = None,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """List the scenarios at hand and the runs made, newest last."""
+    """Draw the figures of a run or sweep again, or (--against) the run over its twin; prints their paths."""
     with one_message(verbose):
-        if what not in ("all", "scenarios", "runs"):
-            raise UserError(f"list {what}: say 'scenarios' or 'runs'")
-        if twins:
-            if what == "scenarios":
-                raise UserError("list scenarios --twins: twins are runs; leave out one of the two")
-            _list_twins(out)
+        from marginquake.analysis.figures.draw import plot_run
+        from marginquake.analysis.studies.twins.figure import plot_twin
+        from marginquake.sim.runs.directory import find_run
+        from marginquake.sim.studies.sweep_directory import find_sweep
+
+        sweep_found = find_sweep(run, out)
+        if sweep_found is not None:
+            if against is not None:
+                raise UserError(f"--against {against}: belongs to runs, and {sweep_found} is a sweep")
+            draw_sweep(sweep_found, figure, metric)
             return
-        if what in ("all", "scenarios"):
-            _list_scenarios()
-        if what in ("all", "runs"):
-            _list_runs(out)
+        if metric is not None:
+            raise UserError(f"--metric {metric}: belongs to sweeps, and {run} is none")
+        path = find_run(run, out)
+        if against is not None:
+            print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
+            return
+        for drawn in plot_run(path, figure):
+            print(drawn)
+
+
+@app.command()
+def report(run: RunOrSweep, out: RunsFolder = RUNS, verbose: Verbose = False) -> None:
+    """Write the report of a run, sweep or comparison again; prints its path."""
+    with one_message(verbose):
+        from marginquake.analysis.report.run_report import write_report
+        from marginquake.sim.runs.directory import find_run
+        from marginquake.sim.studies.sweep_directory import find_sweep
+
+        sweep_found = find_sweep(run, out)
+        print(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
 
 
 @app.command()
@@ -77,65 +133,7 @@ def _say_what_is_left(out: Path, lonely: int, gone: int) -> None:
         whose = " of runs that are kept"
         if lonely:
             whose = f", {lonely} of no run that is kept; `marginquake clean --twins` deletes those"
-        print(f"left {folder_of(out)}: {left} {_plural('twin', left)}{whose}", file=sys.stderr)
+        print(f"left {folder_of(out)}: {left} {plural('twin', left)}{whose}", file=sys.stderr)
     sweeps = out / "sweeps"
     if sweeps.is_dir() and any(sweeps.iterdir()):
         print(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
-
-
-def _list_scenarios() -> None:
-    from marginquake.sim.core.problems import ScenarioError
-    from marginquake.sim.studies import run as running
-
-    files = sorted(SCENARIOS.glob("*.yaml")) if SCENARIOS.is_dir() else []
-    if not files:
-        print("no scenarios/*.yaml here", file=sys.stderr)
-    for file in files:
-        try:
-            question = " ".join(running.load_scenario(file).question.split())
-        except ScenarioError as error:
-            question = f"(invalid: {str(error).splitlines()[0]})"
-        print(f"{file}  {question}")
-
-
-def _list_runs(out: Path) -> None:
-    from marginquake.sim.runs.checkpoint import read_job
-    from marginquake.sim.runs.directory import list_runs
-    from marginquake.sim.runs.partial_runs import list_interrupted, position
-    from marginquake.sim.studies.twin_runs import folder_of, list_twins
-
-    runs, waiting, twins = list_runs(out), list_interrupted(out), list_twins(out)
-    if not runs and not waiting:
-        print(f"no runs under {out}", file=sys.stderr)
-    for path in runs:
-        print(f"{path}  {_facts(path)}")
-    for path in waiting:
-        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
-    if twins:
-        print(
-            f"and {len(twins)} {_plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
-            file=sys.stderr,
-        )
-
-
-def _list_twins(out: Path) -> None:
-    from marginquake.sim.studies.twin_runs import folder_of, list_twins, said_off
-
-    twins = list_twins(out)
-    if not twins:
-        print(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
-    for twin in twins:
-        whose = f" (of {twin.run})" if twin.run else ""
-        print(f"{twin.path}  {said_off(twin.without)}{whose}; {_facts(twin.path, from_start=True)}")
-
-
-def _facts(path: Path, from_start: bool = False) -> str:
-    """Headline numbers of a run.  `from_start`: falls and rises from the first price, as `counterfactual` compares."""
-    from marginquake.analysis.measures.scorecard import one_line
-    from marginquake.sim.runs.directory import read_summary
-
-    return one_line(read_summary(path), from_start)

@@ -11,15 +11,17 @@ from marginquake.sim.cli.common import (
     CORES,
     RUNS,
     RunsFolder,
+    ScenarioArgument,
     UserError,
     Verbose,
     Workers,
-    check_scenario_file,
     logging_to,
     one_message,
     open_console,
     sweep_bar,
 )
+from marginquake.sim.core.problems import ScenarioError
+from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
     from marginquake.sim.studies.sweep import SweepPlan, SweepResult
@@ -33,7 +35,7 @@ Scheduler = Annotated[
 @app.command()
 def sweep(
     file: Annotated[
-        Path, typer.Argument(metavar="SWEEP", help="A YAML file, e.g. scenarios/sweeps/leverage_depth.yaml")
+        Path, typer.Argument(metavar="SWEEP", help="A YAML file, or an installed sweep: sweeps/leverage_depth")
     ],
     workers: Workers = CORES,
     scheduler: Scheduler = None,
@@ -49,7 +51,7 @@ def sweep(
     What has finished is never lost: after Ctrl-C or a crash, --resume runs what is missing. Exit 1 if any run failed.
     """
     with one_message(verbose), logging_to(verbose, None):
-        check_scenario_file(file)
+        scenario_file(file)
         from marginquake.sim.studies import sweep as sweeping
         from marginquake.sim.studies.design import load_sweep
 
@@ -66,8 +68,8 @@ def compare(
         list[str],
         typer.Argument(
             metavar="A [B...]",
-            help="One comparison file (scenarios/policies/...), or a scenario and what to compare it with: other "
-            "scenarios, or overrides K=V (several joined by ' ; ').",
+            help="One comparison (a YAML file, or an installed one: policies/mark_rule), or a scenario and what to "
+            "compare it with: other scenarios, or overrides K=V (several joined by ' ; ').",
         ),
     ],
     seeds: Annotated[
@@ -89,14 +91,13 @@ def compare(
     """
     with one_message(verbose), logging_to(verbose, None):
         from marginquake.sim.studies import sweep as sweeping
-        from marginquake.sim.studies.design import comparison_of, is_comparison
+        from marginquake.sim.studies.design import comparison_of, is_comparison, is_scenario
 
-        for argument in alternatives:
-            if Path(argument).suffix in (".yaml", ".yml") or argument is alternatives[0]:
-                check_scenario_file(Path(argument))
-            elif "=" not in argument:
-                raise UserError(f"{argument}: neither a .yaml file nor an override path.to.field=value")
-        if len(alternatives) == 1 and not is_comparison(Path(alternatives[0])):
+        scenario_file(alternatives[0])
+        for argument in alternatives[1:]:
+            if is_scenario(argument):
+                _check_alternative(argument)
+        if len(alternatives) == 1 and not is_comparison(alternatives[0]):
             raise UserError(f"{alternatives[0]}: compare it with what? Name another scenario, or an override K=V")
         wanted = comparison_of(alternatives, seeds, overrides or (), name)
         plan = sweeping.plan_sweep(wanted)
@@ -115,9 +116,17 @@ def compare(
             raise typer.Exit(1)
 
 
+def _check_alternative(argument: str) -> None:
+    """Refuse what is neither a scenario nor an override."""
+    try:
+        scenario_file(argument)
+    except ScenarioError as error:
+        raise UserError(f"{error} (an override is written path.to.field=value)") from None
+
+
 @app.command()
 def tipping(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    scenario: ScenarioArgument,
     parameter: Annotated[str, typer.Option(metavar="PATH", help="A field, e.g. populations.longs.leverage.mean")],
     between: Annotated[tuple[float, float], typer.Option(metavar="A B", help="Where to look.")],
     log_scale: Annotated[bool, typer.Option("--log", help="Bisect on a log scale.")] = False,
@@ -143,7 +152,7 @@ def tipping(
     value at which R = 1, the feedback number before the event. Runs that are finished already are not made again.
     """
     with one_message(verbose), logging_to(verbose, None):
-        check_scenario_file(scenario)
+        scenario_file(scenario)
         from marginquake.sim.studies.design import EventConfig
         from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point
 
@@ -188,7 +197,7 @@ def sensitivity(
     Runs what is missing of the sweep. Needs the extra `sensitivity` (SALib).
     """
     with one_message(verbose), logging_to(verbose, None):
-        check_scenario_file(file)
+        scenario_file(file)
         from marginquake.analysis.facts import MissingExtra
         from marginquake.analysis.studies.sweeps import load_sweep as read
         from marginquake.analysis.studies.sweeps import plot_sweep, sobol_indices

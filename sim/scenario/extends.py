@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
+from marginquake.sim.scenario import installed
 from marginquake.sim.scenario.yaml_tree import DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
 
 EXTENDS: Final = "extends"
@@ -50,8 +51,8 @@ def merge(base: Node, over: Node) -> Node:
 def apply_override(source: Source, argument: str) -> None:
     """Put one `--set path=value` into the tree.  The value is a YAML scalar or flow collection; null deletes.
 
-    `populations.NAME.extends=fragment.yaml`, relative to the working directory, lays the fragment over what the file
-    says, as a scenario that extends this file would.
+    `populations.NAME.extends=fragment.yaml`, relative to the working directory or installed, lays the fragment over
+    what the file says, as a scenario that extends this file would.
     """
     root, problems = source.root, source.problems
     place = Place(f"--set {argument}", 0, Path.cwd())
@@ -201,20 +202,21 @@ class _Reader:
 
     def _extended_file(self, entry: Node, folder: Path, shown: str, family: list[Path]) -> Node | None:
         """The tree of one file named under `extends`; `family`: the file that names it and those that extend that."""
-        target = (folder / str(entry.value)).resolve()
+        name = str(entry.value)
+        found = installed.find(name, folder)
+        if found is None:
+            message, near = installed.not_found(name, folder)
+            self.problems.append(Problem(entry.place, shown_path(entry.path), message, entry.shown(), suggestion=near))
+            return None
+        target = found.resolve()
         if target in family:
             loop = " -> ".join(p.name for p in (*family[family.index(target) :], target))
             self.problems.append(Problem(entry.place, shown_path(entry.path), f"a file cannot extend itself: {loop}"))
             return None
-        if not target.is_file():
-            near = closest(target.name, _siblings(target))
-            hint = str(Path(str(entry.value)).with_name(near)) if near else None
-            self.problems.append(
-                Problem(entry.place, shown_path(entry.path), "no such file", entry.shown(), suggestion=hint)
-            )
-            return None
-        target_shown = os.path.normpath(os.path.join(os.path.dirname(shown), str(entry.value)))
-        return self.read(target, target_shown, family)[0]
+        own = installed.written_there(name, folder)
+        if own is None:
+            return self.read(target, str(target), family)[0]
+        return self.read(target, os.path.normpath(os.path.join(os.path.dirname(shown), own)), family)[0]
 
     def _add(self, place: Place, message: str) -> None:
         self.problems.append(Problem(place, "", message))

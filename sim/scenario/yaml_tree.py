@@ -91,6 +91,12 @@ def dump(data: Mapping[str, Any]) -> str:
     return yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def dump_inline(value: Any) -> str:
+    """A value on one line, so that `key: <text>` reads back as exactly that value."""
+    text: str = yaml.dump(value, Dumper=_InlineDumper, sort_keys=False, allow_unicode=True, width=2**31)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _parse(text: str, place: Place, problems: list[Problem]) -> Node | None:
     """The tree of a YAML text that begins at `place`; None with a problem added on a syntax error."""
     loader = None
@@ -295,3 +301,16 @@ _Dumper.add_representer(list, _represent_list)
 
 
 _Dumper.add_representer(dict, _represent_mapping)
+
+
+@final
+class _InlineDumper(_Dumper):
+    """Everything on one line."""
+
+
+_InlineDumper.add_representer(
+    list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
+)
+_InlineDumper.add_representer(
+    dict, lambda dumper, items: dumper.represent_mapping("tag:yaml.org,2002:map", items, flow_style=True)
+)

@@ -27,6 +27,7 @@ from marginquake.sim.core.problems import Problem, ScenarioError
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario import extends, yaml_tree
 from marginquake.sim.scenario.config import NAME
+from marginquake.sim.scenario.installed import find, not_found, scenario_file
 from marginquake.sim.scenario.messages import problems_of
 from marginquake.sim.scenario.yaml_tree import Node
 
@@ -138,7 +139,7 @@ class SweepConfig(Block):
 
     name: str | None = Field(None, pattern=NAME)
     question: str = ""
-    scenario: str = Field(description="Scenario file, relative to this file")
+    scenario: str = Field(description="Scenario file, relative to this file, or an installed scenario")
     design: Literal["grid", "zip", "list", "latin_hypercube", "sobol", "saltelli"] = "grid"
     axes: Mapping[str, Axis] = Field(min_length=1)
     points: tuple[Mapping[str, Value], ...] | None = Field(None, min_length=1, description="Of the design 'list'")
@@ -188,7 +189,7 @@ class Alternative(Block):
 
     name: str = Field(pattern=NAME)
     set: tuple[str, ...] = ()
-    scenario: str | None = Field(None, description="Another scenario than the comparison's, relative to this file")
+    scenario: str | None = Field(None, description="Another scenario than the comparison's")
 
 
 class CompareConfig(Block):
@@ -251,10 +252,11 @@ class Sweep:
         }
 
 
-def load_sweep(path: Path) -> Sweep:
-    """Read a sweep file; raises ScenarioError with every problem of the file.  Scenarios are not read here."""
+def load_sweep(path: str | Path) -> Sweep:
+    """Read a sweep file or an installed one; raises ScenarioError with every problem of it.  Scenarios are not read."""
+    path = scenario_file(path)
     config, root, text = _read(path, SweepConfig)
-    scenario = _scenario_file(path, config.scenario, root.child("scenario") or root)
+    scenario = _scenario_of(path, config.scenario, root.child("scenario") or root)
     names = list(config.axes)
     points = []
     try:
@@ -273,13 +275,15 @@ def load_sweep(path: Path) -> Sweep:
     )
 
 
-def load_comparison(path: Path, seeds: int | None = None) -> Sweep:
-    """Read a comparison file as a sweep over one axis, `policy`; `seeds`: 1 to this instead of the file's."""
+def load_comparison(path: str | Path, seeds: int | None = None) -> Sweep:
+    """Read a comparison file, or an installed one, as a sweep over one axis, `policy`; `seeds`: 1 to this instead of
+    the file's."""
+    path = scenario_file(path)
     config, root, text = _read(path, CompareConfig)
     points = []
     for number, alternative in enumerate(config.alternatives):
         node = root.child("scenario") or root
-        scenario = _scenario_file(path, alternative.scenario or config.scenario, node)
+        scenario = _scenario_of(path, alternative.scenario or config.scenario, node)
         points.append(Point(number, {"policy": alternative.name}, scenario, (*config.set, *alternative.set)))
     return comparison(
         config.name or path.stem, config.question, points, config.seeds if seeds is None else _seeds(seeds), text,
@@ -296,14 +300,14 @@ def comparison(
 
 
 def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds: int, name: str | None = None) -> Sweep:
-    """A comparison said on the command line: a scenario file, then other files, or overrides of the first.
+    """A comparison given on the command line: a scenario, then other scenarios, or overrides of the first.
 
     An override is `path.to.field=value`; several of one alternative are joined by ` ; `.
     """
     first = Path(arguments[0])
     points = []
     for number, argument in enumerate(arguments):
-        if Path(argument).suffix in (".yaml", ".yml"):
+        if number == 0 or is_scenario(argument):
             point = Point(number, {"policy": Path(argument).stem}, Path(argument), tuple(overrides))
         else:
             said = tuple(part.strip() for part in argument.split(" ; "))
@@ -320,14 +324,19 @@ def comparison_of(alternatives: Sequence[str], seeds: int | None, overrides: Seq
     """One comparison file, or a scenario and what it is compared with; `seeds`: 1 to this."""
     if len(alternatives) > 1:
         return compare_arguments(alternatives, overrides, seeds or 20, name)
-    wanted = load_comparison(Path(alternatives[0]), seeds)
+    wanted = load_comparison(alternatives[0], seeds)
     points = tuple(replace(point, overrides=(*point.overrides, *overrides)) for point in wanted.points)
     return replace(wanted, points=points, name=name or wanted.name)
 
 
-def is_comparison(path: Path) -> bool:
+def is_scenario(argument: str) -> bool:
+    """True for the name of a scenario, False for an override `path.to.field=value`."""
+    return "=" not in argument or find(argument) is not None
+
+
+def is_comparison(name: str) -> bool:
     """True for a file that lists alternatives."""
-    return extends.read_source(path).root.child("alternatives") is not None
+    return extends.read_source(scenario_file(name)).root.child("alternatives") is not None
 
 
 # ---- designs --------------------------------------------------------------------------------------------------------
@@ -406,10 +415,11 @@ def _read(path: Path, model: type[Config]) -> tuple[Config, Node, str]:
         raise ScenarioError(problems_of(error, model, source.root)) from None
 
 
-def _scenario_file(path: Path, scenario: str, node: Node) -> Path:
-    found = path.parent / scenario
-    if not found.is_file():
-        raise ScenarioError([Problem(node.place, "scenario", "no such file (relative to this one)", repr(scenario))])
+def _scenario_of(path: Path, scenario: str, node: Node) -> Path:
+    found = find(scenario, path.parent)
+    if found is None:
+        message, near = not_found(scenario, path.parent)
+        raise ScenarioError([Problem(node.place, "scenario", message, repr(scenario), near)])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The composition root: from a scenario file to a run directory.  Only this and `sim.cli.main` see everything."""
+"""The composition root: from a scenario file to a run directory.  Only this and `sim.cli` see everything."""
 
 import gc
 import logging
@@ -22,6 +22,7 @@ from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
+from marginquake.sim.scenario.installed import scenario_file
 from marginquake.sim.scenario.scenario import Scenario
 
 LOG = logging.getLogger("marginquake")
@@ -66,8 +67,11 @@ class Spectator(Protocol):
 
 
 def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
-    """Read one YAML scenario, with `path.to.field=value` overrides; raises `ScenarioError` with every problem found."""
-    return loader.load_scenario(Path(path), AGENT_TYPES, overrides)
+    """Read one scenario, by path or installed name, with `path.to.field=value` overrides.
+
+    A file beats an installed scenario of the same name.  Raises `ScenarioError` with every problem found.
+    """
+    return loader.load_scenario(scenario_file(path), AGENT_TYPES, overrides)
 
 
 def run(

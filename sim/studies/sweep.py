@@ -108,11 +108,12 @@ def sweep(
     resume: bool = False,
     progress: Callable[[SweepProgress], None] | None = None,
 ) -> SweepResult:
-    """Run every point of a sweep file on every seed; `resume`: go on where an earlier call has stopped.
+    """Run every point of a sweep file (or an installed sweep) on every seed; `resume`: go on where an earlier call
+    has stopped.
 
     Raises ScenarioError with every problem of the file and of its points before anything runs.
     """
-    return run_sweep(plan_sweep(load_sweep(Path(file))), Path(out), workers, None, resume, None, progress)
+    return run_sweep(plan_sweep(load_sweep(file)), Path(out), workers, None, resume, None, progress)
 
 
 def compare(
@@ -126,9 +127,9 @@ def compare(
 ) -> CompareResult:
     """Compare rules on the same seeds: paired differences, intervals, a verdict in words; the first is the baseline.
 
-    `alternatives`: one comparison file (scenarios/policies/...), or a scenario file and what to compare it with: other
-    files, or overrides `path.to.field=value` (several joined by ` ; `).  `seeds`: 1 to this; default the file's, or 20.
-    Runs that are finished already are not made again.
+    `alternatives`: one comparison (a file, or the name of an installed one: "policies/mark_rule"), or a scenario and
+    what to compare it with: other scenarios, or overrides `path.to.field=value` (several joined by ` ; `).  `seeds`: 1
+    to this; default the file's, or 20.  Runs that are finished already are not made again.
     """
     from marginquake.analysis.studies import comparison
 

@@ -12,14 +12,15 @@ import typer
 
 from marginquake.sim.cli.common import (
     RUNS,
+    ScenarioArgument,
     UserError,
     Verbose,
-    check_scenario_file,
     one_message,
     open_console,
     print_scorecard,
 )
 from marginquake.sim.cli.watch.ctrl_c import CtrlC
+from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ PERIODS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3
 
 @app.command("watch")
 def watch(
-    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="A YAML file, e.g. scenarios/long_squeeze.yaml")],
+    scenario: ScenarioArgument,
     seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Instead of the scenario's seed.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
@@ -76,7 +77,7 @@ def watch(
         if not save and (out is not None or no_figures):
             option = f"--out {out}" if out is not None else "--no-figures"
             raise UserError(f"{option}: belongs to --save; without it nothing is kept")
-        check_scenario_file(scenario)
+        scenario_file(scenario)
         from marginquake.sim.cli.watch.watcher import Watcher
         from marginquake.sim.studies import run as running
 

@@ -183,13 +183,6 @@ def test_show_plot_report_and_list_find_a_run_by_name(copied: Path) -> None:
     assert listed.stdout.startswith(f"runs/{copied.name}")
 
 
-def test_list_scenarios_shows_their_questions(tmp_path: Path) -> None:
-    (tmp_path / "scenarios").mkdir()
-    shutil.copy(TINY, tmp_path / "scenarios")
-    result = marginquake("list", "scenarios")
-    assert result.stdout == "scenarios/tiny.yaml  Does the machinery run from end to end?\n"
-
-
 def test_validate_says_ok_or_everything_that_is_wrong(tmp_path: Path) -> None:
     assert marginquake("validate", TINY).stdout == f"{TINY}: ok\n"
     bad = tmp_path / "bad.yaml"

@@ -1,46 +1,27 @@
 """Facts about sweeps on a cluster: scheduler and workers are other processes, reached over TCP, and may die."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.paths import ROOT, TINY_SWEEP
+from tests.support.installed_wheel import InstalledWheel
+from tests.support.paths import TINY_SWEEP
 
 WHERE = "import marginquake, marginquake.sim, marginquake.agents as a; print(marginquake.__file__); print(a.__file__)"
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the code as a wheel installs it; nothing of the checkout is on its path."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"  # a build leaves things behind
-    shutil.copytree(ROOT / "marginquake", source / "marginquake", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    done = subprocess.run(build, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob("marginquake-*.whl")
-    target = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(target), str(wheel)], check=True)
-    return target
-
-
 @pytest.fixture
-def environment(installed: Path, tmp_path: Path) -> dict[str, str]:
-    """Processes start elsewhere and see the installed code first; compiling it for seconds of market does not pay."""
-    env = os.environ | {"PYTHONPATH": str(installed), "NUMBA_DISABLE_JIT": "1"}
-    found = subprocess.run([sys.executable, "-c", WHERE], env=env, cwd=tmp_path, capture_output=True, text=True)
-    assert all(line.startswith(str(installed)) for line in found.stdout.split()), found.stdout + found.stderr
+def environment(installed_wheel: InstalledWheel, tmp_path: Path) -> dict[str, str]:
+    """Processes start elsewhere, with the installed code; compiling it for seconds of market does not pay."""
+    env = installed_wheel.environment(NUMBA_DISABLE_JIT="1")
+    where = [installed_wheel.python, "-c", WHERE]
+    found = subprocess.run(where, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert found.stdout.count(str(installed_wheel.folder)) == 2, found.stdout + found.stderr
     return env
 
 
@@ -55,11 +36,12 @@ def wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
 @pytest.mark.slow
 @pytest.mark.model
 def test_two_workers_over_tcp_make_every_point_though_one_is_killed(
-    environment: dict[str, str], tmp_path: Path
+    installed_wheel: InstalledWheel, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    python = str(installed_wheel.python)
     address_file, out = tmp_path / "scheduler.json", tmp_path / "runs"
     quiet = {"env": environment, "cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    dask = [sys.executable, "-m", "dask"]
+    dask = [python, "-m", "dask"]
     scheduler = subprocess.Popen(
         [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file",
          str(address_file)], **quiet)  # fmt: skip
@@ -74,7 +56,7 @@ def test_two_workers_over_tcp_make_every_point_though_one_is_killed(
         short = TINY_SWEEP.read_text().replace("tiny.yaml", str(TINY_SWEEP.parent / "tiny.yaml"))
         file = tmp_path / "tiny_sweep.yaml"
         file.write_text(short.replace("duration=8s", "duration=2s, warmup=1s"))
-        command = [sys.executable, "-m", "marginquake", "sweep", str(file), "--scheduler", address, "--out", str(out)]
+        command = [python, "-m", "marginquake", "sweep", str(file), "--scheduler", address, "--out", str(out)]
         sweep = subprocess.Popen([*command, "--quiet"], env=environment, cwd=tmp_path, stderr=subprocess.PIPE)
         processes.append(sweep)
         points = out / "sweeps" / "tiny_sweep" / "points"

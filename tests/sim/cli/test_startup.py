@@ -21,7 +21,7 @@ HEAVY = (
     "distributed",
     "rich",
 )
-COMMANDS = ("run", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "doctor",
+COMMANDS = ("run", "new", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "doctor",
             "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch", "clusters",
             "counterfactual", "early-warning", "explain")  # fmt: skip
 
@@ -70,7 +70,7 @@ def test_the_simulator_runs_a_step_without_what_is_postponed(module: str) -> Non
 import sys
 from marginquake.sim.cli.lazy_imports import postpone
 postpone()
-from agents import AGENT_TYPES
+from marginquake.agents import AGENT_TYPES
 from pathlib import Path
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.scenario.loader import load_scenario

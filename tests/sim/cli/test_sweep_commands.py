@@ -34,7 +34,7 @@ def test_compare_gives_a_verdict_in_words_and_a_report(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("compare", str(TINY)), "compare it with what?"),
-        (("compare", str(TINY), "nonsense"), "neither a .yaml file nor an override"),
+        (("compare", str(TINY), "nonsense"), "(an override is written path.to.field=value)"),
         (("compare", "nowhere.yaml", "a=1"), "no such file"),
         (("compare", str(TINY), "duraton=1s"), "duraton"),
         (("sweep", "nowhere.yaml"), "no such file"),

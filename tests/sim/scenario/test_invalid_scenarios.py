@@ -5,7 +5,8 @@
     # expect: --set seed.x=3: seed.x: seed is 1                                an override, given by
     # set: seed.x=3
 
-An expectation is the beginning of the message.  `{folder}` stands for the corpus's own folder.
+An expectation is the beginning of the message.  `{folder}` stands for the corpus's own folder, `{installed}` for
+that of the installed scenarios.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from marginquake.sim.core.problems import ScenarioError
+from marginquake.sim.scenario.installed import installed_folder
 from marginquake.sim.scenario.loader import load_scenario
 from tests.support.fake_participants import FAKE_TYPES
 from tests.support.paths import INVALID_SCENARIOS
@@ -25,7 +27,8 @@ NO_LINE = ("the file is empty", "no such file")
 def comments(path: Path, word: str) -> Iterator[str]:
     for line in path.read_bytes().decode("utf-8", "replace").splitlines():
         if line.startswith(f"# {word}: "):
-            yield line.removeprefix(f"# {word}: ").replace("{folder}", str(INVALID_SCENARIOS))
+            text = line.removeprefix(f"# {word}: ")
+            yield text.replace("{folder}", str(INVALID_SCENARIOS)).replace("{installed}", str(installed_folder()))
 
 
 def expected(path: Path) -> list[str]:

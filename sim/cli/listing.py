@@ -1,0 +1,87 @@
+"""`marginquake list`: the scenarios, venues, traders and rules there are, and the runs made."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from marginquake.sim.cli.common import RUNS, RunsFolder, UserError, Verbose, one_message, plural
+
+app = typer.Typer()
+
+
+KINDS = "scenarios|venues|populations|policies|sweeps|agents|rules|runs"
+
+
+@app.command("list")
+def list_command(
+    what: Annotated[str, typer.Argument(metavar=f"[{KINDS}]", help="What to list; default scenarios and runs.")] = "",
+    twins: Annotated[
+        bool, typer.Option("--twins", help="Only what counterfactual made (runs/twins): whose twin, and what is off.")
+    ] = False,
+    out: RunsFolder = RUNS,
+    verbose: Verbose = False,
+) -> None:
+    """List what can be chosen by name, each with one line, or the runs made, newest last."""
+    with one_message(verbose):
+        kinds = KINDS.split("|")
+        if what and what not in kinds:
+            raise UserError(f"list {what}: say {', '.join(kinds[:-1])} or {kinds[-1]}")
+        if twins:
+            if what not in ("", "runs"):
+                raise UserError(f"list {what} --twins: twins are runs; leave out one of the two")
+            _list_twins(out)
+            return
+        if what != "runs":
+            _list_names(what or "scenarios")
+        if what in ("", "runs"):
+            _list_runs(out)
+
+
+def _list_names(what: str) -> None:
+    from marginquake.sim.studies.catalogue import CATALOGUES
+
+    rows = CATALOGUES[what]()
+    width = max(len(name) for name, _ in rows)
+    for name, line in rows:
+        print(f"{name:{width}}  {line}".rstrip())
+
+
+def _list_runs(out: Path) -> None:
+    from marginquake.sim.runs.checkpoint import read_job
+    from marginquake.sim.runs.directory import list_runs
+    from marginquake.sim.runs.partial_runs import list_interrupted, position
+    from marginquake.sim.studies.twin_runs import folder_of, list_twins
+
+    runs, waiting, twins = list_runs(out), list_interrupted(out), list_twins(out)
+    if not runs and not waiting:
+        print(f"no runs under {out}", file=sys.stderr)
+    for path in runs:
+        print(f"{path}  {_facts(path)}")
+    for path in waiting:
+        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
+    if twins:
+        print(
+            f"and {len(twins)} {plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
+            file=sys.stderr,
+        )
+
+
+def _list_twins(out: Path) -> None:
+    from marginquake.sim.studies.twin_runs import folder_of, list_twins, said_off
+
+    twins = list_twins(out)
+    if not twins:
+        print(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
+    for twin in twins:
+        whose = f" (of {twin.run})" if twin.run else ""
+        print(f"{twin.path}  {said_off(twin.without)}{whose}; {_facts(twin.path, from_start=True)}")
+
+
+def _facts(path: Path, from_start: bool = False) -> str:
+    """Headline numbers of a run.  `from_start`: falls and rises from the first price, as `counterfactual` compares."""
+    from marginquake.analysis.measures.scorecard import one_line
+    from marginquake.sim.runs.directory import read_summary
+
+    return one_line(read_summary(path), from_start)

@@ -1,0 +1,190 @@
+"""`marginquake run`, `validate`, `schema` and `replay`: scenario files and the runs made of them."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from marginquake.sim.cli.common import (
+    RUNS,
+    RunArgument,
+    RunsFolder,
+    UserError,
+    Verbose,
+    clock,
+    logging_to,
+    one_message,
+    open_console,
+    print_run,
+)
+from marginquake.sim.core.numbers import short_number
+from marginquake.sim.scenario.installed import scenario_file
+
+if TYPE_CHECKING:
+    from marginquake.sim.studies.run import RunProgress
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        Path | None, typer.Argument(metavar="SCENARIO", help="A YAML file, or an installed scenario: long_squeeze")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Instead of the scenario's seed.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
+    ] = None,
+    out: RunsFolder = RUNS,
+    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the run directory.")] = None,
+    reuse: Annotated[bool, typer.Option("--reuse", help="Take the same run if it is already there.")] = False,
+    check_invariants: Annotated[
+        bool, typer.Option("--check-invariants", help="Check conservation and the book after every step (slow).")
+    ] = False,
+    checkpoint_every: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Store the whole run every so much simulated time, e.g. 30min.")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Go on with a checkpointed run that was cut off.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the run directory.")] = False,
+    no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures and report.")] = False,
+    verbose: Verbose = False,
+    log_file: Annotated[Path | None, typer.Option(metavar="F", help="Write the log to a file as well.")] = None,
+) -> None:
+    """Run one scenario; the last line of stdout is the run directory."""
+    with one_message(verbose), logging_to(verbose, log_file):
+        options = seed, overrides or None, name, checkpoint_every, reuse or None, check_invariants or None
+        said = no_figures or any(value is not None for value in (scenario, *options))
+        _check_what_to_run(scenario, resume, said)
+        from marginquake.sim.studies import run as running
+
+        if scenario is None:
+            with _progress_bar(str(resume), shown=not quiet) as progress:
+                result = running.resume(str(resume), out, progress)
+        else:
+            loaded = running.load_scenario(scenario, overrides or ())
+            with _progress_bar(loaded.name, shown=not quiet) as progress:
+                result = running.run(
+                    loaded, seed, out, name, reuse, check_invariants, progress, not no_figures, checkpoint_every
+                )
+        if not quiet:
+            if result.reused:
+                print("this run was there already; nothing was simulated", file=sys.stderr)
+            print_run(result.path)
+        print(result.path, flush=True)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenarios: files, or installed names.")],
+    verbose: Verbose = False,
+) -> None:
+    """Check scenario files; every problem of every file is shown."""
+    with one_message(verbose):
+        from marginquake.sim.core.problems import ScenarioError
+        from marginquake.sim.studies import run as running
+
+        problems = 0
+        for file in files:
+            try:
+                scenario_file(file)
+                running.load_scenario(file)
+            except (ScenarioError, UserError) as error:
+                problems += 1
+                print(error, file=sys.stderr)
+            else:
+                print(f"{file}: ok")
+        if problems:
+            raise typer.Exit(2)
+
+
+@app.command()
+def schema(
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="F", help="Write to a file.")] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Print the JSON schema of scenario files, for completion in editors."""
+    with one_message(verbose):
+        import json
+
+        from marginquake.agents import AGENT_TYPES
+        from marginquake.sim.scenario.schema import scenario_schema
+
+        text = json.dumps(scenario_schema(AGENT_TYPES), indent=2) + "\n"
+        if output is None:
+            print(text, end="")
+        else:
+            try:
+                output.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise UserError(f"--output {output}: {error.strerror}") from error
+            print(output)
+
+
+@app.command()
+def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbose: Verbose = False) -> None:
+    """Run a run again and compare the event digests; exit 1 if they differ."""
+    with one_message(verbose):
+        from marginquake.sim.runs.directory import find_run
+        from marginquake.sim.studies import run as running
+
+        path = find_run(run, out)
+        with _progress_bar(path.name, shown=not quiet) as progress:
+            recorded, again = running.replay(path, progress)
+        print(f"recorded  {recorded}")
+        print(f"replayed  {again}")
+        if recorded != again:
+            print(f"{path}: the replay gave other events", file=sys.stderr)
+            raise typer.Exit(1)
+        print("same events")
+
+
+def _check_what_to_run(scenario: Path | None, resume: str | None, is_described: bool) -> None:
+    """A scenario, or a run to go on with: one of them."""
+    if resume is not None and is_described:
+        raise UserError(f"--resume {resume}: goes on with what was asked for then; leave out the scenario and options")
+    if resume is None:
+        if scenario is None:
+            raise UserError("run: name a scenario file, or --resume a checkpointed run")
+        scenario_file(scenario)
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str, shown: bool) -> Iterator["Callable[[RunProgress], None] | None"]:
+    """A bar on stderr: simulated time, events a second, open interest, margin calls so far."""
+    if not shown:
+        yield None
+        return
+    import time
+
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[facts]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=open_console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None, facts="compiling and building the market")
+        started: list[tuple[float, int]] = []
+
+        def update(seen: "RunProgress") -> None:
+            now = time.perf_counter()
+            started[:] = started or [(now, seen.events)]
+            (since, events_then) = started[0]
+            rate = (seen.events - events_then) / (now - since) if now > since else 0.0
+            facts = (
+                f"{clock(seen.simulated_s)}  {short_number(rate)} events/s  OI {short_number(seen.open_interest)}"
+                f"  {seen.margin_calls:,} calls"
+            )
+            bar.update(task, total=seen.steps_total, completed=seen.step, facts=facts)
+
+        yield update
+        if not started:  # nothing was simulated
+            bar.update(task, visible=False)
