@@ -1,9 +1,9 @@
 """Zero-intelligence flow: limit orders, market orders and cancellations at random, near the touch and deep.
 
 Model: Farmer, Patelli, Zovko (2005), with the power-law placement of Bouchaud, Mezard, Potters (2002, exponent 0.6)
-and a second, patient population 1-10 % from mid; rates and sizes from the prototype's table (market_defaults,
-section 1).  Differs from the papers: cancellation is slower far from mid, sizes are lognormal, market orders come
-faster when the market moves (`indicators.ActivityGauge`).
+and a second, patient population 1-10 % from mid; rates and sizes from a prototype (docs/sources.md, D).  Differs from
+the papers: cancellation is slower far from mid, sizes are lognormal, market orders come faster when the market moves
+(`indicators.ActivityGauge`).
 """
 
 import itertools

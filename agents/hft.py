@@ -1,7 +1,7 @@
 """High-frequency traders: momentum over seconds, milliseconds away, small inventories that revert in minutes.
 
-Model: Kirilenko, Kyle, Samadi, Tuzun (2017), mechanisms 3.6: they trade with the last price move, hold little, come
-back to flat with a half-life of about two minutes. (The source's "hot potato" volume among them does not appear here:
+Model: Kirilenko, Kyle, Samadi, Tuzun (2017): they trade with the last price move, hold little, and come back to flat
+with a half-life of about two minutes. (The source's "hot potato" volume among them does not appear here:
 next to none of their trades meet.) The touch imbalance joins the signal (Cont, Kukanov, Stoikov 2014). Differs from
 the source, which is a description and no model: the thresholds, the sizes and the way out (post-only first, then
 across the spread) are ours.

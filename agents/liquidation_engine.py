@@ -1,6 +1,6 @@
 """The venue's liquidation engine: a participant whose orders go through the same book as everyone's.
 
-State machine (mechanisms 2.21): called -> cancel all orders -> orders as the procedure says
+State machine (docs/model.md, eq. 7a, 128): called -> cancel all orders -> orders as the procedure says
 (`sim.rules.liquidation`) ->
 released if flat or compliant, else the rest is taken over at bankruptcy price (fund, then ADL).  A backstop takes
 accounts over earlier, while they still have some equity.

@@ -1,9 +1,8 @@
 """What makes a crowd enter more, on which side, and with how much leverage.
 
-Models: trend chasing and self-excited arrivals (mechanisms 3.7; Hawkes 1971, Biometrika 58), leverage that is
-procyclical in calm (mechanisms 2.27; Adrian and Shin 2014, "Procyclical leverage and value-at-risk", Review of
-Financial Studies 27; Aymanns and Farmer 2015, "The dynamics of the leverage cycle", JEDC 50).  Differs from 2.27:
-leverage follows volatility and own losses, not the Sharpe ratio of the past week.
+Models: trend chasing (D) and self-excited arrivals (Hawkes 1971), leverage that is procyclical in calm (Adrian and
+Shin 2014; Aymanns and Farmer 2015).  Differs from both: leverage follows volatility and own losses, of new positions
+only.  Sources: docs/sources.md.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Money that accounts bring from outside: top-ups when warned, buffers behind new positions, fresh starts.
 
-Model: mechanisms 2.23 (buffers, top-ups), 2.27 and 3.7 (re-entry after a liquidation).
+Model: docs/model.md, eq. 38.  No data: shares and sizes are choices of ours (D).
 """
 
 from typing import final

@@ -1,6 +1,6 @@
 """What accounts do about a warning or a margin call: some bring money, some cut their position, most do nothing.
 
-Model: mechanisms 2.18 (docs/model.md, eq. 38a).  No data: hazard and shares are to be swept (grade D).
+Model: docs/model.md, eq. 38a.  No data: hazard and shares are to be swept (grade D).
 """
 
 import math

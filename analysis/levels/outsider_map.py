@@ -47,7 +47,7 @@ class Assumed:
 
 
 ASSUMED = Assumed()
-"""The leverages that venues offer, with weights that made a believable crowd in a prototype (market defaults, D)."""
+"""The leverages that venues offer, with weights that made a believable crowd in a prototype (D)."""
 
 
 @final
