@@ -1,9 +1,14 @@
 """Documents point at what is there: links, code paths, sources."""
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+import marginquake
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -37,7 +42,9 @@ def slug(heading: str) -> str:
 def anchors(page: Path) -> set[str]:
     """Places within a page that a link can name."""
     text = page.read_text(encoding="utf-8")
-    return {slug(found) for found in re.findall(r"^#+ (.+)$", text, re.MULTILINE)} | set(re.findall(r'id="([^"]+)"', text))
+    return {slug(found) for found in re.findall(r"^#+ (.+)$", text, re.MULTILINE)} | set(
+        re.findall(r'id="([^"]+)"', text)
+    )
 
 
 def named(path: Path) -> str:
@@ -89,3 +96,26 @@ def test_every_code_path_on_a_page_exists(page: Path) -> None:
 def test_every_source_has_one_anchor() -> None:
     found = re.findall(r'id="([^"]+)"', (ROOT / "docs" / "sources.md").read_text(encoding="utf-8"))
     assert len(found) == len(set(found)) > 50
+
+
+def test_the_picture_of_the_architecture_is_fresh() -> None:
+    spec = importlib.util.spec_from_file_location("draw_architecture", ROOT / "docs" / "draw_architecture.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = script  # dataclasses look their module up
+    spec.loader.exec_module(script)
+    fresh = script.draw(script.read_contracts())
+    assert script.PICTURE.read_text(encoding="utf-8") == fresh, "run: python docs/draw_architecture.py"
+
+
+def test_the_page_on_architecture_has_a_line_for_every_room() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [f"{top}/{path.name}" for top in ("sim", "analysis") for path in (ROOT / top).iterdir() if path.is_dir()]
+    assert [room for room in rooms if f"`{room}`" not in page and not room.endswith("__pycache__")] == []
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == marginquake.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
