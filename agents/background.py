@@ -209,7 +209,7 @@ class Background(Participant):
         learn(events, int(self.rows[0]), int(self.rows[-1]), self._ring, self._placed)
 
     def _place(self, count: int, orders: OrderEntry) -> None:
-        """Send the drawn resting orders and remember them; whatever still sits in their slots is cancelled."""
+        """Send the drawn resting orders and remember them; orders that are still in their slots are cancelled."""
         row, side, price, lots = (column[:count] for column in self._resting)
         ids = orders.limit(row, side, price, lots)
         ring = self._ring

@@ -163,7 +163,7 @@ class Hft(Participant):
 
     def _signal(self, market: MarketView) -> Floats:
         """Move of the mid over each horizon in its standard deviations, plus the weighted imbalance of the touch."""
-        # While a side is empty the gauges go on with a price that exists: a gap would look like a jump.
+        # While a side is empty the averages go on with a price that exists: a gap would look like a jump.
         mid = reference_ticks(market)
         self._volatility.update(mid)
         mids, slot = self._mids, self._seen % self._ring
@@ -188,7 +188,7 @@ class Hft(Participant):
             self._last_pull_ns = int(self.pulled_until_ns.max())
 
     def _count_inventory(self) -> None:
-        """Take note of positions that have changed; what has left need not leave any more."""
+        """Note which positions have changed; lots that are gone are no longer due to leave."""
         moved = self.accounts.position_lots - self._position
         if not moved.any():
             return

@@ -193,7 +193,7 @@ class MarketMaker(Participant):
     # ---- deciding -------------------------------------------------------------------------------------------------
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Watch prices; requote the makers whose clock rings, and those who have just taken fright."""
+        """Watch prices; requote the makers whose clock rings, and those who have just pulled."""
         basis = self._basis.update(market, self.interval_s)
         fair = market.index_ticks * math.exp(basis)
         self._volatility.update(self._price(market, fair))
@@ -214,7 +214,7 @@ class MarketMaker(Participant):
         self._hedge(awake, orders)
 
     def _price(self, market: MarketView, fair: float) -> float:
-        """Mid within `basis_clip` of fair; fair while the book is one-sided: thin books must not poison the gauges."""
+        """Mid within `basis_clip` of fair; fair while the book is one-sided: a thin book must not poison averages."""
         if not market.two_sided:
             return fair
         clip = self.config.basis_clip
@@ -236,7 +236,7 @@ class MarketMaker(Participant):
     def _pull_the_hurt(self, market: MarketView, orders: OrderEntry) -> Ints:
         """Makers who hold too much, or have lost too much since they were last at their best, pull.
 
-        While a maker is pulled its best is what it has now: back in the market it starts with a clean slate.
+        While a maker is pulled its best is what it has now: back in the market it starts afresh.
         """
         calm = self.pulled_until_ns <= market.now_ns
         hurt = np.abs(self.accounts.position_lots) > self._inventory_limit

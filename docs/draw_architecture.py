@@ -174,7 +174,7 @@ def _legend(y: float) -> list[str]:
         _text(
             SIM_X,
             y + 18,
-            "Filled circle: all of the room.  Empty circle: part of it.  In a row of two rooms circles stand as they do.",
+            "Filled circle: all of the room.  Empty circle: part of it.  In a row of two, left is left.",
             "faint",
         ),
     ]

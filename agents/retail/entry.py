@@ -62,7 +62,7 @@ class SelfExcitation:
     """Entries incite entries: a Hawkes process with an exponential memory, as a multiple of the usual hazard.
 
     With E the rate at which the flat accounts would enter by themselves and S the exponential average of the rate at
-    which they did, the multiple is 1 - n + n S / E: branching ratio n, and a mean rate that stays E whatever n.
+    which they did, the multiple is 1 - n + n S / E: branching ratio n, and a mean rate that stays E for any n.
     """
 
     def __init__(self, config: RetailConfig, interval_s: float) -> None:

@@ -56,7 +56,7 @@ class FundingSources:
         self.opened(np.flatnonzero(self._accounts.position_lots), orders)
 
     def liquidated(self, index: Ints) -> None:
-        """Who loses enough by this may start afresh."""
+        """Accounts that lose enough by this may start afresh."""
         self._ruined[index] = self._starts_afresh[index]
 
     def released(self, index: Ints) -> None:

@@ -69,7 +69,7 @@ class MarginCallResponse:
             self._next_ns = min(self._next_ns, self._rings_ns.setdefault(place, ring_ns))
 
     def act(self, market: MarketView, orders: OrderEntry) -> None:
-        """Whose clock rings now does something about it, if the venue still wants it."""
+        """Accounts whose clock rings answer now, if the call or warning still stands."""
         if market.now_ns < self._next_ns:
             return
         ringing = [place for place, ring_ns in self._rings_ns.items() if ring_ns <= market.now_ns]

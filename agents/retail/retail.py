@@ -165,7 +165,7 @@ class Retail(Participant):
         return np.clip(bound, 1, self.contract.max_price_ticks - 1).astype(np.int64)
 
     def _leverage(self, index: Ints, market: MarketView, orders: OrderEntry) -> Floats:
-        """What each of these enters with; who wants another leverage than before says so first."""
+        """What each of these enters with; accounts that want another leverage set it first."""
         present: Floats = PPM / self.accounts.initial_margin_ppm[index]
         if self._targets is None:
             return present

@@ -15,7 +15,7 @@ from marginquake.sim.market.view import MarketView
 YEAR_S = 365.0 * 86_400.0
 CLIP_VARIANCES = 400.0
 """One squared return counts at most this many local variances: a single print in a thin book must not poison the
-gauges for hours (met in a prototype, D)."""
+averages for hours (met in a prototype, D)."""
 
 
 def per_second(annual_volatility: float) -> float:
@@ -170,8 +170,8 @@ Floats = NDArray[np.float64]
 class PriceMemory:
     """Samples of one number (a log-price, say), kept for `reach_s`.
 
-    One sample every `sample_s`, rounded to whole decisions.  Before the first sample it was always what it was first:
-    nobody extrapolates a move that began before he was there.
+    One sample every `sample_s`, rounded to whole decisions.  Before the first sample it counts as constant:
+    nobody extrapolates a move that began before the first look.
     """
 
     def __init__(self, reach_s: float, sample_s: float, interval_s: float) -> None:

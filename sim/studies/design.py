@@ -297,7 +297,7 @@ def comparison(
 
 
 def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds: int, name: str | None = None) -> Sweep:
-    """A comparison said on the command line: a scenario file, then other files, or overrides of the first.
+    """A comparison given on the command line: a scenario file, then other files, or overrides of the first.
 
     An override is `path.to.field=value`; several of one alternative are joined by ` ; `.
     """
