@@ -1,8 +1,8 @@
 """Basis arbitrage: sell the perpetual when it is rich to the index, buy when cheap, hedge on spot at once.
 
-Model: market_defaults, section 1 (threshold 4 bp, linear rate beyond it, finite capital that comes back over an hour
-as positions are unwound).  Differs from textbook arbitrage: capital is finite, and the hedge moves the index (design,
-section 3), so pressure on the perpetual is carried to spot.
+Numbers from a prototype (docs/sources.md, D): threshold 4 bp, linear rate beyond it, finite capital that comes back
+over an hour as positions are unwound.  Differs from textbook arbitrage: capital is finite, and the hedge moves the
+index (docs/model.md, eq. 15a), so pressure on the perpetual is carried to spot.
 """
 
 from typing import Any, ClassVar, final

@@ -1,9 +1,9 @@
 """Zero-intelligence flow: limit orders, market orders and cancellations at random, near the touch and deep.
 
 Model: Farmer, Patelli, Zovko (2005), with the power-law placement of Bouchaud, Mezard, Potters (2002, exponent 0.6)
-and a second, patient population 1-10 % from mid; rates and sizes from the prototype's table (market_defaults,
-section 1).  Differs from the papers: cancellation is slower far from mid, sizes are lognormal, market orders come
-faster when the market moves (`indicators.ActivityGauge`).
+and a second, patient population 1-10 % from mid; rates and sizes from a prototype (docs/sources.md, D).  Differs from
+the papers: cancellation is slower far from mid, sizes are lognormal, market orders come faster when the market moves
+(`indicators.ActivityGauge`).
 """
 
 import itertools
@@ -209,7 +209,7 @@ class Background(Participant):
         learn(events, int(self.rows[0]), int(self.rows[-1]), self._ring, self._placed)
 
     def _place(self, count: int, orders: OrderEntry) -> None:
-        """Send the drawn resting orders and remember them; whatever still sits in their slots is cancelled."""
+        """Send the drawn resting orders and remember them; orders that are still in their slots are cancelled."""
         row, side, price, lots = (column[:count] for column in self._resting)
         ids = orders.limit(row, side, price, lots)
         ring = self._ring

@@ -56,7 +56,7 @@ class Participant(Rule, mesa.Agent, ABC):
 
     @abstractmethod
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Look at the market and say orders.  Called every `decision_interval`."""
+        """Look at the market and send orders.  Called every `decision_interval`."""
 
     @classmethod
     def needs_other_side(cls, config: Any) -> bool:

@@ -1,6 +1,6 @@
 """Chartists: each account forecasts from value, from the trend over a horizon of its own, and from noise.
 
-Model: Chiarella, Iori, Perello (2009, Journal of Economic Dynamics and Control 33, 525-537; mechanisms 3.2), whose
+Model: Chiarella, Iori, Perello (2009, Journal of Economic Dynamics and Control 33, 525-537; parameters R-), whose
 finding is that the trend term makes the fat tails and the clustering:
 
     forecast   r = [g1 ln(p_f / p) / tau_f + g2 (mean past return over tau) + n e] / (g1 + g2 + n)     per second

@@ -1,7 +1,7 @@
 """Value traders: buy what looks cheap against a noisy, late view of value; sell what looks dear.
 
 Model: fundamentalists as in Chiarella, Iori, Perello (2009) reduced to market orders beyond a threshold of
-mispricing; numbers from market_defaults, section 1.  Differs from the paper: no chartist term here, sizes are uniform
+mispricing; numbers from a prototype (D).  Differs from the paper: no chartist term here, sizes are uniform
 instead of from a utility, and the position is limited.
 """
 

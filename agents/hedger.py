@@ -1,13 +1,13 @@
 """Cash-and-carry holders: short the perpetual, long spot, collecting funding; the patient other side of crowded longs.
 
-Whatever closes their short (ADL, liquidation, a purchase of their own) leaves spot naked, and they sell it.  ADL thus
-breaks hedges and spreads selling to spot (mechanisms 2.34).
+When their short is closed (by ADL, liquidation, a purchase of their own), spot is left naked, and they sell it.  ADL
+thus breaks hedges and spreads selling to spot (press on 2025-10-10, B).
 
 They may take profit: bought below the index, a short closes for less than the spot against it fetches.  Each wake then
-buys the share `exit_rate` x (discount - exit_discount) / 10 bp of the position, at prices that still pay; where the
+buys the share `exit_rate` x (discount - exit_discount) / 10 bp of the position, at prices that still pay.  Where the
 perpetual is rich by more than `entry_premium` they sell it again in the same way, up to what they began with.  Where
-the crowd was short they are long, and all of this is mirrored.  So open interest falls in a squeeze (15-35 % an event:
-mechanisms 2.27), and pressure is carried to spot.  No source for the rule; rates are design choices (grade D).
+the crowd was short they are long, and all of this is mirrored.  So open interest falls in a squeeze (15-35 % an event,
+D), and pressure is carried to spot.  No source for the rule; rates are design choices (grade D).
 """
 
 import math
@@ -55,7 +55,7 @@ class HedgerConfig(ParticipantConfig):
 
 @final
 class Hedger(Participant):
-    """Takes the other side of seeded positions, hedged on spot, and stays flat overall whatever the venue does."""
+    """Takes the other side of seeded positions, hedged on spot; stays flat overall, also if the venue closes it."""
 
     config_type = HedgerConfig
     example: ClassVar[dict[str, Any]] = {"type": "hedger"}

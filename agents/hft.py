@@ -1,7 +1,7 @@
 """High-frequency traders: momentum over seconds, milliseconds away, small inventories that revert in minutes.
 
-Model: Kirilenko, Kyle, Samadi, Tuzun (2017), mechanisms 3.6: they trade with the last price move, hold little, come
-back to flat with a half-life of about two minutes. (The source's "hot potato" volume among them does not appear here:
+Model: Kirilenko, Kyle, Samadi, Tuzun (2017): they trade with the last price move, hold little, and come back to flat
+with a half-life of about two minutes. (The source's "hot potato" volume among them does not appear here:
 next to none of their trades meet.) The touch imbalance joins the signal (Cont, Kukanov, Stoikov 2014). Differs from
 the source, which is a description and no model: the thresholds, the sizes and the way out (post-only first, then
 across the spread) are ours.
@@ -160,7 +160,7 @@ class Hft(Participant):
 
     def _signal(self, market: MarketView) -> Floats:
         """Move of the mid over each horizon in its standard deviations, plus the weighted imbalance of the touch."""
-        # While a side is empty the gauges go on with a price that exists: a gap would look like a jump.
+        # While a side is empty the averages go on with a price that exists: a gap would look like a jump.
         mid = reference_ticks(market)
         self._volatility.update(mid)
         mids, slot = self._mids, self._seen % self._ring
@@ -185,7 +185,7 @@ class Hft(Participant):
             self._last_pull_ns = int(self.pulled_until_ns.max())
 
     def _count_inventory(self) -> None:
-        """Take note of positions that have changed; what has left need not leave any more."""
+        """Note which positions have changed; lots that are gone are no longer due to leave."""
         moved = self.accounts.position_lots - self._position
         if not moved.any():
             return

@@ -1,12 +1,13 @@
 """Market makers: Gueant-Lehalle-Fernandez-Tapia quotes on a ladder of levels, hedged on spot, withdrawing in stress.
 
-Quotes: GLFT (2013) asymptotic offsets (mechanisms 3.4) at the innermost level; outer levels grow geometrically and
-shift by the same inventory skew, as depth in real books does (depth within u of mid ~ u^kappa, mechanisms 1.3).
-Withdrawal: size x W(z) = exp(-0.064 |z|), z the five-minute return in local standard deviations (mechanisms 3.5), and
-hard pulls at a threshold of each maker's own, to a residual size (market_defaults, section 6: all pulling to zero
-together empties the book with no forced order at all).  A maker may also pull when it holds too much or has lost too
-much (mechanisms 3.5: |inventory| > Q_max, drawdown > L_max), looking at itself once a second.  Differs from GLFT:
-drift-free fair value from the index plus an average basis instead of the mid; one skew for all levels; several levels.
+Quotes: asymptotic offsets of Gueant, Lehalle, Fernandez-Tapia 2013 ("GLFT") at the innermost level.  Outer levels
+grow geometrically and shift by the same inventory skew, because depth within u of mid grows as u^kappa in real books
+(kappa .4 to 1.2: CoinDesk Research, B; min66633, C).  Withdrawal: size x W(z) = exp(-0.064 |z|), z the five-minute
+return in local standard deviations (our fit to the bins of min66633, C), and hard pulls at a threshold of each maker's
+own, to a residual size: in a prototype, all pulling to zero together emptied the book with no forced order at all (D).
+A maker may also pull when it holds too much or has lost too much; it looks at itself once a second.  Differs from
+GLFT: drift-free fair value from the index plus an average basis instead of the mid; one skew for all levels; several
+levels.  Sources: docs/sources.md.
 """
 
 import math
@@ -35,7 +36,7 @@ def glft_terms(volatility: float, arrival_rate: float, order_decay: float, risk_
     """Base half-spread and inventory skew per unit: ln(1 + g/k)/g and c = sqrt(s^2 g/(2kA) (1 + g/k)^(1 + k/g)).
 
     Prices in any unit u; `volatility` in u per sqrt(s), `arrival_rate` A per s at offset 0, `order_decay` k per u,
-    `risk_aversion` g per u and unit of inventory.  Source: GLFT (2013), mechanisms 3.4.
+    `risk_aversion` g per u and unit of inventory.  Source: GLFT 2013 (R+).
     """
     ratio = risk_aversion / order_decay
     base = math.log1p(ratio) / risk_aversion
@@ -56,7 +57,7 @@ def glft_offsets(
 def avellaneda_stoikov_quotes(
     mid: float, inventory: float, risk_aversion: float, volatility: float, time_left: float, order_decay: float
 ) -> tuple[float, float]:
-    """Reservation price s - q g s^2 T and total spread g s^2 T + (2/g) ln(1 + g/k) (2008, mechanisms 3.3)."""
+    """Reservation price s - q g s^2 T and total spread g s^2 T + (2/g) ln(1 + g/k) (2008, R+)."""
     risk = risk_aversion * volatility**2 * time_left
     return mid - inventory * risk, risk + 2.0 / risk_aversion * math.log1p(risk_aversion / order_decay)
 
@@ -69,7 +70,7 @@ def withdrawal(sigmas: float, strength: float = 0.064) -> float:
 def fitted_withdrawal(sigmas: Floats, collapse: Floats) -> float:
     """Strength of W(z) = 1 / collapse: least squares on logs.  `collapse`: usual over present depth, by size of move.
 
-    Bins of real books (mechanisms 3.5, grade C) give 0.064, the default of `withdrawal`.
+    Bins of real books (min66633, grade C) give 0.064, the default of `withdrawal`.
     """
     z = np.abs(sigmas)
     return float(np.sum(z * np.log(collapse)) / np.sum(z**2))
@@ -190,7 +191,7 @@ class MarketMaker(Participant):
     # ---- deciding -------------------------------------------------------------------------------------------------
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Watch prices; requote the makers whose clock rings, and those who have just taken fright."""
+        """Watch prices; requote the makers whose clock rings, and those who have just pulled."""
         basis = self._basis.update(market, self.interval_s)
         fair = market.index_ticks * math.exp(basis)
         self._volatility.update(self._price(market, fair))
@@ -211,7 +212,7 @@ class MarketMaker(Participant):
         self._hedge(awake, orders)
 
     def _price(self, market: MarketView, fair: float) -> float:
-        """Mid within `basis_clip` of fair; fair while the book is one-sided: thin books must not poison the gauges."""
+        """Mid within `basis_clip` of fair; fair while the book is one-sided: a thin book must not poison averages."""
         if not market.two_sided:
             return fair
         clip = self.config.basis_clip
@@ -233,7 +234,7 @@ class MarketMaker(Participant):
     def _pull_the_hurt(self, market: MarketView, orders: OrderEntry) -> Ints:
         """Makers who hold too much, or have lost too much since they were last at their best, pull.
 
-        While a maker is pulled its best is what it has now: back in the market it starts with a clean slate.
+        While a maker is pulled its best is what it has now: back in the market it starts afresh.
         """
         calm = self.pulled_until_ns <= market.now_ns
         hurt = np.abs(self.accounts.position_lots) > self._inventory_limit

@@ -2,8 +2,8 @@
 
 Model: Lillo, Mike, Farmer (2005).  A parent of n children, P(n > x) ~ x^-a, sends them all on one side; the order
 flow then remembers its sign, with an autocorrelation that decays as lag^-(a - 1).  Impact, which grows less than
-linearly in real markets (Donier, Bonart 2015), is left to the book and to be measured.  Numbers: market_defaults,
-section 1.  Differs from the paper: several parents at once with Poisson clocks instead of one drawn at each trade,
+linearly in real markets (Donier, Bonart 2015), is left to the book and to be measured.  Numbers: a prototype, D.
+Differs from the paper: several parents at once with Poisson clocks instead of one drawn at each trade,
 lengths are cut at a maximum, activity sets the pace, and a side leans back to flat near the position limit.
 """
 

@@ -1,4 +1,4 @@
-"""Reads run directories and says what happened; cannot see the model.  Whoever works in a notebook imports from here.
+"""Reads run directories and says what happened; cannot see the model.  Notebooks import from here.
 
     from marginquake.analysis import explain, load_run, plot_run, write_report
 

@@ -2,9 +2,9 @@
 
 `python -m benchmarks.stopping runs/sweeps/NAME`: reads the runs of a tipping search or a sweep over one parameter
 that `tipping` or `sweep` has made, prints a table and draws docs/images/stopping.png.  The prediction is u* of
-mechanisms 1.2 (`analysis.levels.feedback.stopping_distance`): once with the book as it stands, and once with the
-depth that was in effect, which is measured in the same runs: what forced and stopped sellers sold by the low, over
-what the standing book would have taken for the extra fall.
+`analysis.levels.feedback.stopping_distance` (docs/model.md, eq. 30): once with the book as it stands, and once with
+the depth that was in effect, which is measured in the same runs: what forced and stopped sellers sold by the low,
+over what the standing book would have taken for the extra fall.
 """
 
 import argparse

@@ -13,14 +13,12 @@ import pandas as pd
 from mesa.datacollection import DataCollector
 from pydantic import Field
 
-from marginquake import load_scenario
-from marginquake.agents import AGENT_TYPES
-from marginquake.agents.base import Participant, ParticipantConfig
+from marginquake import MarketModel, load_scenario
+from marginquake.agents import AGENT_TYPES, Participant, ParticipantConfig
 from marginquake.sim.core.fields import Amount, Fraction
 from marginquake.sim.core.records import Flag, Side
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
-from marginquake.sim.model.model import MarketModel
 
 SCENARIO = Path(__file__).with_name("one_trader.yaml")
 
@@ -48,7 +46,7 @@ class PanicSeller(Participant):
         return self.contract.to_amount(float(self.accounts.equity(self._mark_ticks)[0]))
 
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
-        """Look at the market and say orders; called every `decision_interval`."""
+        """Look at the market and send orders; called every `decision_interval`."""
         self._mark_ticks = market.mark_ticks
         if market.now_ns < 0 or not market.two_sided:
             return

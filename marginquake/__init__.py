@@ -6,7 +6,7 @@
     result = mq.run(scenario, seed=7)
     result.summary["margin_calls"], result.path
 
-Whoever writes a trader imports from `marginquake.agents`, a venue rule from `marginquake.sim.rules`, a notebook from
+A trader imports from `marginquake.agents`, a venue rule from `marginquake.sim.rules`, a notebook from
 `marginquake.analysis`.  Every name here is loaded on first use, so `import marginquake` is quick.
 """
 

@@ -1,4 +1,4 @@
-"""What may be said about a crowd of retail accounts, and its defaults (market_defaults, section 1)."""
+"""The settings of a crowd of retail accounts, and their defaults (from a prototype, D: docs/sources.md)."""
 
 from typing import Any, Literal
 
@@ -16,14 +16,14 @@ DETENTS = Buckets(
     values=(1, 2, 3, 5, 10, 20, 25, 50, 75, 100, 125),
     weights=(0.05, 0.06, 0.09, 0.14, 0.22, 0.18, 0.08, 0.10, 0.03, 0.04, 0.01),
 )
-"""Leverage that sliders suggest, weighted by count (market_defaults, section 1; grade D)."""
+"""Leverage that sliders suggest, weighted by count (from a prototype, D)."""
 
 DEPOSITS = Pareto(minimum=1_000.0, exponent=1.1, maximum=1_000.0 * 0.005 ** (-1 / 1.1))
 """Truncated at the 99.5 % quantile."""
 
 
 class PreventionConfig(Block):
-    """Shares of accounts by what they do before a margin call threatens (mechanisms 2.22); they add up to 1."""
+    """Shares of accounts by what they do before a margin call threatens (no data, D); they add up to 1."""
 
     none: Fraction = Field(0.5, ge=0, le=1, description="Do nothing")
     stop: Fraction = Field(0.3, ge=0, le=1, description="Place a stop on entry; replaces stop_share")

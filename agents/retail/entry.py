@@ -1,9 +1,8 @@
 """What makes a crowd enter more, on which side, and with how much leverage.
 
-Models: trend chasing and self-excited arrivals (mechanisms 3.7; Hawkes 1971, Biometrika 58), leverage that is
-procyclical in calm (mechanisms 2.27; Adrian and Shin 2014, "Procyclical leverage and value-at-risk", Review of
-Financial Studies 27; Aymanns and Farmer 2015, "The dynamics of the leverage cycle", JEDC 50).  Differs from 2.27:
-leverage follows volatility and own losses, not the Sharpe ratio of the past week.
+Models: trend chasing (D) and self-excited arrivals (Hawkes 1971), leverage that is procyclical in calm (Adrian and
+Shin 2014; Aymanns and Farmer 2015).  Differs from both: leverage follows volatility and own losses, of new positions
+only.  Sources: docs/sources.md.
 """
 
 import math
@@ -61,7 +60,7 @@ class SelfExcitation:
     """Entries incite entries: a Hawkes process with an exponential memory, as a multiple of the usual hazard.
 
     With E the rate at which the flat accounts would enter by themselves and S the exponential average of the rate at
-    which they did, the multiple is 1 - n + n S / E: branching ratio n, and a mean rate that stays E whatever n.
+    which they did, the multiple is 1 - n + n S / E: branching ratio n, and a mean rate that stays E for any n.
     """
 
     def __init__(self, config: RetailConfig, interval_s: float) -> None:

@@ -1,6 +1,6 @@
 """Money that accounts bring from outside: top-ups when warned, buffers behind new positions, fresh starts.
 
-Model: mechanisms 2.23 (buffers, top-ups), 2.27 and 3.7 (re-entry after a liquidation).
+Model: docs/model.md, eq. 38.  No data: shares and sizes are choices of ours (D).
 """
 
 from typing import final
@@ -54,7 +54,7 @@ class FundingSources:
         self.opened(np.flatnonzero(self._accounts.position_lots), orders)
 
     def liquidated(self, index: Ints) -> None:
-        """Who loses enough by this may start afresh."""
+        """Accounts that lose enough by this may start afresh."""
         self._ruined[index] = self._starts_afresh[index]
 
     def released(self, index: Ints) -> None:

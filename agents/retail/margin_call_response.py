@@ -1,6 +1,6 @@
 """What accounts do about a warning or a margin call: some bring money, some cut their position, most do nothing.
 
-Model: mechanisms 2.18 (docs/model.md, eq. 38a).  No data: hazard and shares are to be swept (grade D).
+Model: docs/model.md, eq. 38a.  No data: hazard and shares are to be swept (grade D).
 """
 
 import math
@@ -67,7 +67,7 @@ class MarginCallResponse:
             self._next_ns = min(self._next_ns, self._rings_ns.setdefault(place, ring_ns))
 
     def act(self, market: MarketView, orders: OrderEntry) -> None:
-        """Whose clock rings now does something about it, if the venue still wants it."""
+        """Accounts whose clock rings answer now, if the call or warning still stands."""
         if market.now_ns < self._next_ns:
             return
         ringing = [place for place, ring_ns in self._rings_ns.items() if ring_ns <= market.now_ns]

@@ -1,6 +1,6 @@
 """Entry prices of positions that are open when the clock starts: dispersed, at round prices, or jittered.
 
-Model: market_defaults, section 4.  `level_jitter` is the control of the clustering experiment: other draws, sizes and
+Model: docs/model.md, eq. 32.  `level_jitter` is the control of the clustering experiment: other draws, sizes and
 deposits stay as they are, so that two scenarios differ in where liquidation prices lie and in nothing else.
 """
 

@@ -1,7 +1,7 @@
 """What accounts do before a margin call threatens: nothing, a stop, less of a position, or a hedge elsewhere.
 
-Model: mechanisms 2.22, 2.34.  Stops are in retail_stops.  A hedge stands in a second account: its profit backs no
-position here, so the first account may be liquidated although its owner has lost nothing.
+Model: docs/model.md, eq. 37; shares are choices of ours (D).  Stops are in `stops`.  A hedge stands in a second
+account: its profit backs no position here, so the first account may be liquidated although its owner has lost nothing.
 """
 
 from typing import final

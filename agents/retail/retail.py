@@ -1,8 +1,8 @@
 """Leveraged retail accounts: enter and leave at random, mostly long, with stops, and sometimes add margin.
 
-Model: market_defaults, section 1 (hazards, side, leverage detents, stops) and mechanisms 2.22-2.23, 2.27, 2.33,
-3.7-3.8.  What they can do besides is off by default, each thing in a file of its own: retail_seeds (entry prices at
-the start), retail_appetite (trend, excitation, leverage), retail_stops, retail_prevention, retail_margin, retail_cure.
+Model: hazards, side, leverage detents and stops from a prototype (docs/sources.md, D); the rest in docs/model.md, eq.
+32-40.  What they can do besides is off by default, each thing in a file of its own: `opening_positions` (entry prices
+at the start), `entry` (trend, excitation, leverage), `stops`, `prevention`, `funding_sources`, `margin_call_response`.
 Cost follows activity: candidates are drawn at the highest hazard and accepted by state, so a sleeping account costs
 nothing and no draw depends on the market.
 """
@@ -164,7 +164,7 @@ class Retail(Participant):
         return np.clip(bound, 1, self.contract.max_price_ticks - 1).astype(np.int64)
 
     def _leverage(self, index: Ints, market: MarketView, orders: OrderEntry) -> Floats:
-        """What each of these enters with; who wants another leverage than before says so first."""
+        """What each of these enters with; accounts that want another leverage set it first."""
         present: Floats = PPM / self.accounts.initial_margin_ppm[index]
         if self._targets is None:
             return present

@@ -1,8 +1,8 @@
 """Stops and take-profits of retail accounts, some of them at round prices.
 
-Model: mechanisms 2.33.  Osler (2003, Journal of Finance 58, "Currency orders and exchange rate dynamics"): stops
-cluster just beyond round prices, take-profits at them.  Differs from the source: round prices are multiples of
-two shares of the initial price, not decimal digits.
+Model: Osler 2003 (Journal of Finance 58): stops cluster just beyond round prices, take-profits at them; shares and
+distances are choices of ours (D; docs/model.md, eq. 33).  Differs from the source: round prices are multiples of two
+shares of the initial price, not decimal digits.
 """
 
 from typing import Any, final

@@ -15,7 +15,7 @@ from marginquake.sim.market.view import MarketView
 YEAR_S = 365.0 * 86_400.0
 CLIP_VARIANCES = 400.0
 """One squared return counts at most this many local variances: a single print in a thin book must not poison the
-gauges for hours (market_defaults, section 6)."""
+averages for hours (met in a prototype, D)."""
 
 
 def per_second(annual_volatility: float) -> float:
@@ -40,7 +40,7 @@ class BasisGauge:
     """Exponential average of ln(mid / index): what the perpetual usually trades at over its index.
 
     Clipped to `clip`, and decaying to 0 while a side is empty or the spread exceeds `max_spread`: makers who follow
-    the mid of a one-sided book walk away from the index for ever (market_defaults, section 6).
+    the mid of a one-sided book walk away from the index for ever (met in a prototype, D).
     """
 
     def __init__(self, time_scale_s: float, clip: float, max_spread: float) -> None:
@@ -124,7 +124,7 @@ class ActivityGauge:
     """How busy a market is: floor + (1 - floor) * v / v_slow, at most `cap`.
 
     v: mean of 30-, 300- and 3600-s averages of squared one-second returns; v_slow: a 12-h average (a fixed norm would
-    let activity die down: market_defaults, section 6).
+    let activity die down, in a prototype, D).
     """
 
     TIME_SCALES_S = (30.0, 300.0, 3600.0)
@@ -167,8 +167,8 @@ class ActivityGauge:
 class PriceMemory:
     """Samples of one number (a log-price, say), kept for `reach_s`.
 
-    One sample every `sample_s`, rounded to whole decisions.  Before the first sample it was always what it was first:
-    nobody extrapolates a move that began before he was there.
+    One sample every `sample_s`, rounded to whole decisions.  Before the first sample it counts as constant:
+    nobody extrapolates a move that began before the first look.
     """
 
     def __init__(self, reach_s: float, sample_s: float, interval_s: float) -> None:

@@ -73,7 +73,7 @@ def find_cascades(
 
 
 def largest_bunch(calls: MarginCalls, fills: ForcedFills, gap_s: float) -> Cascade:
-    """Calls of one side that follow each other within `gap_s`, whatever caused them: the bunch with most notional.
+    """Calls of one side that follow each other within `gap_s`, from any cause: the bunch with most notional.
 
     For runs in which no call had a parent; generations say so: all are roots.
     """

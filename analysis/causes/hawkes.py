@@ -1,4 +1,4 @@
-"""What somebody would estimate who sees only *when* accounts were liquidated (eq. 176).
+"""What an observer of liquidation times alone would estimate (eq. 176).
 
 A Hawkes process with an exponential kernel, by maximum likelihood, and the Fano factor.  Both take everything that
 comes in bunches for self-excitation: a fall of the outside price too.  The gap to the causal tree says how much.

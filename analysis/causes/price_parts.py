@@ -17,7 +17,7 @@ WINDOW_S = 60.0
 """Causes are looked for so far back, or to the account's own last change."""
 
 STALE_MARK = "stale_mark"
-"""The fault in which no mark is made (sim/faults)."""
+"""The fault in which no mark is made (sim/rules/faults.py)."""
 
 
 class Part(IntEnum):

@@ -1,4 +1,4 @@
-"""Does pressure tell how far a fall will go?  (Mechanism 2.7; docs/model.md, eq. 224.)"""
+"""Does pressure tell how far a fall will go?  (docs/model.md, eq. 224)"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

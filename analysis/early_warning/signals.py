@@ -1,7 +1,7 @@
 """What can be known of a market at a moment: the ex-ante vector of an early warning (docs/model.md, eq. 220).
 
 A signal is a function of `Seen` and one entry of `SIGNALS`.  Everything is taken from rows at or before the sample's
-time, so whatever happens later changes nothing; a test holds every entry to that.
+time, so later events change nothing; a test holds every entry to that.
 """
 
 import math

@@ -123,7 +123,7 @@ class CascadeView:
 
     @cached_property
     def owners(self) -> tuple[tuple[str, ...], Ints]:
-        """Names of whoever trades, and for every account row the number of its name."""
+        """Names of all who trade, and for every account row the number of its name."""
         accounts = self.market.accounts
         if not accounts:
             return ("all accounts",), np.zeros(0, np.int64)

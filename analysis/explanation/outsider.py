@@ -1,4 +1,4 @@
-"""What somebody would say who sees only when accounts were called, and whether he can know it (eq. 176)."""
+"""What an observer of call times alone would say, and whether that can be known (eq. 176)."""
 
 import numpy as np
 

@@ -77,5 +77,5 @@ def _came_true(forecast: MapForecast, view: CascadeView) -> str:
 
 
 def _listed(amounts: dict[str, float], whole: float) -> str:
-    """Those that are no dust, as a list."""
+    """Those large enough to be told, as a list."""
     return ", ".join(f"{short(amount)} {name}" for name, amount in amounts.items() if amount > DUST * whole)

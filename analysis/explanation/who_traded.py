@@ -59,7 +59,7 @@ def traders(view: CascadeView) -> Section:
 
 
 def flows(view: CascadeView, fills: Fills) -> tuple[tuple[str, ...], Floats, Floats]:
-    """Names, and what each bought and sold, resting orders included; forced sales count for whoever is closed."""
+    """Names, and what each bought and sold, resting orders included; forced sales count for the closed account."""
     names, place = view.owners
     bought, sold = np.zeros(len(names)), np.zeros(len(names))
     for account, side in ((fills.account, fills.side), (fills.maker_account, -fills.side)):

@@ -54,7 +54,7 @@ def depth_variation(observed: Observed) -> float:
 
 
 def depth_exponent(observed: Observed) -> float:
-    """kappa of D(u) ~ u^kappa: a line through the logarithms of median depth at 0.1, 1 and 5 % (mechanisms 1.3)."""
+    """kappa of D(u) ~ u^kappa: a line through the logarithms of median depth at 0.1, 1 and 5 % (eq. 58)."""
     medians = np.array(
         [np.median(observed.column(f"bid_depth_{label}") + observed.column(f"ask_depth_{label}")) for label in REACHES]
     )

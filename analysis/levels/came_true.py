@@ -138,7 +138,9 @@ def _forecast(market: MarketFrames, start_s: float, end_s: float, sides: tuple[i
     elsewhere = near & ~np.any([np.zeros(len(held), np.bool_), *inside], axis=0)
     outcomes = [fate.outcome(each.side, each, chosen) for each, chosen in zip(clusters, inside, strict=True)]
     outcomes += [fate.outcome(side, None, elsewhere & (held.side == side)) for side in sides]
-    fill = (events["kind"] == EventKind.FILL) & np.isin(-events["side"], sides)  # who is closed is on the other side
+    fill = (events["kind"] == EventKind.FILL) & np.isin(
+        -events["side"], sides
+    )  # the account that is closed is on the other side
     forced, fund = fill & (events["cause"] == Cause.LIQUIDATION), fill & (events["cause"] == Cause.TAKEOVER)
     price = np.where(fill, events["price_ticks"], 1).astype(np.float64)  # other events may have none
     notional = market.contract.notional(events["quantity_lots"], price)

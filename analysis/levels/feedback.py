@@ -49,7 +49,7 @@ def stopping_distance(
 ) -> float:
     """Where a fall stops, in log-distance: the first u beyond `fall` whose forced notional the book between absorbs.
 
-    u* = inf{u >= fall: multiple * D' * (u - fall) >= L(u)} (mechanisms 1.2), where `fall` is that of the outside price.
+    u* = inf{u >= fall: multiple * D' * (u - fall) >= L(u)} (of eq. 30), where `fall` is that of the outside price.
     `multiple`: depth in effect over the depth that stands, for what is bought while the fall lasts.  Infinite where
     the fuel within reach is never absorbed within reach.
     """

@@ -48,7 +48,7 @@ class Assumed:
 
 
 ASSUMED = Assumed()
-"""The leverages that venues offer, with weights that made a believable crowd in a prototype (market defaults, D)."""
+"""The leverages that venues offer, with weights that made a believable crowd in a prototype (D)."""
 
 
 @final
@@ -143,7 +143,7 @@ def _from_prints(market: MarketFrames, time_s: float, mark: float, assumed: Assu
 
 
 def _from_entries(market: MarketFrames, positions: Positions, assumed: Assumed, maintenance: float) -> Levels:
-    """Whoever is still there is not at a leverage whose level lies behind the mark: the others share the weight."""
+    """A position that is still open has no leverage whose level lies behind the mark: the others share the weight."""
     levels: Levels = {}
     for side in (1, -1):
         own = (positions.side == side) & (positions.entry_price > 0) & np.isfinite(positions.entry_price)

@@ -1,4 +1,4 @@
-"""Was it right to call?  Mark against fundamental, false calls, misses, transient dips (mechanisms 2.5, 2.17)."""
+"""Was it right to call?  Mark against fundamental, false calls, misses, transient dips (docs/model.md, eq. 7c)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which stages accounts went through, how long they stayed, how far it went (mechanisms 2.18, 2.19)."""
+"""Which stages accounts went through, how long they stayed, how far it went (docs/model.md, eq. 7b)."""
 
 from dataclasses import dataclass
 from typing import final

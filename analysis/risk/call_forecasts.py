@@ -27,7 +27,7 @@ class CallForecast:
     `volatility` per year, from `source`.  `called`: a margin call came.  `crossed`: the mark reached the trigger that
     the account had at `at_s`.  `twin_crossed`: so did the mark of the twin without forced sales, and `twin_called` says
     whether it was called there; None where there is no twin, or where it kept no calls.  `first_call_s`: when the first
-    of these accounts was called after `at_s`, whatever the horizon; NaN where none was.
+    of these accounts was called after `at_s`, at any horizon; NaN where none was.
     """
 
     seed: str

@@ -26,7 +26,7 @@ class Oracle:
     """Looks at the index every `period`, reports a move of `deviation`, or after a `heartbeat`; a report takes `delay`.
 
     Eq. 145.  Chainlink's feeds report on deviation and heartbeat (R+).  Set `frozen` and nothing reaches the venue
-    any more until it is unset: what was reported before the frost and is still under way arrives at the thaw.  The
+    any more until it is unset: a report that is still under way arrives when it is unset.  The
     first price ever seen is believed at once.  The outside index is not touched, and traders go on seeing it.
     """
 

@@ -94,7 +94,7 @@ def _read_points(config: ReplayConfig, file: Path) -> tuple[list[int], list[floa
 
 
 def _parse_time(text: str) -> int | None:
-    """ns since 1970, or since whatever the seconds count from; None if it is no time."""
+    """ns since 1970, or since the origin of a clock in seconds; None if it is no time."""
     try:
         return round(float(text) * SECOND)
     except (ValueError, OverflowError):

@@ -63,7 +63,7 @@ class AccountTable:
         self.count = SYSTEM_ROWS
 
     def claim(self, owner: int, count: int, tie_key: int = 0) -> Rows:
-        """Give `count` fresh rows to participant number `owner`; `tie_key` is its own, whoever else is there."""
+        """Give `count` fresh rows to participant number `owner`; `tie_key` is its own and depends on nobody else."""
         first = self.count
         if first + count > len(self.rows):
             raise ValueError(f"account table is full: {len(self.rows)} rows, {count} more asked")

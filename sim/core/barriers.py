@@ -12,7 +12,7 @@ CHECKED = (0.001, 0.999)
 ALLOWANCE = 0.002
 """Beside three standard errors: the shift of eq. 99 is the first term of an expansion."""
 MONITORING_SHIFT = 0.5826
-"""-zeta(1/2) / sqrt(2 pi): Broadie, Glasserman, Kou 1997 (recalled, grade D)."""
+"""-zeta(1/2) / sqrt(2 pi): Broadie, Glasserman, Kou 1997 (R+: recalled, not checked)."""
 
 
 def fresh_distance(side: Side, leverage: float, maintenance_rate: float) -> float:
@@ -56,8 +56,8 @@ def first_passage_probability(
 def monitoring_shift(annual_volatility: float, period_s: float) -> float:
     """How much further in log price a barrier seems when looked at every `period_s` only (eq. 99).
 
-    0.5826 sigma sqrt(period): Broadie, Glasserman, Kou 1997 (recalled, grade D); also the mean overshoot at the look
-    that finds the barrier crossed.  Good while the barrier is several sigma sqrt(period) away.
+    0.5826 sigma sqrt(period): Broadie, Glasserman, Kou 1997 (R+); also the mean overshoot at the look that finds the
+    barrier crossed.  Good while the barrier is several sigma sqrt(period) away.
     """
     return MONITORING_SHIFT * annual_volatility * math.sqrt(period_s / YEAR_S)
 

@@ -173,7 +173,7 @@ class ContractSpec:
         return price_ticks * self.lot_value.at_one_tick * self.money_amount
 
     def worth_per_lot(self, price_ticks: float) -> float:
-        """What one lot held long is worth, an amount: its notional, owed if inverse; 0 while there is no price (0)."""
+        """Value of one lot held long, an amount: its notional, negative if inverse; 0 while there is no price."""
         if price_ticks == 0:
             return 0.0
         return -self.notional_per_lot(price_ticks) if self.inverse else self.notional_per_lot(price_ticks)

@@ -42,7 +42,7 @@ def default_brackets() -> tuple[Bracket, ...]:
 
 PPM = 1_000_000
 MOST_MAINTENANCE_PPM = 990_000
-"""What moves maintenance moves it no further, below notional: a liquidation price is then where two lines cross."""
+"""The largest maintenance rate that a rule may set.  It is below 1, so that every liquidation price is unique."""
 AccountRows = NDArray[Any]
 """Structured rows of `sim.core.accounts.ACCOUNT`."""
 

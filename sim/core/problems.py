@@ -1,4 +1,4 @@
-"""What is wrong with a scenario, said so that it can be mended: place, field, value, way out."""
+"""Problems of a scenario, with what is needed to mend them: place, field, value, way out."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -1,8 +1,8 @@
 """What lots are worth at a price, linear or inverse (docs/model.md, eq. 1).
 
-The worth of a position is linear in its lots, so that what two sides of a trade pay always sums to zero, also in parts:
+The value of a position is linear in its lots, so that what two sides of a trade pay always sums to zero, also in parts:
 
-    V(lots, ticks) = lots * worth of one lot        linear: ticks * value        inverse: -round(value / ticks)
+    V(lots, ticks) = lots * value of one lot        linear: ticks * value        inverse: -round(value / ticks)
 
 Equity is backing + V(position, mark) - cost, cost the sum of V over the fills, notional |V|, for both types.
 `sim.kernels.valuation` holds the same lines for kernels.

@@ -45,7 +45,7 @@ def _insert(said, ties, places, count, i):
 
 @helper
 def _compact(said, written, until_ns):
-    """Move those who arrive later to the front, in their order; returns how many."""
+    """Move those that arrive later to the front, in their order; returns how many."""
     left = 0
     for i in range(written):
         if said[i]["arrival_ns"] > until_ns:

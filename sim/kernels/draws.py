@@ -68,7 +68,7 @@ def fill_units(key, a, first, out):
 
 @kernel
 def fill_units_at(key, a, b, out):
-    """`out[i]` = uniform at (a, b[i]): one draw an account, whoever else draws."""
+    """`out[i]` = uniform at (a, b[i]): one draw an account, the same whatever other accounts there are."""
     for i in range(out.shape[0]):
         out[i] = unit(key, a, np.uint64(b[i]))
     return out.shape[0]

@@ -212,7 +212,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
     @helper
     def match(x, time_ns, order_id, account, side, price_said, limit, lots, cause):
         """Trade against the other side, oldest order of the best level first.  Returns what is left (0 after a
-        self-trade that expires the aggressor).  `limit`: worst price; `price_said`: what the order itself says."""
+        self-trade that expires the aggressor).  `limit`: worst price; `price_said`: the order's own price."""
         state = x.state[0]
         size = x.rules[0]["size"]
         remaining = lots

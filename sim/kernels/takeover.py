@@ -167,7 +167,7 @@ def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits,
     """Close `bankrupt` whole for signed `money` against `lots` of each of `rows`, which hold the other side and sum to
     its position (eq. 19, 122).  The price of all is `price_ticks`, for the record.
 
-    An ADL event for each and INSURANCE for whoever is left below zero: two a row and one at most; returns how many.
+    An ADL event for each and INSURANCE for each that is left below zero: two a row and one at most; returns how many.
     What splitting the money leaves over goes to the rounding row.
     """
     n = _ZERO

@@ -37,7 +37,7 @@ class SeedPositions:
     `scalable`: sizes may be multiplied by a common factor to meet the scenario's fuel ratio.
     `sizing_ticks`: entry prices that the fuel ratio is solved with (None = `entry_ticks`), so that moving entries
     about changes no size.
-    `minimum_distance`: whoever would be nearer to liquidation (a fraction of the mark) starts flat.
+    `minimum_distance`: accounts that would be nearer to liquidation (a fraction of the mark) start flat.
     `takes_other_side`: this population receives minus the sum of all others' seeded lots, spread over its rows.
     `hedged_on_spot`: the model also books minus the seeded lots on spot, at the index and without moving it.
     """

@@ -1,4 +1,4 @@
-"""What a participant may say: order entry, the buffer that commands wait in, order ids."""
+"""What a participant may send: order entry, the buffer that commands wait in, order ids."""
 
 import struct
 from typing import Any, final
@@ -23,7 +23,7 @@ EMPTY = np.zeros(1, f"V{COMMAND.itemsize}")[0]
 
 @final
 class CommandBuffer:
-    """The first `written` of `rows` are commands.  `now_ns`: the time at which they are being said."""
+    """The first `written` of `rows` are commands.  `now_ns`: the time at which they are being sent."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -195,7 +195,7 @@ class OrderEntry:
         self._keep(self._deposits, rows, money)
 
     def drain_deposits(self) -> list[tuple[Rows, NDArray[np.int64]]]:
-        """All top-ups since the last call, in the order they were said (used by the model)."""
+        """All top-ups since the last call, in the order they were sent (used by the model)."""
         deposits, self._deposits = self._deposits, []
         return deposits
 
@@ -204,7 +204,7 @@ class OrderEntry:
         self._keep(self._margins, rows, money)
 
     def drain_margins(self) -> list[tuple[Rows, NDArray[np.int64]]]:
-        """All margin added since the last call, in the order it was said (used by the model)."""
+        """All margin added since the last call, in the order it was sent (used by the model)."""
         margins, self._margins = self._margins, []
         return margins
 
@@ -216,7 +216,7 @@ class OrderEntry:
         self._keep(self._leverages, rows, leverage)
 
     def drain_leverages(self) -> list[tuple[Rows, NDArray[np.float64]]]:
-        """All leverages set since the last call, in the order they were said (used by the model)."""
+        """All leverages set since the last call, in the order they were sent (used by the model)."""
         leverages, self._leverages = self._leverages, []
         return leverages
 
@@ -232,11 +232,11 @@ class OrderEntry:
 
     @property
     def has_no_commands(self) -> bool:
-        """True while no command has been said since the last drain."""
+        """True while no command has been sent since the last drain."""
         return not self._outbox.written
 
     def drain(self, now_ns: int, latency_ns: int | None = None) -> NDArray[Any]:
-        """All commands since the last call, in the order they were said (used by the model for the engine).
+        """All commands since the last call, in the order they were sent (used by the model for the engine).
 
         They arrive after each account's own latency, or after `latency_ns` (the engine's, on others' accounts)."""
         batch = self._outbox.take()

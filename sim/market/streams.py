@@ -36,7 +36,7 @@ class Stream:
         return out
 
     def uniform_at(self, counter: int, items: Ints) -> Floats:
-        """One uniform for each item (an account row, say), whoever else draws."""
+        """One uniform for each item (an account row, say); other items change none of them."""
         out = np.empty(len(items), np.float64)
         self.run(draws.fill_units_at, counter, items.astype(np.uint64), out)
         return out

@@ -140,7 +140,7 @@ YEAR_NS = 365 * 86_400 * SECOND
 
 
 def volatility_multiplier(volatility: float, reference: float, sensitivity: float, cap: float) -> float:
-    """min(cap, 1 + sensitivity max(0, volatility / reference - 1)) (eq. 146); mechanisms 2.3, "VaR-style" margin, D."""
+    """min(cap, 1 + sensitivity max(0, volatility / reference - 1)) (eq. 146); "VaR-style", ours (D)."""
     return min(cap, 1.0 + sensitivity * max(0.0, volatility / reference - 1.0))
 
 

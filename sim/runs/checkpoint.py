@@ -95,7 +95,7 @@ def read_checkpoint(folder: Path) -> tuple[Job, Any]:
         search_in([Path(place) for place in job.python_path])
         try:
             model = pickle.load(file)
-        except Exception as error:  # whatever a spoilt pickle or a lost module of the user raises
+        except Exception as error:  # a damaged pickle or a missing user module may raise anything
             raise RunDirectoryError(
                 f"{folder}: its checkpoint cannot be read ({type(error).__name__}: {error}); run the scenario again "
                 "from the start"

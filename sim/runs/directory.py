@@ -171,7 +171,7 @@ def is_complete(path: Path) -> bool:
 
 
 def has_everything(path: Path) -> bool:
-    """True if all files of a run are there, whatever the folder is called; figures may be missing."""
+    """True if all files of a run are there under any folder name; figures may be missing."""
     try:
         return bool(_read_json(path / "manifest.json").get("status") == "complete")
     except RunDirectoryError:

@@ -39,7 +39,7 @@ def begin(parent: Path, name: str, first_checkpoint: Callable[[Path], None]) -> 
 
 
 def set_aside(hidden: Path, name: str, last_checkpoint: Callable[[Path], None]) -> Path:
-    """Keep what a run without checkpoints has come to: `hidden` is where it lies; returns its folder from now on."""
+    """Keep what a run without checkpoints has done: `hidden` is where it lies; returns its folder from now on."""
     last_checkpoint(hidden)
     folder = partial_path(hidden.parent, name)
     hidden.rename(folder)

@@ -252,7 +252,7 @@ class _Loader(_Parser, BaseResolver):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever YAML 1.1 or 1.2 would take for something other than text; short lists on one line."""
+    """Quotes texts that YAML 1.1 or 1.2 would read as something else; short lists on one line."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """No anchors in output."""

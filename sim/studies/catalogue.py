@@ -9,6 +9,7 @@ from typing import Final
 from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.scenario import extends
+from marginquake.sim.scenario.config import RULE_BLOCKS
 from marginquake.sim.scenario.distributions.registry import DISTRIBUTIONS
 from marginquake.sim.scenario.installed import installed_folder, installed_names
 from marginquake.sim.studies.run import load_scenario

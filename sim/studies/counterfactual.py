@@ -1,7 +1,7 @@
 """Twins of a run: the same seeds and streams with one mechanism off, and what that mechanism did.
 
 Part of the composition root.  Model: docs/model.md, eq. 180-184.  Runs lie in `twins/` beside the run
-(sim/studies/twin_runs.py): what is there is not made again, and whatever finishes is kept.
+(sim/studies/twin_runs.py): what is there is not made again, and what finishes is kept.
 """
 
 import itertools
@@ -279,7 +279,7 @@ def check_same_path(base: RunFrames, twin: RunFrames) -> None:
 
 
 def nothing_said(run: str, scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
-    """What `counterfactual` says where it is not told what to leave out: all that could be said of this scenario."""
+    """The message without `--without`: everything that can be left out of this scenario."""
     return (
         f"counterfactual {run}: say what to leave out, --without WHAT, once or more often. "
         f"{could_be_off(scenario, can_be_off)} `--without nothing` checks that the same events come again."
@@ -299,13 +299,13 @@ def could_be_off(scenario: Scenario, can_be_off: Callable[[str], bool]) -> str:
 
 
 def _with_list(why: CannotBeOff, scenario: Scenario, can_be_off: Callable[[str], bool]) -> RunDirectoryError:
-    """The same mistake with what could be said instead."""
+    """The same mistake with what can be left out instead."""
     end = "" if str(why).endswith("?") else "."
     return RunDirectoryError(f"{why}{end} {could_be_off(scenario, can_be_off)}")
 
 
 def check_without(file: Path, without: Sequence[str]) -> None:
-    """Refuse, before a scenario is run, what its run could not be asked for."""
+    """Refuse a question that a run of this scenario cannot answer, before it is run."""
     scenario = running.load_scenario(file)
 
     def changes(name: str) -> list[str]:

@@ -55,10 +55,10 @@ ProgressCallback = Callable[[RunProgress], None]
 
 
 class Spectator(Protocol):
-    """Looks on while a run goes on, and only looks: what it reads it leaves as it is."""
+    """Watches a run while it goes on; it reads and changes nothing."""
 
     def open_log(self, inner: OpenLog) -> OpenLog:
-        """The logs that the run writes to, perhaps overheard."""
+        """The logs that the run writes to; a spectator may wrap them to read along."""
         ...
 
     def look(self, model: MarketModel) -> object:
@@ -222,7 +222,7 @@ def _run_with_checkpoints(job: Job, loaded: Scenario, parent: Path, progress: Pr
 
 
 def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
-    """Carry out a checkpointed job; whoever interrupts it is told how to go on."""
+    """Carry out a checkpointed job; an interruption ends with a message on how to go on."""
     try:
         return _carry_out(job, model, folder, progress)
     except KeyboardInterrupt:

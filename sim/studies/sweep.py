@@ -150,7 +150,7 @@ def run_sweep(
 ) -> SweepResult:
     """Run what is missing and write the table; what has finished is never lost, however this ends.
 
-    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not said.
+    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not given.
     """
     check_sweep(plan, out, resume)
     todo = plan.missing(SweepDirectory(sweep_path(out, plan.name)))

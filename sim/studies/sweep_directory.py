@@ -7,8 +7,8 @@
     failures.json    what failed the last time it was tried
     figures/, report.html
 
-Runs are named by content (scenario, model version, seed), so a finished one is never done twice, whatever the plan
-says today.
+Runs are named by content (scenario, model version, seed), so a finished one is never done twice, even if the plan
+has changed since.
 """
 
 import io
@@ -136,7 +136,7 @@ def find_sweep(sweep: str, parent: Path) -> Path | None:
 
 
 def pack(path: Path) -> bytes:
-    """A directory as one piece of bytes, to be sent to whoever keeps it."""
+    """A directory as one piece of bytes, to be sent to the process that keeps it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for child in sorted(path.iterdir()):

@@ -77,7 +77,7 @@ def make(order: TwinOrder, folder: Path) -> Path:
 
 
 def make_all(orders: Mapping[str, TwinOrder], folder: Path, workers: int, tell: Callable[[], None]) -> None:
-    """Make all of these, by name; `tell` is called after each.  Whatever finishes is kept, whatever fails."""
+    """Make all of these, by name; `tell` is called after each.  What finishes is kept, also if another fails."""
     if min(workers, len(orders)) <= 1:
         for order in orders.values():
             make(order, folder)

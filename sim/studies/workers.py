@@ -60,7 +60,7 @@ def run_tasks(
     farm: "Farm",
     progress: Callable[[SweepProgress], None] | None = None,
 ) -> list[Failure]:
-    """Run all tasks; whatever finishes is kept at once.  Returns those that failed; a failure stops nothing else."""
+    """Run all tasks; each result is kept at once.  Returns those that failed; a failure stops nothing else."""
     failures: list[Failure] = []
     started = time.perf_counter()
     for done, (task, packed) in enumerate(farm.results(tasks), start=1):

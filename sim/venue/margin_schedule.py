@@ -100,7 +100,7 @@ class MarginSchedule:
         return not self.initial.fixed and now_ns % self.initial.config.update_every == 0
 
     def summary(self) -> dict[str, float]:
-        """Measures of procyclicality (mechanisms 2.3) of what is not fixed."""
+        """Measures of procyclicality (eq. 148) of what is not fixed."""
         measured: dict[str, float] = {}
         for name, rule, swings in (
             ("maintenance", self.maintenance, self.maintenance_swings),

@@ -193,7 +193,7 @@ def test_pure_trend_followers_of_default_size_do_not_blow_the_market_up(
     open_model: OpenModel,
     tmp_path: Path,
 ) -> None:
-    """Trend following beyond a D1 did, in the prototype (market_defaults, section 3); they wake 6 x as often here."""
+    """Trend following beyond a D1 did, in a prototype; they wake 6 x as often here."""
     path = tmp_path / "chartists.yaml"
     path.write_text(MARKET)
     model = open_model(path)

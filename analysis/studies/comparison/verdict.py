@@ -28,7 +28,7 @@ class Verdict(Enum):
 
 @final
 class Meaning(Enum):
-    """What a verdict means to whoever chooses the rule."""
+    """What a verdict means for the choice of a rule."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -113,7 +113,7 @@ class Pair:
 
     @property
     def too_few_seeds(self) -> bool:
-        """True where no outcome whatever could have given a verdict: the test's smallest p-value, adjusted."""
+        """True where no outcome could have given a verdict: the test's smallest p-value, adjusted."""
         tested = [finding.paired.n for finding in self.findings if not finding.paired.identical]
         return bool(tested) and len(tested) * smallest_p_value(max(tested)) >= LEVEL
 

@@ -3,9 +3,9 @@
     leverage: 20
     deposit: {distribution: lognormal, median: 2k, sigma: 1.2, maximum: 1M}
 
-A new distribution is one file here and one entry in `registry.DISTRIBUTIONS`; `distribution: my_lab.shapes:Bimodal`
+A new distribution is one class here and one entry in `registry.DISTRIBUTIONS`; `distribution: my_lab.shapes:Bimodal`
 names one outside the repository.  Sampling is by inverse CDF from counter-based uniforms: account i keeps its draw
-however many others there are, and quantiles move continuously with the parameters (common random numbers).
+in a population of any size, and quantiles move continuously with the parameters (common random numbers).
 """
 
 from marginquake.sim.scenario.distributions.base import Continuous, Distribution, UniformSource, trait_fields

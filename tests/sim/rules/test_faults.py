@@ -151,7 +151,7 @@ def test_with_rates_too_low_accounts_are_called_too_late(tmp_path: Path) -> None
     assert calls.min() >= 22
 
 
-# -- mechanisms 2.15: feedback off, averaged over seeds ----------------------------------------------------------------
+# -- feedback off, averaged over seeds ---------------------------------------------------------------------------------
 
 
 def bad_debt(folder: Path, seed: int, faults: list[dict[str, Any]]) -> float:

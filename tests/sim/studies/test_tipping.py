@@ -147,7 +147,7 @@ def test_a_range_must_rise(tmp_path: Path) -> None:
 def test_a_fall_stops_where_the_book_has_absorbed_what_it_released() -> None:
     even = np.linspace(0.0, 0.2, 20_001)
     per_level = np.full(len(even), 50.0)
-    # uniform fuel of 2.5e7 per unit against uniform depth of 1e8: V0 / (1 - R) with R = 1/4 (mechanisms 1.2, MF-1)
+    # uniform fuel of 2.5e7 per unit against uniform depth of 1e8: V0 / (1 - R) with R = 1/4 (eq. 30, vector MF-1)
     stop = stopping_distance(even, per_level * 0.25e8 / (50.0 * 100_000), 1e6, 0.012)
     assert stop == pytest.approx(0.012 / 0.75, rel=1e-2)
     twice = stopping_distance(even, per_level * 0.25e8 / (50.0 * 100_000), 1e6, 0.012, multiple=2.0)

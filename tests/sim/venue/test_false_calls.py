@@ -1,4 +1,4 @@
-"""Margin calls that only the last price asked for (mechanisms 2.5): prints spike, quotes and index stand still.
+"""Margin calls that only the last price asked for (eq. 7c): prints spike, quotes and index stand still.
 
 The prints are trades: a seller sweeps a small best bid and takes one lot far below, and the maker quotes again a
 millisecond later, so that every step ends with the book as it was.
