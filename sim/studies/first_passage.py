@@ -3,7 +3,8 @@
 Every account sees an index path of its own, a geometric Brownian motion, looked at once a monitoring period; the mark
 is the index.  Its trigger is the venue's: the position is booked in an exchange with the scenario's contract and
 brackets, and the liquidation price is read off the account.  Beside each frequency stands the closed form (eq. 98) with
-the barrier shifted, since nobody looks between two looks (eq. 99).  No book, no agents, no feedback: what a market adds to
+the barrier shifted, since nobody looks between two looks (eq. 99).  No book, no agents, no feedback: what a market
+adds to
 this is the clustering.
 """
 

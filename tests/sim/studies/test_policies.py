@@ -78,7 +78,7 @@ def test_forty_seeds_and_plain_names(path: Path) -> None:
     [
         ("insurance_size", ("venue", "insurance", "initial")),
         ("leverage_cap", ("venue", "brackets")),
-        ("mark_rule", ("venue", "mark", "rule")),
+        ("mark_rule", ("venue", "mark")),
         ("monitor_period", ("liquidation", "monitor_period")),
         ("price_band", ("venue", "price_band")),
     ],
