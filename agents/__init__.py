@@ -1,4 +1,8 @@
-"""Who trades: one file a participant type, one entry in `AGENT_TYPES`."""
+"""Who trades: one file a participant type, one entry in `AGENT_TYPES`.  Sees sim.core, kernels, market, rules.
+
+Whoever writes a trader imports from here: subclass `Participant`, give it a `ParticipantConfig`, and name it in YAML as
+`type: module:Class`.
+"""
 
 from typing import Final
 
@@ -14,6 +18,13 @@ from marginquake.agents.liquidation_engine import LiquidationEngine
 from marginquake.agents.market_maker import MarketMaker
 from marginquake.agents.retail.retail import Retail
 from marginquake.agents.whale import Whale
+from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.records import Flag, OrderKind, Side
+from marginquake.sim.kernels import helper, kernel
+from marginquake.sim.market.context import ParticipantContext, SeedPositions
+from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.distributions import Trait
 
 AGENT_TYPES: Final[dict[str, type[Participant]]] = {
     "arbitrageur": Arbitrageur,
@@ -30,4 +41,21 @@ AGENT_TYPES: Final[dict[str, type[Participant]]] = {
 }
 """`type:` of a population -> its class.  `type: my_lab.herding:Herders` names one outside the repository."""
 
-__all__ = ["AGENT_TYPES", "Participant", "ParticipantConfig"]
+__all__ = [
+    "AGENT_TYPES",
+    "Amount",
+    "Duration",
+    "Flag",
+    "Fraction",
+    "MarketView",
+    "OrderEntry",
+    "OrderKind",
+    "Participant",
+    "ParticipantConfig",
+    "ParticipantContext",
+    "SeedPositions",
+    "Side",
+    "Trait",
+    "helper",
+    "kernel",
+]

@@ -14,11 +14,17 @@ from mesa.datacollection import DataCollector
 from pydantic import Field
 
 from marginquake import MarketModel, load_scenario
-from marginquake.agents import AGENT_TYPES, Participant, ParticipantConfig
-from marginquake.sim.core.fields import Amount, Fraction
-from marginquake.sim.core.records import Flag, Side
-from marginquake.sim.market.orders import OrderEntry
-from marginquake.sim.market.view import MarketView
+from marginquake.agents import (
+    AGENT_TYPES,
+    Amount,
+    Flag,
+    Fraction,
+    MarketView,
+    OrderEntry,
+    Participant,
+    ParticipantConfig,
+    Side,
+)
 
 SCENARIO = Path(__file__).with_name("one_trader.yaml")
 

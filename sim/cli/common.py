@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from marginquake.sim.scenario.scenario import Scenario
     from marginquake.sim.studies.workers import SweepProgress
 
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
@@ -111,6 +112,12 @@ def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     open_console(stderr=False).print(table)
+
+
+def print_remarks(scenario: "Scenario") -> None:
+    """Say on stderr what is right in a scenario but may not be meant."""
+    for remark in scenario.remarks:
+        print(f"note: {remark}", file=sys.stderr)
 
 
 def print_run(path: Path) -> None:

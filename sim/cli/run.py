@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     logging_to,
     one_message,
     open_console,
+    print_remarks,
     print_run,
 )
 from marginquake.sim.core.numbers import short_number
@@ -67,6 +68,8 @@ def run(
                 result = running.resume(str(resume), out, progress)
         else:
             loaded = running.load_scenario(scenario, overrides or ())
+            if not quiet:
+                print_remarks(loaded)
             with _progress_bar(loaded.name, shown=not quiet) as progress:
                 result = running.run(
                     loaded, seed, out, name, reuse, check_invariants, progress, not no_figures, checkpoint_every
@@ -92,12 +95,13 @@ def validate(
         for file in files:
             try:
                 scenario_file(file)
-                running.load_scenario(file)
+                loaded = running.load_scenario(file)
             except (ScenarioError, UserError) as error:
                 problems += 1
                 print(error, file=sys.stderr)
             else:
                 print(f"{file}: ok")
+                print_remarks(loaded)
         if problems:
             raise typer.Exit(2)
 

@@ -148,7 +148,7 @@ def _by_content(data: Any) -> Any:
 def _user_classes(data: Any) -> set[str]:
     """All `module.path:Class` names under the keys that may have them."""
     if isinstance(data, dict):
-        own = {name for key in CLASS_KEYS if ":" in (name := str(data.get(key, "")))}
+        own = {name for key in CLASS_KEYS if isinstance(name := data.get(key), str) and ":" in name}
         return own.union(*map(_user_classes, data.values()))
     return set[str]().union(*map(_user_classes, data)) if isinstance(data, list) else set()
 
