@@ -14,7 +14,14 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, final
 
-UNUSED = ("pandas", "networkx", "mesa.experimental", "tqdm.auto")
+UNUSED = (
+    "pandas",
+    "networkx",
+    "mesa.experimental",
+    "mesa.discrete_space",
+    "mesa.experimental.continuous_space",
+    "tqdm.auto",
+)
 """What Mesa imports besides."""
 UNUSED_AROUND_USED = ("scipy.linalg",)
 """What numba imports for the sake of one submodule."""

@@ -148,9 +148,9 @@ def test_overshoot_is_that_of_broadie_glasserman_and_kou_and_grows_as_the_square
 def test_a_leverage_more_moves_no_other_and_a_seed_repeats_itself() -> None:
     few = replace(USUAL, paths=500, horizons=(24 * HOUR,))
     alone, together = simulate(replace(few, leverages=(25,))), simulate(few)
-    assert alone[0] == together[2]
-    assert simulate(few) == together
-    assert simulate(replace(few, seed=2)) != together
+    assert repr(alone[0]) == repr(together[2])
+    assert repr(simulate(few)) == repr(together)  # nan is not equal to itself
+    assert repr(simulate(replace(few, seed=2))) != repr(together)
 
 
 @compiled
