@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.records import Flag, OrderKind, Side
+from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.rules.liquidation import PROCEDURES, LiquidationConfig, LiquidationDesk, Procedure, Standing
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 FUND = np.zeros(1, np.int64)
 """The row of the insurance fund, which trades for itself."""
 

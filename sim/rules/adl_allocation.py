@@ -7,10 +7,10 @@ from typing import ClassVar, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 Lots = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @final

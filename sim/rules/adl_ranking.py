@@ -18,10 +18,10 @@ from marginquake.sim.core.margin import (
     position_notional,
 )
 from marginquake.sim.core.records import Side
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
-Floats = NDArray[np.float64]
 LAST = -1e300
 """The score of an account that closes only after all others: one without equity of its own."""
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.core.typing import Bools
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
@@ -125,7 +126,6 @@ class LiquidationDesk(Protocol):
 
 Lots = NDArray[np.int64]
 Ticks = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 @final

@@ -13,24 +13,12 @@ from marginquake.sim.scenario import yaml_tree
 from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, RecordConfig, ScenarioHead
 
 HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
-
-
 MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
-
-
 OTHER_FIELDS: Final = ("extends", "markets", "populations", "python_path")
-
-
 SCENARIO_FIELDS: Final = (*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS)
-
-
 NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_path")
 """Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
-
-
 MAIN_MARKET: Final = "main"
-
-
 CLASS_KEYS: Final = tuple(
     dict.fromkeys(
         (*yaml_tree.DISCRIMINATORS, *(family.key for family in RULE_BLOCKS.values()), "ranking", "allocation")

@@ -19,9 +19,9 @@ from marginquake.sim.core.margin import (
     position_notional,
 )
 from marginquake.sim.core.records import AUDIT, AuditCause, Cause, EventKind, Stage
+from marginquake.sim.core.typing import Ints
 from marginquake.sim.runs.event_log import EventLog, NoLog
 
-Ints = NDArray[np.int64]
 UNKNOWN_NS = -1
 
 CASE = np.dtype(

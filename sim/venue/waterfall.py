@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.margin import BracketSchedule, backing_equity, backing_money
 from marginquake.sim.core.records import EVENT, Cause, EventKind
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.kernels import takeover
 from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS, Candidates, haircuts
 from marginquake.sim.rules.adl_ranking import ADL_RANKINGS, RankingInputs
@@ -25,7 +26,6 @@ FIRST_LOOK = 32
 """Ranked accounts that are looked at first."""
 NO_EVENTS = np.empty(0, EVENT)
 NO_ROWS = np.empty(0, np.int64)
-Floats = NDArray[np.float64]
 
 
 class Draws(Protocol):

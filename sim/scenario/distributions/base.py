@@ -1,15 +1,12 @@
 """What every distribution of a trait is: quantiles, a mean and a support."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, Final, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.rules.registry import Rule
-
-Floats: TypeAlias = NDArray[np.float64]
 
 
 class UniformSource(Protocol):

@@ -6,7 +6,8 @@ from typing import Literal, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from marginquake.sim.scenario.distributions.base import Continuous, Floats, Quantity
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.scenario.distributions.base import Continuous, Quantity
 
 
 @final

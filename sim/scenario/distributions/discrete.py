@@ -9,7 +9,8 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from marginquake.sim.core.fields import DataFile
 from marginquake.sim.core.problems import closest
-from marginquake.sim.scenario.distributions.base import Bound, Distribution, Floats, Quantities, Quantity
+from marginquake.sim.core.typing import Floats
+from marginquake.sim.scenario.distributions.base import Bound, Distribution, Quantities, Quantity
 
 
 @final

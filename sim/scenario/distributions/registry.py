@@ -4,8 +4,9 @@ from typing import Final
 
 import numpy as np
 
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.rules.registry import Registry
-from marginquake.sim.scenario.distributions.base import Distribution, Floats, UniformSource
+from marginquake.sim.scenario.distributions.base import Distribution, UniformSource
 from marginquake.sim.scenario.distributions.continuous import Beta, Exponential, Lognormal, Normal, Pareto, Uniform
 from marginquake.sim.scenario.distributions.discrete import Buckets, Constant, Empirical
 
