@@ -28,11 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, missing
-from marginquake.sim.cli.doctor import rich_exchange
 from marginquake.sim.core.accounts import SYSTEM_ROWS
 from marginquake.sim.core.records import COMMAND, EVENT, EventKind, OrderKind, Side, join, raw_copy
 from marginquake.sim.market.streams import Stream
 from marginquake.sim.recording.recorder import TAKEN_AT_ONCE
+from marginquake.sim.studies.diagnosis import rich_exchange
 from marginquake.sim.venue.arrivals import Arrivals
 from marginquake.sim.venue.exchange import Exchange
 from marginquake.sim.venue.matching_book import MatchingBook

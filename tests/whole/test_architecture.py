@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,20 @@ def test_tests_mirror_the_rooms() -> None:
         if tests and room.parts[:1] != ("whole",) and not (ROOT / room / "__init__.py").exists():
             strange[str(room)] = tests
     assert strange == {}
+
+
+def test_benchmarks_and_examples_import_only_names_that_are_there() -> None:
+    """mypy does not check them: every name of ours that they import, at any depth, exists."""
+    files = [path for folder in ("benchmarks", "examples", "docs") for path in sorted((ROOT / folder).rglob("*.py"))]
+    imported = [
+        (path.name, node.module, alias.name)
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("marginquake")
+        for alias in node.names
+    ]
+    assert [each for each in imported if not _is_there(*each[1:])] == []
+
+
+def _is_there(module: str, name: str) -> bool:
+    return hasattr(import_module(module), name) or find_spec(f"{module}.{name}") is not None
