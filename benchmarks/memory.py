@@ -54,9 +54,9 @@ class Watch:
 CHILD = """
 import os, sys
 from pathlib import Path
-from marginquake.sim.studies import run as api
+from marginquake.sim.studies import run as running
 scenario, out, samples, *overrides = sys.argv[1:]
-loaded = api.load_scenario(scenario, overrides)
+loaded = running.load_scenario(scenario, overrides)
 every = max(1, loaded.steps // int(samples))
 due = 0
 def report(seen):
@@ -66,7 +66,7 @@ def report(seen):
         with open("/proc/self/statm") as file:
             resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         print(seen.simulated_s, resident, flush=True)
-result = api.run(loaded, out=out, name="watched", figures=False, progress=report)
+result = running.run(loaded, out=out, name="watched", figures=False, progress=report)
 """
 
 

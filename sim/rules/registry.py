@@ -84,18 +84,27 @@ class Registry(Mapping[str, AnyRule], Generic[AnyRule]):
         """From now on `name` means this class, in this process.  `module:Class` needs no such call."""
         if self._rules.get(name, rule) is not rule:
             raise ValueError(f"{name!r} is a {self.family} already: {self._rules[name].__qualname__}")
-        self._rules[name] = rule
+        self._rules[name] = self._checked(name, rule)
 
     def find(self, name: object) -> AnyRule:
         """The class of a name, or of `module:Class`.  ValueError says which names there are."""
         if isinstance(name, str) and name in self._rules:
             return self._rules[name]
         if isinstance(name, str) and ":" in name:
-            found = import_class(name)
-            if not issubclass(found, self.base):
-                raise ValueError(f"{name!r} is no {self.family}: it is not a subclass of {self.base.__name__}")
-            return found  # type: ignore[return-value]
+            return self._checked(name, import_class(name))
         raise ValueError(f"there is no such {self.family}; one of {', '.join(self)}, or module:Class")
+
+    def _checked(self, name: str, found: type[Any]) -> AnyRule:
+        """A class from outside, if it can be a rule of this family: said when a scenario is read, not when it runs."""
+        if not issubclass(found, self.base):
+            raise ValueError(f"{name!r} is no {self.family}: it is not a subclass of {self.base.__name__}")
+        lacking = sorted(getattr(found, "__abstractmethods__", ()))
+        if lacking:
+            raise ValueError(f"{name!r} is no {self.family} yet: it lacks {', '.join(lacking)}")
+        block = getattr(self.base, "config_type", None)
+        if block is not None and not issubclass(found.config_type, block):
+            raise ValueError(f"the block of {name!r} must be a subclass of {block.__name__}")
+        return found  # type: ignore[return-value]
 
     def nearest(self, name: object) -> str | None:
         """A known name that may have been meant."""
@@ -153,7 +162,7 @@ class Registry(Mapping[str, AnyRule], Generic[AnyRule]):
             raise PydanticKnownError("dict_type")
         name = value.get(self.key, self.default)
         if name is None:
-            raise _error_at(self.key, "missing", value)
+            raise _error_at(self.key, "string_type" if self.key in value else "missing", value.get(self.key, value))
         try:
             rule = self.find(name)
         except ValueError as why:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from marginquake.sim.core.problems import Problem, shown_path
+from marginquake.sim.rules.faults import FAULTS
 from marginquake.sim.rules.registry import Registry, field_names
 from marginquake.sim.scenario.config import RULE_BLOCKS
 from marginquake.sim.scenario.yaml_tree import Node, Path_
@@ -25,7 +26,7 @@ def settle_rules(tree: Node) -> tuple[Node, Found, Found]:
     for path, family in RULE_BLOCKS.items():
 
         def settled(node: Node, family: Registry[Any] = family) -> Node | None:
-            if isinstance(node.value, list):
+            if isinstance(node.value, list) and family is FAULTS:
                 kept = [_settled(item, family, problems, remarks) for item in node.value]
                 return Node([item for item in kept if item is not None], node.place, node.path, node.deletes)
             return _settled(node, family, problems, remarks)

@@ -25,8 +25,8 @@ from marginquake.analysis.early_warning import (
     tables,
     vector,
 )
-from marginquake.analysis.early_warning import folds as folds_
-from marginquake.analysis.early_warning import trial as trial_
+from marginquake.analysis.early_warning import folds as judging
+from marginquake.analysis.early_warning import trial as trials
 from marginquake.analysis.early_warning.pressure_rank import falls, pressure_rank
 from marginquake.analysis.early_warning.trial import burst_starts, forced_between
 from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
@@ -314,7 +314,7 @@ def test_models_never_see_the_seeds_they_are_judged_on(monkeypatch: pytest.Monke
         trained.append(set(table[:, 0].tolist()))
         return real(table, event)
 
-    monkeypatch.setattr(folds_, "fit_logistic", caught)
+    monkeypatch.setattr(judging, "fit_logistic", caught)
     evaluate(marked, ASKED, {BASELINE: ("volatility",)})
     folds = folds_of(13)
     assert len(trained) == len(folds) == 10
@@ -330,14 +330,14 @@ def test_neither_threshold_nor_alarm_level_comes_from_the_seed_that_is_judged() 
     seeds = seeds_of("depth", count=10)
     trained, judged = folds_of(10)[-1]
     wild = replace(seeds[9], signals=5.0 - 3.0 * seeds[9].signals, forced_next=100.0 * seeds[9].forced_next[::-1])
-    own = folds_._Fold(seeds, trained, judged, ASKED, MODELS)
-    after = folds_._Fold([*seeds[:9], wild], trained, judged, ASKED, MODELS)
+    own = judging._Fold(seeds, trained, judged, ASKED, MODELS)
+    after = judging._Fold([*seeds[:9], wild], trained, judged, ASKED, MODELS)
     assert judged.tolist() == [9]
     assert after.threshold == own.threshold
     assert after.levels == own.levels
     for name in MODELS:
         assert not np.array_equal(after.alarms[name][0], own.alarms[name][0]), "the test would see a change"
-    other = folds_._Fold([wild, *seeds[1:]], trained, judged, ASKED, MODELS)
+    other = judging._Fold([wild, *seeds[1:]], trained, judged, ASKED, MODELS)
     assert other.threshold != own.threshold
     assert all(other.levels[name] != own.levels[name] for name in MODELS)
 
@@ -372,7 +372,7 @@ def test_lead_is_from_the_first_alarm_in_the_horizon_before() -> None:
     own = replace(seeds_of(None, count=1, size=20)[0])
     alarm = np.zeros(20, bool)
     alarm[[2, 7, 8]] = True  # at 180, 480 and 540 s
-    leads = trial_._leads(own, alarm, np.array([600.0, 900.0]), 240.0)
+    leads = trials._leads(own, alarm, np.array([600.0, 900.0]), 240.0)
     assert leads[0] == 120.0
     assert math.isnan(leads[1])
 

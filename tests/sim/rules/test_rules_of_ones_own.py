@@ -208,6 +208,45 @@ def test_a_wrong_parameter_of_ones_own_rule_has_its_line(lab: Path) -> None:
     assert "wrong.yaml:5: venue.funding.falt: unknown field; did you mean 'flat'?" in said
 
 
+UNFIT = """\
+from marginquake.sim.core.fields import Block
+from marginquake.sim.rules import MarkRule, Ranking
+
+class Unfinished(MarkRule):
+    pass
+
+class Stray(MarkRule):
+    class Config(Block):
+        weight: float = 1.0
+    def update(self, inputs):
+        return inputs.index_ticks
+"""
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ('mark: {rule: "unfit:Unfinished"}', "venue.mark.rule: value unfit:Unfinished: 'unfit:Unfinished' is no "
+         "mark rule yet: it lacks update"),
+        ('mark: {rule: "unfit:Stray"}', "the block of 'unfit:Stray' must be a subclass of MarkConfig"),
+        ('funding: {rule: "unfit:Stray"}', "is no funding rule: it is not a subclass of FundingRule"),
+        ('mark: {rule: "unfit:Nobody"}', "module 'unfit' has no class 'Nobody'"),
+        ("mark: {rule: }", "venue.mark.rule: empty; write a value, or remove the line"),
+        ("mark: {rule: 3}", "value 3: there is no such mark rule; one of median_of_three, last,"),
+        ("adl: {ranking: [binance]}", "venue.adl.ranking: must be a mapping of fields"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_rule_is_refused_when_the_scenario_is_read(tmp_path: Path, block: str, said: str) -> None:
+    (tmp_path / "unfit.py").write_text(UNFIT)
+    path = tmp_path / "unfit.yaml"
+    path.write_text(f"extends: {TINY}\nvenue:\n  {block}\n")
+    with pytest.raises(ScenarioError) as caught:
+        load_scenario(path)
+    (problem,) = caught.value.problems
+    assert str(problem).startswith(f"{path}:3: ")
+    assert said in str(problem)
+
+
 def test_what_only_another_rule_reads_is_accepted_and_said(tmp_path: Path) -> None:
     path = tmp_path / "other.yaml"
     path.write_text(f"extends: {TINY}\nvenue:\n  mark:\n    rule: last\n    basis_window: 10s\n")
