@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-MODEL_VERSION = "3"
+MODEL_VERSION = "4"
 """Raised whenever the same scenario and seed would give other events: it is part of a run's name, so that `--reuse`
 never takes an old model's run for a new one's."""
 

@@ -26,6 +26,13 @@ def outside_band(x, side, price):
 
 
 @helper
+def crosses(x, side, price):
+    """True where a limit price meets the best of the other side."""
+    state = x.state[0]
+    return state["best_ask"] <= price if side == _BUY else state["best_bid"] >= price
+
+
+@helper
 def market_limit(x, side, bound):
     """Worst price a market order may trade at: its bound, clamped to the band."""
     state = x.state[0]

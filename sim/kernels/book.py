@@ -12,6 +12,8 @@ from marginquake.sim.kernels import bitmap, helper, routine
 _BUY = np.int64(1)
 BOOK = np.int64(-1)
 """The `queue` of an order that rests in the book."""
+POSTED = np.int64(-2)
+"""The `queue` of an order that rests in the book and may never take: it was sent post-only."""
 
 
 @helper

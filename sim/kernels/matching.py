@@ -16,6 +16,7 @@ from marginquake.sim.kernels import Helper, bitmap, helper, routine
 from marginquake.sim.kernels.admission import (
     beyond_limit,
     beyond_ruin,
+    crosses,
     lacks_margin,
     market_limit,
     reducible,
@@ -23,6 +24,7 @@ from marginquake.sim.kernels.admission import (
 )
 from marginquake.sim.kernels.book import (
     BOOK,
+    POSTED,
     enter_level,
     enter_trigger,
     forget,
@@ -107,9 +109,10 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return slot
 
     @helper
-    def rest(x, order_id, account, side, price, lots, flags, cause):
+    def rest(x, order_id, account, side, kind, price, lots, flags, cause):
         """Put an order to rest in the book."""
-        slot = new_order(x, order_id, account, side, price, lots, flags, cause, BOOK)
+        queue = POSTED if kind == _POST_ONLY else BOOK
+        slot = new_order(x, order_id, account, side, price, lots, flags, cause, queue)
         if ledger:
             if not flags & _REDUCE_ONLY:
                 a = x.accounts[np.uint64(account)]
@@ -130,7 +133,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
     def release_open(x, slot, lots):
         """Subtract from the account's resting quantity (reduce-only and waiting orders do not count there)."""
         order = x.orders[slot]
-        if order["queue"] == BOOK and not order["flags"] & _REDUCE_ONLY:
+        if order["queue"] < 0 and not order["flags"] & _REDUCE_ONLY:
             a = x.accounts[np.uint64(order["account"])]
             if order["side"] == _BUY:
                 a["open_buy_lots"] -= lots
@@ -143,7 +146,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         order = x.orders[slot]
         if ledger:
             release_open(x, slot, np.int64(order["quantity_lots"]))
-            if order["queue"] == BOOK:
+            if order["queue"] < 0:
                 leave_level(x, slot)
             else:
                 leave_trigger(x, slot)
@@ -187,9 +190,46 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         return lots
 
     @routine
-    def fillable(x, account, side, limit, wanted):
-        """Lots available to an aggressor within its limit, not counting its own orders; stops counting at `wanted`."""
+    def reduces(x, slot):
+        """Lots of a resting reduce-only order that may trade once all its owner's orders before it have."""
+        found = x.orders[slot]
+        account = np.int64(found["account"])
+        side = np.int64(found["side"])
+        held = x.accounts[np.uint64(account)]["position_lots"]
+        held = -held if side == _BUY else held
         state = x.state[0]
+        price = state["best_bid"] if side == _BUY else state["best_ask"]
+        while held > 0:
+            before = x.levels[np.uint64(price)]["head"]
+            while before != 0 and before != slot and held > 0:
+                order = x.orders[before]
+                if order["account"] == account:
+                    held -= order["quantity_lots"]
+                before = order["next"]
+            if before == slot:
+                break
+            price = bitmap.below(x.bits, price - 1) if side == _BUY else bitmap.above(x.bits, price + 1)
+        return min(np.int64(found["quantity_lots"]), max(held, _ZERO))
+
+    @helper
+    def counts(x, slot):
+        """Lots of a resting order that are sure to trade with an order that comes now and takes all before it.
+
+        Of the insurance fund's none: what it may trade changes with what it pays and receives on the way."""
+        order = x.orders[slot]
+        if ledger:
+            if order["account"] == INSURANCE_ROW:
+                return _ZERO
+            if order["flags"] & _REDUCE_ONLY:
+                return reduces(x, slot)
+        return np.int64(order["quantity_lots"])
+
+    @routine
+    def fillable(x, account, side, limit, wanted):
+        """Lots sure to be available to an aggressor within its limit; stops counting at `wanted`, and at an order of
+        its own where meeting that one ends it."""
+        state = x.state[0]
+        stops = x.rules[0]["self_trade_cancels_taker"] != 0
         total = _ZERO
         price = state["best_ask"] if side == _BUY else state["best_bid"]
         while total < wanted:
@@ -202,7 +242,9 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
             while slot != 0 and total < wanted:
                 order = x.orders[slot]
                 if order["account"] != account:
-                    total += allowed(x, order)
+                    total += counts(x, slot)
+                elif stops:
+                    return total
                 slot = order["next"]
             price = bitmap.above(x.bits, price + 1) if side == _BUY else bitmap.below(x.bits, price - 1)
             if price < 0:
@@ -242,6 +284,11 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
             held = np.int64(maker["quantity_lots"])
             state["last"] = price
             state["fills"] += 1
+            if ledger:
+                if price < state["low"]:
+                    state["low"] = price
+                if price > state["high"]:
+                    state["high"] = price
             if log:
                 n = emit_fill(x, time_ns, account, order_id, side, price, traded, cause, maker["order_id"], owner)
             if traded == held:
@@ -271,9 +318,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
                 if lacks_margin(x, account, side, lots):
                     return _INSUFFICIENT_MARGIN
         if kind == _POST_ONLY:
-            state = x.state[0]
-            crosses = state["best_ask"] <= price if side == _BUY else state["best_bid"] >= price
-            if crosses:
+            if crosses(x, side, price):
                 return _WOULD_CROSS
         elif kind == _FOK and fillable(x, account, side, limit, lots) < lots:
             return _NOT_FILLABLE
@@ -305,7 +350,7 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
         what = _ACCEPTED
         reason = _NONE
         if kind <= _POST_ONLY:
-            rest(x, order_id, account, side, price, left, flags, cause)
+            rest(x, order_id, account, side, kind, price, left, flags, cause)
         else:
             what = _EXPIRED
             reason = _NO_LIQUIDITY

@@ -2,10 +2,19 @@
 
 import numpy as np
 
+from marginquake.sim.core.accounts import INSURANCE_ROW
 from marginquake.sim.core.records import EventKind, Flag, OrderKind, Reject, Stage
 from marginquake.sim.kernels import bitmap, helper, kernel, routine
-from marginquake.sim.kernels.admission import beyond_limit, in_range, lacks_margin, outside_band, reducible
-from marginquake.sim.kernels.book import BOOK, find
+from marginquake.sim.kernels.admission import (
+    beyond_limit,
+    beyond_ruin,
+    crosses,
+    in_range,
+    lacks_margin,
+    outside_band,
+    reducible,
+)
+from marginquake.sim.kernels.book import POSTED, find
 from marginquake.sim.kernels.matching import is_forced, matching
 from marginquake.sim.kernels.state import ABOVE_LAST, ABOVE_MARK, BELOW_LAST, BELOW_MARK, emit, emit_fill
 from marginquake.sim.kernels.valuation import muldiv
@@ -20,6 +29,7 @@ _MODIFIED = np.int64(EventKind.MODIFIED)
 _REJECTED = np.int64(EventKind.REJECTED)
 _TRIGGERED = np.int64(EventKind.TRIGGERED)
 _LIMIT = np.int64(OrderKind.LIMIT)
+_POST_ONLY = np.int64(OrderKind.POST_ONLY)
 _MARKET = np.int64(OrderKind.MARKET)
 _STOP = np.int64(OrderKind.STOP)
 _TAKE_PROFIT = np.int64(OrderKind.TAKE_PROFIT)
@@ -31,6 +41,7 @@ _PRICE_BAND = np.int64(Reject.PRICE_BAND)
 _PRICE_OUT_OF_RANGE = np.int64(Reject.PRICE_OUT_OF_RANGE)
 _INSUFFICIENT_MARGIN = np.int64(Reject.INSUFFICIENT_MARGIN)
 _NOT_REDUCING = np.int64(Reject.NOT_REDUCING)
+_WOULD_CROSS = np.int64(Reject.WOULD_CROSS)
 _BAD_QUANTITY = np.int64(Reject.BAD_QUANTITY)
 _IN_LIQUIDATION = np.int64(Reject.IN_LIQUIDATION)
 _NOT_OWNER = np.int64(Reject.NOT_OWNER)
@@ -91,7 +102,7 @@ def _ladder(kind, side, flags):
 def _modify(x, slot, time_ns, order_id, account, price, asked):
     """New price and remaining quantity; only a reduction at the same price keeps the place in the queue.  Returns the
     lots that lost it: their order is out of the book and trades as if it were new."""
-    if slot == 0 or x.orders[slot]["queue"] != BOOK:
+    if slot == 0 or x.orders[slot]["queue"] >= 0:
         emit(x, _REJECTED, time_ns, account, order_id, _ZERO, price, asked, _ZERO, _UNKNOWN_ORDER)
         return _ZERO
     lots = asked
@@ -111,17 +122,21 @@ def _modify(x, slot, time_ns, order_id, account, price, asked):
         reason = _PRICE_OUT_OF_RANGE
     elif outside_band(x, side, price):
         reason = _PRICE_BAND
+    elif account == INSURANCE_ROW and beyond_ruin(x, side, price):
+        reason = _PRICE_BAND
     elif flags & _REDUCE_ONLY:
         lots = min(lots, reducible(x, account, side))
         if lots <= 0:
             reason = _NOT_REDUCING
-            lots = asked
     elif lots > held and not is_forced(cause):
         if beyond_limit(x, account, side, lots - held):
             reason = _POSITION_LIMIT
         elif lacks_margin(x, account, side, lots - held):
             reason = _INSUFFICIENT_MARGIN
+    if reason == _NONE and order["queue"] == POSTED and crosses(x, side, price):
+        reason = _WOULD_CROSS
     what = _MODIFIED if reason == _NONE else _REJECTED
+    lots = lots if reason == _NONE else asked
     emit(x, what, time_ns, account, order_id, side, price, lots, cause, reason)
     if reason != _NONE:
         return _ZERO
@@ -152,16 +167,15 @@ def move_mark_only(x, mark):
 
 
 @helper
-def _next_triggered(x, below_queue, price):
-    """Slot of the oldest order of the first trigger level that `price` satisfies; 0 = none, or no price yet."""
-    if price <= 0:
-        return np.uint32(0)
+def _next_triggered(x, below_queue, low, high):
+    """Slot of the oldest order of the first trigger level that a price between `low` and `high` satisfies; 0 = none.
+    The triggers that wait for a fall come first, from the highest down, then the others, from the lowest up."""
     size = x.rules[0]["size"]
     index = bitmap.below(x.waiting_bits, (below_queue + 1) * size - 1)
-    if index >= below_queue * size + price:
+    if index >= below_queue * size + low:
         return x.waiting[np.uint64(index)]["head"]
     index = bitmap.above(x.waiting_bits, (below_queue + 1) * size)
-    if index >= 0 and index <= (below_queue + 1) * size + price:
+    if index >= 0 and index <= (below_queue + 1) * size + high:
         return x.waiting[np.uint64(index)]["head"]
     return np.uint32(0)
 
@@ -172,8 +186,9 @@ def process(x, commands, first, mark, mark_ns):
     set the mark.  Returns how many are done: fewer than given when the event buffer or the order pool may not hold the
     next one; the caller grows them and calls again.
 
-    A conditional order becomes a market order.  Orders that watch the last price go before those that watch the mark,
-    and after every command none is due any more: only a fill at another price, or a new mark, makes one due.
+    A conditional order becomes a market order.  What the price of any fill has reached is due, whatever the price does
+    next, and after every command none is due any more.  Orders that watch the last price go before those that watch
+    the mark.
     All orders pass one place in this text, where they trade: each copy would cost seconds of compilation.
     """
     state = x.state[0]
@@ -188,7 +203,8 @@ def process(x, commands, first, mark, mark_ns):
         lots = _ZERO
         flags = _ZERO
         cause = _ZERO
-        last = state["last"]
+        state["low"] = x.rules[0]["size"]
+        state["high"] = _ZERO
         if marking:
             time_ns = np.int64(mark_ns)
             order_id = _ZERO
@@ -226,6 +242,8 @@ def process(x, commands, first, mark, mark_ns):
                 side = np.int64(order["side"])
                 flags = np.int64(order["flags"])
                 cause = np.int64(order["cause"])
+                if slot != 0 and order["queue"] == POSTED:
+                    kind = _POST_ONLY
                 lots = _modify(x, slot, time_ns, order_id, account, price, c["quantity_lots"])
                 replaces = lots > 0
                 trades = replaces
@@ -242,18 +260,16 @@ def process(x, commands, first, mark, mark_ns):
                     following = x.links[slot]["account_next"]
                     _cancel(x, slot, time_ns, _NONE)
                     slot = following if what != _CANCEL else np.uint32(0)
-        cascades = False
         while True:
             if trades:
                 _trade(x, time_ns, order_id, account, side, kind, price, lots, flags, cause, replaces)
             slot = np.uint32(0)
-            if cascades or state["last"] != last:
-                slot = _next_triggered(x, BELOW_LAST, state["last"])
-            if slot == 0 and marking:
-                slot = _next_triggered(x, BELOW_MARK, state["mark"])
+            if state["high"] > 0:
+                slot = _next_triggered(x, BELOW_LAST, state["low"], state["high"])
+            if slot == 0 and marking and state["mark"] > 0:
+                slot = _next_triggered(x, BELOW_MARK, state["mark"], state["mark"])
             if slot == 0:
                 break
-            cascades = True
             replaces = False
             o = x.orders[slot]
             order_id = o["order_id"]

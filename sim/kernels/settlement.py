@@ -10,7 +10,7 @@ from marginquake.sim.core.records import Cause, EventKind, MarginMode, Stage
 from marginquake.sim.kernels import helper, kernel
 from marginquake.sim.kernels.liquidation_index import relink
 from marginquake.sim.kernels.state import emit
-from marginquake.sim.kernels.valuation import muldiv, share, value_of_lot
+from marginquake.sim.kernels.valuation import bracket_of, muldiv, share, value_of_lot
 
 _MILLION = 1_000_000
 _EXACT_IN_FLOAT = 2**51
@@ -27,6 +27,12 @@ _TAKEOVER = np.int64(Cause.TAKEOVER)
 _INSURANCE = np.int64(EventKind.INSURANCE)
 _MARGIN_CALL = np.int64(EventKind.MARGIN_CALL)
 _WARNING = np.int64(EventKind.WARNING)
+
+
+@helper
+def initial_ppm(x, a, notional):
+    """Initial margin of a position of this notional: the account's own, or its bracket's where that is more."""
+    return max(np.int64(a["initial_margin_ppm"]), x.brackets[bracket_of(x.brackets, notional)]["initial_ppm"])
 
 
 @helper
@@ -59,8 +65,11 @@ def move_position(x, row, signed_lots, lot_value):
         a["cost"] += paid
         if a["mode"] == _ISOLATED:
             free = a["collateral"] - a["isolated_margin"]
-            ppm = max(np.int64(a["initial_margin_ppm"]), x.brackets[0]["initial_ppm"])
-            allotted = min(muldiv(abs(paid), ppm), free)
+            lots = a["position_lots"]
+            before = abs((lots - opened) * lot_value)
+            ppm = initial_ppm(x, a, abs(lots * lot_value))
+            raised = muldiv(before, ppm) - muldiv(before, initial_ppm(x, a, before))
+            allotted = min(muldiv(abs(paid), ppm) + raised, free)
             if allotted > 0:
                 a["isolated_margin"] += allotted
 

@@ -28,8 +28,8 @@ ORDER = np.dtype(
         ("queue", "i1"),
     ],
 )
-"""One order in the pool, half a cache line; slot 0 is null.  `queue`: -1 rests in the book, 0-3 waits in that
-conditional ladder; there, `price_ticks` bounds the market order to come."""
+"""One order in the pool, half a cache line; slot 0 is null.  `queue`: -1 rests in the book, -2 likewise and
+never takes, 0-3 waits in that conditional ladder; there, `price_ticks` bounds the market order to come."""
 ORDER_LINKS = np.dtype([("same_hash", "u4"), ("trigger_ticks", "i4"), ("account_next", "u4"), ("account_prev", "u4")])
 """What matching does not look at, in a row of its own: the next order with the same place in the table of ids, the
 trigger, the neighbours in the list of the account's orders."""
@@ -57,6 +57,8 @@ STATE = np.dtype(
         ("best_bid", "i8"),
         ("best_ask", "i8"),
         ("last", "i8"),
+        ("low", "i8"),
+        ("high", "i8"),
         ("mark", "i8"),
         ("band_low", "i8"),
         ("band_high", "i8"),
@@ -67,7 +69,8 @@ STATE = np.dtype(
     ]
 )
 """`best_ask` is `size` while there is no ask, `best_bid` 0 while there is no bid: comparisons need no special case.
-`fills`: trades since the market was opened."""
+`low`, `high`: lowest and highest price traded since the present command came, with the conditional orders it set
+off; `size` and 0 before the first trade, which no trigger satisfies.  `fills`: trades since the market was opened."""
 STATE_WORD = {name: place for place, name in enumerate(STATE.names or ())}
 """Where each field stands in a STATE seen as plain integers, which Python reads five times as fast."""
 MOST_LOTS = 2**31 - 1

@@ -18,6 +18,8 @@ class NaiveOrder:
     flags: int
     cause: int
     trigger_ticks: int = 0
+    due: bool = False
+    """A price that was printed, or a mark, has reached the trigger: it fires, whatever the price does next."""
 
     @property
     def reduce_only(self) -> bool:
@@ -95,9 +97,15 @@ class NaiveBook:
             o.quantity_lots for o in self.resting if o.account == account and o.side == side and not o.reduce_only
         )
 
-    def next_triggered(self, price_ticks: int, *, by_mark: bool) -> NaiveOrder | None:
-        """Which waiting order fires next: falling ones from the highest trigger, then rising ones from the lowest."""
-        fired = [o for o in self.waiting if o.watches_mark == by_mark and o.fires_at(price_ticks)]
+    def reach(self, price_ticks: int, *, by_mark: bool) -> None:
+        """This price was printed, or is the mark: what it satisfies is due."""
+        for order in self.waiting:
+            if order.watches_mark == by_mark and order.fires_at(price_ticks):
+                order.due = True
+
+    def next_triggered(self, *, by_mark: bool) -> NaiveOrder | None:
+        """Which due order fires next: falling ones from the highest trigger, then rising ones from the lowest."""
+        fired = [o for o in self.waiting if o.watches_mark == by_mark and o.due]
         below = sorted((o for o in fired if o.fires_below), key=lambda order: -order.trigger_ticks)
         above = sorted((o for o in fired if not o.fires_below), key=lambda order: order.trigger_ticks)
         return next(iter(below + above), None)

@@ -73,7 +73,9 @@ class NaiveExchange:
         """A new mark: fires what watches it, then calls every account whose liquidation price it has reached."""
         self.mark_ticks = int(mark_ticks)
         self._now_ns = int(time_ns)
-        while fires and (order := self.book.next_triggered(self.mark_ticks, by_mark=True)) is not None:
+        if fires:
+            self.book.reach(self.mark_ticks, by_mark=True)
+        while (order := self.book.next_triggered(by_mark=True)) is not None:
             self._fire(order)
             self._fire_by_last()
         self._call_margins()
@@ -233,7 +235,6 @@ class NaiveExchange:
             self._say(EventKind.MODIFIED, order)
         else:
             self.book.remove(order)
-            order.kind = OrderKind.LIMIT
             order.price_ticks, order.quantity_lots = price, lots
             self._say(EventKind.MODIFIED, order)
             self._match(order, price)
@@ -252,13 +253,18 @@ class NaiveExchange:
             return Reject.BAD_QUANTITY
         if not self._in_range(price):
             return Reject.PRICE_OUT_OF_RANGE
-        if self._outside_band(order.side, price):
+        if self._outside_band(order.side, price) or self._ruins_the_fund(replace(order, price_ticks=price)):
             return Reject.PRICE_BAND
         if order.reduce_only:
-            return Reject.NONE if self._reducible(order) else Reject.NOT_REDUCING
-        if self._beyond_limit(order, lots - order.quantity_lots):
+            if self._reducible(order) == 0:
+                return Reject.NOT_REDUCING
+        elif self._beyond_limit(order, lots - order.quantity_lots):
             return Reject.POSITION_LIMIT
-        return Reject.NONE if self._has_margin(order, lots - order.quantity_lots) else Reject.INSUFFICIENT_MARGIN
+        elif not self._has_margin(order, lots - order.quantity_lots):
+            return Reject.INSUFFICIENT_MARGIN
+        if order.kind == OrderKind.POST_ONLY and self.book.marketable(order.side, price):
+            return Reject.WOULD_CROSS
+        return Reject.NONE
 
     # -- checks ----------------------------------------------------------------------------------------------------
 
@@ -333,10 +339,24 @@ class NaiveExchange:
         return can_open(self.rules, account, buys, sells, order.side, extra_lots, self.mark_ticks)
 
     def _fillable(self, order: NaiveOrder) -> int:
+        """Lots that are sure to trade, one maker after the other.
+
+        A reduce-only order counts as far as its owner still holds something then.  The insurance fund's do not count:
+        what they may trade depends on what the fund pays meanwhile.
+        """
         lots = 0
+        held = {account.row: account.position_lots for account in self.accounts}
         for maker in self.book.marketable(order.side, self._limit_of(order)):
-            if maker.account != order.account:
-                lots += self._offered(maker)
+            if maker.account == order.account:
+                if self.rules.self_trade_cancels_taker:
+                    break
+                continue
+            offered = maker.quantity_lots
+            if maker.reduce_only:
+                offered = min(offered, max(0, -maker.side * held[maker.account]))
+            held[maker.account] += maker.side * offered
+            if maker.account != INSURANCE_ROW:
+                lots += offered
         return lots
 
     # -- matching --------------------------------------------------------------------------------------------------
@@ -370,6 +390,7 @@ class NaiveExchange:
         if maker.quantity_lots == 0:
             self.book.remove(maker)
         self.last_ticks = price
+        self.book.reach(price, by_mark=False)
 
         closed_equity = equity_of_closed_part(self.rules, taker_account, taker.side, lots, price)
         change_position(self.rules, taker_account, taker.side, lots, price)
@@ -412,7 +433,7 @@ class NaiveExchange:
     # -- conditional orders ----------------------------------------------------------------------------------------
 
     def _fire_by_last(self) -> None:
-        while (order := self.book.next_triggered(self.last_ticks, by_mark=False)) is not None:
+        while (order := self.book.next_triggered(by_mark=False)) is not None:
             self._fire(order)
 
     def _fire(self, order: NaiveOrder) -> None:

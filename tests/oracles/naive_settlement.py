@@ -6,7 +6,7 @@ from typing import Any
 from marginquake.sim.core.accounts import FEES_ROW, INSURANCE_ROW
 from marginquake.sim.core.records import Cause, Stage
 from tests.oracles.naive_accounts import NaiveAccount
-from tests.oracles.naive_margin import muldiv, value_of_lot
+from tests.oracles.naive_margin import bracket_of, muldiv, value_of_lot
 
 
 def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
@@ -22,12 +22,19 @@ def change_position(rules: Any, account: NaiveAccount, side: int, lots: int, pri
 def _open(rules: Any, account: NaiveAccount, side: int, lots: int, price_ticks: int) -> None:
     lot_value = lots * value_of_lot(rules, price_ticks)
     notional = abs(lot_value)
+    held = abs(account.position_lots * value_of_lot(rules, price_ticks))
     account.position_lots += side * lots
     account.cost += side * lot_value
     if account.isolated:
-        wanted = muldiv(notional, max(account.initial_margin_ppm, rules.bracket_initial_ppm[0]))
+        was, now = _initial_ppm(rules, account, held), _initial_ppm(rules, account, held + notional)
+        wanted = muldiv(notional, now) + muldiv(held, now) - muldiv(held, was)
         free = account.collateral - account.isolated_margin
         account.isolated_margin += max(0, min(wanted, free))
+
+
+def _initial_ppm(rules: Any, account: NaiveAccount, notional: int) -> int:
+    """What a position of this size needs: its bracket's initial margin, or the account's own where that is more."""
+    return max(account.initial_margin_ppm, rules.bracket_initial_ppm[bracket_of(rules, notional)])
 
 
 def _close(rules: Any, account: NaiveAccount, closed: int, price_ticks: int) -> None:

@@ -133,6 +133,62 @@ def test_a_fok_order_counts_a_reduce_only_maker_up_to_its_position(market: Ladde
     assert told(market.buy("D", 2, 102, kind=OrderKind.FOK)) == ["D buys 2@102 from A"]
 
 
+def test_a_fok_order_counts_stacked_reduce_only_orders_once(market: Ladder) -> None:
+    market.place(" | 100 | B6")
+    market.buy("A", 6, 100)
+    market.sell("A", 6, 101, flags=Flag.REDUCE_ONLY)
+    market.sell("A", 6, 101, flags=Flag.REDUCE_ONLY)
+    market.place(" | 101 | C2")
+    before = market.drawn()
+    assert told(market.buy("D", 10, 101, kind=OrderKind.FOK)) == ["D rejected 10@101: NOT_FILLABLE"]
+    assert told(market.buy("D", 9, 101, kind=OrderKind.FOK)) == ["D rejected 9@101: NOT_FILLABLE"]
+    assert market.drawn() == before
+    assert told(market.buy("D", 8, 101, kind=OrderKind.FOK)) == [
+        "D buys 6@101 from A",
+        "A cancelled 6@101: NOT_REDUCING",
+        "D buys 2@101 from C",
+    ]
+
+
+def test_a_fok_order_counts_a_reduce_only_order_after_what_its_owner_sells_before_it(market: Ladder) -> None:
+    market.place(" | 100 | B6")
+    market.buy("A", 6, 100)
+    market.sell("A", 4, 101)
+    market.sell("A", 6, 102, flags=Flag.REDUCE_ONLY)
+    assert told(market.buy("D", 7, 102, kind=OrderKind.FOK)) == ["D rejected 7@102: NOT_FILLABLE"]
+    assert told(market.buy("D", 6, 102, kind=OrderKind.FOK)) == ["D buys 4@101 from A", "D buys 2@102 from A"]
+
+
+def test_a_fok_order_to_sell_counts_stacked_reduce_only_bids_once(market: Ladder) -> None:
+    market.place("B6 | 100 |")
+    market.sell("A", 6, 100)
+    market.buy("A", 5, 99, flags=Flag.REDUCE_ONLY)
+    market.buy("A", 5, 98, flags=Flag.REDUCE_ONLY)
+    assert told(market.sell("D", 7, 98, kind=OrderKind.FOK)) == ["D rejected 7@98: NOT_FILLABLE"]
+    assert told(market.sell("D", 6, 98, kind=OrderKind.FOK)) == ["D sells 5@99 to A", "D sells 1@98 to A"]
+
+
+def test_a_fok_order_counts_nothing_behind_an_own_order_that_would_end_it(open_market: OpenMarket) -> None:
+    market = open_market(self_trade_cancels_taker=True)
+    market.place(" | 101 | B4 A3 C5")
+    before = market.drawn()
+    assert told(market.buy("A", 9, 101, kind=OrderKind.FOK)) == ["A rejected 9@101: NOT_FILLABLE"]
+    assert told(market.buy("A", 5, 101, kind=OrderKind.FOK)) == ["A rejected 5@101: NOT_FILLABLE"]
+    assert market.drawn() == before
+    assert told(market.buy("A", 4, 101, kind=OrderKind.FOK)) == ["A buys 4@101 from B"]
+
+
+def test_a_fok_order_does_not_count_on_what_the_insurance_fund_may_withdraw(market: Ladder) -> None:
+    exchange = market.exchange
+    exchange.seed_position(INSURANCE_ROW, 5, 100)
+    exchange.seed_position(row_of("B"), -5, 100)
+    fund = {"order_id": 99, "side": Side.SELL, "quantity_lots": 5, "price_ticks": 101, "arrival_ns": 1}
+    exchange.process(command(OrderKind.LIMIT, INSURANCE_ROW, cause=Cause.TAKEOVER, **fund))
+    market.place(" | 102 | C5")
+    assert told(market.buy("D", 6, 102, kind=OrderKind.FOK)) == ["D rejected 6@102: NOT_FILLABLE"]
+    assert len(market.buy("D", 5, 102, kind=OrderKind.FOK)) == 1
+
+
 def test_a_post_only_order_never_takes(market: Ladder) -> None:
     market.place(THREE_LEVELS)
     assert told(market.buy("G", 1, 101, kind=OrderKind.POST_ONLY)) == ["G rejected 1@101: WOULD_CROSS"]
@@ -203,6 +259,46 @@ def test_a_modified_order_may_trade_at_once(market: Ladder) -> None:
     assert told(events) == ["A modified 9@99", "A sells 2@99 to D", "A sells 6@99 to E"]
     assert market.drawn()[2] == " | 99 | A1"
     assert set(events["order_id"].tolist()) == set(ids["A"])
+
+
+def test_a_post_only_order_is_not_modified_across_the_spread(market: Ladder) -> None:
+    market.place(" | 105 | B2")
+    market.buy("A", 3, 100, kind=OrderKind.POST_ONLY)
+    order_id = market.next_id - 1
+    for price in (105, 110):
+        assert told(market.modify("A", order_id, 3, price)) == [f"A rejected 3@{price}: WOULD_CROSS"]
+    assert market.drawn() == drawing("""
+           | 105 | B2
+        A3 | 100 |
+    """)
+    assert told(market.modify("A", order_id, 5, 104)) == ["A modified 5@104"]
+    assert told(market.modify("A", order_id, 5, 105)) == ["A rejected 5@105: WOULD_CROSS"], "it stays post-only"
+    assert told(market.modify("A", order_id, 2, 104)) == ["A modified 2@104"]
+    assert told(market.modify("A", order_id, 2, 106)) == ["A rejected 2@106: WOULD_CROSS"]
+    market.cancel_all("B")
+    assert told(market.modify("A", order_id, 2, 106)) == ["A modified 2@106"]
+
+
+def test_a_reduce_only_post_only_order_says_what_was_asked_when_it_may_not_move(market: Ladder) -> None:
+    market.place(" | 100 | B2")
+    market.buy("A", 2, 100)
+    market.place("C1 | 99 |")
+    market.sell("A", 2, 103, kind=OrderKind.POST_ONLY, flags=Flag.REDUCE_ONLY)
+    assert told(market.modify("A", market.next_id - 1, 7, 99)) == ["A rejected 7@99: WOULD_CROSS"]
+
+
+def test_the_insurance_fund_modifies_no_order_beyond_its_ruin(market: Ladder) -> None:
+    exchange = market.exchange
+    exchange.seed_position(INSURANCE_ROW, 5, 100)
+    exchange.seed_position(row_of("B"), -5, 100)
+    order = {"order_id": 99, "quantity_lots": 5, "arrival_ns": 1}
+    exchange.process(
+        command(OrderKind.LIMIT, INSURANCE_ROW, cause=Cause.TAKEOVER, side=Side.SELL, price_ticks=110, **order)
+    )
+    market.place("C9 | 90 |")
+    (event,) = exchange.process(command(OrderKind.MODIFY, INSURANCE_ROW, price_ticks=90, **order))
+    assert (event["kind"], event["reason"]) == (EventKind.REJECTED, Reject.PRICE_BAND)
+    assert account_fact(exchange, INSURANCE_ROW, "position_lots") == 5
 
 
 def test_only_the_owner_modifies_and_only_to_what_is_allowed(market: Ladder) -> None:
@@ -409,6 +505,47 @@ def test_a_bracket_may_ask_for_more_margin_than_the_account(open_market: OpenMar
 # -- self-trade prevention ---------------------------------------------------------------------------------------------
 
 
+TWO_BRACKETS = {
+    "bracket_cap": (4_000, 10**12),
+    "bracket_rate_ppm": (5_000, 20_000),
+    "bracket_deduction": (0, 60),
+    "bracket_initial_ppm": (10_000, 40_000),
+}
+
+
+@pytest.mark.parametrize("parts", [(500,), (40, 460), (10, 20, 30, 440), (499, 1)])
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_isolated_margin_is_that_of_the_bracket_of_the_whole_position(
+    open_market: OpenMarket, side: Side, parts: tuple[int, ...]
+) -> None:
+    table = traders(deposit=10**6)
+    table.rows["initial_margin_ppm"][row_of("A")] = 8_000
+    table.rows["mode"][row_of("A")] = MarginMode.ISOLATED
+    market = open_market(table, **TWO_BRACKETS)
+    market.mark(100)
+    market.order("B", Side(-side), 900, 100)
+    for lots in parts:
+        market.order("A", side, lots, 100)
+    assert market.position("A") == side * 500
+    assert account_fact(market.exchange, row_of("A"), "isolated_margin") == 50_000 * 4 // 100
+    assert told(market.mark(100)) == [], "nobody is called at the mark at which he opened"
+
+
+def test_isolated_margin_of_a_turned_position_is_that_of_what_was_opened(open_market: OpenMarket) -> None:
+    table = traders(deposit=10**6)
+    table.rows["initial_margin_ppm"][row_of("A")] = 8_000
+    table.rows["mode"][row_of("A")] = MarginMode.ISOLATED
+    market = open_market(table, **TWO_BRACKETS)
+    market.mark(100)
+    market.place("B900 | 100 |")
+    market.sell("A", 30, 100)
+    assert account_fact(market.exchange, row_of("A"), "isolated_margin") == 30
+    market.cancel_all("B")
+    market.place(" | 100 | B900")
+    market.buy("A", 530, 100)
+    assert account_fact(market.exchange, row_of("A"), "isolated_margin") == 2_000
+
+
 def test_a_trader_meeting_itself_loses_the_resting_order(market: Ladder) -> None:
     market.place(" | 101 | A4 B3")
     events = market.buy("A", 5, 101)
@@ -589,6 +726,87 @@ def test_stops_at_one_trigger_fire_oldest_first_and_falling_before_rising(market
     market.order("D", Side.SELL, 1, kind=OrderKind.TAKE_PROFIT, trigger=90)
     fired = [line for line in told(market.market_sell("F", 1)) if "triggered" in line]
     assert fired == ["B triggered 1@100", "C triggered 1@100", "D triggered 1@90", "A triggered 1@95"]
+
+
+def test_what_a_price_has_reached_fires_whatever_the_price_does_next(market: Ladder) -> None:
+    market.place("""
+           | 104 | A9
+        B1 | 100 |
+        B1 |  97 |
+        B9 |  90 |
+    """)
+    market.market_sell("E", 1)
+    market.order("F", Side.BUY, 2, kind=OrderKind.TAKE_PROFIT, trigger=97)
+    market.order("G", Side.SELL, 2, kind=OrderKind.STOP, trigger=97)
+    assert told(market.market_sell("E", 1)) == [
+        "E sells 1@97 to B",
+        "F triggered 2@97",
+        "F buys 2@104 from A",
+        "G triggered 2@97",
+        "G sells 2@90 to B",
+    ]
+
+
+@pytest.mark.parametrize("parts", [(4,), (2, 2)])
+def test_a_print_inside_a_sweep_is_a_print(market: Ladder, parts: tuple[int, ...]) -> None:
+    market.place("""
+           | 140 | A1
+        B9 | 120 |
+    """)
+    market.buy("C", 1, 140)
+    market.order("C", Side.SELL, 3, kind=OrderKind.STOP, trigger=139)
+    market.place("""
+           | 144 | A2
+           | 138 | A2
+    """)
+    said = [line for lots in parts for line in told(market.buy("D", lots, 144))]
+    assert "C triggered 3@139" in said
+    assert market.position("C") == -2
+
+
+def test_a_sweep_downward_fires_what_waits_for_a_rise_at_its_first_print(market: Ladder) -> None:
+    market.place("B1 | 100 |")
+    market.market_sell("E", 1)
+    market.order("C", Side.BUY, 1, kind=OrderKind.STOP, trigger=103)
+    market.order("F", Side.SELL, 1, kind=OrderKind.TAKE_PROFIT, trigger=102)
+    market.place("""
+           | 120 | A9
+        B2 | 104 |
+        B9 |  96 |
+    """)
+    assert told(market.market_sell("D", 3)) == [
+        "D sells 2@104 to B",
+        "D sells 1@96 to B",
+        "F triggered 1@102",
+        "F sells 1@96 to B",
+        "C triggered 1@103",
+        "C buys 1@120 from A",
+    ]
+
+
+def test_a_mark_that_one_stop_answers_still_fires_the_others(market: Ladder) -> None:
+    market.place("""
+           | 110 | E9
+        E9 |  90 |
+    """)
+    market.order("A", Side.BUY, 1, kind=OrderKind.TAKE_PROFIT, trigger=97, flags=Flag.TRIGGER_ON_MARK)
+    market.order("C", Side.SELL, 1, kind=OrderKind.STOP, trigger=97, flags=Flag.TRIGGER_ON_MARK)
+    market.order("D", Side.BUY, 1, kind=OrderKind.STOP, trigger=110)
+    assert [line for line in told(market.mark(97)) if "triggered" in line] == [
+        "A triggered 1@97",
+        "D triggered 1@110",
+        "C triggered 1@97",
+    ]
+
+
+def test_a_conditional_order_that_comes_later_does_not_fire_by_an_earlier_print(market: Ladder) -> None:
+    market.place("""
+           | 104 | A4
+        B9 |  96 |
+    """)
+    market.buy("D", 1, 104)
+    market.order("C", Side.SELL, 1, kind=OrderKind.STOP, trigger=100)
+    assert told(market.buy("D", 1, 104)) == ["D buys 1@104 from A"]
 
 
 def test_a_mark_stop_that_moves_the_last_price_sets_off_a_last_stop(market: Ladder) -> None:
