@@ -27,6 +27,7 @@ class Funding:
         self._exchange = exchange
         self._oracle = oracle
         self._rule = FUNDING_RULES.make(config, terms)
+        self._paid_ns = 0
 
     @property
     def rate(self) -> float:
@@ -39,9 +40,12 @@ class Funding:
         return self._rule.rate() if self._config.enabled else 0.0
 
     def time_left_fraction(self, now_ns: int) -> float:
-        """Time to the next payment as a fraction of the interval; 1 just after one."""
+        """Time to the next payment as a fraction of the interval; 0 where it is due now, 1 just after it."""
         interval = self._config.interval
-        return 1.0 - (now_ns % interval) / interval
+        into_ns = now_ns % interval
+        if into_ns == 0 and now_ns > self._paid_ns:
+            return 0.0
+        return 1.0 - into_ns / interval
 
     def advance(self, now_ns: int) -> None:
         """Sample the premium and pay, where it is time for it."""
@@ -52,6 +56,7 @@ class Funding:
             self._sample(now_ns)
         if now_ns > 0 and now_ns % config.interval == 0:
             self._pay(self._rule.settle(), now_ns)
+            self._paid_ns = now_ns
 
     def _sample(self, now_ns: int) -> None:
         config, exchange = self._config, self._exchange
