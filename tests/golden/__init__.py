@@ -1,7 +1,7 @@
 """Golden event digests: what every shipped scenario does, event by event.
 
 `event_digests.yaml` is the table.  A digest changes only with a mechanism: then `MODEL_VERSION` goes up, CHANGELOG.md
-gets a [RESULTS] line, and `python -m tests.golden` writes the table again.
+gets a [RESULTS] line, and `python -m tests.golden "4: which mechanism"` writes the table again.
 """
 
 import os
@@ -30,6 +30,8 @@ class Golden:
     seed: int
     long: bool
     found: Mapping[str, Any]
+    moved: str = ""
+    """Which `MODEL_VERSION` moved it last, and by which mechanism."""
 
     @property
     def name(self) -> str:
