@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import mesa
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from marginquake.sim.core.accounts import AccountView
 from marginquake.sim.core.fields import Amount, Block, Duration
@@ -20,6 +20,9 @@ from marginquake.sim.scenario.distributions import Trait
 class ParticipantConfig(Block):
     """What every population has.  Subclasses add traits; `type` names the participant class."""
 
+    takes_account_book: ClassVar[bool] = False
+    """Its accounts may come from a file (`accounts: Accounts`): its `seed_positions` books `context.book`."""
+
     type: str
     market: str | None = Field(None, description="Market traded; default the first")
     accounts: int = Field(1, gt=0, description="Rows in the account table")
@@ -29,6 +32,16 @@ class ParticipantConfig(Block):
     latency: Trait[Duration] = Field(50_000_000, ge=0, description="Decision to arrival at the venue")
     data_latency: Duration = Field(0, ge=0, description="Age of what it sees, a multiple of the step")
     decision_interval: Duration = Field(0, ge=0, description="Decides every so often; 0 = every step")
+
+    @field_validator("accounts", mode="before")
+    @classmethod
+    def _book_has_an_effect(cls, accounts: Any) -> Any:
+        if isinstance(accounts, Mapping) and not cls.takes_account_book:
+            raise ValueError(
+                "must be a number: a file says which positions accounts hold at the start, and these begin without; "
+                "populations of type retail take one"
+            )
+        return accounts
 
 
 class Participant(Rule, mesa.Agent, ABC):

@@ -1,6 +1,6 @@
 """The settings of a crowd of retail accounts, and their defaults (from a prototype, D: docs/sources.md)."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from marginquake.agents.base import ParticipantConfig
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
 from marginquake.sim.core.typing import Floats
+from marginquake.sim.scenario.account_books import Accounts
 from marginquake.sim.scenario.distributions import Buckets, Pareto, Trait, Uniform
 
 SECOND = 1_000_000_000
@@ -57,7 +58,9 @@ class CureConfig(Block):
 class RetailConfig(ParticipantConfig):
     """Hazards are per account; `leverage` and `deposit` are drawn once for each account."""
 
-    accounts: int = Field(2000, gt=0)
+    takes_account_book: ClassVar[bool] = True
+
+    accounts: Accounts = Field(2000, description="A number, or your own: {file: book.csv}, one account a row")  # type: ignore[assignment]
     deposit: Trait[Amount] = Field(DEPOSITS, ge=0, description="Collateral of each account, quote units")
     leverage: Trait[float] = Field(DETENTS, gt=0, description="Chosen leverage; the venue's maximum caps it")
     margin_mode: str = Field("isolated", pattern="^(cross|isolated)$")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView
+from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 
@@ -31,6 +32,7 @@ class SeededEntries:
         self._accounts = accounts
         self._brackets = brackets
         self._contract = context.contract
+        self._book = context.book
         self._grid_ticks = config.entry_grid * context.initial_price_ticks
         self._draws = context.stream.child("seed")
         self._jitter = context.stream.child("jitter")
@@ -41,19 +43,15 @@ class SeededEntries:
         An entry that would be too close is drawn again from `entry_offset`; if the whole distribution is too close
         (125x bought above the price), the account stays flat.  Grid and jitter never change who is flat.
         """
+        if self._book is not None:
+            return self._stated(self._book, affordable_lots, price)
         config = self._config
         count = len(affordable_lots)
         opened = self._draws.uniform(0, count) < config.initial_open_fraction
         side = np.where(self._draws.uniform(1, count) < config.long_share, 1, -1)
         lots = np.where(opened & (self._accounts.position_lots == 0), affordable_lots, 0)
         worst = self._worst_offset(lots, price, side)
-        offset = np.full(count, np.inf)
-        for attempt in range(ATTEMPTS):
-            again = (lots > 0) & (offset > worst)
-            if not again.any():
-                break
-            draw = quantile(config.entry_offset, self._draws.uniform(2 + attempt, count))
-            offset[again] = draw[again]
+        offset = self._offsets(lots > 0, worst)
         lots[offset > worst] = 0
         held = lots > 0
         offset[~held | ~np.isfinite(offset)] = 0.0
@@ -69,6 +67,45 @@ class SeededEntries:
             minimum_distance=config.minimum_distance,
             sizing_ticks=None if entry is sizing else sizing,
         )
+
+    def _stated(self, book: OpeningBook, affordable_lots: Ints, price: float) -> SeedPositions:
+        """Positions of an account book: every row that does not say `notional: 0` holds one.
+
+        What a row lacks is drawn as for anybody else; `minimum_distance` holds for drawn entries alone.  Where the row
+        does not decide its size, it is what the account can afford.
+        """
+        config, contract = self._config, self._contract
+        drawn = np.where(self._draws.uniform(1, len(book)) < config.long_share, 1, -1)
+        side = np.where(book.side != 0, book.side, drawn)
+        decided = ~np.isnan(book.notional)
+
+        def sized(entry_ticks: Ints) -> Ints:
+            return np.where(decided, book.lots(contract, entry_ticks, price), affordable_lots)
+
+        here = self._entry_ticks(price, side, np.zeros(len(book)))
+        lots = sized(here)
+        worst = self._worst_offset(lots, price, side)
+        offset = self._offsets((lots > 0) & np.isnan(book.entry_price), worst)
+        held = np.isfinite(offset)
+        offset[~held] = 0.0
+        if self._grid_ticks > 0:
+            offset[held] = self._snapped(offset[held], worst[held], price, side[held])
+        if config.level_jitter != 0:
+            offset = self._jittered(offset, worst, held)
+        entry = book.entries(contract, self._entry_ticks(price, side, offset))
+        return SeedPositions(side * sized(entry), entry, book=book)
+
+    def _offsets(self, wanted: NDArray[np.bool_], worst: Floats) -> Floats:
+        """Offsets drawn from `entry_offset`, again where they are too close to liquidation; infinite where nothing is
+        wanted."""
+        offset = np.full(len(wanted), np.inf)
+        for attempt in range(ATTEMPTS):
+            again = wanted & (offset > worst)
+            if not again.any():
+                break
+            draw = quantile(self._config.entry_offset, self._draws.uniform(2 + attempt, len(wanted)))
+            offset[again] = draw[again]
+        return offset
 
     def _entry_ticks(self, price: float, side: Ints, offset: Floats) -> Ints:
         entry = np.rint(price * (1.0 + side * offset)).astype(np.int64)

@@ -30,6 +30,7 @@ from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
+from marginquake.sim.scenario.account_books import AccountBook
 
 PPM = 1_000_000
 RECOUNTS = 20
@@ -273,8 +274,8 @@ class Retail(Participant):
 
     @classmethod
     def needs_other_side(cls, config: RetailConfig) -> bool:
-        """Unless everybody starts flat."""
-        return config.initial_open_fraction > 0
+        """Unless everybody starts flat; accounts of a book hold what it says."""
+        return config.initial_open_fraction > 0 or isinstance(config.accounts, AccountBook)
 
     @classmethod
     def without(cls, mechanism: str, config: RetailConfig) -> Mapping[str, Any]:
@@ -283,7 +284,8 @@ class Retail(Participant):
         return {"stop_orders": False} if mechanism == "stops" and config.stop_orders and share > 0 else {}
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
-        """Positions of `initial_open_fraction` of the accounts, none within `minimum_distance` of liquidation."""
+        """Positions of `initial_open_fraction` of the accounts, none within `minimum_distance` of liquidation; or those
+        of the account book."""
         price = float(market.mark_ticks) or market.index_ticks
         leverage = PPM / self.accounts.initial_margin_ppm
         self._seeded = True

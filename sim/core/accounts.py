@@ -61,6 +61,8 @@ class AccountTable:
         self.tie_key = np.arange(capacity)
         self.lot_value = lot_value
         self.count = SYSTEM_ROWS
+        self.stated: dict[int, tuple[str, int]] = {}
+        """Id and line of the accounts that came from a file, by row."""
 
     def claim(self, owner: int, count: int, tie_key: int = 0) -> Rows:
         """Give `count` fresh rows to participant number `owner`; `tie_key` is its own and depends on nobody else."""

@@ -70,6 +70,7 @@ class RunRecorder:
         positions: dict[str, Any] = {}
         maps: dict[str, Any] = {"markets": np.array([session.venue.name for session in self._sessions])}
         names = dict(enumerate(participants))
+        any_book = any(session.recorder.has_book for session in self._sessions)
         for i, session in enumerate(self._sessions):
             market, recorder = session.venue.name, session.recorder
             digest.update(recorder.digest())
@@ -77,7 +78,7 @@ class RunRecorder:
             summary |= {prefix + key: value for key, value in recorder.summary().items()}
             columns = recorder.series()
             _append(series, {"market": [market] * len(columns["time_s"])} | columns)
-            _append(accounts, recorder.accounts(names))
+            _append(accounts, recorder.accounts(names) | (recorder.names() if any_book else {}))
             _append(populations, recorder.populations(names))
             _append(positions, recorder.positions(names))
             maps |= {f"{market}/{key}": values for key, values in recorder.maps().items()}

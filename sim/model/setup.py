@@ -7,6 +7,7 @@ import mesa
 import numpy as np
 
 from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.records import AUDIT, Cause, MarginMode
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -20,7 +21,7 @@ from marginquake.sim.scenario.scenario import Population, Scenario
 from marginquake.sim.venue.liquidation_desk import LiquidationDesk
 from marginquake.sim.venue.margin_calls import MarginCalls, SeatedEngine
 from marginquake.sim.venue.market_data import MarketData
-from marginquake.sim.venue.seeding import Seed, measure_fuel, seed_market
+from marginquake.sim.venue.seeding import Seed, leave_out, measure_fuel, seed_market
 from marginquake.sim.venue.venue import Venue
 
 MARGIN_MODES = {"cross": MarginMode.CROSS, "isolated": MarginMode.ISOLATED}
@@ -55,7 +56,7 @@ class Seating:
         """Build one market and seat its populations."""
         scenario = self._scenario
         members = [p for p in scenario.populations.values() if p.market == config.name]
-        capacity = sum(int(p.config.accounts) for p in members)
+        capacity = sum(member.count for member in members)
         venue = Venue(config, self._streams, scenario.step, capacity, scenario.path.parent)
         venue.index.advance(now_ns, scenario.step)
         participants = [self._seat(venue, member) for member in members]
@@ -73,9 +74,9 @@ class Seating:
     def _seat(self, venue: Venue, population: Population) -> SeatedParticipant:
         config: Any = population.config
         stream = self._streams[f"{venue.name}/{population.name}"]
-        rows = venue.accounts.claim(len(self.participants), config.accounts, int(stream.key >> np.uint64(1)))
-        _open_accounts(venue, rows, config, stream)
-        context = _context_for(venue, population.name, rows, stream)
+        rows = venue.accounts.claim(len(self.participants), population.count, int(stream.key >> np.uint64(1)))
+        book = _open_accounts(venue, rows, config, stream, population.book)
+        context = _context_for(venue, population.name, rows, stream, book)
         participant = population.participant_class(self._model, config, context)
         self.participants.append(participant)
         return SeatedParticipant(
@@ -101,21 +102,35 @@ class Seating:
         return SeatedEngine(engine, orders, desk.fund_orders)
 
 
-def _open_accounts(venue: Venue, rows: Rows, config: Any, stream: Any) -> None:
-    """Deposits, leverage and latency of a population, drawn from its traits."""
-    table = venue.accounts.rows
+def _open_accounts(
+    venue: Venue, rows: Rows, config: Any, stream: Any, book: OpeningBook | None
+) -> OpeningBook | None:
+    """Deposits, leverage and latency of a population, drawn from its traits where its book does not say them.
+
+    Returns the book with what it lacked.
+    """
+    table, contract = venue.accounts.rows, venue.contract
     count = len(rows)
     deposits = sample(config.deposit, stream.child("deposit"), count)
-    table["collateral"][rows] = np.rint(deposits / venue.contract.money_amount).astype(np.int64)
     leverage = sample(config.leverage, stream.child("leverage"), count)
+    if book is None:
+        table["collateral"][rows] = np.rint(deposits / contract.money_amount).astype(np.int64)
+    else:
+        book = book.completed(leverage, deposits, venue.brackets, contract.money_amount)
+        table["collateral"][rows] = book.money(contract)
+        venue.accounts.stated.update(zip(rows.tolist(), zip(book.ids, book.lines.tolist(), strict=True), strict=True))
+        leverage = book.leverage
     venue.set_leverage(rows, leverage)
     venue.capped_accounts += int((leverage > venue.brackets.max_leverage).sum())
     table["mode"][rows] = MARGIN_MODES[config.margin_mode]
     latency = sample(config.latency, stream.child("latency"), count)
     venue.accounts.latency_ns[rows] = np.rint(latency).astype(np.int64)
+    return book
 
 
-def _context_for(venue: Venue, name: str, rows: Rows, stream: Any) -> ParticipantContext:
+def _context_for(
+    venue: Venue, name: str, rows: Rows, stream: Any, book: OpeningBook | None = None
+) -> ParticipantContext:
     return ParticipantContext(
         name=name,
         rows=rows,
@@ -127,6 +142,7 @@ def _context_for(venue: Venue, name: str, rows: Rows, stream: Any) -> Participan
         initial_price_ticks=venue.initial_ticks,
         max_leverage=venue.brackets.max_leverage,
         brackets=venue.bracket_table,
+        book=book,
     )
 
 
@@ -150,6 +166,7 @@ def begin(session: MarketSession) -> None:
         positions = seated.participant.seed_positions(view, depth)
         if positions is not None:
             seeds.append(Seed(seated.participant.rows, positions))
+    session.recorder.left_out = leave_out(venue, seeds)
     session.recorder.position_scale = seed_market(venue, seeds, depth)
     session.recorder.fuel = measure_fuel(venue)
     session.recorder.start()

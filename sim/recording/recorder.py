@@ -78,6 +78,8 @@ class MarketRecorder:
         self.fuel: Fuel | None = None
         self.depth_1pct = venue.config.depth_1pct
         self.position_scale = 1.0
+        self.left_out: dict[int, str] = {}
+        """Why accounts of a book were left out, by row."""
         self.events_seen = 0
         self.fills_seen = 0
         self._events_live = 0
@@ -276,6 +278,21 @@ class MarketRecorder:
             "spot_pnl": venue.spot.profits()[: len(rows)] - self._start["spot"],
         }
 
+    @property
+    def has_book(self) -> bool:
+        """Whether accounts of this market came from a file."""
+        return bool(self._venue.accounts.stated)
+
+    def names(self) -> dict[str, Any]:
+        """More columns of `accounts`, of runs with a book: what its owner calls each account, its line in the file
+        (0: none), and why it was left out (empty: it was not)."""
+        stated, rows = self._venue.accounts.stated, range(self._venue.accounts.count)
+        return {
+            "id": [stated[row][0] if row in stated else "" for row in rows],
+            "line": np.array([stated[row][1] if row in stated else 0 for row in rows], np.int64),
+            "left_out": [self.left_out.get(row, "") for row in rows],
+        }
+
     def summary(self) -> dict[str, int | float | str | bool]:
         """Headline numbers, from t = 0 on."""
         series = self.series()
@@ -332,6 +349,7 @@ class MarketRecorder:
             "pauses": breaker.pauses if breaker is not None else 0,
             "paused_seconds": breaker.paused_ns / 1e9 if breaker is not None else 0.0,
             **self._venue.margins.summary(),
+            **({"accounts_left_out": len(self.left_out)} if self.has_book else {}),
         }
 
     def digest(self) -> bytes:

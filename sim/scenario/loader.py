@@ -10,7 +10,10 @@ from pydantic import BaseModel, ValidationError
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.plugins import import_class, search_in
 from marginquake.sim.core.problems import Problem, ScenarioError, closest, shown_path
+from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.scenario import extends
+from marginquake.sim.scenario.account_books import AccountBook
+from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
@@ -114,10 +117,11 @@ class _Loader:
                     self.problems += check_faults(market_config, tree, head.duration)
             for _, traits, tree in populations.values():
                 self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
+        books = self._books(populations, {name: config for name, (config, _) in markets.items()})
         if self.problems or head is None:
             return None
         kept = {
-            name: _population(name, participant_class, config, market_names[0])
+            name: _population(name, participant_class, config, market_names[0], books.get(name))
             for name, (participant_class, config, _) in populations.items()
         }
         return Scenario(
@@ -220,6 +224,24 @@ class _Loader:
         self.every_population_was_read = len(found) == sum(not entry.deletes for entry in entries)
         return found
 
+    def _books(
+        self,
+        populations: Mapping[str, tuple[type[Any], BaseModel, Node]],
+        markets: Mapping[str, MarketConfig | None],
+    ) -> dict[str, OpeningBook]:
+        """The account books that populations take, by population; held against a market only where that is right."""
+        sound = not self.problems
+        found: dict[str, OpeningBook] = {}
+        for name, (_, traits, tree) in populations.items():
+            if isinstance(getattr(traits, "accounts", None), AccountBook):
+                market = markets.get(getattr(traits, "market", None) or next(iter(markets), "")) if sound else None
+                opened = open_book(traits, tree, market)
+                self.problems += opened.problems
+                self.remarks += opened.remarks
+                if opened.book is not None:
+                    found[name] = opened.book
+        return found
+
     def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
         """The entries of a mapping by name, deleted ones left out."""
         if not isinstance(node.value, dict):
@@ -303,10 +325,12 @@ class _Loader:
         self.problems.append(Problem(node.place, shown_path(node.path), message, shown, suggestion))
 
 
-def _population(name: str, participant_class: type[Any], config: Any, first_market: str) -> Population:
+def _population(
+    name: str, participant_class: type[Any], config: Any, first_market: str, book: OpeningBook | None
+) -> Population:
     """The market a population does not name is the first."""
     resolved = config if config.market is not None else config.model_copy(update={"market": first_market})
-    return Population(name, resolved.type, resolved.market, participant_class, resolved)
+    return Population(name, resolved.type, resolved.market, participant_class, resolved, book)
 
 
 def _drop(tree: Node, doomed: Sequence[Node]) -> bool:

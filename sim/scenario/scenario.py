@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
+from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class
 from marginquake.sim.scenario import yaml_tree
 from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, RecordConfig, ScenarioHead
@@ -30,13 +31,22 @@ CLASS_KEYS: Final = tuple(
 @final
 @dataclass(frozen=True, slots=True)
 class Population:
-    """One population.  `market`: name of the market it trades; `config`: its class's own ParticipantConfig."""
+    """One population.  `market`: name of the market it trades; `config`: its class's own ParticipantConfig.
+
+    `book`: the accounts it opens with, row by row, where `accounts` names a file.
+    """
 
     name: str
     type: str
     market: str
     participant_class: Callable[..., Any]
     config: Any
+    book: OpeningBook | None = None
+
+    @property
+    def count(self) -> int:
+        """How many accounts it has."""
+        return int(self.config.accounts) if self.book is None else len(self.book)
 
 
 @final
@@ -104,9 +114,13 @@ class Scenario:
     def digest(self, model_version: str) -> str:
         """sha256 of all that decides what happens, but for the seed: the same on every machine.
 
-        Input files count by content, not by place, and classes of the user by the text of their module.
+        Input files count by content, not by place, and classes of the user by the text of their module.  Of an account
+        book it is the content that was read: the file may have changed since.
         """
         data = {key: value for key, value in self.resolved().items() if key not in NOT_OF_THE_MARKET}
+        for name, population in self.populations.items():
+            if population.book is not None:
+                data["populations"][name]["accounts"]["file"] = population.book.digest
         modules = {name: _text_digest(inspect.getsourcefile(import_class(name))) for name in _user_classes(data)}
         canonical = json.dumps([model_version, _by_content(data), modules], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.opening_book import ruled_out
+from marginquake.sim.core.records import MarginMode
 from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.venue.venue import Venue
 
 LOG = logging.getLogger(__name__)
 FUEL_REACH = 0.05
 ROUNDS = 6
+MOST_NAMED = 3
+"""Rows left out that a warning names."""
 
 
 @final
@@ -98,6 +102,37 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
     return factor
 
 
+def leave_out(venue: Venue, seeds: list[Seed]) -> dict[int, str]:
+    """Accounts of a book that cannot be at the mark as it is now: they get neither position nor money.
+
+    Returns the reason by row.  Raises ValueError where the book says so (`on_impossible: refuse`), or none is left.
+    """
+    table = venue.accounts.rows
+    reasons: dict[int, str] = {}
+    for seed in seeds:
+        book = seed.positions.book
+        if book is None:
+            continue
+        isolated = bool(table["mode"][seed.rows[0]] == MarginMode.ISOLATED)
+        mark, entry = venue.exchange.mark_ticks, seed.positions.entry_ticks
+        found = ruled_out(book, venue.contract, venue.brackets, isolated, seed.positions.signed_lots, entry, mark)
+        if not found:
+            continue
+        fresh = {row: why for row, why in found.items() if row not in book.known}
+        told = "; ".join(f"{book.name(row)}: {why}" for row, why in list(fresh.items())[:MOST_NAMED])
+        more = f"; and {len(fresh) - MOST_NAMED:,} more" if len(fresh) > MOST_NAMED else ""
+        message = f"{book.file}: {len(fresh):,} of {len(book):,} rows cannot be at the start: {told}{more}"
+        if book.refuses or len(found) == len(book):
+            raise ValueError(message)
+        if fresh:
+            LOG.warning("%s (left out)", message)
+        index = np.array(list(found))
+        seed.positions.signed_lots[index] = 0
+        table["collateral"][seed.rows[index]] = 0
+        reasons.update(zip(seed.rows[index].tolist(), found.values(), strict=True))
+    return reasons
+
+
 def _move_entries(venue: Venue, seeds: list[Seed]) -> None:
     """Positions that have been sized move from their sizing to their entry prices: the same accounts and lots."""
     table = venue.accounts.rows
@@ -120,7 +155,8 @@ class _Sizes:
         self.held = np.flatnonzero(seed.positions.signed_lots)
         lots = seed.positions.signed_lots[self.held]
         self.lots, self.side = np.abs(lots), np.sign(lots)
-        self.largest = _largest_lots(venue, seed)[self.held]
+        # What a book states has been held against the venue's brackets already, and is not cut.
+        self.largest = np.abs(lots) if seed.positions.book is not None else _largest_lots(venue, seed)[self.held]
         self.rows = seed.rows[self.held]
         self.sizing_ticks = seed.sizing_ticks[self.held]
 

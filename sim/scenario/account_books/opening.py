@@ -1,0 +1,163 @@
+"""A population's account book, read, checked and held against its market, while the scenario is read."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+
+from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.margin import BracketSchedule, leverage_capped
+from marginquake.sim.core.opening_book import OpeningBook, ruled_out
+from marginquake.sim.core.problems import Place, Problem, closest, shown_path
+from marginquake.sim.scenario.account_books.book_block import FIELDS, AccountBook
+from marginquake.sim.scenario.account_books.book_rows import Fault, Headers, find_columns, read_rows
+from marginquake.sim.scenario.account_books.book_table import BookFileError, BookTable, read_book_table
+from marginquake.sim.scenario.checks import problem_at
+from marginquake.sim.scenario.config import MarketConfig
+from marginquake.sim.scenario.yaml_tree import Node
+
+AT: Final = ("accounts",)
+MOST_FAULTS: Final = 20
+"""Faults of a file that are told one by one."""
+MOST_NAMED: Final = 3
+"""Rows left out that a note names."""
+FAR: Final = 0.2
+"""A book whose middle entry price is further from the price at the start was probably made in another market."""
+
+
+@final
+@dataclass
+class Opened:
+    """What came of reading a book: the book, or problems; remarks are what is right but may not be meant."""
+
+    book: OpeningBook | None
+    problems: list[Problem]
+    remarks: list[Problem]
+
+
+def open_book(traits: Any, tree: Node, market: MarketConfig | None) -> Opened:
+    """Read the book that a population's `accounts` names; `tree`: the population as written.
+
+    `market`: where it trades, None if that could not be read; then rows are not held against it.
+    """
+    block: AccountBook = traits.accounts
+    opened = Opened(None, [], [])
+    try:
+        table = read_book_table(Path(block.file))
+    except BookFileError as error:
+        opened.problems.append(_in_file(block, error.line, "", str(error)))
+        return opened
+    headers, unknown = find_columns(table, block.columns)
+    opened.problems += [
+        problem_at(tree, (*AT, "columns", field), message, suggestion=near) for field, message, near in unknown
+    ]
+    if not unknown and not set(headers.place) - {"id"}:
+        known = ", ".join(FIELDS[1:])
+        names = ", ".join(name for name in table.header if name)
+        message = f"has none of {known}; it has {names}. Say which is which: columns: {{leverage: ..., side: ...}}"
+        opened.problems.append(_in_file(block, table.header_line, "", message))
+    if not table.rows and not table.ragged:
+        opened.problems.append(_in_file(block, table.header_line, "", "has a header and no rows"))
+    if opened.problems:
+        return opened
+    isolated = traits.margin_mode == "isolated"
+    rows, faults = read_rows(table, headers, isolated)
+    if faults:
+        opened.problems += _faults(block, faults)
+        return opened
+    book = OpeningBook(
+        block.file, table.digest, rows.lines, rows.ids, rows.side, rows.leverage, rows.collateral, rows.entry_price,
+        rows.notional, block.notional_at == "start_price", block.on_impossible == "refuse",
+    )  # fmt: skip
+    opened.remarks += _remarks(table, headers, block, tree, book)
+    if market is not None:
+        book = _hold_against(book, block, tree, market, isolated, opened)
+    opened.book = book
+    return opened
+
+
+def _hold_against(
+    book: OpeningBook, block: AccountBook, tree: Node, market: MarketConfig, isolated: bool, opened: Opened
+) -> OpeningBook:
+    """Rows that cannot be at the price at the start, as far as the file alone decides it."""
+    contract = _contract(market)
+    brackets = BracketSchedule.from_config(
+        leverage_capped(market.venue.brackets, market.venue.max_leverage), contract
+    )  # fmt: skip
+    start = contract.to_ticks(market.contract.initial_price)
+    nothing = np.full(len(book), np.nan)
+    full = book.completed(nothing, nothing, brackets, contract.money_amount)
+    decided = (book.side != 0) & ~np.isnan(book.entry_price) & ~np.isnan(full.collateral) & ~np.isnan(full.leverage)
+    full = replace(full, notional=np.where(decided, full.notional, np.nan))
+    entry = full.entries(contract, np.full(len(book), start))
+    lots = book.side * full.lots(contract, entry, start)
+    found = ruled_out(full, contract, brackets, isolated, lots, entry, start)
+    if len(found) == len(book) or (found and book.refuses):
+        faults = [Fault(int(book.lines[row]), "", f"cannot be at the start: {why}") for row, why in found.items()]
+        opened.problems += _faults(block, faults)
+    elif found:
+        opened.remarks.append(problem_at(tree, (*AT, "file"), left_out(book, found)))
+    middle = float(np.median(book.entry_price[~np.isnan(book.entry_price)])) if np.isfinite(book.entry_price).any() else 0
+    if middle and abs(middle / market.contract.initial_price - 1) > FAR:
+        message = (
+            f"half of its entry prices are {'above' if middle > market.contract.initial_price else 'below'} {middle:g}, "
+            f"far from contract.initial_price, {market.contract.initial_price:g}"
+        )
+        opened.remarks.append(problem_at(tree, (*AT, "file"), message))
+    if market.fuel_ratio is not None:
+        message = f"fuel_ratio ({market.fuel_ratio:g}) does not scale these accounts: their sizes are the file's"
+        opened.remarks.append(problem_at(tree, (*AT, "file"), message))
+    return replace(book, known=frozenset(found))
+
+
+def left_out(book: OpeningBook, found: dict[int, str]) -> str:
+    """A sentence on rows that are left out: how many, and the first few by line."""
+    named = "; ".join(f"{book.name(row)}: {why}" for row, why in [*found.items()][:MOST_NAMED])
+    more = f"; and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
+    are = "cannot be at the start and is left out" if len(found) == 1 else "cannot be at the start and are left out"
+    return f"{len(found):,} of {len(book):,} rows {are}: {named}{more}"
+
+
+def _remarks(table: BookTable, headers: Headers, block: AccountBook, tree: Node, book: OpeningBook) -> list[Problem]:
+    remarks: list[Problem] = []
+    lacking = [field for field in FIELDS if field not in headers.place and getattr(block.columns, field) is not None]
+    for name in headers.unread:
+        near = closest(name, lacking)
+        if near is not None:
+            message = f"column {name!r} of the file is not read; if it is the {near}, write columns: {{{near}: {name}}}"
+            remarks.append(problem_at(tree, (*AT, "file"), message))
+    if "notional" in headers.place and "side" not in headers.place and not book.side.any():
+        message = "the file has no side, and no notional in it is negative: sides are drawn by the population"
+        remarks.append(problem_at(tree, (*AT, "file"), message))
+    if table.empty:
+        lines = ", ".join(map(str, table.empty[:MOST_NAMED])) + (", ..." if len(table.empty) > MOST_NAMED else "")
+        message = f"{len(table.empty):,} lines of the file hold no value and are skipped (line {lines})"
+        remarks.append(problem_at(tree, (*AT, "file"), message))
+    return remarks
+
+
+def _faults(block: AccountBook, faults: Sequence[Fault]) -> list[Problem]:
+    """The first of them one by one, and how many more there are."""
+    told = [_in_file(block, fault.line, fault.column, fault.message, fault.value) for fault in faults[:MOST_FAULTS]]
+    rest = faults[MOST_FAULTS:]
+    if rest:
+        lines = len({fault.line for fault in rest})
+        told.append(_in_file(block, 0, "", f"and {len(rest):,} more in {lines:,} line{'s' if lines > 1 else ''}"))
+    return told
+
+
+def _in_file(block: AccountBook, line: int, column: str, message: str, value: str | None = None) -> Problem:
+    """A problem whose place is the user's own file."""
+    place = Place(block.file, line, Path(os.path.dirname(block.file)))
+    return Problem(place, shown_path((column,)) if column else "", message, value)
+
+
+def _contract(market: MarketConfig) -> ContractSpec:
+    """The integer contract of the market, as its venue will have it."""
+    fields = market.contract
+    top = Decimal(str(fields.initial_price)) * Decimal(str(fields.max_price_multiple)) / Decimal(str(fields.tick_size))
+    return ContractSpec.from_fields(market.name, fields.model_dump(), int(top), fields.max_position_lots)
