@@ -84,7 +84,7 @@ def _listed(parts: list[Part], shares: dict[Part, float]) -> str:
 def _who(view: CascadeView, call: int) -> str:
     side = "long" if view.calls.side[call] > 0 else "short"
     row = int(view.calls.account[call])
-    text = f"account {row}, {side} {short(float(view.calls.notional[call]))}"
+    text = f"{view.market.account_name(row)}, {side} {short(float(view.calls.notional[call]))}"
     accounts = view.market.accounts
     if accounts:
         place = np.flatnonzero(accounts["row"] == row)

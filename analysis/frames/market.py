@@ -180,6 +180,19 @@ class MarketFrames:
         )
 
     @cached_property
+    def account_ids(self) -> dict[int, str]:
+        """What a user's file calls the accounts that it stated, by row; empty in runs without one."""
+        if "id" not in self.accounts:
+            return {}
+        rows, ids = self.accounts["row"].tolist(), self.accounts["id"].astype(str).tolist()
+        return {int(row): name for row, name in zip(rows, ids, strict=True) if name}
+
+    def account_name(self, row: int) -> str:
+        """How texts call an account: its row, and the user's own id beside it where there is one."""
+        own = self.account_ids.get(row)
+        return f"account {row}" if own is None else f"account {row} ({own})"
+
+    @cached_property
     def events(self) -> Columns:
         """Events of the kinds in `DRAWN_KINDS`, plus the column `time_s` (0 = end of the warm-up)."""
         events = self.read_events()

@@ -34,7 +34,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         return Content(lead="Nobody was called in this run: no position was closed by force.")
     linked = [cascade for cascade in tree.several if cascade.end_s >= 0]
     tables = [_cascades(market, linked)] if linked else []
-    charts = [_chart(tree, linked[:DRAWN])] if linked else []
+    charts = [_chart(market, tree, linked[:DRAWN])] if linked else []
     if linked:
         tables.append(_generations(tree, linked[0]))
     return Content(lead=_lead(tree, linked), sentences=[*follows(tree), *outsider(tree)], charts=charts, tables=tables)
@@ -49,10 +49,12 @@ def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     )
 
 
-def _chart(tree: CausalTree, drawn: list[Cascade]) -> Chart:
+def _chart(market: MarketFrames, tree: CausalTree, drawn: list[Cascade]) -> Chart:
     data = {
         "causes": [{"label": label, "colour": colour} for _, label, colour in CAUSES],
-        "cascades": [icicle(tree, cascade) | {"label": str(rank + 1)} for rank, cascade in enumerate(drawn)],
+        "cascades": [
+            icicle(tree, cascade, market.account_ids) | {"label": str(rank + 1)} for rank, cascade in enumerate(drawn)
+        ],
     }
     return Chart(
         "icicle",

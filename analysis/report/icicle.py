@@ -3,6 +3,7 @@
 Cells too small to be seen are joined: the small children of one call, with all that followed from them, are one cell.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -55,11 +56,12 @@ class _Cells:
         self.call[cell] = -1
 
 
-def icicle(tree: CausalTree, cascade: Cascade) -> dict[str, Any]:
+def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str]) -> dict[str, Any]:
     """One cascade as data of the chart kind `icicle`.
 
     `mass` of a cell is its forced notional and that of all calls below it, `own` its alone; `account` and `time_s` are
-    -1 for cells that stand for several calls (`count`).
+    -1 for cells that stand for several calls (`count`).  `ids`: what the user calls accounts, by row; `id` has those of
+    the cells, and is empty where none of them has one.
     """
     forced = np.bincount(tree.forced.call, tree.forced.notional, len(tree.calls))
     own = np.maximum(forced[cascade.calls], 1e-9)
@@ -73,6 +75,7 @@ def icicle(tree: CausalTree, cascade: Cascade) -> dict[str, Any]:
     call = np.array(cells.call)
     known = call >= 0
     real = cascade.calls[np.where(known, call, 0)]
+    account = np.where(known, tree.calls.account[real], -1).tolist()
     return {
         "from": cascade.start_s,
         "to": cascade.end_s,
@@ -80,7 +83,8 @@ def icicle(tree: CausalTree, cascade: Cascade) -> dict[str, Any]:
         "notional": finite(cascade.notional),
         "parent": cells.parent,
         "count": cells.count,
-        "account": np.where(known, tree.calls.account[real], -1).tolist(),
+        "account": account,
+        "id": [ids.get(row, "") for row in account] if ids else [],
         "mass": pack(cells.mass),
         "own": pack(cells.own),
         "time": pack(np.where(known, tree.calls.time_s[real], -1.0)),

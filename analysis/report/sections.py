@@ -1,6 +1,7 @@
 """The sections of a run's report, in their order: one file each, one entry here (docs/report.md)."""
 
 from marginquake.analysis.report import (
+    accounts,
     cascades,
     levels,
     liquidation_map,
@@ -21,6 +22,7 @@ SECTIONS: tuple[Section, ...] = (
     Section("map", "Liquidation map", liquidation_map.applies, liquidation_map.content),
     Section("levels", "Clusters", levels.applies, levels.content),
     Section("losses", "Who paid", always, who_paid.content),
+    Section("accounts", "Your accounts", accounts.applies, accounts.content),
     Section("populations", "Who held what", always, populations.content),
     Section("liquidity", "Liquidity", always, liquidity.content),
     Section("quality", "Calls and liquidations", short_sections.quality_applies, short_sections.quality_content),

@@ -1,8 +1,8 @@
 """The risk numbers of several runs together: who was likely to be called, who was, and how good the forecasts were."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import final
 
 from marginquake.analysis import formats
@@ -52,6 +52,8 @@ class Assessment:
     left_out: tuple[str, ...]
     missed_marks: str
     """What the record does not show of the mark, and what follows; empty where it shows all."""
+    ids: Mapping[int, str] = field(default_factory=dict)
+    """What a user's file calls accounts, by row; the same in every run."""
 
 
 def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = None) -> Assessment:
@@ -75,7 +77,9 @@ def assess(runs: Sequence[RunFrames], asked: ForecastPlan, market: str | None = 
     records = [(run.markets[name], False) for run, _ in pairs]
     records += [(twin.markets[name], True) for _, twin in pairs if twin is not None]
     missed = next(filter(None, (missed_marks(*each) for each in records)), "")
-    return Assessment(name, groups, tuple(made), sum(twin is not None for _, twin in pairs), tuple(left_out), missed)
+    with_twins = sum(twin is not None for _, twin in pairs)
+    ids = pairs[0][0].markets[name].account_ids
+    return Assessment(name, groups, tuple(made), with_twins, tuple(left_out), missed, ids)
 
 
 def _group(source: str, horizon_s: float, made: Sequence[CallForecast]) -> Group:
@@ -245,8 +249,13 @@ def to_csv(assessment: Assessment) -> str:
 
 
 def accounts_csv(assessment: Assessment) -> str:
-    """A line an account, moment, volatility and horizon: its forecast, and what happened to it."""
+    """A line an account, moment, volatility and horizon: its forecast, and what happened to it.
+
+    The id that a user's file gives an account stands at the end, in runs with such a file.
+    """
+    ids = assessment.ids
     lines = ["seed,account,at_s,source,horizon_s,side,notional,mark,trigger,probability,called,crossed,twin_crossed"]
+    lines[0] += ",id" if ids else ""
     for made in assessment.made:
         standing = made.standing
         twin = made.twin_crossed if made.twin_crossed is not None else [None] * len(made)
@@ -255,12 +264,18 @@ def accounts_csv(assessment: Assessment) -> str:
             head.format(account)
             + f"{side},{notional:.8g},{standing.mark:.10g},{trigger:.10g},{p:.6g},{int(called)},{int(crossed)},"
             + ("" if twin_crossed is None else str(int(twin_crossed)))
+            + (f",{_quoted(ids.get(account, ''))}" if ids else "")
             for account, side, notional, trigger, p, called, crossed, twin_crossed in zip(
                 standing.account, standing.side, standing.notional, standing.trigger, made.probability, made.called,
                 made.crossed, twin, strict=True,
             )
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A cell of a CSV file, in quotes where it needs them."""
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\r\n') else text
 
 
 def table_csv(table: Columns) -> str:

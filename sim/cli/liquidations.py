@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from marginquake.sim.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from marginquake.analysis.frames.market import MarketFrames
     from marginquake.analysis.measures.quality import Result
     from marginquake.analysis.measures.stages import Transition
 
@@ -31,6 +34,9 @@ def liquidations(
     market: Annotated[str | None, typer.Option(metavar="NAME", help="Only this market; default all.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the measures as CSV.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: measures, reasons, transitions.")] = False,
+    accounts: Annotated[
+        bool, typer.Option("--accounts", help="List every account called, sold or closed by ADL, with your ids.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """How well margin calls and liquidations worked: accuracy, waits, costs, who paid, stages."""
@@ -47,22 +53,60 @@ def liquidations(
         if csv is not None:
             csv.write_text(to_csv({name: measure(each) for name, each in chosen.items()}), encoding="utf-8")
         if as_json:
-            print(json.dumps({name: as_plain(each) for name, each in chosen.items()}, indent=2, allow_nan=False))
+            plain = {name: as_plain(each) | (_accounts(each) if accounts else {}) for name, each in chosen.items()}
+            print(json.dumps(plain, indent=2, allow_nan=False))
             return
         for name, each in chosen.items():
             _print(name if len(frames) > 1 else "", measure(each), transition_matrix(each))
+            if accounts:
+                _print_accounts(each)
+
+
+def _accounts(market: "MarketFrames") -> dict[str, Any]:
+    """The accounts that something was done to, as JSON can say them."""
+    from marginquake.analysis.measures.account_outcomes import outcomes, were_touched
+    from marginquake.sim.runs.directory import plain
+
+    return {"accounts": [plain(each) for each in outcomes(market, were_touched(market))]}
+
+
+def _print_accounts(market: "MarketFrames") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from marginquake.analysis.measures.account_outcomes import HEADINGS, NO_IDS, cells, outcomes, were_touched
+
+    with_id = bool(market.account_ids)
+    found = outcomes(market, were_touched(market))
+    console = _console()
+    console.print()
+    if not found:
+        console.print("No account was called, sold by force or closed by ADL.")
+        return
+    table = Table(box=None, pad_edge=False)
+    words = ("id", "population", "side")
+    for heading in HEADINGS if with_id else NO_IDS:
+        table.add_column(heading, justify="left" if heading in words else "right", overflow="fold")
+    for each in found:
+        table.add_row(*(escape(cell) for cell in cells(each, with_id)))
+    console.print(table)
+
+
+def _console() -> "Console":
+    """Wide enough for a line a row where nobody looks on."""
+    from rich.console import Console
+
+    console = open_console(stderr=False)
+    return console if console.is_terminal else Console(width=160, highlight=False)
 
 
 def _print(title: str, results: "list[Result]", transitions: "list[Transition]") -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from marginquake.analysis.measures.quality import HEADINGS, TRANSITION_HEADINGS, cells_of
 
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=160, highlight=False)
+    console = _console()
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading == "value" else "left")

@@ -237,4 +237,3 @@ def _liquidated_already(facts: _Facts, row: int) -> str:
         f"{contract.to_price(int(facts.entry_ticks[row])):g}, its equity would be {equity:.6g}, and maintenance is "
         f"{owed:.6g}"
     )
-

@@ -102,9 +102,7 @@ class Seating:
         return SeatedEngine(engine, orders, desk.fund_orders)
 
 
-def _open_accounts(
-    venue: Venue, rows: Rows, config: Any, stream: Any, book: OpeningBook | None
-) -> OpeningBook | None:
+def _open_accounts(venue: Venue, rows: Rows, config: Any, stream: Any, book: OpeningBook | None) -> OpeningBook | None:
     """Deposits, leverage and latency of a population, drawn from its traits where its book does not say them.
 
     Returns the book with what it lacked.

@@ -42,6 +42,8 @@ MQ.kinds.icicle = (host, data, group) => {
   });
   if (buttons.length < 2) MQ.element("span", "panel-unit", choice), (choice.hidden = true);
 
+  // An account by its number, and by the user's own id where it has one.
+  const named = (cascade, k) => `account ${cascade.account[k]}` + (cascade.id[k] ? ` (${cascade.id[k]})` : "");
   const part = (cascade, k, n) => cascade.shares[k * data.causes.length + n];
   let x = () => 0, wide = 0;
 
@@ -113,9 +115,9 @@ MQ.kinds.icicle = (host, data, group) => {
       ...(cascade.mass[k] > cascade.own[k] * 1.0001
         ? [[null, `with ${MQ.grouped(cascade.count[k] - 1)} that followed`, MQ.short(cascade.mass[k])]] : []),
       ...data.causes.map((cause, n) => [cause.colour, cause.label, MQ.FORMATS.percent(part(cascade, k, n)).replace(/\.\d+/, "")]),
-      [null, "mainly because of", above < 0 ? "no liquidation" : cascade.account[above] < 0 ? "several" : `account ${cascade.account[above]}`],
+      [null, "mainly because of", above < 0 ? "no liquidation" : cascade.account[above] < 0 ? "several" : named(cascade, above)],
     ];
-    const title = one ? `account ${cascade.account[k]}, called at ${MQ.clock(cascade.time[k], 1)}` : `${MQ.grouped(cascade.count[k])} small calls`;
+    const title = one ? `${named(cascade, k)}, called at ${MQ.clock(cascade.time[k], 1)}` : `${MQ.grouped(cascade.count[k])} small calls`;
     if (one) group.point(cascade.time[k]);
     MQ.tip.show(left, top, title, rows);
   };

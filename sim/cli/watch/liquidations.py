@@ -1,7 +1,7 @@
 """The last liquidations that ended, as the audit log tells them: for whoever looks on while a run goes on."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -37,6 +37,8 @@ class ClosedLiquidation:
     winners_paid: float
     unpaid: float
     taken_over: bool
+    id: str = ""
+    """What a user's file calls the account; empty where none does."""
 
 
 @final
@@ -58,9 +60,10 @@ class ClosedLiquidations:
             self._ended.append(row.copy())
             self._ended_sides.append(self._sides.pop(int(row["account"]), 0))
 
-    def last(self, contract: ContractSpec) -> tuple[ClosedLiquidation, ...]:
-        """Oldest first."""
-        return tuple(_closed(row, side, contract) for row, side in zip(self._ended, self._ended_sides, strict=True))
+    def last(self, contract: ContractSpec, stated: Mapping[int, tuple[str, int]]) -> tuple[ClosedLiquidation, ...]:
+        """Oldest first; `stated`: id and line of accounts from a file, by row."""
+        ended = zip(self._ended, self._ended_sides, strict=True)
+        return tuple(_closed(row, side, contract, stated.get(int(row["account"]), ("", 0))[0]) for row, side in ended)
 
 
 @final
@@ -110,7 +113,7 @@ def listening(open_log: OpenLog, ears: dict[str, ClosedLiquidations]) -> OpenLog
     return open_heard
 
 
-def _closed(row: NDArray[Any], side: int, contract: ContractSpec) -> ClosedLiquidation:
+def _closed(row: NDArray[Any], side: int, contract: ContractSpec, own_id: str) -> ClosedLiquidation:
     filled = int(row["filled_lots"])
     beyond = int(row["taken_over_lots"]) + int(row["deleveraged_lots"])
     ticks = int(row["filled_tick_lots"]) / filled if filled else float(row["mark_ticks"])
@@ -125,4 +128,5 @@ def _closed(row: NDArray[Any], side: int, contract: ContractSpec) -> ClosedLiqui
         winners_paid=contract.to_amount(int(row["winners_paid"])),
         unpaid=contract.to_amount(int(row["unpaid"])),
         taken_over=beyond > 0,
+        id=own_id,
     )

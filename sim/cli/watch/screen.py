@@ -19,6 +19,8 @@ LEAST_WIDTH, LEAST_HEIGHT = 72, 22
 WIDE = 116
 """From this width on the alerts have a column of their own."""
 GAP = 2
+LONGEST_ID = 12
+"""Characters of a user's own id that there is room for."""
 FALL, RISE, QUIET, TITLE = "red", "green", "bright_black", "bold cyan"
 GRADES = (QUIET, "yellow", "bold red")
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -342,19 +344,26 @@ def _closed(frame: Frame, width: int, height: int) -> Lines:
     if not frame.closed:
         return [*lines, Text(" none so far", QUIET)]
     shown = tuple(reversed(frame.closed[-(height - 2) :]))
-    rows = max(len("row"), *(len(str(closed.account)) for closed in shown))
+    names = [_called(closed) for closed in shown]
+    rows = max(len("row"), *map(len, names))
     prices = max(len("price"), *(len(price(closed.price, frame.decimals)) for closed in shown))
     heading = f" {'time':>7} {'row':>{rows}} {'':5} {'size':>6} {'price':>{prices}} {'loss':>6} others"
     lines.append(Text(heading, QUIET))
-    for closed in shown:
+    for closed, name in zip(shown, names, strict=True):
         word, style = ("long ", FALL) if closed.side > 0 else ("short", RISE)
         amounts = short_number(closed.notional), price(closed.price, frame.decimals), short_number(closed.loss)
         line = Text.assemble(
-            (f" {clock(closed.time_s):>7}", QUIET), f" {closed.account:>{rows}} ", (word, style),
+            (f" {clock(closed.time_s):>7}", QUIET), f" {name:>{rows}} ", (word, style),
             " {:>6} {:>{width}} {:>6}".format(*amounts, width=prices),
         )  # fmt: skip
         lines.append(line.append_text(_others(closed)))
     return lines
+
+
+def _called(closed: ClosedLiquidation) -> str:
+    """The account by its row, and by the user's own id, as far as there is room."""
+    own = closed.id if len(closed.id) <= LONGEST_ID else closed.id[: LONGEST_ID - 1] + "\u2026"
+    return f"{closed.account} {own}".rstrip()
 
 
 def _others(closed: ClosedLiquidation) -> Text:

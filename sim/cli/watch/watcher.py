@@ -278,7 +278,7 @@ class Watcher:
             pauses=venue.breaker.pauses if venue.breaker is not None else 0,
             faults=_faults(venue, model.now_ns),
             alerts=tuple(self._alerts),
-            closed=heard.last(venue.contract) if heard is not None else (),
+            closed=heard.last(venue.contract, venue.accounts.stated) if heard is not None else (),
             why_no_closed="" if heard is not None else "not recorded (record.events: none)",
         )
 

@@ -17,7 +17,9 @@ class BookColumns(Block):
     id: str | None = Field("id", description="What you call the account; kept as text")
     side: str | None = Field("side", description="long or short (also buy, sell, b, s, +1, -1)")
     leverage: str | None = Field("leverage", description="Notional over collateral; sets initial margin")
-    collateral: str | None = Field("collateral", description="Money in the account, quote units, unrealised profit apart")
+    collateral: str | None = Field(
+        "collateral", description="Money in the account, quote units, unrealised profit apart"
+    )
     notional: str | None = Field("notional", description="Size of the position, quote units; negative = short")
     entry_price: str | None = Field("entry_price", description="Average price of the position, quote units")
 

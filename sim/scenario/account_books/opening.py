@@ -101,17 +101,23 @@ def _hold_against(
         opened.problems += _faults(block, faults)
     elif found:
         opened.remarks.append(problem_at(tree, (*AT, "file"), left_out(book, found)))
-    middle = float(np.median(book.entry_price[~np.isnan(book.entry_price)])) if np.isfinite(book.entry_price).any() else 0
-    if middle and abs(middle / market.contract.initial_price - 1) > FAR:
-        message = (
-            f"half of its entry prices are {'above' if middle > market.contract.initial_price else 'below'} {middle:g}, "
-            f"far from contract.initial_price, {market.contract.initial_price:g}"
-        )
-        opened.remarks.append(problem_at(tree, (*AT, "file"), message))
+    opened.remarks += _far_from_the_start(book, market, tree)
     if market.fuel_ratio is not None:
         message = f"fuel_ratio ({market.fuel_ratio:g}) does not scale these accounts: their sizes are the file's"
         opened.remarks.append(problem_at(tree, (*AT, "file"), message))
     return replace(book, known=frozenset(found))
+
+
+def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> list[Problem]:
+    """A note where the prices of the book are those of another market, or of another day."""
+    known = book.entry_price[~np.isnan(book.entry_price)]
+    start = market.contract.initial_price
+    if not len(known) or abs(np.median(known) / start - 1.0) <= FAR:
+        return []
+    middle = float(np.median(known))
+    where = "above" if middle > start else "below"
+    message = f"half of its entry prices are {where} {middle:g}, far from contract.initial_price, {start:g}"
+    return [problem_at(tree, (*AT, "file"), message)]
 
 
 def left_out(book: OpeningBook, found: dict[int, str]) -> str:
