@@ -224,6 +224,10 @@ SUMMARY_METRICS: tuple[SummaryMetric, ...] = (
         "accounts that wanted more leverage than the venue allows", scorecard=_UNLESS_ZERO,
     ),
     SummaryMetric(
+        "accounts_left_out", "accounts left out", COUNT, Better.NEITHER,
+        "rows of an account book that could not be at the start", scorecard=_UNLESS_ZERO,
+    ),
+    SummaryMetric(
         "accounts_called_end", "accounts called at the end", COUNT, Better.LOWER,
         "accounts whose forced sale has not begun at the end", short="still called", scorecard=_UNLESS_ZERO,
     ),

@@ -27,7 +27,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
     profit = sum(each.profit for each in found)
     held = sum(each.notional for each in found if each.side)
     lead = (
-        f"{formats.plural(len(found), 'account')} from your file, which held {formats.short_number(held)} at the start: "
+        f"{formats.plural(len(found), 'account')} from your file held {formats.short_number(held)} at the start: "
         f"{called:,} called, {liquidated:,} closed by force. Together they "
         f"{'gained' if profit >= 0 else 'lost'} {formats.short_number(abs(profit))}."
     )

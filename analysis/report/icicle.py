@@ -5,6 +5,7 @@ Cells too small to be seen are joined: the small children of one call, with all 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from marginquake.analysis.presentation.page import finite, pack
 from marginquake.analysis.report.thinning import at_most
 from marginquake.sim.core.typing import Floats, Ints
 
+NO_IDS: Mapping[int, str] = MappingProxyType({})
 MOST_CELLS_ABREAST = 500
 """Cells narrower than one of so many of the whole width are joined."""
 CAUSES = (
@@ -56,7 +58,7 @@ class _Cells:
         self.call[cell] = -1
 
 
-def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str]) -> dict[str, Any]:
+def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str] = NO_IDS) -> dict[str, Any]:
     """One cascade as data of the chart kind `icicle`.
 
     `mass` of a cell is its forced notional and that of all calls below it, `own` its alone; `account` and `time_s` are

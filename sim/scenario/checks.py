@@ -90,7 +90,7 @@ def check_other_side(
         here = {name: each for name, each in populations.items() if (each[1].market or markets[0]) == market}
         if any(getattr(kind, "takes_other_side", False) for kind, _ in here.values()):
             continue
-        seeding = [name for name, (kind, config) in here.items() if _needs_other_side(kind, config)]
+        seeding = [name for name, (kind, config) in here.items() if needs_other_side(kind, config)]
         if seeding:
             takers = [name for name, kind in registry.items() if getattr(kind, "takes_other_side", False)]
             where = f" of {market}" if len(markets) > 1 else ""
@@ -103,7 +103,8 @@ def check_other_side(
             yield problem_at(root, ("populations",), message)
 
 
-def _needs_other_side(kind: type[Any], config: Any) -> bool:
+def needs_other_side(kind: type[Any], config: Any) -> bool:
+    """Whether a population of this class and config holds positions at the start that need another side."""
     asked = getattr(kind, "needs_other_side", None)
     return asked is not None and bool(asked(config))
 

@@ -24,6 +24,8 @@ from marginquake.sim.scenario.checks import (
     check_periods,
     check_population,
     check_replay,
+    needs_other_side,
+    problem_at,
 )
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
@@ -240,7 +242,25 @@ class _Loader:
                 self.remarks += opened.remarks
                 if opened.book is not None:
                     found[name] = opened.book
+                if market is not None and market.fuel_ratio is not None:
+                    self._note_fuel(name, market, populations, list(markets))
         return found
+
+    def _note_fuel(
+        self,
+        book: str,
+        market: MarketConfig,
+        populations: Mapping[str, tuple[type[Any], BaseModel, Node]],
+        markets: Sequence[str],
+    ) -> None:
+        """A fuel ratio scales nobody where all who hold positions at the start hold those of a file."""
+        for kind, traits, _ in populations.values():
+            here = (getattr(traits, "market", None) or markets[0]) == market.name
+            stated = isinstance(getattr(traits, "accounts", None), AccountBook)
+            if here and not stated and needs_other_side(kind, traits) and getattr(traits, "scalable", True):
+                return
+        message = f"has no effect: the positions at the start are those of the file of {book}, which is not scaled"
+        self.remarks.append(problem_at(self.root, ("fuel_ratio",), message, f"{market.fuel_ratio:g}"))
 
     def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
         """The entries of a mapping by name, deleted ones left out."""

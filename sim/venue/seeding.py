@@ -11,8 +11,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core import opening_checks
 from marginquake.sim.core.accounts import Rows
-from marginquake.sim.core.opening_book import ruled_out
+from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.core.records import MarginMode
 from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.venue.venue import Venue
@@ -20,8 +21,6 @@ from marginquake.sim.venue.venue import Venue
 LOG = logging.getLogger(__name__)
 FUEL_REACH = 0.05
 ROUNDS = 6
-MOST_NAMED = 3
-"""Rows left out that a warning names."""
 
 
 @final
@@ -105,7 +104,7 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
 def leave_out(venue: Venue, seeds: list[Seed]) -> dict[int, str]:
     """Accounts of a book that cannot be at the mark as it is now: they get neither position nor money.
 
-    Returns the reason by row.  Raises ValueError where the book says so (`on_impossible: refuse`), or none is left.
+    Returns the reason by row.  Raises ScenarioError where the book says so (`on_impossible: refuse`), or none is left.
     """
     table = venue.accounts.rows
     reasons: dict[int, str] = {}
@@ -115,17 +114,16 @@ def leave_out(venue: Venue, seeds: list[Seed]) -> dict[int, str]:
             continue
         isolated = bool(table["mode"][seed.rows[0]] == MarginMode.ISOLATED)
         mark, entry = venue.exchange.mark_ticks, seed.positions.entry_ticks
-        found = ruled_out(book, venue.contract, venue.brackets, isolated, seed.positions.signed_lots, entry, mark)
+        found = opening_checks.ruled_out(
+            book, venue.contract, venue.brackets, isolated, seed.positions.signed_lots, entry, mark
+        )
         if not found:
             continue
-        fresh = {row: why for row, why in found.items() if row not in book.known}
-        told = "; ".join(f"{book.name(row)}: {why}" for row, why in list(fresh.items())[:MOST_NAMED])
-        more = f"; and {len(fresh) - MOST_NAMED:,} more" if len(fresh) > MOST_NAMED else ""
-        message = f"{book.file}: {len(fresh):,} of {len(book):,} rows cannot be at the start: {told}{more}"
         if book.refuses or len(found) == len(book):
-            raise ValueError(message)
+            raise ScenarioError(opening_checks.problems(book, found))
+        fresh = {row: why for row, why in found.items() if row not in book.known}
         if fresh:
-            LOG.warning("%s (left out)", message)
+            LOG.warning("%s: %s", book.file, opening_checks.sentence(book, fresh))
         index = np.array(list(found))
         seed.positions.signed_lots[index] = 0
         table["collateral"][seed.rows[index]] = 0

@@ -1,6 +1,5 @@
 """A population's account book, read, checked and held against its market, while the scenario is read."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,10 +8,11 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from marginquake.sim.core import opening_checks
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import BracketSchedule, leverage_capped
-from marginquake.sim.core.opening_book import OpeningBook, ruled_out
-from marginquake.sim.core.problems import Place, Problem, closest, shown_path
+from marginquake.sim.core.opening_book import OpeningBook
+from marginquake.sim.core.problems import Problem, closest
 from marginquake.sim.scenario.account_books.book_block import FIELDS, AccountBook
 from marginquake.sim.scenario.account_books.book_rows import Fault, Headers, find_columns, read_rows
 from marginquake.sim.scenario.account_books.book_table import BookFileError, BookTable, read_book_table
@@ -21,10 +21,6 @@ from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.scenario.yaml_tree import Node
 
 AT: Final = ("accounts",)
-MOST_FAULTS: Final = 20
-"""Faults of a file that are told one by one."""
-MOST_NAMED: Final = 3
-"""Rows left out that a note names."""
 FAR: Final = 0.2
 """A book whose middle entry price is further from the price at the start was probably made in another market."""
 
@@ -95,16 +91,12 @@ def _hold_against(
     full = replace(full, notional=np.where(decided, full.notional, np.nan))
     entry = full.entries(contract, np.full(len(book), start))
     lots = book.side * full.lots(contract, entry, start)
-    found = ruled_out(full, contract, brackets, isolated, lots, entry, start)
+    found = opening_checks.ruled_out(full, contract, brackets, isolated, lots, entry, start)
     if len(found) == len(book) or (found and book.refuses):
-        faults = [Fault(int(book.lines[row]), "", f"cannot be at the start: {why}") for row, why in found.items()]
-        opened.problems += _faults(block, faults)
+        opened.problems += opening_checks.problems(book, found)
     elif found:
-        opened.remarks.append(problem_at(tree, (*AT, "file"), left_out(book, found)))
+        opened.remarks.append(problem_at(tree, (*AT, "file"), opening_checks.sentence(book, found)))
     opened.remarks += _far_from_the_start(book, market, tree)
-    if market.fuel_ratio is not None:
-        message = f"fuel_ratio ({market.fuel_ratio:g}) does not scale these accounts: their sizes are the file's"
-        opened.remarks.append(problem_at(tree, (*AT, "file"), message))
     return replace(book, known=frozenset(found))
 
 
@@ -120,14 +112,6 @@ def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> 
     return [problem_at(tree, (*AT, "file"), message)]
 
 
-def left_out(book: OpeningBook, found: dict[int, str]) -> str:
-    """A sentence on rows that are left out: how many, and the first few by line."""
-    named = "; ".join(f"{book.name(row)}: {why}" for row, why in [*found.items()][:MOST_NAMED])
-    more = f"; and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
-    are = "cannot be at the start and is left out" if len(found) == 1 else "cannot be at the start and are left out"
-    return f"{len(found):,} of {len(book):,} rows {are}: {named}{more}"
-
-
 def _remarks(table: BookTable, headers: Headers, block: AccountBook, tree: Node, book: OpeningBook) -> list[Problem]:
     remarks: list[Problem] = []
     lacking = [field for field in FIELDS if field not in headers.place and getattr(block.columns, field) is not None]
@@ -140,7 +124,9 @@ def _remarks(table: BookTable, headers: Headers, block: AccountBook, tree: Node,
         message = "the file has no side, and no notional in it is negative: sides are drawn by the population"
         remarks.append(problem_at(tree, (*AT, "file"), message))
     if table.empty:
-        lines = ", ".join(map(str, table.empty[:MOST_NAMED])) + (", ..." if len(table.empty) > MOST_NAMED else "")
+        lines = ", ".join(map(str, table.empty[: opening_checks.MOST_NAMED])) + (
+            ", ..." if len(table.empty) > opening_checks.MOST_NAMED else ""
+        )
         message = f"{len(table.empty):,} lines of the file hold no value and are skipped (line {lines})"
         remarks.append(problem_at(tree, (*AT, "file"), message))
     return remarks
@@ -148,8 +134,11 @@ def _remarks(table: BookTable, headers: Headers, block: AccountBook, tree: Node,
 
 def _faults(block: AccountBook, faults: Sequence[Fault]) -> list[Problem]:
     """The first of them one by one, and how many more there are."""
-    told = [_in_file(block, fault.line, fault.column, fault.message, fault.value) for fault in faults[:MOST_FAULTS]]
-    rest = faults[MOST_FAULTS:]
+    told = [
+        _in_file(block, fault.line, fault.column, fault.message, fault.value)
+        for fault in faults[: opening_checks.MOST_TOLD]
+    ]
+    rest = faults[opening_checks.MOST_TOLD :]
     if rest:
         lines = len({fault.line for fault in rest})
         told.append(_in_file(block, 0, "", f"and {len(rest):,} more in {lines:,} line{'s' if lines > 1 else ''}"))
@@ -158,8 +147,7 @@ def _faults(block: AccountBook, faults: Sequence[Fault]) -> list[Problem]:
 
 def _in_file(block: AccountBook, line: int, column: str, message: str, value: str | None = None) -> Problem:
     """A problem whose place is the user's own file."""
-    place = Place(block.file, line, Path(os.path.dirname(block.file)))
-    return Problem(place, shown_path((column,)) if column else "", message, value)
+    return Problem(opening_checks.book_place(block.file, line), column, message, value)
 
 
 def _contract(market: MarketConfig) -> ContractSpec:

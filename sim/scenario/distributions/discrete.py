@@ -79,7 +79,11 @@ class Constant(Distribution):
 
 @final
 class Empirical(Distribution):
-    """Values of a CSV column, drawn with replacement; rows may carry weights."""
+    """Values of a CSV column, drawn with replacement; rows may carry weights.
+
+    Each trait draws its own rows, independently of all others, also from the same file: who has which leverage *and* which
+    collateral is lost.  For whole accounts write `accounts: {file: book.csv}`.
+    """
 
     distribution: Literal["empirical"] = "empirical"
     file: DataFile = Field(description="CSV with a header line, relative to the scenario file")
