@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
+from marginquake.sim.scenario.account_books import Accounts
 from marginquake.sim.scenario.distributions import Trait
 
 
@@ -23,6 +24,7 @@ class FakeConfig(Block):
 
 
 class RetailConfig(FakeConfig):
+    accounts: Accounts = 1  # type: ignore[assignment]
     activity: Trait[Fraction] = 0.1
     stop_distance: Trait[Fraction] | None = None
     initial_open_fraction: Fraction = 0.0

@@ -115,7 +115,7 @@ def read_rows(table: BookTable, headers: Headers, isolated: bool) -> tuple[BookR
     if "side" in headers.place:
         column = headers.place["side"]
         for row, cells in enumerate(table.rows):
-            found = SIDES.get(cells[column].casefold()) if cells[column] else 0
+            found = SIDES.get(cells[column].casefold().replace("\u2212", "-")) if cells[column] else 0
             if found is None:
                 message = "must be long or short (also buy, sell, b, s, +1, -1)"
                 faults.append(Fault(table.lines[row], table.header[column], message, cells[column]))

@@ -81,8 +81,8 @@ class Constant(Distribution):
 class Empirical(Distribution):
     """Values of a CSV column, drawn with replacement; rows may carry weights.
 
-    Each trait draws its own rows, independently of all others, also from the same file: who has which leverage *and* which
-    collateral is lost.  For whole accounts write `accounts: {file: book.csv}`.
+    Each trait draws rows of its own, independently of all others, also from the same file: who has which leverage *and*
+    which collateral is lost.  For whole accounts write `accounts: {file: book.csv}`.
     """
 
     distribution: Literal["empirical"] = "empirical"

@@ -2,6 +2,7 @@
 
     # expect: 7: index.fundamental.volatility: value x: must be a fraction     a line of this file
     # expect: bases/bad.yaml:5: venue.fees.makr: unknown field                 a line of a file it extends
+    # expect: account_book_cells.csv:4: leverage: value NaN: is not ...        a line of a user's own table
     # expect: --set seed.x=3: seed.x: seed is 1                                an override, given by
     # set: seed.x=3
 
@@ -39,7 +40,7 @@ def expected(path: Path) -> list[str]:
             beginnings.append(text)
         elif text.startswith(NO_LINE):
             beginnings.append(f"{path}: {text}")
-        elif text.split(":")[0].endswith(".yaml"):
+        elif text.split(":")[0].endswith((".yaml", ".csv")):
             beginnings.append(f"{INVALID_SCENARIOS}/{text}")
         else:
             beginnings.append(f"{path}:{text}")
