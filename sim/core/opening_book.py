@@ -3,7 +3,8 @@
 A row has up to five facts: side, leverage, collateral, notional and entry price.  What it lacks is nan (side: 0).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
@@ -31,8 +32,8 @@ class OpeningBook:
     `file`: as shown; `digest`: of its content.  `lines`: where each row stands in it.  `ids`: what its owner calls it.
     `side`: +1 long, -1 short, 0 not said.  `leverage`, `collateral`, `entry_price`, `notional` (never negative): quote
     units, nan where not said.  `notional_at_start`: notional is at the price at the start, not at the entry price.
-    `refuses`: a row that cannot be is an error; otherwise it is left out.  `known`: rows that the scenario's own
-    numbers rule out, as said when it was read.
+    `refuses`: a row that cannot be is an error; otherwise it is left out.  `known`: rows that the price at the start
+    rules out, with the reason, as told when the scenario was read.
     """
 
     file: str
@@ -46,7 +47,7 @@ class OpeningBook:
     notional: Floats
     notional_at_start: bool = False
     refuses: bool = False
-    known: frozenset[int] = frozenset()
+    known: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -97,7 +97,7 @@ def _hold_against(
     elif found:
         opened.remarks.append(problem_at(tree, (*AT, "file"), opening_checks.sentence(book, found)))
     opened.remarks += _far_from_the_start(book, market, tree)
-    return replace(book, known=frozenset(found))
+    return replace(book, known=found)
 
 
 def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> list[Problem]:
