@@ -18,6 +18,7 @@ from marginquake.agents.liquidation_engine import LiquidationEngine
 from marginquake.agents.market_maker import MarketMaker
 from marginquake.agents.retail.retail import Retail
 from marginquake.agents.whale import Whale
+from marginquake.sim.core.account_book import Accounts
 from marginquake.sim.core.fields import Amount, Duration, Fraction
 from marginquake.sim.core.records import Flag, OrderKind, Side
 from marginquake.sim.kernels import helper, kernel
@@ -43,6 +44,7 @@ AGENT_TYPES: Final[dict[str, type[Participant]]] = {
 
 __all__ = [
     "AGENT_TYPES",
+    "Accounts",
     "Amount",
     "Duration",
     "Flag",

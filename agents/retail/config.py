@@ -6,9 +6,9 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from marginquake.agents.base import ParticipantConfig
+from marginquake.sim.core.account_book import Accounts
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
 from marginquake.sim.core.typing import Floats
-from marginquake.sim.scenario.account_books import Accounts
 from marginquake.sim.scenario.distributions import Buckets, Pareto, Trait, Uniform
 
 SECOND = 1_000_000_000

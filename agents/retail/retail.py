@@ -25,12 +25,12 @@ from marginquake.agents.retail.opening_positions import SeededEntries
 from marginquake.agents.retail.prevention import Policies, Prevention
 from marginquake.agents.retail.stops import ProtectiveOrders
 from marginquake.agents.toolbox.indicators import reference_ticks
+from marginquake.sim.core.account_book import AccountBook
 from marginquake.sim.core.records import EventKind, Flag, Side, Stage
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
-from marginquake.sim.scenario.account_books import AccountBook
 
 PPM = 1_000_000
 RECOUNTS = 20

@@ -344,12 +344,12 @@ class MarketRecorder:
             "median_basis_bps": median(np.abs(basis)),
             "annualised_volatility": volatility(mid, self._record.series_every),
             "accounts_leverage_capped": self._venue.capped_accounts,
+            "accounts_left_out": len(self.left_out),
             "accounts_called_end": int((rows["stage"] == Stage.CALLED).sum()),
             "accounts_in_liquidation_end": int((rows["stage"] >= Stage.LIQUIDATING).sum()),
             "pauses": breaker.pauses if breaker is not None else 0,
             "paused_seconds": breaker.paused_ns / 1e9 if breaker is not None else 0.0,
             **self._venue.margins.summary(),
-            **({"accounts_left_out": len(self.left_out)} if self.has_book else {}),
         }
 
     def digest(self) -> bytes:

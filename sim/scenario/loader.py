@@ -7,12 +7,12 @@ from typing import Any, TypeVar, final, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from marginquake.sim.core.account_book import AccountBook
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class, search_in
 from marginquake.sim.core.problems import Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import extends
-from marginquake.sim.scenario.account_books import AccountBook
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,

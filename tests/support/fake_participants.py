@@ -4,8 +4,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from marginquake.sim.core.account_book import Accounts
 from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
-from marginquake.sim.scenario.account_books import Accounts
 from marginquake.sim.scenario.distributions import Trait
 
 

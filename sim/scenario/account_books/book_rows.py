@@ -8,11 +8,11 @@ from typing import Final, final
 
 import numpy as np
 
+from marginquake.sim.core.account_book import FIELDS, BookColumns
 from marginquake.sim.core.fields import NUMBER, parse_amount
 from marginquake.sim.core.opening_book import LEAST_LEVERAGE
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats, Ints
-from marginquake.sim.scenario.account_books.book_block import FIELDS, BookColumns
 from marginquake.sim.scenario.account_books.book_table import BookTable
 
 AGREEMENT: Final = 0.01

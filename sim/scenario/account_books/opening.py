@@ -9,11 +9,11 @@ from typing import Any, Final, final
 import numpy as np
 
 from marginquake.sim.core import opening_checks
+from marginquake.sim.core.account_book import FIELDS, AccountBook
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.margin import BracketSchedule, leverage_capped
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.problems import Problem, closest
-from marginquake.sim.scenario.account_books.book_block import FIELDS, AccountBook
 from marginquake.sim.scenario.account_books.book_rows import Fault, Headers, find_columns, read_rows
 from marginquake.sim.scenario.account_books.book_table import BookFileError, BookTable, read_book_table
 from marginquake.sim.scenario.checks import problem_at
