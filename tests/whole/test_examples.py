@@ -27,3 +27,16 @@ def test_the_example_scenario_runs_like_any_other(tmp_path: Path) -> None:
     scenario = load_scenario(ROOT / "examples" / "one_trader.yaml", ["duration=2s"])
     result = run(scenario, out=tmp_path, figures=False)
     assert result.summary["fills"] > 0  # type: ignore[operator]
+
+
+def test_the_example_of_ones_own_accounts_finds_each_of_them_again(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    from marginquake import load_scenario, run
+
+    scenario = load_scenario(ROOT / "examples" / "account_book.yaml", ["duration=2s", "warmup=2s"])
+    accounts = pq.read_table(run(scenario, out=tmp_path, figures=False).path / "accounts.parquet").to_pydict()
+    left_out = {name: why for name, why in zip(accounts["id"], accounts["left_out"], strict=True) if name}
+    assert sorted(left_out) == [f"DE-{number}" for number in range(1001, 1021)]
+    assert [name for name, why in left_out.items() if why] == ["DE-1016"]
+    assert "line 17 (DE-1016): liquidated already at 100000" in scenario.remarks[0]

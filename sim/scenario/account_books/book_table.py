@@ -6,6 +6,7 @@ Nothing is guessed about values here: a cell is what stands in the file, and eve
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,8 @@ def _csv_table(text: str, digest: str) -> BookTable:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Records that are not blank lines, each with the line that it begins in."""
+    """Records that are not blank lines, each with the line that it begins in; without the first line `sep=;` of
+    spreadsheets."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), skipinitialspace=True, strict=True)
     line = 1
     while True:
@@ -108,15 +110,21 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             raise BookFileError(f"is no CSV from here on: {error}", line) from None
-        if record:
+        if record and not (line == 1 and _names_delimiter(text)):
             yield line, record
         line = reader.line_num + 1
 
 
 def _delimiter(text: str) -> str:
-    """The one that the header has most of."""
+    """The one that the first line names (`sep=;`), or that the header has most of."""
+    if _names_delimiter(text):
+        return text[4]
     header = next((line for line in text.splitlines() if line.strip()), "")
     return max(DELIMITERS, key=header.count)
+
+
+def _names_delimiter(text: str) -> bool:
+    return re.match(r"sep=[,;\t|]\r?\n", text, re.IGNORECASE) is not None
 
 
 def _check_header(names: tuple[str, ...], line: int) -> None:

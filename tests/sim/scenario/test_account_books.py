@@ -78,6 +78,7 @@ def row(side: str = "long", leverage: str = "10", collateral: str = "1000", entr
 DIALECTS: dict[str, str | bytes] = {
     "commas": table(),
     "semicolons": table(delimiter=";"),
+    "a first line for spreadsheets": "sep=;\r\n" + table(delimiter=";"),
     "tabs": table(delimiter="\t"),
     "bars": table(delimiter="|"),
     "byte order mark": b"\xef\xbb\xbf" + table().encode(),
