@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.causes.price_parts import WINDOW_S, TradedPath, known_marks, outside_price
+from marginquake.analysis.causes.price_parts import WINDOW_S, OutsidePrice, TradedPath, known_marks
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.statistics.intervals import block_draws, percentiles
@@ -38,7 +38,7 @@ def branching_ratio(forced_share: Floats, time_s: Floats) -> Estimate:
 @final
 @dataclass(frozen=True)
 class Links:
-    """One entry a call and liquidation that helped to cause it: calls by number, share of the child's move (> 0)."""
+    """One entry a call (or stop) and one that helped to cause it: their numbers, share of the child's move (> 0)."""
 
     child: Ints
     parent: Ints
@@ -67,7 +67,7 @@ LEAST_WINDOWS = 2.0
 """A record shorter than so many windows is too short to tell; the mark is then taken to follow in full."""
 
 
-def pass_through(market: MarketFrames, path: TradedPath) -> float:
+def pass_through(market: MarketFrames, outside: OutsidePrice, path: TradedPath) -> float:
     """What of a push that lasts the mark passes on within a minute, 0..1 (eq. 172).
 
     The slope, through the origin, of changes of mark less outside price on changes of excess (eq. 170), both over 60 s
@@ -83,7 +83,7 @@ def pass_through(market: MarketFrames, path: TradedPath) -> float:
     made_s = np.arange(first, last) * market.mark_period_s
     # The events after a mark and up to the next one carry it; a margin call carries the mark that made it.
     carrier = np.searchsorted(time_s, made_s + market.mark_period_s) - 1
-    mark = known_marks(events["mark_ticks"])[carrier] * market.contract.to_price(1.0) - outside_price(market, made_s)
+    mark = known_marks(events["mark_ticks"])[carrier] * market.contract.to_price(1.0) - outside.displaced(made_s)
     seen = np.searchsorted(path.place, np.searchsorted(time_s, made_s, side="right")) - 1
     excess = np.append(path.start_excess, path.excess)[seen + 1]
     marked, traded = mark[lag:] - mark[:-lag], excess[lag:] - excess[:-lag]

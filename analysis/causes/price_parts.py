@@ -9,8 +9,9 @@ from typing import final
 
 import numpy as np
 
+from marginquake.analysis.causes.spot_hedges import NO_HEDGES, SpotHedges
 from marginquake.analysis.frames.market import Columns, MarketFrames
-from marginquake.sim.core.records import Cause, EventKind
+from marginquake.sim.core.records import EventKind
 from marginquake.sim.core.typing import Floats, Ints
 
 WINDOW_S = 60.0
@@ -21,18 +22,42 @@ STALE_MARK = "stale_mark"
 
 
 class Part(IntEnum):
-    """The parts of a move of the mark (eq. 172)."""
+    """The parts of a move of the mark (eq. 172).
+
+    `FORCED`: liquidation orders, the insurance fund's, and what called accounts sell by themselves; `ADL`: what those
+    whom auto-deleveraging (ADL) closed did next, on spot and here.
+    """
 
     INDEX = 0
     VOLUNTARY = 1
     STOP = 2
     FORCED = 3
     SMOOTHING = 4
+    ADL = 5
 
 
-_PART_OF_CAUSE = np.full(256, int(Part.VOLUNTARY))
-_PART_OF_CAUSE[Cause.STOP] = Part.STOP
-_PART_OF_CAUSE[[Cause.LIQUIDATION, Cause.TAKEOVER]] = Part.FORCED
+OWNED = (Part.STOP, Part.FORCED, Part.ADL)
+"""Parts that have causes of their own: somebody's stop, somebody's liquidation."""
+
+
+@final
+@dataclass(frozen=True)
+class OutsidePrice:
+    """What no order in this market decides (eq. 170): the fundamental, linear between rows of the series; and where the
+    index would be if nobody hedged but those whom ADL closed (eq. 179)."""
+
+    market: MarketFrames
+    hedges: SpotHedges = NO_HEDGES
+
+    def alone(self, time_s: Floats) -> Floats:
+        """The fundamental."""
+        series = self.market.series
+        return np.interp(time_s, series["time_s"], series["fundamental"])
+
+    def displaced(self, time_s: Floats) -> Floats:
+        """The fundamental, displaced by the spot trades that follow from ADL."""
+        outside = self.alone(time_s)
+        return outside * np.exp(self.hedges.displacement(time_s)) if len(self.hedges) else outside
 
 
 @final
@@ -41,14 +66,13 @@ class TradedPath:
     """What traded, one entry a fill in order.
 
     `place`: its row in the events; `excess`: the print, less half a spread on the aggressor's side, less the outside
-    price (eq. 170), and `shift` its change since the fill before; `part`: VOLUNTARY, STOP or FORCED, as the aggressor
-    was; `interval`: the number of the mark that saw it first; `start_excess`: that of the first mark.
+    price (eq. 170), and `shift` its change since the fill before; `interval`: the number of the mark that saw it first;
+    `start_excess`: that of the first mark.
     """
 
     place: Ints
     excess: Floats
     shift: Floats
-    part: Ints
     interval: Ints
     start_excess: float
 
@@ -64,14 +88,8 @@ class Windows:
     to_s: Floats
 
 
-def outside_price(market: MarketFrames, time_s: Floats) -> Floats:
-    """The fundamental, linear between rows of the series: what no order in this market decides."""
-    series = market.series
-    return np.interp(time_s, series["time_s"], series["fundamental"])
-
-
-def traded_path(market: MarketFrames) -> TradedPath:
-    """Every fill's excess over the outside price (eq. 170)."""
+def traded_path(market: MarketFrames, outside: OutsidePrice) -> TradedPath:
+    """Every fill's excess over the displaced outside price (eq. 170)."""
     events = market.events
     place = np.flatnonzero(events["kind"] == EventKind.FILL)
     tick = market.contract.to_price(1.0)
@@ -79,13 +97,12 @@ def traded_path(market: MarketFrames) -> TradedPath:
     price = events["price_ticks"][place] * tick - events["side"][place] * _half_spread(market, time_s)
     first_mark = float(known_marks(events["mark_ticks"])[0]) * tick if len(place) else 0.0
     begins_s = time_s[:1] if len(time_s) else np.zeros(1)
-    start_excess = first_mark - float(outside_price(market, begins_s)[0])
-    excess = price - outside_price(market, time_s)
+    start_excess = first_mark - float(outside.displaced(begins_s)[0])
+    excess = price - outside.displaced(time_s)
     return TradedPath(
         place=place,
         excess=excess,
         shift=np.diff(excess, prepend=start_excess),
-        part=_PART_OF_CAUSE[events["cause"][place].astype(np.int64)],
         interval=next_mark(market, events["time_ns"][place] - market.start_ns),
         start_excess=start_excess,
     )
@@ -123,23 +140,45 @@ def call_windows(market: MarketFrames, calls: Ints, window_s: float = WINDOW_S) 
     )
 
 
-def moves_without_trades(
-    market: MarketFrames, path: TradedPath, windows: Windows, pass_through: float
+def moves_of_the_mark(
+    market: MarketFrames, outside: OutsidePrice, path: TradedPath, windows: Windows, pass_through: float
 ) -> tuple[Floats, Floats]:
-    """The move of the mark in each window, and its parts (N, 5) but for those of trades, which are 0 (eq. 172)."""
+    """The move of the mark in each window, and its parts (N, 6) but for those of trades, which are 0 (eq. 172)."""
     events = market.events
     tick = market.contract.to_price(1.0)
     mark = known_marks(events["mark_ticks"]) * tick
     mark_then, mark_now = mark[np.maximum(windows.start, 0)], mark[windows.end]
-    outside_then, outside_now = outside_price(market, windows.from_s), outside_price(market, windows.to_s)
-    excess = np.append(path.start_excess, path.excess)
-    excess_then = excess[np.searchsorted(path.place, windows.start, side="right")]
-    excess_now = excess[np.searchsorted(path.place, windows.end)]
+    parts = _without_trades(outside, windows)
+    excess_then, excess_now = _excesses(path, windows)
+    explained = outside.displaced(windows.to_s) - outside.displaced(windows.from_s)
+    move = mark_now - mark_then
+    parts[:, Part.SMOOTHING] = move - explained - pass_through * (excess_now - excess_then)
+    return move, parts
+
+
+def moves_of_trades(outside: OutsidePrice, path: TradedPath, windows: Windows) -> tuple[Floats, Floats]:
+    """The same of the traded price, half a spread on the aggressor's side taken out: it has no smoothing (eq. 172a)."""
+    parts = _without_trades(outside, windows)
+    excess_then, excess_now = _excesses(path, windows)
+    return parts.sum(axis=1) + excess_now - excess_then, parts
+
+
+def _without_trades(outside: OutsidePrice, windows: Windows) -> Floats:
+    """What the outside price did, and what spot trades after ADL did to it."""
     parts = np.zeros((len(windows.end), len(Part)))
-    parts[:, Part.INDEX] = outside_now - outside_then
-    parts[:, Part.SMOOTHING] = (mark_now - outside_now) - (mark_then - outside_then)
-    parts[:, Part.SMOOTHING] -= pass_through * (excess_now - excess_then)
-    return mark_now - mark_then, parts
+    alone, displaced = (price(windows.to_s) - price(windows.from_s) for price in (outside.alone, outside.displaced))
+    parts[:, Part.INDEX] = alone
+    parts[:, Part.ADL] = displaced - alone
+    return parts
+
+
+def _excesses(path: TradedPath, windows: Windows) -> tuple[Floats, Floats]:
+    """Excess of the last fill up to the beginning and before the end of each window."""
+    excess = np.append(path.start_excess, path.excess)
+    return (
+        excess[np.searchsorted(path.place, windows.start, side="right")],
+        excess[np.searchsorted(path.place, windows.end)],
+    )
 
 
 def _half_spread(market: MarketFrames, time_s: Floats) -> Floats:

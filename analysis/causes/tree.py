@@ -4,35 +4,35 @@ Definition, edge cases and a hand-worked example: docs/model.md, eq. 170-176.
 """
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from marginquake.analysis.causes.cascade import Cascade, ForcedFills, find_cascades, forced_fills_of_calls
+from marginquake.analysis.causes.cascade import Cascade, ForcedFills, Nodes, find_cascades
+from marginquake.analysis.causes.forced_flows import NO_FLOWS, ForcedFlows, Record, Way
 from marginquake.analysis.causes.genealogy import Links, branching_ratio, generations, main_parents, pass_through
 from marginquake.analysis.causes.hawkes import Outsider, as_an_outsider
-from marginquake.analysis.causes.netting import Netting
-from marginquake.analysis.causes.owners import Pieces, forced_pieces
+from marginquake.analysis.causes.linking import Causes, among_calls, calls_above, joined
 from marginquake.analysis.causes.price_parts import (
+    OWNED,
     WINDOW_S,
+    OutsidePrice,
     Part,
-    TradedPath,
-    Windows,
     call_windows,
-    moves_without_trades,
+    moves_of_the_mark,
+    moves_of_trades,
     traded_path,
 )
+from marginquake.analysis.causes.spot_hedges import spot_hedges
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.sim.core.records import EventKind
 from marginquake.sim.core.typing import Bools, Floats, Ints
 
 CHILD_SHARE = 0.1
-"""A call is a child where forced orders made at least this share of the move that caused it (eq. 175)."""
-LINK_SHARE = 0.001
-"""Liquidations with a smaller share of a move are not listed as parents; their pushes are in `forced` all the same."""
+"""A call or stop is a child where forced orders, stops and ADL made at least this share of its move (eq. 175)."""
 
 
 @final
@@ -41,9 +41,9 @@ class Calls:
     """One entry a margin call, in order of time.
 
     `side` +1 where a long was called; `notional` of the position at the mark, quote units; `move` the change of the
-    mark from `from_s` to `time_s` (quote units, signed), and its parts `index`, `voluntary`, `stop`, `forced` and
-    `smoothing`, which sum to it; `parent` the call of the liquidation with the largest share (-1: a root);
-    `generation` 0 for a root; `cascade` the number of its cascade.
+    mark from `from_s` to `time_s` (quote units, signed), and its parts `index`, `voluntary`, `stop`, `forced`,
+    `smoothing` and `adl`, which sum to it; `parent` the call that caused it most, directly or by way of stops (-1: none
+    did); `generation` 0 for those without; `cascade` the number of its cascade.
     """
 
     time_s: Floats
@@ -58,6 +58,7 @@ class Calls:
     stop: Floats
     forced: Floats
     smoothing: Floats
+    adl: Floats
     parent: Ints
     generation: Ints
     cascade: Ints
@@ -80,15 +81,47 @@ class Calls:
         share: Floats = np.divide(amount, self.move, out=np.zeros(len(self)), where=self.moved)
         return share
 
+    @property
+    def caused(self) -> Floats:
+        """Share of each move that liquidations made: forced orders, and what ADL made its counterparties do."""
+        return self.share(Part.FORCED) + self.share(Part.ADL)
+
+
+@final
+@dataclass(frozen=True)
+class Stops:
+    """One entry a stop order (or take-profit) that traded, in order of its first fill.
+
+    `side` +1 where it closed a long; `notional` of its fills, quote units; `move` of the traded price that set it off,
+    and its `parts` (N, 6), columns as in `Part` (eq. 172a); `node`: its number among calls and stops together.
+    """
+
+    time_s: Floats
+    account: Ints
+    side: Ints
+    notional: Floats
+    move: Floats
+    parts: Floats
+    node: Ints
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+
+NO_STOPS = Stops(*(np.zeros(0, np.int64) for _ in range(3)), np.zeros(0), np.zeros(0), np.zeros((0, len(Part))),
+                 np.zeros(0, np.int64))  # fmt: skip
+
 
 @final
 @dataclass(frozen=True)
 class CausalTree:
     """Calls, who caused them, and what follows from it.
 
-    `branching` over all calls, `first_calls` over the first one of every account: where accounts are called again and
-    again the former is larger.  `pass_through`: what of a lasting push by trades the mark passes on (eq. 172).
-    `missing`: why there is no tree, '' if there is.
+    `links` among calls, without those by way of stops.  `branching` over all calls, `first_calls` over the first one of
+    every account: where accounts are called again and again the former is larger.  `pass_through`: what of a lasting
+    push by trades the mark passes on (eq. 172).  `forced`: fills of liquidations by call.  `missing`: why there is no
+    tree, '' if there is.  `stop_cascades`: of stops without a call.  `flows`: everything that was closed by force, by
+    node: calls and stops numbered together, `call_node` those of the calls.
     """
 
     calls: Calls
@@ -100,16 +133,25 @@ class CausalTree:
     outsider: Outsider
     forced: ForcedFills
     missing: str = ""
+    stops: Stops = NO_STOPS
+    stop_cascades: tuple[Cascade, ...] = ()
+    flows: ForcedFlows = NO_FLOWS
+    call_node: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def several(self) -> tuple[Cascade, ...]:
         """The cascades of two calls or more; the others are calls that stand alone."""
         return tuple(cascade for cascade in self.cascades if len(cascade.calls) > 1)
 
+    def flows_of(self, cascade: Cascade) -> ForcedFlows:
+        """What was closed by force in a cascade, and what followed from that."""
+        nodes = np.concatenate([self.call_node[cascade.calls], self.stops.node[cascade.stops]])
+        return self.flows.select(np.isin(self.flows.node, nodes))
+
     def branching_of(self, cascade: Cascade) -> Estimate:
         """The branching ratio of one cascade's calls."""
         chosen = cascade.calls
-        return branching_ratio(self.calls.share(Part.FORCED)[chosen], self.calls.time_s[chosen])
+        return branching_ratio(self.calls.caused[chosen], self.calls.time_s[chosen])
 
 
 _KNOWN: dict[int, CausalTree] = {}
@@ -129,21 +171,28 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
     missing = market.not_recorded("fills")
     events = market.events
     rows = np.flatnonzero(events["kind"] == EventKind.MARGIN_CALL)[: 0 if missing else None]
-    path = traded_path(market)
+    record = Record(market, rows)
+    hedges = spot_hedges(market)
+    outside = OutsidePrice(market, hedges)
+    path = traded_path(market, outside)
+    passed_on = pass_through(market, outside, path)
+    causes = Causes(path, record, hedges)
     windows = call_windows(market, rows, window_s)
-    passed_on = pass_through(market, path)
-    move, parts = moves_without_trades(market, path, windows, passed_on)
+    move, parts = moves_of_the_mark(market, outside, path, windows, passed_on)
     account, side = events["account"][rows].astype(np.int64), events["side"][rows].astype(np.int64)
-    pieces = forced_pieces(events)
-    owner = _calls_of(pieces, account, rows)
-    is_adverse = np.asarray(side * move < 0, np.bool_)
-    trades, links = _causes(path, Netting(path, pieces, owner, passed_on), windows, move, is_adverse)
-    parts += trades
-    forced_share = np.divide(parts[:, Part.FORCED], move, out=np.zeros(len(rows)), where=is_adverse)
-    parent = main_parents(links, forced_share >= child_share)
+    call_links = causes.of(record.call_node, windows, side, move, parts, passed_on)
+    stops, stop_links = _stops(market, record, outside, causes, window_s)
+    links = joined([call_links, stop_links])
+
+    is_child = np.zeros(len(record.node_row), np.bool_)
+    is_child[record.call_node] = _owned_share(move, parts, side) >= child_share
+    is_child[record.stop_node] = _owned_share(stops.move, stops.parts, stops.side) >= child_share
+    above = main_parents(links, is_child)
+    parent = calls_above(above, record)
+    generation = generations(parent)
+    flows = record.flows(hedges)
+    found = find_cascades(market, Nodes.of(record), links, above, generation, flows)
     called = market.margin_calls.select(slice(len(rows)))
-    forced = forced_fills_of_calls(market, pieces, owner)
-    cascade, cascades = find_cascades(called, links, parent, forced)
     calls = Calls(
         time_s=called.time_s,
         account=account,
@@ -157,52 +206,61 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
         stop=parts[:, Part.STOP],
         forced=parts[:, Part.FORCED],
         smoothing=parts[:, Part.SMOOTHING],
+        adl=parts[:, Part.ADL],
         parent=parent,
-        generation=generations(parent),
-        cascade=cascade,
+        generation=generation,
+        cascade=found.of_node[record.call_node],
     )
     run_s = market.run["time_s"]
     first = np.sort(np.unique(account, return_index=True)[1])
     return CausalTree(
         calls=calls,
-        links=links,
-        cascades=cascades,
-        branching=branching_ratio(forced_share, calls.time_s),
-        first_calls=branching_ratio(forced_share[first], calls.time_s[first]),
+        links=among_calls(links, record),
+        cascades=found.with_calls,
+        branching=branching_ratio(calls.caused, calls.time_s),
+        first_calls=branching_ratio(calls.caused[first], calls.time_s[first]),
         pass_through=passed_on,
         outsider=as_an_outsider(calls.time_s, market.mark_period_s, max(0.0, float(run_s[0])), float(run_s[-1])),
-        forced=forced,
+        forced=_forced_fills(flows, record),
         missing=missing,
+        stops=stops,
+        stop_cascades=found.of_stops,
+        flows=flows,
+        call_node=record.call_node,
     )
 
 
-def _causes(
-    path: TradedPath, netting: Netting, windows: Windows, move: Floats, is_adverse: Bools
-) -> tuple[Floats, Links]:
-    """Parts of each move that trades made (N, 5), and the liquidations among the causes."""
-    low, high = np.searchsorted(path.place, windows.start, side="right"), np.searchsorted(path.place, windows.end)
-    trades = np.zeros((len(move), len(Part)))
-    found: list[tuple[Ints, Ints, Floats]] = []
-    for call, adverse in enumerate(is_adverse.tolist()):
-        trades[call], owners, pushes = netting.between(int(low[call]), int(high[call]))
-        if adverse:
-            known = owners >= 0
-            parents, place = np.unique(owners[known], return_inverse=True)
-            share = np.bincount(place, pushes[known], minlength=len(parents)) / move[call]
-            listed = share >= LINK_SHARE
-            found.append((np.full(int(listed.sum()), call), parents[listed], share[listed]))
-    if not found:
-        return trades, Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    child, parent, shares = (np.concatenate(column) for column in zip(*found, strict=True))
-    return trades, Links(child, parent, shares)
+def _stops(
+    market: MarketFrames, record: Record, outside: OutsidePrice, causes: Causes, window_s: float
+) -> tuple[Stops, Links]:
+    """Stop orders that went off, and what caused them: the traded price, each trade as far as it lasted."""
+    orders = record.stops
+    windows = call_windows(market, orders.row, window_s)
+    move, parts = moves_of_trades(outside, causes.path, windows)
+    links = causes.of(record.stop_node, windows, orders.side, move, parts, 1.0)
+    events = market.events
+    ticks = events["price_ticks"][orders.fills].astype(np.float64)
+    notional = np.asarray(market.contract.notional(events["quantity_lots"][orders.fills], ticks), np.float64)
+    stops = Stops(
+        time_s=events["time_s"][orders.row],
+        account=orders.account,
+        side=orders.side,
+        notional=np.bincount(orders.of_fill, notional, len(orders)).astype(np.float64),
+        move=move,
+        parts=parts,
+        node=record.stop_node,
+    )
+    return stops, links
 
 
-def _calls_of(pieces: Pieces, account: Ints, rows: Ints) -> Ints:
-    """Number of the last call of each piece's account before it lost the position, -1 for none."""
-    if not len(rows):
-        return np.full(len(pieces.place), -1)
-    order = np.lexsort((rows, account))
-    span = int(max(rows.max(), pieces.place.max(initial=0))) + 1
-    found = np.searchsorted(account[order] * span + rows[order], pieces.account * span + pieces.lost) - 1
-    call = order[np.maximum(found, 0)]
-    return np.where((found >= 0) & (account[call] == pieces.account), call, -1)
+def _owned_share(move: Floats, parts: Floats, side: Ints) -> Floats:
+    """Share of each move that stops, forced orders and ADL made; 0 where the price did not move against the side."""
+    owned = parts[:, OWNED].sum(axis=1)
+    return np.divide(owned, move, out=np.zeros(len(move)), where=side * move < 0)
+
+
+def _forced_fills(flows: ForcedFlows, record: Record) -> ForcedFills:
+    """What each call's liquidation traded as aggressor; pieces that belong to no call are left out."""
+    own = flows.select(np.isin(flows.way, (Way.LIQUIDATION, Way.FUND)) & (flows.node >= 0))
+    own = own.select(np.argsort(own.row, kind="stable"))
+    return ForcedFills(np.searchsorted(record.call_node, own.node), own.time_s, own.notional)

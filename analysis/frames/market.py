@@ -20,7 +20,8 @@ EVENT_COLUMNS = (
 
 
 DRAWN_KINDS = (
-    EventKind.FILL, EventKind.MARGIN_CALL, EventKind.TAKEOVER, EventKind.INSURANCE, EventKind.ADL, EventKind.DEPOSIT,
+    EventKind.FILL, EventKind.MARGIN_CALL, EventKind.CALL_CURED, EventKind.LIQUIDATION_STARTED, EventKind.TAKEOVER,
+    EventKind.INSURANCE, EventKind.ADL, EventKind.SOCIALISED, EventKind.DEPOSIT,
 )  # fmt: skip
 """Kinds of event that analysis uses; quotes and cancels stay on disk."""
 
@@ -120,6 +121,20 @@ class FaultSpan:
 
 @final
 @dataclass(frozen=True)
+class IndexFeedback:
+    """How the index listens to hedging on spot (docs/model.md, eq. 15a).
+
+    A net purchase of `one_percent_depth` quote units moves the index 1 % up, before decay; that part of it in
+    `weights` decays with each of the times in `decay_s`.
+    """
+
+    one_percent_depth: float
+    decay_s: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True)
 class PublishedBracket:
     """One bracket of the venue's margin table as published: positions up to `notional_cap` (quote units)."""
 
@@ -159,6 +174,8 @@ class MarketFrames:
     """The venue's margin table, smallest positions first; `max_leverage` of the venue applied."""
     read_positions: Callable[[], Columns] = dict
     """One row an account with a position and snapshot, of this market; no columns where a run did not record them."""
+    index_feedback: IndexFeedback | None = None
+    """How far hedging on spot moves the index; None where it does not, or where the run does not say."""
 
     @cached_property
     def run(self) -> Columns:

@@ -16,6 +16,7 @@ from marginquake.analysis.frames.market import (
     SECOND_NS,
     Columns,
     FaultSpan,
+    IndexFeedback,
     LiquidationMap,
     MarketFrames,
     PublishedBracket,
@@ -105,6 +106,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_populations=partial(dict, populations.get(market, {})),
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             read_positions=partial(dict, positions.get(market, {})),
+            index_feedback=_index_feedback(resolved, market, data.summary),
             **_declared(resolved, market, Path(name)),
         )
         for market, columns in series.items()
@@ -129,6 +131,7 @@ def _load(directory: Path) -> RunFrames:
     manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
+    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
@@ -144,6 +147,7 @@ def _load(directory: Path) -> RunFrames:
             read_populations=partial(_read_market, held, name) if held.is_file() else dict,
             read_audit=partial(_read_audit, tuple(parts_of(directory / "audit", name))),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
+            index_feedback=_index_feedback(scenario, name, summary),
             **_declared(scenario, name, directory),
         )
         for name, columns in series.items()
@@ -152,7 +156,7 @@ def _load(directory: Path) -> RunFrames:
         raise RunDirectoryError(f"{directory}: series.parquet has no rows")
     return RunFrames(
         path=directory,
-        summary=json.loads((directory / "summary.json").read_text(encoding="utf-8")),
+        summary=summary,
         manifest=manifest,
         scenario=scenario,
         scenario_text=verbatim.read_text(encoding="utf-8") if verbatim.is_file() else "",
@@ -173,6 +177,18 @@ def _declared(resolved: Mapping[str, Any], market: str, directory: Path) -> dict
         "funding_interval_s": parse_duration(str((venue.get("funding") or {}).get("interval", "8h"))) / SECOND_NS,
         "brackets": _brackets_of(venue),
     }
+
+
+def _index_feedback(resolved: Mapping[str, Any], market: str, summary: Mapping[str, Any]) -> IndexFeedback | None:
+    """How the index listens: the scenario says how it decays, the summary how much it takes."""
+    own = (resolved.get("markets") or {}).get(market, resolved)
+    told = (own.get("index") or {}).get("feedback") or {}
+    key = "index_feedback_depth_1pct"
+    depth = summary.get(key if market == summary.get("market") else f"{market}.{key}")
+    if told.get("enabled") is False or not told.get("decay") or not depth:
+        return None
+    decay_s = tuple(parse_duration(str(each)) / SECOND_NS for each in told["decay"])
+    return IndexFeedback(float(depth), decay_s, tuple(map(float, told["weights"])))
 
 
 def _events_kept(resolved: Mapping[str, Any]) -> str:

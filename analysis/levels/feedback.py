@@ -8,7 +8,6 @@ import numpy as np
 
 from marginquake.analysis.causes import Cascade, CausalTree
 from marginquake.analysis.causes.genealogy import branching_ratio
-from marginquake.analysis.causes.price_parts import Part
 from marginquake.analysis.frames.lookup import mark_at
 from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
 from marginquake.analysis.statistics.estimate import Estimate
@@ -167,7 +166,7 @@ def event_of(market: MarketFrames, tree: CausalTree, cascade: Cascade) -> Cascad
     if math.isnan(before.time_s):
         return None
     since = tree.calls.time_s >= cascade.start_s
-    realised = branching_ratio(tree.calls.share(Part.FORCED)[since], tree.calls.time_s[since])
+    realised = branching_ratio(tree.calls.caused[since], tree.calls.time_s[since])
     return CascadeEvent(cascade.start_s, cascade.side, int(since.sum()), realised, before)
 
 
