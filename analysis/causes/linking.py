@@ -11,16 +11,15 @@ from marginquake.analysis.causes.price_parts import Part, TradedPath, Windows
 from marginquake.analysis.causes.spot_hedges import SpotHedges
 from marginquake.sim.core.typing import Floats, Ints
 
-LINK_SHARE = 0.001
-"""What has a smaller share of a move is not listed as a parent; its pushes are in the parts all the same."""
 NO_LINKS = Links(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @final
 class Causes:
-    """Of nodes, which are calls and stops numbered together (`Record`)."""
+    """Of nodes, which are calls and stops numbered together (`Record`); shares of a move below `least` make no link."""
 
-    def __init__(self, path: TradedPath, record: Record, hedges: SpotHedges) -> None:
+    def __init__(self, path: TradedPath, record: Record, hedges: SpotHedges, least: float) -> None:
+        self._least = least
         self.path = path
         self._pushers = record.pushers(path)
         self._hedges = hedges
@@ -51,7 +50,7 @@ class Causes:
             known = owners >= 0
             who, place = np.unique(owners[known], return_inverse=True)
             share = np.bincount(place, pushes[known], minlength=len(who)) / move[n]
-            listed = share >= LINK_SHARE
+            listed = share >= self._least
             children.append(np.full(int(listed.sum()), node))
             parents.append(who[listed])
             shares.append(share[listed])

@@ -33,6 +33,8 @@ from marginquake.sim.core.typing import Bools, Floats, Ints
 
 CHILD_SHARE = 0.1
 """A call or stop is a child where forced orders, stops and ADL made at least this share of its move (eq. 175)."""
+LINK_SHARE = 0.001
+"""What has a smaller share of a move is not listed as a parent; its pushes are in the parts all the same."""
 
 
 @final
@@ -108,8 +110,9 @@ class Stops:
         return len(self.time_s)
 
 
-NO_STOPS = Stops(*(np.zeros(0, np.int64) for _ in range(3)), np.zeros(0), np.zeros(0), np.zeros((0, len(Part))),
-                 np.zeros(0, np.int64))  # fmt: skip
+_NONE = np.zeros(0, np.int64)
+NO_STOPS = Stops(np.zeros(0), _NONE, _NONE, np.zeros(0), np.zeros(0), np.zeros((0, len(Part))), _NONE)
+NO_LINKS = Links(_NONE, _NONE, np.zeros(0))
 
 
 @final
@@ -121,7 +124,7 @@ class CausalTree:
     every account: where accounts are called again and again the former is larger.  `pass_through`: what of a lasting
     push by trades the mark passes on (eq. 172).  `forced`: fills of liquidations by call.  `missing`: why there is no
     tree, '' if there is.  `stop_cascades`: of stops without a call.  `flows`: everything that was closed by force, by
-    node: calls and stops numbered together, `call_node` those of the calls.
+    node: calls and stops numbered together, `call_node` those of the calls, `node_links` between all of them.
     """
 
     calls: Calls
@@ -136,12 +139,18 @@ class CausalTree:
     stops: Stops = NO_STOPS
     stop_cascades: tuple[Cascade, ...] = ()
     flows: ForcedFlows = NO_FLOWS
-    call_node: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    call_node: Ints = field(default_factory=lambda: _NONE)
+    node_links: Links = NO_LINKS
 
     @property
     def several(self) -> tuple[Cascade, ...]:
-        """The cascades of two calls or more; the others are calls that stand alone."""
-        return tuple(cascade for cascade in self.cascades if len(cascade.calls) > 1)
+        """The cascades of two calls or more, or of a call and stops; the others are calls that stand alone."""
+        return tuple(cascade for cascade in self.cascades if len(cascade.calls) + len(cascade.stops) > 1)
+
+    @property
+    def chains_of_stops(self) -> tuple[Cascade, ...]:
+        """Stops that set each other off, two or more, without a call among them."""
+        return tuple(cascade for cascade in self.stop_cascades if len(cascade.stops) > 1)
 
     def flows_of(self, cascade: Cascade) -> ForcedFlows:
         """What was closed by force in a cascade, and what followed from that."""
@@ -176,7 +185,7 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
     outside = OutsidePrice(market, hedges)
     path = traded_path(market, outside)
     passed_on = pass_through(market, outside, path)
-    causes = Causes(path, record, hedges)
+    causes = Causes(path, record, hedges, LINK_SHARE)
     windows = call_windows(market, rows, window_s)
     move, parts = moves_of_the_mark(market, outside, path, windows, passed_on)
     account, side = events["account"][rows].astype(np.int64), events["side"][rows].astype(np.int64)
@@ -227,6 +236,7 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
         stop_cascades=found.of_stops,
         flows=flows,
         call_node=record.call_node,
+        node_links=links,
     )
 
 

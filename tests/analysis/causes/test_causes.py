@@ -19,7 +19,7 @@ from marginquake.analysis.frames.market import FaultSpan, MarketFrames
 from marginquake.sim.core.records import Cause, Side
 from tests.oracles import naive_causes
 from tests.support.cascade_vectors import Cascade, frames_of_cascade, liquidation_prices, of_inputs
-from tests.support.frames.events import adl, call, fill, frames, record, takeover
+from tests.support.frames.events import adl, call, cured, fill, frames, record, takeover
 from tests.support.paths import VENUE_VECTORS
 
 SELL, BUY = Side.SELL, Side.BUY
@@ -35,7 +35,7 @@ KNOWN_TREES: dict[str, dict[float, tuple[float, ...]]] = {
 
 def check_sums(market: MarketFrames) -> None:
     calls = causal_tree(market).calls
-    whole = calls.index + calls.voluntary + calls.stop + calls.forced + calls.smoothing
+    whole = sum(getattr(calls, part.name.lower()) for part in Part)
     np.testing.assert_allclose(whole, calls.move, atol=1e-9)
     shares = sum(calls.share(part) for part in Part)
     np.testing.assert_allclose(shares, np.where(calls.moved, 1.0, 0.0), atol=1e-9)
@@ -247,9 +247,12 @@ def test_a_run_that_kept_no_fills_says_so() -> None:
 
 # -- a naive twin on random cascades -----------------------------------------------------------------------------------
 
+STEPS_OF_FORCE = (
+    "sell", "buy", "stop", "force", "force", "take", "fund", "adl", "deleverage", "reopen", "answer", "cure",
+)  # fmt: skip
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["sell", "buy", "stop", "force", "force", "take", "fund", "adl"]),
+        st.sampled_from(STEPS_OF_FORCE),
         st.sampled_from([0.1, 0.3, 0.6, 1.0, 1.0, 2.0, 17.0]),
         st.integers(1, 9),
         st.sampled_from([0, 1, 2, 2]),
@@ -274,18 +277,22 @@ def fallen(steps: list[tuple[str, float, int, int]], lag: int, longs: tuple[int,
                 called.append(longs[len(called) % len(longs)])
                 facts.append(call(float(second), called[-1], mark))
             time_s = max(time_s, second + 0.05)
-        last += push if kind == "buy" else -push if kind not in ("take", "adl") else 0
+        last += push if kind == "buy" else -push if kind not in ("take", "adl", "deleverage", "cure") else 0
         whose = called[push % len(called)]
+        trader = {"reopen": 95, "answer": whose}.get(kind, 90)
         seller = {"force": (Cause.LIQUIDATION, whose), "fund": (Cause.TAKEOVER, 0), "stop": (Cause.STOP, 90)}
         if kind == "take":
             facts.append(takeover(time_s, whose, 1 + push % 3, mark=mark))
         elif kind == "adl":
             facts.append(adl(time_s, 0 if push % 2 else 95, 95 if push % 2 else 0, 1, mark=mark))
+        elif kind == "deleverage":
+            facts.append(adl(time_s, 95, whose if push % 2 else 0, 1 + push % 3, mark=mark))
+        elif kind == "cure":
+            facts.append(cured(time_s, whose, mark=mark))
         else:
-            cause, account = seller.get(kind, (Cause.VOLUNTARY, 90))
-            facts.append(
-                fill(time_s, last, BUY if kind == "buy" else SELL, cause, account, lots=1 + push % 4, mark=mark)
-            )
+            cause, account = seller.get(kind, (Cause.VOLUNTARY, trader))
+            side, order = BUY if kind == "buy" else SELL, calls if kind == "stop" else 0
+            facts.append(fill(time_s, last, side, cause, account, lots=1 + push % 4, mark=mark, order=order))
     return record(*facts)
 
 
@@ -318,12 +325,26 @@ def test_parts_and_shares_are_those_of_the_naive_twin(
     tree = causal_tree(market)
     assert tree.pass_through == pytest.approx(reader.pass_through())
     np.testing.assert_allclose(tree.calls.move, told.moves, atol=1e-9)
+    np.testing.assert_allclose(tree.stops.move, told.stop_moves, atol=1e-9)
     for part in Part:
-        expected = [parts[part.name.lower()] for parts in told.parts]
-        np.testing.assert_allclose(getattr(tree.calls, part.name.lower()), expected, atol=1e-9, err_msg=part.name)
+        name = part.name.lower()
+        expected = [parts[name] for parts in told.parts]
+        np.testing.assert_allclose(getattr(tree.calls, name), expected, atol=1e-9, err_msg=name)
+        of_stops = [parts[name] for parts in told.stop_parts]
+        np.testing.assert_allclose(tree.stops.parts[:, part], of_stops, atol=1e-9, err_msg=f"{name} of stops")
+    node = {int(number): ("call", k) for k, number in enumerate(tree.call_node)}
+    node |= {int(number): ("stop", k) for k, number in enumerate(tree.stops.node)}
+    links = tree.node_links
+    ends = ((node[child], node[parent]) for child, parent in zip(links.child, links.parent, strict=True))
+    assert dict(zip(ends, links.share.tolist(), strict=True)) == pytest.approx(told.links)
+    among_calls = {
+        (child, parent): share
+        for ((first, child), (second, parent)), share in told.links.items()
+        if first == second == "call"
+    }
     links = tree.links
     found = dict(zip(zip(links.child.tolist(), links.parent.tolist(), strict=True), links.share.tolist(), strict=True))
-    assert found == pytest.approx(told.links)
+    assert found == pytest.approx(among_calls)
 
 
 def test_most_random_cascades_have_links() -> None:

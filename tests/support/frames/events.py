@@ -44,15 +44,20 @@ def frames(
 
 def fill(
     time_s: float, price: int, side: Side, cause: Cause = Cause.VOLUNTARY, account: int = 90, maker: int = 91,
-    lots: int = 1, mark: int = 100,
+    lots: int = 1, mark: int = 100, order: int = 0,
 ) -> tuple[Any, ...]:  # fmt: skip
-    """An aggressor's fill; `mark` as it was then."""
-    return _event(time_s, EventKind.FILL, account, side, price, lots, mark, cause, maker)
+    """An aggressor's fill; `mark` as it was then, `order` the number of its order."""
+    return (*_event(time_s, EventKind.FILL, account, side, price, lots, mark, cause, maker), ("order_id", order))
 
 
 def call(time_s: float, account: int, mark: int, side: int = 1, lots: int = 1) -> tuple[Any, ...]:
     """A margin call of a long (side +1) at a mark."""
     return _event(time_s, EventKind.MARGIN_CALL, account, side, mark, lots, mark)
+
+
+def cured(time_s: float, account: int, mark: int = 100) -> tuple[Any, ...]:
+    """A called account is free again, unsold."""
+    return _event(time_s, EventKind.CALL_CURED, account, 1, mark, 1, mark)
 
 
 def takeover(time_s: float, account: int, lots: int, side: int = 1, mark: int = 100) -> tuple[Any, ...]:
