@@ -95,13 +95,15 @@ class Stops:
     """One entry a stop order (or take-profit) that traded, in order of its first fill.
 
     `side` +1 where it closed a long; `notional` of its fills, quote units; `move` of the traded price that set it off,
-    and its `parts` (N, 6), columns as in `Part` (eq. 172a); `node`: its number among calls and stops together.
+    from `from_s` on, and its `parts` (N, 6), columns as in `Part` (eq. 172a); `node`: its number among calls and stops
+    together.
     """
 
     time_s: Floats
     account: Ints
     side: Ints
     notional: Floats
+    from_s: Floats
     move: Floats
     parts: Floats
     node: Ints
@@ -109,9 +111,23 @@ class Stops:
     def __len__(self) -> int:
         return len(self.time_s)
 
+    def select(self, chosen: Ints) -> "Stops":
+        """The stops with these numbers."""
+        return Stops(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
+    @cached_property
+    def moved(self) -> Bools:
+        """True where the price moved against the position; the others are take-profits."""
+        return np.asarray(self.side * self.move < 0, np.bool_)
+
+    def share(self, part: Part) -> Floats:
+        """A part of each move over the move: 1 in all, signed; 0 where the price did not move against the position."""
+        share: Floats = np.divide(self.parts[:, part], self.move, out=np.zeros(len(self)), where=self.moved)
+        return share
+
 
 _NONE = np.zeros(0, np.int64)
-NO_STOPS = Stops(np.zeros(0), _NONE, _NONE, np.zeros(0), np.zeros(0), np.zeros((0, len(Part))), _NONE)
+NO_STOPS = Stops(np.zeros(0), _NONE, _NONE, *(np.zeros(0) for _ in range(3)), np.zeros((0, len(Part))), _NONE)
 NO_LINKS = Links(_NONE, _NONE, np.zeros(0))
 
 
@@ -256,6 +272,7 @@ def _stops(
         account=orders.account,
         side=orders.side,
         notional=np.bincount(orders.of_fill, notional, len(orders)).astype(np.float64),
+        from_s=windows.from_s,
         move=move,
         parts=parts,
         node=record.stop_node,

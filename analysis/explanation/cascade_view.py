@@ -8,12 +8,13 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.causes import Calls, Cascade, CausalTree
+from marginquake.analysis.causes import Calls, Cascade, CausalTree, ForcedFlows, Stops
 from marginquake.analysis.causes.cascade import CascadeMove, cascade_move
 from marginquake.analysis.frames.market import Columns, Fills, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.cases import Cases, Liquidations
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.price_moves import largest_fall, largest_rise
 from marginquake.sim.core.records import EventKind
 from marginquake.sim.core.typing import Bools, Floats, Ints
 
@@ -37,6 +38,12 @@ class CascadeView:
         return self.cascade.side > 0
 
     @property
+    def begins_with(self) -> str:
+        """'first call' or 'first stop'."""
+        first_call_s = self.calls.time_s[0] if len(self.calls) else float("inf")
+        return "first call" if first_call_s <= self.cascade.start_s else "first stop"
+
+    @property
     def is_cascade(self) -> bool:
         """False where it is only a bunch of calls close in time."""
         return self.cascade.number >= 0
@@ -47,8 +54,18 @@ class CascadeView:
         return self.tree.calls.select(self.cascade.calls)
 
     @cached_property
+    def stops(self) -> Stops:
+        """The cascade's stops."""
+        return self.tree.stops.select(self.cascade.stops)
+
+    @cached_property
+    def flows(self) -> ForcedFlows:
+        """What was closed by force in it, and what followed from that."""
+        return self.tree.flows_of(self.cascade)
+
+    @cached_property
     def move(self) -> CascadeMove:
-        """How far the price went, from the first call to the extreme."""
+        """How far the price went, from the first call or stop to the extreme."""
         return cascade_move(self.market, self.cascade)
 
     @property
@@ -63,8 +80,9 @@ class CascadeView:
 
     @cached_property
     def before(self) -> int:
-        """Row of the series at which the first call's causes begin."""
-        return self.row_at(float(self.calls.from_s[0]))
+        """Row of the series at which the causes of the first call or stop begin."""
+        first = self.calls if self.begins_with == "first call" else self.stops
+        return self.row_at(float(first.from_s[0]))
 
     @property
     def series(self) -> Columns:
@@ -112,6 +130,12 @@ class CascadeView:
         time_s, notional = self.market.handed_over(kind)
         return float(notional[(time_s >= self.cascade.start_s) & (time_s <= self.settled_s)].sum())
 
+    def money_of(self, kind: EventKind) -> float:
+        """Money of a kind of event from the beginning until all is settled, an amount."""
+        events = self.market.events
+        inside = (events["time_s"] >= self.cascade.start_s) & (events["time_s"] <= self.settled_s)
+        return float(events["money"][inside & (events["kind"] == kind)].sum()) * self.market.contract.to_amount(1)
+
     def near_depth(self) -> str:
         """The series' column of resting orders that the forced ones run into."""
         return "bid_depth_1pct" if self.falls else "ask_depth_1pct"
@@ -152,6 +176,36 @@ class CascadeView:
         """The market's part of the resolved scenario."""
         own = (self.run.scenario.get("markets") or {}).get(self.market.name, self.run.scenario)
         return own if isinstance(own, Mapping) else {}
+
+
+@final
+@dataclass(frozen=True)
+class LargestMove:
+    """The run's largest fall (where shorts were called: rise), as the scorecard has it, and a cascade's place in it.
+
+    `fraction` from the price at `from_s` to that at `to_s`.  `before`, `inside` and `after` the cascade's own move sum
+    to it: fractions of the price that it begins at.  `overlaps`: whether the two have a time in common.
+    """
+
+    fraction: float
+    from_s: float
+    to_s: float
+    before: float
+    inside: float
+    after: float
+    overlaps: bool
+
+
+def largest_move(view: CascadeView) -> LargestMove:
+    """The largest fall or rise of the last price since the end of the warm-up."""
+    run, series = view.market.run, view.series
+    found = largest_fall(run["last"]) if view.falls else largest_rise(run["last"])
+    start, end = float(run["last"][found.first]), float(run["last"][found.last])
+    first, extreme = (float(series["last"][row]) for row in (view.move.first, view.extreme))
+    steps = np.diff([start, first, extreme, end]) / start * (-1 if view.falls else 1)
+    from_s, to_s = float(run["time_s"][found.first]), float(run["time_s"][found.last])
+    overlaps = from_s <= view.extreme_s and to_s >= float(series["time_s"][view.move.first])
+    return LargestMove(found.fraction, from_s, to_s, *map(float, steps), overlaps=overlaps)
 
 
 def change(values: Floats, first: int, last: int) -> float:

@@ -3,12 +3,14 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.causes import Part
-from marginquake.analysis.explanation.cascade_view import CascadeView, Section, change, signed
+from marginquake.analysis.causes import Calls, Part, Stops
+from marginquake.analysis.explanation.cascade_view import CascadeView, Section, change, largest_move, signed
 from marginquake.analysis.formats import short_number as short
 from marginquake.sim.core.fields import parse_duration
 from marginquake.sim.core.typing import Bools
 
+DUST = 0.005
+"""Where ADL made less than that of the moves, the table leaves it out."""
 TOLD = 0.05
 """Smaller shares are left to the table."""
 NAMES = {
@@ -17,28 +19,37 @@ NAMES = {
     Part.STOP: "stop orders",
     Part.FORCED: "forced orders of earlier liquidations",
     Part.SMOOTHING: "the mark's smoothing",
+    Part.ADL: "what those closed by ADL did next",
 }
+"""Part of a move, in words."""
 
 
 def beginning(view: CascadeView) -> Section:
-    """The first calls, and the shares of the moves that caused those without a parent."""
-    calls, cascade = view.calls, view.cascade
-    roots = calls.generation == 0
-    first = int(np.argmin(calls.time_s))
-    sentences = [
-        f"The first call came at {formats.clock(float(calls.time_s[first]))}, at a mark of {calls.mark[first]:,.6g}: "
-        f"{_who(view, first)}.",
-        _roots(view, roots),
-    ]
-    series = view.series
+    """The first calls or stops, and the shares of the moves that caused those without a parent."""
+    calls, cascade, series = view.calls, view.cascade, view.series
+    sentences = [_first_stop(view)] if view.begins_with == "first stop" else []
+    groups: dict[str, tuple[Calls | Stops, Bools]] = {}
+    if len(calls):
+        roots = calls.generation == 0
+        first = int(np.argmin(calls.time_s))
+        sentences += [
+            f"The first call came at {formats.clock(float(calls.time_s[first]))}, at a mark of "
+            f"{calls.mark[first]:,.6g}: {_who(view, first)}.",
+            _roots(view, roots),
+        ]
+        groups = {"roots": (calls, roots), "all others": (calls, ~roots)}
+    if len(view.stops):
+        groups["stops"] = (view.stops, view.stops.moved)
+    leading = len(sentences)
     start, call, end = view.before, view.move.first, view.extreme
     sentences.append(
-        f"From {formats.clock(float(series['time_s'][start]))}, when the first causes begin, to the first call the "
-        f"outside price moved {signed(change(series['fundamental'], start, call))} and the last price "
+        f"From {formats.clock(float(series['time_s'][start]))}, when the first causes begin, to the {view.begins_with} "
+        f"the outside price moved {signed(change(series['fundamental'], start, call))} and the last price "
         f"{signed(change(series['last'], start, call))}; from there to the {view.extreme_word} at "
         f"{formats.clock(view.extreme_s)} {signed(change(series['fundamental'], call, end))} and "
         f"{signed(view.move.change)}."
     )
+    sentences.append(_of_the_largest(view))
     sentences += _declared(view, float(series["time_s"][start]), cascade.end_s)
     sentences += [
         f"A fault of the venue that the scenario declares, {fault.type}, lasted from {formats.clock(fault.start_s)} to "
@@ -46,11 +57,41 @@ def beginning(view: CascadeView) -> Section:
         for fault in view.market.faults
         if fault.start_s <= cascade.end_s and fault.end_s >= float(series["time_s"][start])
     ]
-    groups = {"roots": roots, "all others": ~roots}
-    columns = [name for name, group in groups.items() if group.any()]
-    rows = tuple((NAMES[part], *(signed(share_of(view, part, groups[name]), 0) for name in columns)) for part in Part)
-    headings = ("share of the move that called", *columns)
-    return Section("What set it off", tuple(sentences), headings, rows, leading=2)
+    columns = {name: each for name, each in groups.items() if each[1].any()}
+    parts = [
+        part
+        for part in Part
+        if part is not Part.ADL or any(abs(_share(part, *each)) > DUST for each in columns.values())
+    ]
+    rows = tuple((NAMES[part], *(signed(_share(part, *each), 0) for each in columns.values())) for part in parts)
+    headings = ("share of the move that called" + (" or set off" if "stops" in columns else ""), *columns)
+    return Section("What set it off", tuple(sentences), headings, rows, leading=leading)
+
+
+def _of_the_largest(view: CascadeView) -> str:
+    """How the cascade's own move and the run's largest fall, that of the scorecard, go together."""
+    whole = largest_move(view)
+    word, start = ("fall", "peak") if view.falls else ("rise", "low")
+    told = (
+        f"{formats.percent(whole.fraction)} from the {start} at {formats.clock(whole.from_s)} to the "
+        f"{view.extreme_word} at {formats.clock(whole.to_s)}"
+    )
+    if not whole.overlaps:
+        return f"The run's largest {word}, {told}, is at another time."
+    before, inside, after = (f"{100 * part + 0.0:.2f}" for part in (whole.before, whole.inside, whole.after))
+    return (
+        f"Of the run's largest {word}, {told}, {before} points came before the {view.begins_with}, {inside} until the "
+        f"cascade's own {view.extreme_word} and {after} after it."
+    )
+
+
+def _first_stop(view: CascadeView) -> str:
+    stops = view.stops
+    whose = "long" if stops.side[0] > 0 else "short"
+    return (
+        f"It began with stop orders: the first went off at {formats.clock(float(stops.time_s[0]))}, account "
+        f"{int(stops.account[0])}, {whose} {short(float(stops.notional[0]))}."
+    )
 
 
 def _roots(view: CascadeView, roots: Bools) -> str:
@@ -63,8 +104,12 @@ def _roots(view: CascadeView, roots: Bools) -> str:
 
 def share_of(view: CascadeView, part: Part, chosen: Bools) -> float:
     """Mean share of a part over calls that the mark moved, each counting alike; nan if there are none."""
-    by_price = chosen & view.calls.moved
-    return float(view.calls.share(part)[by_price].mean()) if by_price.any() else float("nan")
+    return _share(part, view.calls, chosen)
+
+
+def _share(part: Part, of: Calls | Stops, chosen: Bools) -> float:
+    by_price = chosen & of.moved
+    return float(of.share(part)[by_price].mean()) if by_price.any() else float("nan")
 
 
 def _shares(view: CascadeView, chosen: Bools) -> str:

@@ -55,20 +55,26 @@ def payers(view: CascadeView) -> Section:
     flows = fund_flows(view, first, last)
     taken, deleveraged = view.notional_of(EventKind.TAKEOVER), view.notional_of(EventKind.ADL)
     margin, debt, winners = paid["margin_paid"], paid["unpaid"], paid["winners_paid"]
+    socialised = view.money_of(EventKind.SOCIALISED)
     sentences = [
-        f"{formats.plural(accounts, 'account').capitalize()} came under forced sale from the first call to the last "
-        f"forced fill{sales}. Until the last of them was let go, at {formats.clock(view.settled_s)}, they "
+        f"{formats.plural(accounts, 'account').capitalize()} came under forced sale from the {view.begins_with} to the "
+        f"end of the cascade{sales}. Until the last of them was let go, at {formats.clock(view.settled_s)}, they "
         f"{_lost(margin, paid['fee'], left_at_takeover(view, cases, chosen))}.",
         _fund(flows, taken),
         f"Auto-deleveraging closed {short(deleveraged)}; winners were closed {short(winners)} worse than at the mark."
         if deleveraged
         else "Nobody was deleveraged.",
+        *(
+            [f"Winners gave up {short(socialised)} of unrealised profit for the fund (socialised loss)."]
+            * (socialised > 0)
+        ),
         f"{short(debt)} of debt is left that nobody has paid." if debt > 0 else "No debt is left unpaid.",
     ]
     rows = (
         ("margin of the liquidated", short(margin)),
         ("insurance fund, net", short(-flows.gained)),
         ("deleveraged winners", short(winners)),
+        *([("winners (socialised loss)", short(socialised))] if socialised > 0 else []),
         ("nobody (unpaid debt)", short(debt)),
     )
     return Section(title, tuple(sentences), ("payer", "paid"), rows)

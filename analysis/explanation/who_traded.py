@@ -3,6 +3,7 @@
 import numpy as np
 
 from marginquake.analysis import formats
+from marginquake.analysis.causes import Way
 from marginquake.analysis.explanation.cascade_view import CascadeView, Section
 from marginquake.analysis.formats import short_number as short
 from marginquake.analysis.frames.market import Fills
@@ -18,12 +19,13 @@ ORDERS = {
 
 
 def traders(view: CascadeView) -> Section:
-    """From the first call to the extreme: aggressors by cause, and every population's sales, purchases and net."""
+    """From the first call or stop to the extreme: aggressors by cause, and every population's sales, purchases and net;
+    then what the cascade closed by force, and what followed from ADL."""
     fills = view.fills_between(view.cascade.start_s, view.extreme_s)
     side = -1 if view.falls else 1
     with_it = fills.side == side
     whole = float(fills.notional[with_it].sum())
-    until = f"From the first call to the {view.extreme_word} at {formats.clock(view.extreme_s)}"
+    until = f"From the {view.begins_with} to the {view.extreme_word} at {formats.clock(view.extreme_s)}"
     everybody = "market orders of everybody, called or not,"
     if not whole:
         return Section("Who sold, who absorbed", (f"{until} nothing was {view.forced_word} by market orders.",))
@@ -42,6 +44,7 @@ def traders(view: CascadeView) -> Section:
         f"Market orders of the other side came to {short(against)}.",
         f"Net {'sellers' if view.falls else 'buyers'}: {_largest(names, net, givers)}. "
         f"Absorbed by {_largest(names, net, takers)}.",
+        *closed_by_force(view),
     )
     order = np.argsort(net if view.falls else -net)
     rows = tuple(
@@ -56,6 +59,39 @@ def traders(view: CascadeView) -> Section:
     )
     return Section("Who sold, who absorbed" if view.falls else "Who bought, who absorbed", sentences,
                    ("population", "bought", "sold", "net"), rows)  # fmt: skip
+
+
+CLOSED_BY = {
+    Way.LIQUIDATION: "liquidation orders",
+    Way.FUND: "the insurance fund's unwinding",
+    Way.OFFER: "the fund's resting orders",
+    Way.STOP: "stops",
+    Way.CALLED: "called accounts that {traded} by themselves",
+    Way.ADL: "auto-deleveraging (ADL)",
+}
+
+
+def closed_by_force(view: CascadeView) -> list[str]:
+    """What the cascade closed, each position once, to its last flow; and what those whom ADL closed did next."""
+    own = view.flows
+    closed = {way: own.total(way) for way in CLOSED_BY}
+    whole = sum(closed.values())
+    if not whole:
+        return []
+    listed = ", ".join(
+        f"{CLOSED_BY[way].format(traded=view.forced_word)} {short(amount)} ({amount / whole * 100:.0f} %)"
+        for way, amount in sorted(closed.items(), key=lambda item: -item[1])
+        if amount
+    )
+    told = [f"This cascade closed {short(whole)} until {formats.clock(view.cascade.last_flow_s)}: {listed}."]
+    spot, again = own.total(Way.SPOT), own.total(Way.REOPENED)
+    nexts = [
+        *([f"{short(spot)} of spot that had hedged what they lost"] if spot else []),
+        *([f"{short(again)} here, to hold the position again"] if again else []),
+    ]
+    if nexts:
+        told.append(f"Those whom ADL closed {view.forced_word} {' and '.join(nexts)}.")
+    return told
 
 
 def flows(view: CascadeView, fills: Fills) -> tuple[tuple[str, ...], Floats, Floats]:

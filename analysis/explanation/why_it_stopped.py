@@ -69,7 +69,7 @@ def _pressed(ratio: float) -> str:
 
 
 def _fuel(view: CascadeView) -> list[tuple[bool, str]]:
-    start_s = float(np.nextafter(view.cascade.start_s, -np.inf))  # a map of that instant is without the first calls
+    start_s = float(np.nextafter(view.cascade.start_s, -np.inf))  # a map of that instant is after the first of it
     first, last = pressure(view, start_s), pressure(view, view.extreme_s)
     if first is None or last is None:
         return []
@@ -82,7 +82,7 @@ def _fuel(view: CascadeView) -> list[tuple[bool, str]]:
         (
             ran_out,
             f"{lead} 1 % {view.beyond} the mark {short(last[0])} still waited to be forced, against "
-            f"{short(last[1])} resting there ({_pressed(last[2])}); before the first call it was "
+            f"{short(last[1])} resting there ({_pressed(last[2])}); before the {view.begins_with} it was "
             f"{short(first[0])} against {short(first[1])} ({_pressed(first[2])}).",
         )
     ]
@@ -137,7 +137,10 @@ def _venue(view: CascadeView) -> list[tuple[bool, str]]:
     deleveraged = view.notional_of(EventKind.ADL)
     if deleveraged:
         found.append(
-            (True, f"Auto-deleveraging closed {short(deleveraged)}, which was not {view.forced_word} in the book.")
+            (
+                True,
+                f"Auto-deleveraging (ADL) closed {short(deleveraged)}, which was not {view.forced_word} in the book.",
+            )
         )
     held = float(view.series["fund_position"][view.extreme]) if "fund_position" in view.series else 0.0
     if held:

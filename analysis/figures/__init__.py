@@ -46,7 +46,9 @@ FIGURES: dict[str, Picture] = {
     "price": Picture(
         price.draw,
         "Index, mark and last price. Triangles: margin calls. Bubbles: forced fills, area in proportion to notional. "
-        "Where the price leaves the fundamental while bubbles crowd, the market is falling by its own weight.",
+        "Where the price leaves the fundamental while bubbles crowd, the market is falling by its own weight. "
+        "Below: what liquidation orders, the fund and stops traded; what was taken over or auto-deleveraged (ADL).",
+        height_inches=8.2,
         in_charts=True,
     ),
     "liquidation_map": Picture(

@@ -1,4 +1,4 @@
-"""Price: index, mark and last, with margin calls and forced fills where they happened."""
+"""Price: index, mark and last, with margin calls and forced fills where they happened; all that was closed by force."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.measures.closings import IN_THE_BOOK, OUTSIDE_THE_BOOK, Kind
 from marginquake.analysis.measures.scorecard import what_happened
 from marginquake.analysis.presentation import panels, theme
 from marginquake.sim.core.typing import Floats
@@ -15,12 +16,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+COLOURS = dict(
+    zip(
+        (*IN_THE_BOOK, *OUTSIDE_THE_BOOK),
+        (theme.LIQUIDATIONS, theme.FUND, theme.STOPS, theme.TAKEN_OVER, theme.DELEVERAGED),
+        strict=True,
+    )
+)
+
+
 def draw(market: MarketFrames, figure: "Figure") -> None:
-    """Prices above; forced notional and margin calls per time bin below."""
+    """Prices above; below, per time bin: what was forced through the book, what was closed outside it, margin calls."""
     run = market.run
     time_s = run["time_s"]
     first_s, last_s = float(time_s[0]), float(time_s[-1])
-    (top,), (flow,), (calls,) = panels.panels(figure, (4.6, 1.25, 1.0), gap_inches=0.34)
+    rows = panels.panels(figure, (4.3, 1.2, 1.2, 1.0), gap_inches=0.36)
+    top, book, outside, calls = (axes[0] for axes in rows)
     for name, colour, width, dashes, label in (
         ("fundamental", theme.FUNDAMENTAL, 1.0, (0, (4, 2)), "fundamental"),
         ("last", theme.LAST, 0.9, "-", "last"),
@@ -29,15 +40,20 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     ):
         top.plot(time_s, run[name], color=colour, linewidth=width, linestyle=dashes, label=label)
     _mark_events(market, top, last_s - first_s)
-    panels.shade_faults((top, flow, calls), (*market.faults, *market.pauses), first_s, last_s)
+    every = (top, book, outside, calls)
+    panels.shade_faults(every, (*market.faults, *market.pauses), first_s, last_s)
     panels.price_axis(top)
     panels.panel_label(top, "Price, quote units")
     panels.legend_above(top)
 
     edges = panels.time_bins(first_s, last_s, 160)
-    _flow(market, flow, edges)
+    each = formats.duration(edges[1] - edges[0])
+    _flow(market, book, edges, IN_THE_BOOK, "no forced fills and no stops")
+    panels.panel_label(book, f"In the book: purchases up, sales down, quote per {each}")
+    _flow(market, outside, edges, OUTSIDE_THE_BOOK, "no takeovers and no ADL")
+    panels.panel_label(outside, f"Outside it, at the mark: shorts up, longs down, quote per {each}")
     _calls(market, calls, edges)
-    panels.time_axis((top, flow, calls), first_s, last_s)
+    panels.time_axis(every, first_s, last_s)
     panels.heading(figure, "Price and forced orders", what_happened(market))
 
 
@@ -77,18 +93,17 @@ def _mark_events(market: MarketFrames, axis: "Axes", span_s: float) -> None:
     axis.set_ylim(low - 0.03 * (high - low), high + 0.04 * (high - low))
 
 
-def _flow(market: MarketFrames, axis: "Axes", edges: Floats) -> None:
-    forced = market.forced_fills
-    panels.signed_flow(
-        axis, edges, forced.time_s, forced.notional, forced.side, theme.FORCED_BUY, theme.FORCED_SELL
-    )  # fmt: skip
-    if not len(forced):
+def _flow(market: MarketFrames, axis: "Axes", edges: Floats, kinds: tuple[Kind, ...], nothing: str) -> None:
+    """One series a kind; the amounts of their legend are those of the scorecard."""
+    flows = []
+    for kind in kinds:
+        closing = kind.of(market)
+        flows.append(panels.Flow(kind.label, COLOURS[kind], closing.time_s, closing.notional, closing.side))
+    panels.stacked_flow(axis, edges, flows)
+    if not any(flow.notional.any() for flow in flows):
         axis.set_ylim(-1, 1)
         axis.set_yticks([])
-        panels.nothing(axis, _or("no forced fills", market))
-    panels.panel_label(
-        axis, f"Forced purchases (up) and sales (down) per {formats.duration(edges[1] - edges[0])}, quote"
-    )
+        panels.nothing(axis, _or(nothing, market))
 
 
 def _calls(market: MarketFrames, axis: "Axes", edges: Floats) -> None:

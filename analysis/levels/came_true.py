@@ -7,8 +7,8 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.causes import Cascade, causal_tree
-from marginquake.analysis.causes.cascade import largest_bunch
-from marginquake.analysis.causes.episodes import Episode, episodes
+from marginquake.analysis.causes.cascade import largest_bunch, until_the_low
+from marginquake.analysis.causes.episodes import Episode, episodes_of
 from marginquake.analysis.causes.price_parts import WINDOW_S
 from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.levels.positions import Positions, positions_at, snapshot_times
@@ -113,8 +113,9 @@ def map_forecasts(
         return ()
     if spans is None:
         tree = causal_tree(market)
-        bunch = (largest_bunch(market.margin_calls, tree.forced, WINDOW_S),) if len(tree.calls) else ()
-        falls: Sequence[Cascade | Episode] = tree.several or bunch or episodes(market.forced_fills)
+        called = largest_bunch(market.margin_calls, tree.forced, WINDOW_S) if len(tree.calls) else None
+        bunch = (until_the_low(market, called),) if called else ()
+        falls: Sequence[Cascade | Episode] = tree.several or bunch or episodes_of(market)
         spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
     first = snapshot_times(market)[0]
     sides = (1, -1) if side == 0 else (side,)

@@ -4,7 +4,8 @@ Margins are set in inches by hand: matplotlib's layout engines cost a third of a
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +154,40 @@ def signed_flow(
     axis.axhline(0, color=theme.MUTED, linewidth=0.6)
     axis.yaxis.set_major_formatter(lambda value, _: formats.short_number(abs(value)))
     axis.locator_params(axis="y", nbins=4)
+
+
+@final
+@dataclass(frozen=True)
+class Flow:
+    """Amounts at moments for `stacked_flow`: notional, `side` +1 for purchases; 0 or -1 counts as sales."""
+
+    label: str
+    colour: str
+    time_s: Floats
+    notional: Floats
+    side: NDArray[np.int64]
+
+
+def stacked_flow(axis: "Axes", edges: Floats, flows: Sequence[Flow]) -> None:
+    """Notional per time bin, one colour a flow, upon each other: purchases upwards, sales downwards.
+
+    The legend, above the right corner, has the sum of each; flows of nothing are left out.
+    """
+    for direction in (1, -1):
+        below = np.zeros(len(edges) - 1)
+        for flow in flows:
+            chosen = flow.side > 0 if direction > 0 else flow.side <= 0
+            volume = direction * np.histogram(flow.time_s[chosen], edges, weights=flow.notional[chosen])[0]
+            axis.stairs(below + volume, edges, baseline=below, fill=True, color=flow.colour, linewidth=0)
+            below = below + volume
+    for flow in flows:
+        if total := float(flow.notional.sum()):
+            axis.plot([], [], color=flow.colour, linewidth=5, label=f"{flow.label} {formats.short_number(total)}")
+    axis.axhline(0, color=theme.MUTED, linewidth=0.6)
+    axis.yaxis.set_major_formatter(lambda value, _: formats.short_number(abs(value)))
+    axis.locator_params(axis="y", nbins=4)
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(loc="lower right", bbox_to_anchor=(1.0, 0.985), ncols=len(flows), handlelength=0.9)
 
 
 def bubble_area(notional: Floats, largest: float, points: float = 420.0) -> Floats:

@@ -11,6 +11,8 @@ BID, ASK = "#2274c9", "#e07b1a"
 """Bids and buys; asks and sells (blue and orange differ for every common colour blindness)."""
 FORCED_SELL, FORCED_BUY = "#d4253f", "#0a8f8c"
 """Longs forced to sell; shorts forced to buy."""
+LIQUIDATIONS, FUND, STOPS, TAKEN_OVER, DELEVERAGED = "#d4253f", "#0072b2", "#e69f00", "#56b4e9", "#4b2fd6"
+"""Ways in which positions are closed without their owners' choice."""
 NIGHT_FORCED_SELL, NIGHT_FORCED_BUY = "#ff4d6d", "#f4f6ff"
 MARK, LAST, INDEX, FUNDAMENTAL = "#1b2330", "#9aa4b5", "#2274c9", "#8a5cc2"
 POPULATION_COLOURS = (

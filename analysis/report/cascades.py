@@ -3,9 +3,9 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.causes import Cascade, CausalTree, Part, causal_tree
+from marginquake.analysis.causes import Cascade, CausalTree, Part, Way, causal_tree
 from marginquake.analysis.causes.cascade import cascade_move
-from marginquake.analysis.causes.episodes import Episode, episodes
+from marginquake.analysis.causes.episodes import Episode, episodes_of
 from marginquake.analysis.explanation.feedback import follows
 from marginquake.analysis.explanation.outsider import outsider
 from marginquake.analysis.frames.market import MarketFrames
@@ -17,7 +17,8 @@ from marginquake.analysis.statistics.estimate import interval
 
 DRAWN, LISTED = 5, 8
 HEADINGS = (
-    "no.", "begins", "lasts", "calls", "first called", "generations", "forced in the book", "price, first call to low",
+    "no.", "begins", "lasts", "calls", "first called", "generations", "forced in the book", "stops", "ADL",
+    "price, start to low",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
             return Content(missing="The events of this run are gone: who was called, and why, cannot be said.")
         return Content(lead="Nobody was called in this run: no position was closed by force.")
     linked = [cascade for cascade in tree.several if cascade.end_s >= 0]
-    tables = [_cascades(market, linked)] if linked else []
+    tables = [_cascades(market, tree, linked)] if linked else []
     charts = [_chart(market, tree, linked[:DRAWN])] if linked else []
     if linked:
         tables.append(_generations(tree, linked[0]))
@@ -43,9 +44,9 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
 def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
     return (
-        f"{formats.plural(len(linked), 'cascade')} of two calls or more; {alone:,} of {len(tree.calls):,} margin calls "
+        f"{formats.plural(len(linked), 'cascade')} of two calls or stops or more; {alone:,} of {len(tree.calls):,} margin calls "
         f"stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called accounts which "
-        "forced orders made."
+        "forced orders and what follows from ADL made."
     )
 
 
@@ -60,13 +61,13 @@ def _chart(market: MarketFrames, tree: CausalTree, drawn: list[Cascade]) -> Char
         "icicle",
         "Who was called because of whom",
         data,
-        "Each cell is a margin call, below the call whose forced sale made the largest part of the move that caused "
-        "it; the top row was called first. Width: forced notional of the call and of all below it. Colours: what made "
+        "Each cell is a margin call, below the call whose forced sale (or ADL, or the stops that it set off) made the "
+        "largest part of the move that caused it; the top row was called first. Width: forced notional of the call and of all below it. Colours: what made "
         "the move (what worked against it is left out). Choose a cell to enlarge it, the top row to go back.",
     )
 
 
-def _cascades(market: MarketFrames, linked: list[Cascade]) -> Table:
+def _cascades(market: MarketFrames, tree: CausalTree, linked: list[Cascade]) -> Table:
     shown = linked[:LISTED]
     rows = [
         (
@@ -77,6 +78,7 @@ def _cascades(market: MarketFrames, linked: list[Cascade]) -> Table:
             f"{cascade.generations[0]:,}",
             str(len(cascade.generations)),
             formats.short_number(cascade.notional),
+            *(formats.short_number(tree.flows_of(cascade).total(way)) for way in (Way.STOP, Way.ADL)),
             f"{cascade_move(market, cascade).change * 100:+.2f} %".replace("-", "\u2212"),
         )
         for rank, cascade in enumerate(shown)
@@ -85,8 +87,8 @@ def _cascades(market: MarketFrames, linked: list[Cascade]) -> Table:
     return Table(
         HEADINGS,
         rows,
-        "Cascades: calls joined by their causes. Price: the last one, from the first call to the low until the last "
-        "forced fill (the high, where shorts were called). Choose a row to see its minutes in every chart." + more,
+        "Cascades: calls and stops joined by their causes. Price: the last one, from the first call or stop to the low "
+        "(the high, where shorts were called). Choose a row to see its minutes in every chart." + more,
         [around(max(cascade.start_s, 0.0), cascade.end_s) for cascade in shown],
     )
 
@@ -123,7 +125,7 @@ def _percent(share: float) -> str:
 _PARTS: tuple[Part, ...] = tuple(part for part, _, _ in CAUSES)
 SHOWN = 8
 EPISODE_HEADINGS = (
-    "no.", "begins", "lasts", "forced notional", "accounts", "by the fund", "sold", "price, first to last",
+    "no.", "begins", "lasts", "forced notional", "accounts", "by the fund", "by ADL", "sold", "price, first to last",
     "price range",
 )  # fmt: skip
 
@@ -133,13 +135,14 @@ def episodes_content(run: RunFrames, market: MarketFrames) -> Content:
     missing = market.not_recorded("liquidations")
     if missing:
         return Content(missing=f"Forced fills: {missing}")
-    found = [episode for episode in episodes(market.forced_fills) if episode.end_s >= 0]
+    found = [episode for episode in episodes_of(market) if episode.end_s >= 0]
     if not found:
         return Content(lead="No position was closed by force in this run.")
     shown = found[:SHOWN]
     rest = f" {len(found) - SHOWN:,} smaller ones are left out." if len(found) > SHOWN else ""
     return Content(
-        lead="Forced fills that follow each other within 30 s. Closeness in time, not cause." + rest,
+        lead="Forced fills and ADL that follow each other within 30 s, until the low they run into. Closeness in time, not cause."
+        + rest,
         tables=[
             Table(
                 EPISODE_HEADINGS,
@@ -159,6 +162,7 @@ def _cells(rank: int, episode: Episode) -> tuple[str, ...]:
         formats.short_number(episode.notional),
         f"{episode.accounts:,}",
         formats.percent(episode.fund_fraction, 0),
+        formats.percent(episode.adl_fraction, 0),
         formats.percent(episode.sell_fraction, 0),
         f"{(episode.price_last / episode.price_first - 1) * 100:+.2f} %",
         formats.percent(episode.range_fraction),

@@ -24,6 +24,7 @@ CAUSES = (
     (Part.STOP, "stops", "stop"),
     (Part.FORCED, "forced orders", "forced"),
     (Part.SMOOTHING, "mark smoothing", "smoothing"),
+    (Part.ADL, "after ADL", "adl"),
 )
 """Part of a move, words, colour."""
 

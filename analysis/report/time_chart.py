@@ -11,7 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.analysis.causes import causal_tree
-from marginquake.analysis.causes.episodes import episodes
+from marginquake.analysis.causes.episodes import episodes_of
 from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.presentation.page import pack
 from marginquake.analysis.report.thinning import at_most, rows_to_keep
@@ -109,7 +109,7 @@ def cascade_spans(market: MarketFrames) -> list[tuple[float, float]]:
     """From when to when the cascades were, largest first; of episodes of forced flow, where there is no causal tree."""
     tree = causal_tree(market)
     if tree.missing:
-        found = [(episode.start_s, episode.end_s) for episode in episodes(market.forced_fills)]
+        found = [(episode.start_s, episode.end_s) for episode in episodes_of(market)]
     else:
         found = [(each.start_s, each.end_s) for each in tree.several]
     return [(max(start_s, 0.0), end_s) for start_s, end_s in found if end_s >= 0]

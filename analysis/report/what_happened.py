@@ -5,6 +5,7 @@ import numpy as np
 from marginquake.analysis.causes import causal_tree
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.analysis.measures.closings import IN_THE_BOOK, OUTSIDE_THE_BOOK, Kind
 from marginquake.analysis.measures.scorecard import what_happened
 from marginquake.analysis.presentation.panels import gather, gather_by_side
 from marginquake.analysis.report.section import Chart, Content
@@ -28,10 +29,11 @@ MOST_MARKS = 400
 
 def content(run: RunFrames, market: MarketFrames) -> Content:
     """The chart that a reader looks at first."""
-    data = time_chart(market, [_prices(market), _forced(market), _calls(market)], numbered=_numbered(market))
+    data = time_chart(market, [_prices(market), *_closed(market), _calls(market)], numbered=_numbered(market))
     caption = (
         "Where the price leaves the fundamental while forced sales crowd, the market falls by its own weight. "
-        "Circles: forced fills, area by notional. Triangles: margin calls."
+        "Circles: forced fills, area by notional. Triangles: margin calls. Panels below: liquidation orders, the "
+        "insurance fund and stops in the book; takeovers and auto-deleveraging (ADL) outside it; longs point down."
     )
     if data["numbered"]:
         numbered = "episodes of forced flow" if causal_tree(market).missing else "cascades"
@@ -83,17 +85,28 @@ def _most(points: tuple[Floats, Floats, Floats]) -> tuple[Floats, Floats, Floats
     return points[0][:MOST_MARKS], points[1][:MOST_MARKS], points[2][:MOST_MARKS]
 
 
-def _forced(market: MarketFrames) -> Panel:
-    forced, run = market.forced_fills, market.run
-    if len(forced):
-        each = [
-            Flow("sold", "forced-sell", forced.time_s[forced.side < 0], forced.notional[forced.side < 0], -1),
-            Flow("bought", "forced-buy", forced.time_s[forced.side > 0], forced.notional[forced.side > 0]),
-        ]
-    else:
-        # Without events the series still says how much, not on which side.
-        each = [Flow("forced, either side", "forced-sell", run["time_s"], run["forced_volume"])]
-    return flows("Forced volume", "quote", "money", each, "nothing was forced", height=130)
+def _closed(market: MarketFrames) -> list[Panel]:
+    """What was forced through the book, and what was closed outside it where anything was."""
+    book = flows(
+        "In the book by force", "quote", "money", _flows(market, IN_THE_BOOK), "nothing was forced", height=130
+    )
+    outside = _flows(market, OUTSIDE_THE_BOOK)
+    if not outside:
+        return [book]
+    return [book, flows("Outside the book, at the mark", "quote", "money", outside, "nothing", height=110)]
+
+
+def _flows(market: MarketFrames, kinds: tuple[Kind, ...]) -> list[Flow]:
+    """One flow a kind and side, closed longs downwards; those of nothing are left out."""
+    found = []
+    for kind in kinds:
+        closing = kind.of(market)
+        for side in (-1, 1):
+            time_s, notional = closing.of_side(side)
+            if notional.any():
+                word = kind.label if side < 0 else f"{kind.label}, of shorts"
+                found.append(Flow(word, kind.colour, time_s, notional, side))
+    return found
 
 
 def _calls(market: MarketFrames) -> Panel:
