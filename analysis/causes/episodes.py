@@ -46,6 +46,11 @@ class Episode:
         return self.end_s - self.start_s
 
     @property
+    def closed(self) -> float:
+        """What it closed, as of a cascade."""
+        return self.notional
+
+    @property
     def range_fraction(self) -> float:
         """Highest over lowest forced price, minus 1."""
         return self.price_high / self.price_low - 1.0
@@ -102,12 +107,12 @@ def _episode(forced: Fills, first: int, last: int) -> Episode:
     notional = float(forced.notional[span].sum())
     sold = float(forced.notional[span][forced.side[span] < 0].sum())
     fund, adl = forced.cause[span] == Cause.TAKEOVER, forced.cause[span] == Cause.ADL
-    whose = forced.account[span][~fund]
+    whose = forced.account[span][~fund & ~(adl & (forced.account[span] == FUND_ROW))]
     return Episode(
         start_s=float(forced.time_s[first]),
         end_s=float(forced.time_s[last - 1]),
         fills=last - first,
-        accounts=len(np.unique(whose[whose > FUND_ROW])),
+        accounts=len(np.unique(whose)),
         notional=notional,
         sell_fraction=sold / notional if notional > 0 else float("nan"),
         fund_fraction=float(forced.notional[span][fund].sum()) / notional if notional > 0 else float("nan"),

@@ -69,9 +69,8 @@ class ForcedFlows:
         return float(self.notional[np.isin(self.way, ways)].sum())
 
 
-NO_FLOWS = ForcedFlows(
-    *(np.zeros(0, np.int64) for _ in range(3)), *(np.zeros(0) for _ in range(3)), np.zeros(0, np.int64)
-)
+_NO_INTS, _NO_FLOATS = np.zeros(0, np.int64), np.zeros(0)
+NO_FLOWS = ForcedFlows(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS)
 
 
 @final

@@ -126,8 +126,10 @@ class Stops:
         return share
 
 
-_NONE = np.zeros(0, np.int64)
-NO_STOPS = Stops(np.zeros(0), _NONE, _NONE, *(np.zeros(0) for _ in range(3)), np.zeros((0, len(Part))), _NONE)
+_NONE, _NO_FLOATS = np.zeros(0, np.int64), np.zeros(0)
+NO_STOPS = Stops(
+    _NO_FLOATS, _NONE, _NONE, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, np.zeros((0, len(Part))), _NONE
+)  # fmt: skip
 NO_LINKS = Links(_NONE, _NONE, np.zeros(0))
 
 
@@ -283,7 +285,8 @@ def _stops(
 def _owned_share(move: Floats, parts: Floats, side: Ints) -> Floats:
     """Share of each move that stops, forced orders and ADL made; 0 where the price did not move against the side."""
     owned = parts[:, OWNED].sum(axis=1)
-    return np.divide(owned, move, out=np.zeros(len(move)), where=side * move < 0)
+    share: Floats = np.divide(owned, move, out=np.zeros(len(move)), where=side * move < 0)
+    return share
 
 
 def _forced_fills(flows: ForcedFlows, record: Record) -> ForcedFills:

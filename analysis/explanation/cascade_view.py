@@ -202,10 +202,10 @@ def largest_move(view: CascadeView) -> LargestMove:
     found = largest_fall(run["last"]) if view.falls else largest_rise(run["last"])
     start, end = float(run["last"][found.first]), float(run["last"][found.last])
     first, extreme = (float(series["last"][row]) for row in (view.move.first, view.extreme))
-    steps = np.diff([start, first, extreme, end]) / start * (-1 if view.falls else 1)
+    before, inside, after = (np.diff([start, first, extreme, end]) / start * (-1 if view.falls else 1)).tolist()
     from_s, to_s = float(run["time_s"][found.first]), float(run["time_s"][found.last])
     overlaps = from_s <= view.extreme_s and to_s >= float(series["time_s"][view.move.first])
-    return LargestMove(found.fraction, from_s, to_s, *map(float, steps), overlaps=overlaps)
+    return LargestMove(found.fraction, from_s, to_s, before, inside, after, overlaps)
 
 
 def change(values: Floats, first: int, last: int) -> float:

@@ -40,8 +40,8 @@ OF_STOPS: tuple[Callable[[CascadeView], Section], ...] = (beginning, traders, de
 LARGE = 0.1
 """Stops, takeovers and deleveraging stand in the headline from this part of the sales in the book on."""
 NO_CASCADE = (
-    "No call had a forced order, a stop or auto-deleveraging (ADL) among its main causes, so there is no cascade; the "
-    "largest bunch of calls"
+    "No call had a forced order among its main causes, nor a stop or auto-deleveraging (ADL), so there is no cascade; "
+    "the largest bunch of calls"
 )
 NO_CALLS = "Nobody was called in this run: no position was closed by the venue"
 

@@ -116,7 +116,7 @@ def map_forecasts(
         called = largest_bunch(market.margin_calls, tree.forced, WINDOW_S) if len(tree.calls) else None
         bunch = (until_the_low(market, called),) if called else ()
         falls: Sequence[Cascade | Episode] = tree.several or bunch or episodes_of(market)
-        spans = [(each.start_s, each.end_s) for each in falls[:most] if each.notional >= LARGE * falls[0].notional]
+        spans = [(each.start_s, each.end_s) for each in falls[:most] if each.closed >= LARGE * falls[0].closed]
     first = snapshot_times(market)[0]
     sides = (1, -1) if side == 0 else (side,)
     return tuple(_forecast(market, start, end, sides) for start, end in spans if start > first)

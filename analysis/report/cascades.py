@@ -44,9 +44,9 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
 def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
     return (
-        f"{formats.plural(len(linked), 'cascade')} of two calls or stops or more; {alone:,} of {len(tree.calls):,} margin calls "
-        f"stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called accounts which "
-        "forced orders and what follows from ADL made."
+        f"{formats.plural(len(linked), 'cascade')} of two calls or stops or more; {alone:,} of {len(tree.calls):,} "
+        f"margin calls stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called accounts "
+        "which forced orders and what follows from ADL made."
     )
 
 
@@ -62,8 +62,9 @@ def _chart(market: MarketFrames, tree: CausalTree, drawn: list[Cascade]) -> Char
         "Who was called because of whom",
         data,
         "Each cell is a margin call, below the call whose forced sale (or ADL, or the stops that it set off) made the "
-        "largest part of the move that caused it; the top row was called first. Width: forced notional of the call and of all below it. Colours: what made "
-        "the move (what worked against it is left out). Choose a cell to enlarge it, the top row to go back.",
+        "largest part of the move that caused it; the top row was called first. Width: forced notional of the call and "
+        "of all below it. Colours: what made the move (what worked against it is left out). "
+        "Choose a cell to enlarge it, the top row to go back.",
     )
 
 
@@ -141,8 +142,8 @@ def episodes_content(run: RunFrames, market: MarketFrames) -> Content:
     shown = found[:SHOWN]
     rest = f" {len(found) - SHOWN:,} smaller ones are left out." if len(found) > SHOWN else ""
     return Content(
-        lead="Forced fills and ADL that follow each other within 30 s, until the low they run into. Closeness in time, not cause."
-        + rest,
+        lead="Forced fills and ADL that follow each other within 30 s, until the low they run into. Closeness in time, "
+        "not cause." + rest,
         tables=[
             Table(
                 EPISODE_HEADINGS,

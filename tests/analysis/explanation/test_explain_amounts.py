@@ -164,9 +164,10 @@ def test_the_headline_tells_what_was_forced_in_the_book_and_what_outside_it() ->
     in_the_book = 6 * 98 + 12 * 97 + 4 * 96
     assert in_the_book == 2136
     assert told().headline == (
-        "The only cascade: 2 longs called from 0:01 to 0:02, in 2 generations; 2.14k of theirs sold in the book by "
-        f"force until 0:04; in the whole market meanwhile the insurance fund took over {4 * 99} and auto-deleveraging "
-        f"closed {8 * 98}; the last price fell by 3.03 % from the first call to the low at 0:04."
+        "The only cascade: 2 longs called from 0:01 to 0:02, in 2 generations; 2.14k of theirs and 488 of stops "
+        f"sold in the book by force until 0:04; in the whole market meanwhile the insurance fund took over {4 * 99} and "
+        f"auto-deleveraging (ADL) closed {8 * 98}; the last price fell by 3.03 % from the first call to the low at 0:04, "
+        "4.00 % from its peak at 0:00."
     )
 
 
@@ -178,7 +179,7 @@ def test_one_move_of_the_price_in_headline_beginning_and_report() -> None:
     )
     listed = cascades.content(record(), record().first).tables[0]
     assert listed.rows[0][-1] == "\u22123.03 %"
-    assert listed.headings[-1] == "price, first call to low"
+    assert listed.headings[-1] == "price, start to low"
 
 
 def test_what_was_due_ends_in_the_words_of_the_headline() -> None:
@@ -224,6 +225,8 @@ def test_who_sold_by_cause_and_who_absorbed() -> None:
         "orders 1.85k (63 %), stops 488 (17 %), the insurance fund's unwinding 384 (13 %), voluntary market orders 194 "
         "(7 %). Market orders of the other side came to 97.5.",
         "Net sellers: longs 2.34k, insurance fund 384. Absorbed by makers 2.82k.",
+        f"This cascade closed {(6 * 98 + 12 * 97 + fund + stops + 8 * 98) / 1e3:.3g}k until 0:04: liquidation orders "
+        "1.75k (51 %), auto-deleveraging (ADL) 784 (23 %), stops 488 (14 %), the insurance fund's unwinding 384 (11 %).",
     )
     rows = {row[0]: row[1:] for row in section("Who sold, who absorbed").rows}
     assert rows["makers"] == ("2.92k", "97.5", "+2.82k")
@@ -235,7 +238,7 @@ def test_depth_before_at_its_worst_and_its_return() -> None:
         "In the 11 s before, 1k of bids rested within 1 % of the price (median); the least was 50 at 0:03, 5 % of "
         "that.",
         "Half of the normal depth was back 3 s later.",
-        "The spread, 2 ticks before, widened to 60 ticks at most.",
+        "The spread, 2 ticks before, widened to 90 ticks at most.",
     )
 
 
@@ -250,7 +253,7 @@ def test_why_it_stopped() -> None:
         "The outside price moved -0.50 % until then and +0.40 % in the minute after: it no longer pushed.",
         "In the 60 s around it voluntary market orders bought net 1.82k, takers most; 2.43k was sold in the book by "
         "force.",
-        "Auto-deleveraging closed 784, which was not sold in the book.",
+        "Auto-deleveraging (ADL) closed 784, which was not sold in the book.",
     )
 
 
@@ -261,8 +264,8 @@ def test_who_paid_on_one_clock() -> None:
     assert flows.traded == pytest.approx(4 * (96 - 99))
     part = section("Who paid")
     assert part.sentences == (
-        "2 accounts came under forced sale from the first call to the last forced fill, in 2 forced sales that have "
-        "ended. Until the last of them was let go, at 0:05, they lost 140 of margin: 8 in liquidation fees, 6 left "
+        "2 accounts came under forced sale from the first call to the end of the cascade, in 2 forced sales that "
+        "have ended. Until the last of them was let go, at 0:05, they lost 140 of margin: 8 in liquidation fees, 6 left "
         "with the insurance fund at takeover, and 126 to the price.",
         "The insurance fund lost 2.5 in this time: 10.5 of fees received, 7 of deficits covered, 6 of margin left "
         "with the 396 that it took over, and 12 lost on that.",

@@ -322,7 +322,7 @@ def _tree(notional: list[float], parent: list[int]) -> CausalTree:
     calls = Calls(
         time_s=np.arange(count, dtype=float), account=100 + np.arange(count), side=np.ones(count, np.int64),
         notional=np.array(notional), mark=100 * ones, from_s=zeros, move=-ones, index=-0.75 * ones, voluntary=zeros,
-        stop=zeros, forced=-0.25 * ones, smoothing=zeros, parent=np.array(parent),
+        stop=zeros, forced=-0.25 * ones, smoothing=zeros, adl=zeros, parent=np.array(parent),
         generation=generations(np.array(parent)), cascade=np.zeros(count, np.int64),
     )  # fmt: skip
     whole = Cascade(0, 0.0, 10.0, np.arange(count), 1, (1,), float(sum(notional)))
@@ -375,7 +375,7 @@ def test_a_move_of_next_to_nothing_has_next_to_no_say_in_the_shares_of_its_gener
     (row,) = cascades._generations(replace(tree, calls=calls), cascade).rows
     assert row[:2] == ("called first", "2")
     # (0.5 - 0.009) / 1.001 and (0.5 + 0.010) / 1.001; the mean of the two shares would be -425 % and 525 %
-    assert row[5:] == ("49 %", "0 %", "0 %", "51 %", "0 %")
+    assert row[5:] == ("49 %", "0 %", "0 %", "51 %", "0 %", "0 %")
 
 
 def test_the_map_speaks_of_the_side_on_which_more_waits(run: Path) -> None:
