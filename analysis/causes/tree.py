@@ -1,6 +1,6 @@
 """The causal tree: what called every account, and which liquidations were among the causes.
 
-Definition, edge cases and a hand-worked example: docs/model.md, eq. 170-176.
+Definition, edge cases and a hand-worked example: docs/model.md, eq. 170-179.
 """
 
 import weakref

@@ -16,13 +16,14 @@ app = typer.Typer()
 def explain_command(
     run: RunArgument,
     cascade: Annotated[
-        int, typer.Option(min=1, metavar="K", help="Which cascade: 1 is the one with the most forced notional.")
+        int, typer.Option(min=1, metavar="K", help="Which cascade: 1 is the one in which most was closed by force.")
     ] = 1,
     market: Annotated[str | None, typer.Option(metavar="NAME", help="Of this market; default the first.")] = None,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """Why a cascade happened: what set it off, clusters, who sold and bought, depth, its end, who paid, twins."""
+    """Why a cascade happened, until its low: what set it off, clusters, who sold and bought, stops and ADL, depth, its
+    end, who paid, twins."""
     with one_message(verbose):
         from marginquake.analysis.explanation import NoSuchCascade, explain
         from marginquake.analysis.frames.run_frames import load_run

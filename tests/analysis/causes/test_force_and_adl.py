@@ -442,5 +442,5 @@ def test_stops_without_a_call_are_explained_as_a_chain() -> None:
     told = explain(run)
     assert told.headline.startswith("Nobody was called in this run")
     assert "stop order" in told.headline
-    assert [section.title for section in told.sections][0] == "What set it off"
+    assert told.sections[0].title == "What set it off"
     assert not any("nan" in line for section in told.sections for line in section.sentences)

@@ -165,9 +165,9 @@ def test_the_headline_tells_what_was_forced_in_the_book_and_what_outside_it() ->
     assert in_the_book == 2136
     assert told().headline == (
         "The only cascade: 2 longs called from 0:01 to 0:02, in 2 generations; 2.14k of theirs and 488 of stops "
-        f"sold in the book by force until 0:04; in the whole market meanwhile the insurance fund took over {4 * 99} and "
-        f"auto-deleveraging (ADL) closed {8 * 98}; the last price fell by 3.03 % from the first call to the low at 0:04, "
-        "4.00 % from its peak at 0:00."
+        "sold in the book by force until 0:04; in the whole market meanwhile the insurance fund took over "
+        f"{4 * 99} and auto-deleveraging (ADL) closed {8 * 98}; the last price fell by 3.03 % from the first call to "
+        "the low at 0:04, 4.00 % from its peak at 0:00."
     )
 
 
@@ -226,7 +226,8 @@ def test_who_sold_by_cause_and_who_absorbed() -> None:
         "(7 %). Market orders of the other side came to 97.5.",
         "Net sellers: longs 2.34k, insurance fund 384. Absorbed by makers 2.82k.",
         f"This cascade closed {(6 * 98 + 12 * 97 + fund + stops + 8 * 98) / 1e3:.3g}k until 0:04: liquidation orders "
-        "1.75k (51 %), auto-deleveraging (ADL) 784 (23 %), stops 488 (14 %), the insurance fund's unwinding 384 (11 %).",
+        "1.75k (51 %), auto-deleveraging (ADL) 784 (23 %), stops 488 (14 %), the insurance fund's unwinding 384 "
+        "(11 %).",
     )
     rows = {row[0]: row[1:] for row in section("Who sold, who absorbed").rows}
     assert rows["makers"] == ("2.92k", "97.5", "+2.82k")
@@ -264,8 +265,8 @@ def test_who_paid_on_one_clock() -> None:
     assert flows.traded == pytest.approx(4 * (96 - 99))
     part = section("Who paid")
     assert part.sentences == (
-        "2 accounts came under forced sale from the first call to the end of the cascade, in 2 forced sales that "
-        "have ended. Until the last of them was let go, at 0:05, they lost 140 of margin: 8 in liquidation fees, 6 left "
+        "2 accounts came under forced sale from the first call to the end of the cascade, in 2 forced sales that have "
+        "ended. Until the last of them was let go, at 0:05, they lost 140 of margin: 8 in liquidation fees, 6 left "
         "with the insurance fund at takeover, and 126 to the price.",
         "The insurance fund lost 2.5 in this time: 10.5 of fees received, 7 of deficits covered, 6 of margin left "
         "with the 396 that it took over, and 12 lost on that.",
