@@ -44,7 +44,8 @@ class Cascade:
 @final
 @dataclass(frozen=True)
 class ForcedFills:
-    """Fills of liquidation orders and of the fund, in pieces, and the call that each belongs to; quote units."""
+    """What was closed of each call's position: fills of liquidation orders, of the fund and of the account itself, and
+    ADL, in pieces, with the call that each belongs to; quote units."""
 
     call: Ints
     time_s: Floats

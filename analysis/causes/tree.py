@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.causes.cascade import Cascade, ForcedFills, Nodes, find_cascades
-from marginquake.analysis.causes.forced_flows import NO_FLOWS, ForcedFlows, Record, Way
+from marginquake.analysis.causes.forced_flows import CLOSED, NO_FLOWS, ForcedFlows, Record, Way
 from marginquake.analysis.causes.genealogy import Links, branching_ratio, generations, main_parents, pass_through
 from marginquake.analysis.causes.hawkes import Outsider, as_an_outsider
 from marginquake.analysis.causes.linking import Causes, among_calls, calls_above, joined
@@ -140,7 +140,7 @@ class CausalTree:
 
     `links` among calls, without those by way of stops.  `branching` over all calls, `first_calls` over the first one of
     every account: where accounts are called again and again the former is larger.  `pass_through`: what of a lasting
-    push by trades the mark passes on (eq. 172).  `forced`: fills of liquidations by call.  `missing`: why there is no
+    push by trades the mark passes on (eq. 172).  `forced`: what was closed of each call.  `missing`: why there is no
     tree, '' if there is.  `stop_cascades`: of stops without a call.  `flows`: everything that was closed by force, by
     node: calls and stops numbered together, `call_node` those of the calls, `node_links` between all of them.
     """
@@ -248,7 +248,7 @@ def grow_tree(market: MarketFrames, window_s: float = WINDOW_S, child_share: flo
         first_calls=branching_ratio(calls.caused[first], calls.time_s[first]),
         pass_through=passed_on,
         outsider=as_an_outsider(calls.time_s, market.mark_period_s, max(0.0, float(run_s[0])), float(run_s[-1])),
-        forced=_forced_fills(flows, record),
+        forced=_closed_of_calls(flows, record),
         missing=missing,
         stops=stops,
         stop_cascades=found.of_stops,
@@ -289,8 +289,8 @@ def _owned_share(move: Floats, parts: Floats, side: Ints) -> Floats:
     return share
 
 
-def _forced_fills(flows: ForcedFlows, record: Record) -> ForcedFills:
-    """What each call's liquidation traded as aggressor; pieces that belong to no call are left out."""
-    own = flows.select(np.isin(flows.way, (Way.LIQUIDATION, Way.FUND)) & (flows.node >= 0))
+def _closed_of_calls(flows: ForcedFlows, record: Record) -> ForcedFills:
+    """What was closed of each call's position, in the book and by ADL; pieces that belong to no call are left out."""
+    own = flows.select(np.isin(flows.way, CLOSED) & (flows.way != Way.STOP) & (flows.node >= 0))
     own = own.select(np.argsort(own.row, kind="stable"))
     return ForcedFills(np.searchsorted(record.call_node, own.node), own.time_s, own.notional)

@@ -103,7 +103,7 @@ def headline(view: CascadeView, which: str) -> str:
     return (
         f"{which}: {accounts} called{calls} from {formats.clock(float(view.calls.time_s[0]))} to "
         f"{formats.clock(float(view.calls.time_s[-1]))}, in {formats.plural(generations, 'generation')}; "
-        f"{short(cascade.notional)} of theirs{_by_stops(view)} {view.forced_word} in the book by force until "
+        f"{short(_in_the_book(view))} of theirs{_by_stops(view)} {view.forced_word} in the book by force until "
         f"{formats.clock(cascade.last_flow_s)}{_outside_the_book(view)}; {_fell(view)}."
     )
 
@@ -131,10 +131,15 @@ def _fell(view: CascadeView) -> str:
     return f"{text}, {formats.percent(whole.fraction)} from its {start} at {formats.clock(whole.from_s)}"
 
 
+def _in_the_book(view: CascadeView) -> float:
+    """What liquidation orders and the insurance fund traded of it."""
+    return view.flows.total(Way.LIQUIDATION, Way.FUND)
+
+
 def _by_stops(view: CascadeView) -> str:
     """What its stops traded, where that is much beside what was forced through the book."""
     stopped = view.flows.total(Way.STOP)
-    return f" and {short(stopped)} of stops" if stopped > LARGE * view.cascade.notional else ""
+    return f" and {short(stopped)} of stops" if stopped > LARGE * _in_the_book(view) else ""
 
 
 def _outside_the_book(view: CascadeView) -> str:
@@ -144,9 +149,9 @@ def _outside_the_book(view: CascadeView) -> str:
     """
     taken, deleveraged = view.notional_of(EventKind.TAKEOVER), view.notional_of(EventKind.ADL)
     closed = []
-    if taken > LARGE * view.cascade.notional:
+    if taken > LARGE * _in_the_book(view):
         closed.append(f"the insurance fund took over {short(taken)}")
-    if deleveraged > LARGE * view.cascade.notional:
+    if deleveraged > LARGE * _in_the_book(view):
         closed.append(f"auto-deleveraging (ADL) closed {short(deleveraged)}")
     return f"; in the whole market meanwhile {' and '.join(closed)}" if closed else ""
 

@@ -99,7 +99,8 @@ def _roots(view: CascadeView, roots: Bools) -> str:
     if roots.all():
         return f"No call had a forced order among its main causes. {made}"
     count = f"{formats.plural(int(roots.sum()), 'call')} of {len(roots):,}"
-    return f"{count} had no forced order among the main causes: that is where it began. {made}"
+    others = f"All others were called by {_shares(view, ~roots)}."
+    return f"{count} had no forced order among the main causes: that is where it began. {made} {others}"
 
 
 def share_of(view: CascadeView, part: Part, chosen: Bools) -> float:

@@ -57,8 +57,9 @@ def traders(view: CascadeView) -> Section:
         for k in order
         if bought[k] + sold[k]
     )
-    return Section("Who sold, who absorbed" if view.falls else "Who bought, who absorbed", sentences,
-                   ("population", "bought", "sold", "net"), rows)  # fmt: skip
+    title = "Who sold, who absorbed" if view.falls else "Who bought, who absorbed"
+    leading = len(sentences) if view.flows.total(Way.ADL) else 1  # with ADL market orders are not the half of it
+    return Section(title, sentences, ("population", "bought", "sold", "net"), rows, leading)
 
 
 CLOSED_BY = {

@@ -62,9 +62,8 @@ def _chart(market: MarketFrames, tree: CausalTree, drawn: list[Cascade]) -> Char
         "Who was called because of whom",
         data,
         "Each cell is a margin call, below the call whose forced sale (or ADL, or the stops that it set off) made the "
-        "largest part of the move that caused it; the top row was called first. Width: forced notional of the call and "
-        "of all below it. Colours: what made the move (what worked against it is left out). "
-        "Choose a cell to enlarge it, the top row to go back.",
+        "largest part of the move that caused it; the top row was called first. Width: what was closed by force, of "
+        "the call and of all below it. Colours: what made the move (what worked against it is left out). Choose a cell to enlarge it, the top row to go back.",
     )
 
 
@@ -114,7 +113,7 @@ def _generations(tree: CausalTree, cascade: Cascade) -> Table:
                 *shares,
             )
         )
-    headings = ("generation", "calls", "first at", "last at", "forced notional", *(label for _, label, _ in CAUSES))
+    headings = ("generation", "calls", "first at", "last at", "closed by force", *(label for _, label, _ in CAUSES))
     caption = "Generations of the largest cascade; what made the moves that called them, taken together."
     return Table(headings, rows, caption)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from marginquake.analysis import formats
 from marginquake.analysis.causes import causal_tree
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
@@ -39,10 +40,22 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         numbered = "episodes of forced flow" if causal_tree(market).missing else "cascades"
         caption += f" Shaded and numbered: the largest {numbered}."
     return Content(
-        lead=what_happened(market),
+        lead=what_happened(market) + _closed_besides(market),
         charts=[Chart("panels", "Prices, forced orders and margin calls over time", data, caption)],
         missing=market.not_recorded("liquidations") and f"Forced fills: {market.not_recorded('liquidations')}",
     )
+
+
+def _closed_besides(market: MarketFrames) -> str:
+    """What stops closed, and what was closed outside the book, in a sentence; nothing where there is nothing."""
+    (*_, stops), (taken, deleveraged) = IN_THE_BOOK, OUTSIDE_THE_BOOK
+    amounts = {
+        "traded by stops": stops.of(market).total,
+        "taken over by the insurance fund": taken.of(market).total,
+        "closed by auto-deleveraging (ADL)": deleveraged.of(market).total,
+    }
+    told = [f"{formats.short_number(amount)} {what}" for what, amount in amounts.items() if amount]
+    return f" Besides: {', '.join(told)}." if told else ""
 
 
 def _prices(market: MarketFrames) -> Panel:
