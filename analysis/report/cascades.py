@@ -45,8 +45,8 @@ def _lead(tree: CausalTree, linked: list[Cascade]) -> str:
     alone = len(tree.calls) - sum(len(cascade.calls) for cascade in linked)
     return (
         f"{formats.plural(len(linked), 'cascade')} of two calls or stops or more; {alone:,} of {len(tree.calls):,} "
-        f"margin calls stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called accounts "
-        "which forced orders and what follows from ADL made."
+        f"margin calls stand alone. Branching ratio {interval(tree.branching)}: the part of the moves that called "
+        "accounts which forced orders and what follows from ADL made."
     )
 
 
@@ -63,7 +63,8 @@ def _chart(market: MarketFrames, tree: CausalTree, drawn: list[Cascade]) -> Char
         data,
         "Each cell is a margin call, below the call whose forced sale (or ADL, or the stops that it set off) made the "
         "largest part of the move that caused it; the top row was called first. Width: what was closed by force, of "
-        "the call and of all below it. Colours: what made the move (what worked against it is left out). Choose a cell to enlarge it, the top row to go back.",
+        "the call and of all below it. Colours: what made the move (what worked against it is left out). Choose a cell "
+        "to enlarge it, the top row to go back.",
     )
 
 

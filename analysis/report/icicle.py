@@ -62,12 +62,12 @@ class _Cells:
 def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str] = NO_IDS) -> dict[str, Any]:
     """One cascade as data of the chart kind `icicle`.
 
-    `mass` of a cell is its forced notional and that of all calls below it, `own` its alone; `account` and `time_s` are
-    -1 for cells that stand for several calls (`count`).  `ids`: what the user calls accounts, by row; `id` has those of
-    the cells, and is empty where none of them has one.
+    `mass` of a cell is what was closed by force of its position and of those of all calls below it, `own` its alone;
+    `account` and `time_s` are -1 for cells that stand for several calls (`count`).  `ids`: what the user calls accounts,
+    by row; `id` has those of the cells, and is empty where none of them has one.
     """
-    forced = np.bincount(tree.forced.call, tree.forced.notional, len(tree.calls))
-    own = np.maximum(forced[cascade.calls], 1e-9)
+    closed = np.bincount(tree.forced.call, tree.forced.notional, len(tree.calls))
+    own = np.maximum(closed[cascade.calls], 1e-9)
     place = np.full(len(tree.calls), -1)
     place[cascade.calls] = np.arange(len(cascade.calls))
     above = tree.calls.parent[cascade.calls]
@@ -83,7 +83,7 @@ def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str] = NO_IDS) 
         "from": cascade.start_s,
         "to": cascade.end_s,
         "calls": len(cascade.calls),
-        "notional": finite(cascade.notional),
+        "notional": finite(cascade.closed),
         "parent": cells.parent,
         "count": cells.count,
         "account": account,

@@ -111,7 +111,7 @@ MQ.kinds.icicle = (host, data, group) => {
   const tell = (left, top, k) => {
     const cascade = data.cascades[shown], one = cascade.account[k] >= 0, above = cascade.parent[k];
     const rows = [
-      [null, one ? "forced notional" : "forced notional, all", MQ.short(cascade.own[k])],
+      [null, one ? "closed by force" : "closed by force, all", MQ.short(cascade.own[k])],
       ...(cascade.mass[k] > cascade.own[k] * 1.0001
         ? [[null, `with ${MQ.grouped(cascade.count[k] - 1)} that followed`, MQ.short(cascade.mass[k])]] : []),
       ...data.causes.map((cause, n) => [cause.colour, cause.label, MQ.FORMATS.percent(part(cascade, k, n)).replace(/\.\d+/, "")]),
