@@ -14,7 +14,7 @@ import numpy as np
 from marginquake.analysis.causes.owners import FUND_ROW
 from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.sim.core.records import EventKind
-from marginquake.sim.core.typing import Floats, Ints
+from marginquake.sim.core.typing import Bools, Floats, Ints
 
 DUST_LOTS = 1e-6
 """Less than that on spot is rounding."""
@@ -149,34 +149,28 @@ def spot_hedges(market: MarketFrames) -> SpotHedges:
     return SpotHedges(at_s, row.astype(np.int64), lots, notional, push, feedback.decay_s, feedback.weights)
 
 
-def _of_population(events: Columns, columns: Columns, members: np.ndarray) -> list[tuple[float, int, float]]:
+def _of_population(events: Columns, columns: Columns, members: Bools) -> list[tuple[float, int, float]]:
     """Moments, ADL rows and signed lots of what one population traded on spot after ADL."""
     sampled_s, held = columns["time_s"], columns["spot_lots"].astype(np.float64)
-    kind, lots = events["kind"], events["quantity_lots"].astype(np.float64) * events["side"]
-    account, maker = events["account"].astype(np.int64), events["maker_account"].astype(np.int64)
-    first = int(np.flatnonzero((kind == EventKind.ADL) & _among(account, members))[0])
-    waiting = _Waiting()
+    kind, signed = events["kind"], events["quantity_lots"].astype(np.float64) * events["side"]
+    by_them, of_them = (_among(events[name].astype(np.int64), members) for name in ("account", "maker_account"))
+    is_adl, is_fill = (kind == EventKind.ADL) & by_them, kind == EventKind.FILL
+    first_s = float(events["time_s"][np.flatnonzero(is_adl)[0]])
     # What was traded before the first ADL, and for what, is over.
-    sample = int(np.searchsorted(sampled_s, events["time_s"][first], side="left"))
+    sample = int(np.searchsorted(sampled_s, first_s, side="left"))
     after = events["time_s"] > (sampled_s[sample - 1] if sample else -np.inf)
-    concerned = after & (
-        ((kind == EventKind.FILL) & (_among(account, members) | _among(maker, members)))
-        | ((kind == EventKind.ADL) & _among(account, members))
-    )
-    rows = np.flatnonzero(concerned)
-    due = np.searchsorted(sampled_s, events["time_s"][rows], side="left")
-    found: list[tuple[float, int, float]] = []
-    begin = 0
+    rows = np.flatnonzero(after & (is_adl | (is_fill & (by_them != of_them))))
+    # Lots that a closed position or a fill of theirs leaves to be traded on spot.
+    asked = np.where(is_adl | by_them, -signed, signed)
+    ends = np.searchsorted(events["time_s"][rows], sampled_s, side="right")
+    waiting, found, begin = _Waiting(), list[tuple[float, int, float]](), 0
     for k in range(sample, len(sampled_s)):
-        end = int(np.searchsorted(due, k, side="right"))
-        for row in rows[begin:end].tolist():
-            if kind[row] == EventKind.ADL:
-                waiting.owe(row, -float(lots[row]))
-                continue
-            for who, signed in ((account[row], lots[row]), (maker[row], -lots[row])):
-                if _among(who, members):
-                    waiting.trade_for_fills(-float(signed))
-        begin = end
+        for row in rows[begin : ends[k]].tolist():
+            if is_adl[row]:
+                waiting.owe(row, float(asked[row]))
+            else:
+                waiting.trade_for_fills(float(asked[row]))
+        begin = int(ends[k])
         traded = float(held[k] - held[k - 1]) if k else 0.0
         if abs(traded) > DUST_LOTS:
             since_s = float(sampled_s[k - 1])
@@ -185,6 +179,7 @@ def _of_population(events: Columns, columns: Columns, members: np.ndarray) -> li
     return found
 
 
-def _among(account: Ints | int, members: np.ndarray) -> np.ndarray:
+def _among(account: Ints, members: Bools) -> Bools:
+    """True for rows of accounts that are members."""
     known = (account >= 0) & (account < len(members))
-    return np.where(known, members[np.where(known, account, 0)], False)
+    return np.asarray(known & members[np.where(known, account, 0)], np.bool_)

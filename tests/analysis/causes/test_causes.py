@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marginquake.analysis.causes import Part, causal_tree, grow_tree
+from marginquake.analysis.causes import Part, Way, causal_tree, grow_tree
 from marginquake.analysis.causes.cascade import largest_bunch
 from marginquake.analysis.causes.genealogy import branching_ratio
 from marginquake.analysis.causes.netting import shared
@@ -358,6 +358,23 @@ def test_most_random_cascades_have_links() -> None:
         ]
         linked += bool(len(causal_tree(frames(fallen(steps, 0, tuple(range(100, 160))), 1.0, 300.0)).links.child))
     assert linked >= 15
+
+
+def test_random_cascades_have_stops_adl_and_called_accounts_among_their_causes() -> None:
+    """What the naive twin is held against would say little if these were always 0."""
+    draws, seen = np.random.default_rng(7), set[str]()
+    for _ in range(60):
+        steps = [
+            (str(draws.choice(STEPS_OF_FORCE)), float(draws.choice([0.1, 0.3, 0.6])), int(draws.integers(1, 9)), 1)
+            for _ in range(25)
+        ]
+        tree = causal_tree(frames(fallen(steps, 0, (100, 101, 102)), 1.0, 300.0))
+        is_call = np.isin(tree.node_links.parent, tree.call_node)
+        seen |= {"adl"} if tree.calls.adl.any() else set()
+        seen |= {way.name for way in Way if tree.flows.total(way)}
+        seen |= {"a stop's parent"} if np.isin(tree.node_links.child, tree.stops.node).any() else set()
+        seen |= {"a stop as parent"} if not is_call.all() else set()
+    assert seen >= {"adl", "CALLED", "REOPENED", "ADL", "STOP", "a stop's parent", "a stop as parent"}
 
 
 # -- what the mark sees ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from marginquake.agents import AGENT_TYPES
+from marginquake.analysis import formats
 from marginquake.analysis.causes import CausalTree, Part, Way, causal_tree
 from marginquake.analysis.causes.episodes import episodes_of
 from marginquake.analysis.causes.price_parts import WINDOW_S
@@ -16,6 +17,7 @@ from marginquake.analysis.causes.reactions import REOPENED_WITHIN_S
 from marginquake.analysis.causes.spot_hedges import spot_hedges
 from marginquake.analysis.explanation import explain
 from marginquake.analysis.explanation.cascade_view import CascadeView, largest_move
+from marginquake.analysis.figures import price
 from marginquake.analysis.frames.market import IndexFeedback, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames, frames_of
 from marginquake.analysis.measures.closings import IN_THE_BOOK, OUTSIDE_THE_BOOK
@@ -444,3 +446,25 @@ def test_stops_without_a_call_are_explained_as_a_chain() -> None:
     assert "stop order" in told.headline
     assert told.sections[0].title == "What set it off"
     assert not any("nan" in line for section in told.sections for line in section.sentences)
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", ["bybit, nearly no fund", "short squeeze", "stops at round prices"])
+def test_the_picture_has_a_series_for_each_way_with_the_amount_of_the_scorecard(name: str) -> None:
+    from matplotlib.figure import Figure
+
+    run = run_of(name, 1)
+    market, summary = run.first, run.summary
+    figure = Figure(figsize=(12.0, 8.2))
+    price.draw(market, figure)
+    legends = [axes.get_legend() for axes in figure.axes]
+    shown = {text.get_text() for legend in legends if legend for text in legend.get_texts()}
+    amounts = {
+        "stops": summary["stop_notional"],
+        "taken over by the fund": summary["takeover_notional"],
+        "auto-deleveraging (ADL)": summary["adl_notional"],
+        "liquidation orders": IN_THE_BOOK[0].of(market).total,
+        "insurance fund": IN_THE_BOOK[1].of(market).total,
+    }
+    for label, amount in amounts.items():
+        assert (f"{label} {formats.short_number(float(amount))}" in shown) == bool(amount), label

@@ -258,6 +258,19 @@ def test_why_it_stopped() -> None:
     )
 
 
+def test_a_socialised_loss_is_among_the_payments() -> None:
+    given_up = event(4.7, EventKind.SOCIALISED, WINNER, 0, 0, 97, maker_account=0, money=9, cause=Cause.ADL)
+    later = event(30.0, EventKind.SOCIALISED, WINNER, 0, 0, 97, maker_account=0, money=50, cause=Cause.ADL)
+    events = np.concatenate([*EVENTS, given_up, later])
+    events = events[np.argsort(events["time_ns"], kind="stable")]
+    market = replace(record().first, read_events=lambda: {name: events[name].copy() for name in EVENT.names})
+    part = next(
+        each for each in explain(replace(record(), markets={"held": market})).sections if each.title == "Who paid"
+    )
+    assert "Winners gave up 9 of unrealised profit for the fund (socialised loss)." in part.sentences
+    assert ("winners (socialised loss)", "9") in part.rows
+
+
 def test_who_paid_on_one_clock() -> None:
     assert view().cascade.end_s < 4.6 < view().settled_s == 5.2, "the fund pays after the last forced fill"
     flows = fund_flows(view(), view().row_at(1.0), view().row_after(5.2))
