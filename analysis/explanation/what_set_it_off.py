@@ -89,8 +89,8 @@ def _first_stop(view: CascadeView) -> str:
     stops = view.stops
     whose = "long" if stops.side[0] > 0 else "short"
     return (
-        f"It began with stop orders: the first went off at {formats.clock(float(stops.time_s[0]))}, account "
-        f"{int(stops.account[0])}, {whose} {short(float(stops.notional[0]))}."
+        f"It began with stop orders: the first went off at {formats.clock(float(stops.time_s[0]))}, "
+        f"{view.market.account_name(int(stops.account[0]))}, {whose} {short(float(stops.notional[0]))}."
     )
 
 

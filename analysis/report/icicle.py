@@ -63,8 +63,8 @@ def icicle(tree: CausalTree, cascade: Cascade, ids: Mapping[int, str] = NO_IDS) 
     """One cascade as data of the chart kind `icicle`.
 
     `mass` of a cell is what was closed by force of its position and of those of all calls below it, `own` its alone;
-    `account` and `time_s` are -1 for cells that stand for several calls (`count`).  `ids`: what the user calls accounts,
-    by row; `id` has those of the cells, and is empty where none of them has one.
+    `account` and `time_s` are -1 for cells that stand for several calls (`count`).  `ids`: what the user calls
+    accounts, by row; `id` has those of the cells, and is empty where none of them has one.
     """
     closed = np.bincount(tree.forced.call, tree.forced.notional, len(tree.calls))
     own = np.maximum(closed[cascade.calls], 1e-9)
