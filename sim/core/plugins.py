@@ -1,11 +1,14 @@
 """User code named in a scenario: `module.path:Class`."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
+from marginquake.sim.core.data_files import file_digest
 from marginquake.sim.core.problems import closest
 
 
@@ -32,7 +35,28 @@ def import_class(name: str) -> type[Any]:
         raise ValueError(f"module {module_name!r} has no class {class_name!r}{hint}")
     if not isinstance(found, type):
         raise ValueError(f"{name!r} is not a class")
+    if found not in _SOURCES:
+        _SOURCES[found] = source_digest_now(found)
     return found
+
+
+_SOURCES: Final[WeakKeyDictionary[type[Any], str]] = WeakKeyDictionary()
+"""Digest of the module's text when the class was imported.  A reloaded module makes a new class."""
+
+
+def source_digest(kind: type[Any]) -> str:
+    """Digest of the text that a class of the user was imported from: Python does not read it again."""
+    return _SOURCES.get(kind) or source_digest_now(kind)
+
+
+def source_digest_now(kind: type[Any]) -> str:
+    """Digest of the text of the class's module as it is on disk."""
+    return file_digest(inspect.getsourcefile(kind))
+
+
+def is_outdated(kind: type[Any]) -> bool:
+    """Whether the module has been edited since this process imported the class, which goes on as it was."""
+    return source_digest(kind) != source_digest_now(kind)
 
 
 def search_in(folders: Sequence[Path]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from marginquake.sim.assets.price_path import PricePath, PricePathError, ReplayConfig, load_price_path
+from marginquake.sim.assets.price_table import PRICE, TIME
 from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.data_files import CONTENT_KEY, DataFileChanged, read_content
 from marginquake.sim.core.fields import format_duration
 from marginquake.sim.core.margin import Bracket
 from marginquake.sim.core.problems import Place, Problem, closest, shown_path
@@ -220,7 +222,9 @@ def check_population(config: BaseModel, tree: Node, market_names: Sequence[str])
         yield problem_at(tree, ("market",), message, suggestion=closest(market, market_names))
 
 
-AT: Path_ = ("index", "fundamental")
+REPLAY_AT: Path_ = ("index", "fundamental")
+COLUMNS = {"time_column": TIME, "price_column": PRICE}
+"""What a replay's columns are called if it does not say."""
 HEADROOM = 1.05
 """What a suggested max_price_multiple leaves above the highest point, for the bridges and the market to move in."""
 
@@ -231,15 +235,36 @@ def check_replay(market: MarketConfig, tree: Node, head: ScenarioHead | None, ro
     if not isinstance(config, ReplayConfig):
         return
     try:
-        path = load_price_path(config, Path())
+        path = path_of_replay(config)
+        if config.sha256 is not None:
+            read_content(config.file, config.sha256)
+    except DataFileChanged as error:
+        yield replace(problem_at(tree, (*REPLAY_AT, CONTENT_KEY), str(error)), value=None)
+        return
     except PricePathError as error:
-        value = getattr(config, error.field)
-        problem = problem_at(tree, (*AT, error.field), str(error), value, error.suggestion)
+        value = getattr(config, error.field) or COLUMNS.get(error.field)
+        problem = problem_at(tree, (*REPLAY_AT, error.field), str(error), value, error.suggestion)
         yield replace(problem, value=None) if error.field == "file" else problem
         return
+    yield from _check_found(path, config, tree)
     if head is not None:
         yield from _check_length(path, config, head, root)
         yield from _check_range(path, config, head, market, tree)
+
+
+def path_of_replay(config: ReplayConfig) -> PricePath:
+    """The path of a replay whose file is written as an absolute path.  Raises PricePathError."""
+    return load_price_path(config, Path())
+
+
+def _check_found(path: PricePath, config: ReplayConfig, tree: Node) -> Iterator[Problem]:
+    """Span and number of points, where the scenario says them."""
+    if config.points not in (None, len(path.times_ns)):
+        message = f"{config.file} holds {len(path.times_ns)}; take out `points`, or bring back the file it was"
+        yield problem_at(tree, (*REPLAY_AT, "points"), message)
+    if config.span not in (None, path.span_ns):
+        message = f"{config.file} spans {format_duration(path.span_ns)}; take out `span`, or bring back the file it was"
+        yield problem_at(tree, (*REPLAY_AT, "span"), message)
 
 
 def _check_length(path: PricePath, config: ReplayConfig, head: ScenarioHead, root: Node) -> Iterator[Problem]:
@@ -247,7 +272,13 @@ def _check_length(path: PricePath, config: ReplayConfig, head: ScenarioHead, roo
     if end_ns < head.duration:
         near = format_duration(end_ns // head.step * head.step)
         origin = "" if config.start is None else f" from {config.start} on"
-        message = f"is longer than the replay {config.file}{origin}; at most {near}"
+        unit = path.recording.unit
+        other = "" if unit == "iso" else f", or name the unit of its times if it is not {unit} (time_unit)"
+        message = (
+            f"is longer than the replay {config.file}{origin}; at most {near}: the run lasts "
+            f"{format_duration(head.duration)} after its warm-up, the {len(path.times_ns)} points of the file "
+            f"{format_duration(end_ns)}; shorten the run, take a longer file{other}"
+        )
         yield problem_at(root, ("duration",), message)
 
 

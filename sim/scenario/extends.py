@@ -9,7 +9,7 @@ from typing import Any, Final, final
 
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import installed
-from marginquake.sim.scenario.yaml_tree import DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
+from marginquake.sim.scenario.yaml_tree import CONTENT_OF, DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
 
 EXTENDS: Final = "extends"
 POPULATIONS: Final = "populations"
@@ -129,6 +129,21 @@ def absolute_files(root: Node) -> None:
     for node in root.walk():
         if node.path[-1:] == (FILE_KEY,) and isinstance(node.value, str) and node.value:
             node.value = os.path.normpath(node.place.folder / node.value)
+
+
+def drop_outdated_content(root: Node) -> None:
+    """Take out what was written down about a file where another file, or another way to read it, is put over it.
+
+    A resolved scenario says what its files held; whoever extends it, or sets `file` on top, means the new file.
+    """
+    for node in root.walk():
+        if not isinstance(node.value, dict) or FILE_KEY not in node.value:
+            continue
+        for fact, fields in CONTENT_OF.items():
+            said = node.value.get(fact)
+            others = [node.value[name] for name in fields if name in node.value]
+            if said is not None and any(other.place.source != said.place.source for other in others):
+                del node.value[fact]
 
 
 @final

@@ -1,7 +1,9 @@
 """A tree of YAML becomes a Scenario, or a list of problems each with its line."""
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, final, get_args
 
@@ -10,8 +12,8 @@ from pydantic import BaseModel, ValidationError
 from marginquake.sim.core.account_book import AccountBook
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
-from marginquake.sim.core.plugins import import_class, search_in
-from marginquake.sim.core.problems import Problem, ScenarioError, closest, shown_path
+from marginquake.sim.core.plugins import import_class, is_outdated, search_in
+from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.checks import (
@@ -30,6 +32,7 @@ from marginquake.sim.scenario.checks import (
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
 from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
+from marginquake.sim.scenario.price_files import replay_remarks, settle_replay
 from marginquake.sim.scenario.rule_blocks import settle_rules
 from marginquake.sim.scenario.scenario import (
     CLASS_KEYS,
@@ -42,7 +45,7 @@ from marginquake.sim.scenario.scenario import (
     configured_by,
     population_types,
 )
-from marginquake.sim.scenario.yaml_tree import Node
+from marginquake.sim.scenario.yaml_tree import Node, dump
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -58,6 +61,7 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
     for argument in overrides:
         extends.apply_override(source, argument)
     extends.absolute_files(source.root)
+    extends.drop_outdated_content(source.root)
     loader = _Loader(source, registry)
     scenario = loader.load(path, source.text, tuple(overrides))
     if source.problems or scenario is None:
@@ -69,6 +73,26 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
             )
         )
     return scenario
+
+
+def load_again(scenario: Scenario, registry: Mapping[str, type[Any]]) -> Scenario:
+    """The same scenario with its input files as they are now.  Raises ScenarioError if one does not do any more."""
+    with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
+        file = Path(folder) / scenario.path.name
+        file.write_text(dump(scenario.without_content()), encoding="utf-8")
+        try:
+            fresh = load_scenario(file, registry)
+        except ScenarioError as error:
+            place = Place(str(scenario.path), 0, scenario.path.parent.absolute())
+            raise ScenarioError([replace(problem, place=place) for problem in error.problems]) from None
+    return replace(
+        fresh,
+        path=scenario.path,
+        source_text=scenario.source_text,
+        overrides=scenario.overrides,
+        python_path=scenario.python_path,
+        remarks=(),
+    )
 
 
 @final
@@ -122,13 +146,20 @@ class _Loader:
         books = self._books(populations, {name: config for name, (config, _) in markets.items()})
         if self.problems or head is None:
             return None
+        self.remarks += [
+            remark
+            for config, tree in markets.values()
+            if config is not None
+            for remark in replay_remarks(config, tree, head.duration)
+        ]
+        self.remarks += self._outdated_classes()
         kept = {
             name: _population(name, participant_class, config, market_names[0], books.get(name))
             for name, (participant_class, config, _) in populations.items()
         }
         return Scenario(
             **{name: getattr(head, name) for name in HEAD_FIELDS},
-            markets=tuple(config for config, _ in markets.values() if config is not None),
+            markets=tuple(settle_replay(config) for config, _ in markets.values() if config is not None),
             populations=kept,
             path=path,
             source_text=text,
@@ -318,13 +349,26 @@ class _Loader:
         self._add(node, f"is no population: every market has one; the block `{block}` configures it")
         return None
 
-    def _search_for_user_classes(self, folders: Sequence[Path]) -> None:
-        """If any are named: they may lie in `folders`, or beside the file that names them."""
-        places = [
-            node.place.folder
+    def _outdated_classes(self) -> list[Problem]:
+        """Classes of the user whose module was edited after this process had imported it."""
+        said = "its module has been edited since Python imported it, and goes on as it was; start Python again"
+        return [
+            Problem(node.place, shown_path(node.path), said, node.shown())
+            for node in self._user_classes()
+            if is_outdated(import_class(str(node.value)))
+        ]
+
+    def _user_classes(self) -> list[Node]:
+        """The nodes that name a class of the user."""
+        return [
+            node
             for node in self.root.walk()
             if node.path[-1:] and node.path[-1] in CLASS_KEYS and ":" in str(node.value)
         ]
+
+    def _search_for_user_classes(self, folders: Sequence[Path]) -> None:
+        """If any are named: they may lie in `folders`, or beside the file that names them."""
+        places = [node.place.folder for node in self._user_classes()]
         if places:
             self.user_folders = [*folders, *places]
             search_in(self.user_folders)

@@ -1,17 +1,18 @@
 """The frozen, fully resolved scenario: what a run is made of."""
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
+from marginquake.sim.core.data_files import CONTENT_KEY, file_digest, has_changed
 from marginquake.sim.core.opening_book import OpeningBook
-from marginquake.sim.core.plugins import import_class
+from marginquake.sim.core.plugins import import_class, source_digest, source_digest_now
 from marginquake.sim.scenario import yaml_tree
 from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, RecordConfig, ScenarioHead
+from marginquake.sim.scenario.yaml_tree import CONTENT_OF
 
 HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
 MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
@@ -114,15 +115,36 @@ class Scenario:
     def digest(self, model_version: str) -> str:
         """sha256 of all that decides what happens, but for the seed: the same on every machine.
 
-        Input files count by content, not by place, and classes of the user by the text of their module.  Of an account
-        book it is the content that was read: the file may have changed since.
+        Input files count by content, not by place, and classes of the user by the text of their module: both as they
+        are on disk now.  Of an account book it is the content that was read.
         """
+        return self._digest(model_version, as_read=False)
+
+    def digest_as_read(self, model_version: str) -> str:
+        """`digest`, with input files as they were when the scenario was read, and classes as they were imported.
+
+        It is that of the run that this process makes of the scenario, whatever happens to the files meanwhile.
+        """
+        return self._digest(model_version, as_read=True)
+
+    def changed_files(self) -> list[str]:
+        """Input files that are gone, or do not hold any more what they held when the scenario was read."""
+        return sorted({file for file, sha256 in _files(self.resolved()) if has_changed(file, sha256)})
+
+    def without_content(self) -> dict[str, Any]:
+        """`resolved`, without what it says of the content of files: as if written before they were read."""
+        data: dict[str, Any] = _without_content(self.resolved())
+        return data
+
+    def _digest(self, model_version: str, as_read: bool) -> str:
         data = {key: value for key, value in self.resolved().items() if key not in NOT_OF_THE_MARKET}
         for name, population in self.populations.items():
             if population.book is not None:
-                data["populations"][name]["accounts"]["file"] = population.book.digest
-        modules = {name: _text_digest(inspect.getsourcefile(import_class(name))) for name in _user_classes(data)}
-        canonical = json.dumps([model_version, _by_content(data), modules], sort_keys=True, separators=(",", ":"))
+                data["populations"][name]["accounts"] |= {"file": population.book.digest, CONTENT_KEY: None}
+        text_of = source_digest if as_read else source_digest_now
+        modules = {name: text_of(import_class(name)) for name in _user_classes(data)}
+        content = _by_content(data, as_read)
+        canonical = json.dumps([model_version, content, modules], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
@@ -137,14 +159,34 @@ def configured_by(kind: type[Any]) -> str | None:
     return block
 
 
-def _by_content(data: Any) -> Any:
+def _by_content(data: Any, as_read: bool) -> Any:
     """Plain data with the paths under `file` replaced by the digest of what is in the file."""
     if isinstance(data, dict):
-        return {
-            key: _text_digest(value) if key == yaml_tree.FILE_KEY and isinstance(value, str) else _by_content(value)
-            for key, value in data.items()
-        }
-    return [_by_content(item) for item in data] if isinstance(data, list) else data
+        content = {key: _by_content(value, as_read) for key, value in data.items() if key != CONTENT_KEY}
+        file = data.get(yaml_tree.FILE_KEY)
+        if isinstance(file, str):
+            known = data.get(CONTENT_KEY)
+            content[yaml_tree.FILE_KEY] = f"sha256:{known}" if as_read and known else file_digest(file)
+        return content
+    return [_by_content(item, as_read) for item in data] if isinstance(data, list) else data
+
+
+def _files(data: Any) -> Iterator[tuple[str, str]]:
+    """Every input file whose content was noted, with its sha256."""
+    if isinstance(data, dict):
+        file, sha256 = data.get(yaml_tree.FILE_KEY), data.get(CONTENT_KEY)
+        if isinstance(file, str) and isinstance(sha256, str):
+            yield file, sha256
+    items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    for item in items:
+        yield from _files(item)
+
+
+def _without_content(data: Any) -> Any:
+    if isinstance(data, dict):
+        noted = CONTENT_OF if CONTENT_KEY in data else ()
+        return {key: _without_content(value) for key, value in data.items() if key not in noted}
+    return [_without_content(item) for item in data] if isinstance(data, list) else data
 
 
 def _user_classes(data: Any) -> set[str]:
@@ -153,9 +195,3 @@ def _user_classes(data: Any) -> set[str]:
         own = {name for key in CLASS_KEYS if isinstance(name := data.get(key), str) and ":" in name}
         return own.union(*map(_user_classes, data.values()))
     return set[str]().union(*map(_user_classes, data)) if isinstance(data, list) else set()
-
-
-def _text_digest(file: str | None) -> str:
-    if file is None or not Path(file).is_file():
-        return str(file)
-    return "sha256:" + hashlib.sha256(Path(file).read_bytes()).hexdigest()

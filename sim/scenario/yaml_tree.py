@@ -1,13 +1,14 @@
 """Strict YAML as a tree that remembers file and line of every node, and back again."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, final
 
 import yaml
 from yaml.resolver import BaseResolver
 
+from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.problems import Place, Problem, shown_path
 
 try:
@@ -33,6 +34,12 @@ DEFAULT_TYPES: Final[Mapping[str, str]] = {"fundamental": "gbm", "contract": "li
 """What a block without `type` is."""
 FILE_KEY: Final = "file"
 """A text under this key is a path, relative to the file in which it is written."""
+CONTENT_OF: Final[Mapping[str, Sequence[str]]] = {
+    CONTENT_KEY: (FILE_KEY,),
+    "points": (FILE_KEY, "start", "format", "time_unit", "time_column", "price_column"),
+    "span": (FILE_KEY, "start", "format", "time_unit", "time_column", "price_column"),
+}
+"""What a resolved scenario writes down about a file's content, and the fields that it depends on."""
 
 
 @final

@@ -158,7 +158,7 @@ class Study:
         found = {self.seeds[0]: self.run}
         wanted: dict[int, Scenario] = {}
         for seed in self.seeds[1:]:
-            name = directory.run_name(self.scenario.name, self.scenario.digest(MODEL_VERSION), seed)
+            name = directory.run_name(self.scenario.name, self.scenario.digest_as_read(MODEL_VERSION), seed)
             beside = self.run.parent / name
             if directory.is_complete(beside):
                 found[seed] = beside

@@ -87,6 +87,7 @@ def run(
     spectator: Spectator | None = None,
     command: Sequence[str] | None = None,
     twin_of: Mapping[str, Any] | None = None,
+    files_as_read: bool = False,
 ) -> RunResult:
     """Simulate one scenario and write its run directory, complete or not at all.
 
@@ -98,11 +99,14 @@ def run(
     `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
     If it ends the run (`Stopped`), what there is goes to `<out>/<name>.partial`, for `resume`.
     `command`: what makes this run, for its manifest; default the command line of this process.  `twin_of`: for the
-    manifest of a twin, which run it is one of and what is off.
+    manifest of a twin, which run it is one of and what is off.  `files_as_read`: the name stands for input files as
+    they were when the scenario was read; without it, files that have changed since are read again.
     """
     loaded = scenario_or_path if isinstance(scenario_or_path, Scenario) else load_scenario(scenario_or_path)
+    if not files_as_read and loaded.changed_files():
+        loaded = loader.load_again(loaded, AGENT_TYPES)
     seed = loaded.seed if seed is None else seed
-    digest = loaded.digest(MODEL_VERSION)
+    digest = loaded.digest_as_read(MODEL_VERSION)
     parent = Path(out)
     name = directory.run_name(loaded.name, digest, seed) if name is None else name
     every_ns = _checkpoint_period(checkpoint_every, loaded)

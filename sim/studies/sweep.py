@@ -82,7 +82,7 @@ def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
         key = point.scenario, point.overrides
         if key not in known:
             scenario = _resolve(point)
-            known[key] = scenario.name, scenario.digest(MODEL_VERSION), scenario.resolved_yaml()
+            known[key] = scenario.name, scenario.digest_as_read(MODEL_VERSION), scenario.resolved_yaml()
         name, digest, texts[point.number] = known[key]
         for seed in sweep.seeds:
             runs[point.number, seed] = run_directory.run_name(name, digest, seed)
@@ -205,13 +205,15 @@ def run_point(text: str, run: str, seed: int) -> bytes:
         file = Path(folder) / "scenario.yaml"
         file.write_text(text, encoding="utf-8")
         scenario = running.load_scenario(file)
-        expected = run_directory.run_name(scenario.name, scenario.digest(MODEL_VERSION), seed)
+        expected = run_directory.run_name(scenario.name, scenario.digest_as_read(MODEL_VERSION), seed)
         if expected != run:
             raise RuntimeError(
                 f"this worker would make {expected}, not {run}: it has another version of marginquake, or of a file "
                 "that the scenario names"
             )
-        return pack(running.run(scenario, seed, out=Path(folder) / "runs", name=run, figures=False).path)
+        return pack(
+            running.run(scenario, seed, out=Path(folder) / "runs", name=run, figures=False, files_as_read=True).path
+        )
 
 
 def sweep_path(out: Path, name: str) -> Path:

@@ -52,14 +52,14 @@ class TwinOrder:
 
 def order_for(base: Path, base_digest: str, without: Sequence[str], scenario: Scenario, seed: int) -> TwinOrder:
     """The order for a scenario that was loaded from the run's resolved one."""
-    name = twin_name(scenario.name, without, scenario.digest(MODEL_VERSION), seed)
+    name = twin_name(scenario.name, without, scenario.digest_as_read(MODEL_VERSION), seed)
     return TwinOrder(base, base_digest, tuple(without), scenario.overrides, seed, name)
 
 
 def make(order: TwinOrder, folder: Path) -> Path:
     """Run it and write it below `folder`; returns its path."""
     scenario = running.load_scenario(order.file, order.overrides)
-    expected = twin_name(scenario.name, order.without, scenario.digest(MODEL_VERSION), order.seed)
+    expected = twin_name(scenario.name, order.without, scenario.digest_as_read(MODEL_VERSION), order.seed)
     if expected != order.name:
         raise RuntimeError(
             f"{shlex.join(order.command)} would make {expected}, not {order.name}: a file of the run, or one that its "
@@ -73,6 +73,7 @@ def make(order: TwinOrder, folder: Path) -> Path:
         figures=False,
         command=order.command,
         twin_of=twin_of(order.base.name, order.base_digest, order.without),
+        files_as_read=True,
     ).path
 
 

@@ -1,12 +1,15 @@
 """Distributions on few values, and those that a file gives."""
 
 import csv
+import io
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Literal, final
 
 import numpy as np
 from pydantic import Field, ValidationInfo, model_validator
 
+from marginquake.sim.core.data_files import content_digest, read_content
 from marginquake.sim.core.fields import DataFile
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats
@@ -90,11 +93,18 @@ class Empirical(Distribution):
     column: str
     weight_column: str | None = None
     unit: Quantity = Field(1.0, gt=0, description="What 1 in the file means: 1s, 1%, 1k")
+    sha256: str | None = Field(None, description="Of the file's content when it was read: another is refused")
 
     @model_validator(mode="after")
     def _readable(self, info: ValidationInfo) -> "Empirical":
-        if info.context is not None:
-            self._table()
+        if info.context is None:
+            return self
+        if self.sha256 is None:
+            # Frozen for everybody else: from here on the content is part of what this distribution is.
+            object.__setattr__(self, "sha256", self._content_now())
+        elif Path(self.file).is_file():
+            read_content(self.file, self.sha256)
+        self._table()
         return self
 
     def quantile(self, u: Floats) -> Floats:
@@ -113,30 +123,40 @@ class Empirical(Distribution):
         return float(values[0]), float(values[-1])
 
     def _table(self) -> tuple[Floats, Floats]:
-        values, weights = _read_columns(self.file, self.column, self.weight_column)
+        sha256 = self._content_now() if self.sha256 is None else self.sha256
+        values, weights = _read_columns(sha256, self.file, self.column, self.weight_column)
         return values * self.unit, weights
+
+    def _content_now(self) -> str:
+        try:
+            return content_digest(self.file)
+        except OSError as error:
+            raise ValueError(f"{self.file} cannot be read: {error}") from None
 
 
 @lru_cache(maxsize=64)
-def _read_columns(file: str, column: str, weight_column: str | None) -> tuple[Floats, Floats]:
-    """Sorted values of a CSV column and their weights.  ValueError names the line that does not fit."""
+def _read_columns(sha256: str, file: str, column: str, weight_column: str | None) -> tuple[Floats, Floats]:
+    """Sorted values of a CSV column and their weights, of the file as it was with this content.
+
+    ValueError names the line that does not fit, or says that the content is another.
+    """
     wanted = [column] if weight_column is None else [column, weight_column]
     rows: list[tuple[float, float]] = []
     try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            names = reader.fieldnames or []
-            for name in wanted:
-                if name not in names:
-                    near = closest(name, names)
-                    hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(names)}"
-                    raise ValueError(f"{file} has no column {name!r}{hint}")
-            for row in reader:
-                try:
-                    numbers = [float(row[name]) for name in wanted]
-                except (TypeError, ValueError):
-                    raise ValueError(f"{file}:{reader.line_num}: not a number in {' or '.join(wanted)}") from None
-                rows.append((numbers[0], numbers[-1] if weight_column else 1.0))
+        stream = io.StringIO(read_content(file, sha256).decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(stream)
+        names = reader.fieldnames or []
+        for name in wanted:
+            if name not in names:
+                near = closest(name, names)
+                hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(names)}"
+                raise ValueError(f"{file} has no column {name!r}{hint}")
+        for row in reader:
+            try:
+                numbers = [float(row[name]) for name in wanted]
+            except (TypeError, ValueError):
+                raise ValueError(f"{file}:{reader.line_num}: not a number in {' or '.join(wanted)}") from None
+            rows.append((numbers[0], numbers[-1] if weight_column else 1.0))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} cannot be read: {error}") from None
     table = np.array(sorted(rows), np.float64).reshape(-1, 2)

@@ -1,0 +1,52 @@
+"""Input files of a scenario, known by their content: what is filed is what was read.
+
+A block that names a file also holds the sha256 of what was in it when the scenario was read.  Whoever reads the file
+later asks for exactly that content, and may cache what is made of it by that digest: a path is no key, since the file
+behind it may change.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Final, final
+
+CONTENT_KEY: Final = "sha256"
+"""The field beside `file` that holds the digest of the content."""
+
+
+@final
+class DataFileChanged(ValueError):
+    """The file does not hold what it held when the scenario was read."""
+
+
+def content_digest(file: str | Path) -> str:
+    """sha256 of what is in the file now, as hexadecimal digits.  Raises OSError if it cannot be read."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def file_digest(file: str | None) -> str:
+    """`sha256:` and the digest of what is in the file now; its name where there is no such file."""
+    return f"sha256:{content_digest(file)}" if file is not None and Path(file).is_file() else str(file)
+
+
+def read_content(file: str | Path, sha256: str) -> bytes:
+    """The bytes of the file, if they are those with this digest.  Raises DataFileChanged, or OSError."""
+    data = Path(file).read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise DataFileChanged(
+            f"{file} has changed since the scenario was read: its sha256 was {_short(sha256)}, now it is "
+            f"{_short(found)}; bring the old content back, or take out `{CONTENT_KEY}` to use the new one"
+        )
+    return data
+
+
+def has_changed(file: str | Path, sha256: str) -> bool:
+    """Whether the file is gone, or holds something else."""
+    try:
+        return content_digest(file) != sha256
+    except OSError:
+        return True
+
+
+def _short(digest: str) -> str:
+    return f"{digest[:12]}..." if len(digest) > 12 else repr(digest)
