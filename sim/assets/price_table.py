@@ -36,6 +36,8 @@ _CLOSES: Final = ("close", "closeprice", "c", "priceclose", "last")
 _HIGHS: Final = ("high", "highprice", "h", "pricehigh")
 _PRICES: Final = (PRICE, "lastprice", "markprice", "indexprice")
 _LEAST_COLUMNS_OF_A_CANDLE: Final = 5
+KLINE_COLUMNS: Final = 12
+"""Only Binance's klines have as many."""
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _IS_NUMBER = re.compile(rf"\s*{NUMBER}\s*")
 _LOOKS_LIKE_A_DATE = re.compile(r"\s*\d{1,4}[-./]\d\d?[-./]\d{1,4}([T ].*)?")
@@ -196,6 +198,8 @@ def _by_number(table: Table, form: str | None, time: str | None, price: str | No
     if form == "points" or width < _LEAST_COLUMNS_OF_A_CANDLE:
         message = f"{table.file}:{table.header_line}: no header line and {width} columns; write which is the price by "
         raise ColumnError("price_column", f"{message}its number, price_column: 2, say")
+    if width == KLINE_COLUMNS:
+        return _ordered(table, "binance", at, price)
     fitting = {name: _ordered(table, name, at, price) for name in COLUMN_ORDERS if _fits(table, name)}
     paths = {(tuple(table.column(c.price)), tuple(table.column(c.open or 0))) for c in fitting.values()}
     if len(paths) == 1:

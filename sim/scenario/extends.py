@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, final
 
+from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import installed
 from marginquake.sim.scenario.yaml_tree import CONTENT_OF, DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
@@ -107,6 +108,7 @@ def _plant(root: Node, keys: list[str], value: Node, place: Place, problems: lis
         elif isinstance(parent.value, dict):
             at.append(key)
             if last:
+                _forget_content(parent.value, {key})
                 planted = _planted(value, tuple(at), place)
                 planted.deletes = planted.value is None
                 parent.value[key] = planted
@@ -129,21 +131,6 @@ def absolute_files(root: Node) -> None:
     for node in root.walk():
         if node.path[-1:] == (FILE_KEY,) and isinstance(node.value, str) and node.value:
             node.value = os.path.normpath(node.place.folder / node.value)
-
-
-def drop_outdated_content(root: Node) -> None:
-    """Take out what was written down about a file where another file, or another way to read it, is put over it.
-
-    A resolved scenario says what its files held; whoever extends it, or sets `file` on top, means the new file.
-    """
-    for node in root.walk():
-        if not isinstance(node.value, dict) or FILE_KEY not in node.value:
-            continue
-        for fact, fields in CONTENT_OF.items():
-            said = node.value.get(fact)
-            others = [node.value[name] for name in fields if name in node.value]
-            if said is not None and any(other.place.source != said.place.source for other in others):
-                del node.value[fact]
 
 
 @final
@@ -281,9 +268,18 @@ def _merge_fields(base: Node, over: Node) -> Node:
     assert isinstance(base.value, dict)
     assert isinstance(over.value, dict)
     merged = dict(base.value)
+    _forget_content(merged, over.value)
     for key, child in over.value.items():
         merged[key] = merge(merged[key], child) if key in merged else child
     return Node(merged, over.place, over.path)
+
+
+def _forget_content(fields: dict[str, Node], over: Container[str]) -> None:
+    """Take out what a resolved scenario says of a file's content, if another file or way to read it comes over it."""
+    if CONTENT_KEY in fields:
+        for said, depends_on in CONTENT_OF.items():
+            if any(name in over for name in depends_on):
+                fields.pop(said, None)
 
 
 def _is_another_kind(base: Node, over: Node) -> bool:

@@ -61,7 +61,6 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
     for argument in overrides:
         extends.apply_override(source, argument)
     extends.absolute_files(source.root)
-    extends.drop_outdated_content(source.root)
     loader = _Loader(source, registry)
     scenario = loader.load(path, source.text, tuple(overrides))
     if source.problems or scenario is None:
@@ -363,7 +362,7 @@ class _Loader:
         return [
             node
             for node in self.root.walk()
-            if node.path[-1:] and node.path[-1] in CLASS_KEYS and ":" in str(node.value)
+            if node.path[-1:] and node.path[-1] in CLASS_KEYS and isinstance(node.value, str) and ":" in node.value
         ]
 
     def _search_for_user_classes(self, folders: Sequence[Path]) -> None:
