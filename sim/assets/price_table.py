@@ -159,7 +159,15 @@ def _price_column(table: Table, name: str | None) -> int:
         return _column(table, "price_column", name)
     found = table.header.index(PRICE) if PRICE in table.header else _named(table, _PRICES)
     if found is None:
-        raise _no_column(table, "price_column", PRICE)
+        why = _no_column(table, "price_column", PRICE)
+        close = _named(table, _CLOSES)
+        if close is not None:
+            # Without an open it is no candle, and only its owner knows whether the close acts at its row's time.
+            message = (
+                f"{why}; if {table.header[close]} acts at the time of its row, price_column: {table.header[close]}"
+            )
+            raise ColumnError("price_column", message)
+        raise why
     return found
 
 

@@ -53,7 +53,7 @@ def replay_remarks(market: MarketConfig, tree: Node, duration_ns: int) -> Iterat
         yield remark(_gaps(path, config.file))
     if found.unit_changes_at:
         yield remark(f"{config.file}:{found.unit_changes_at}: times change their unit here; each is read by its size")
-    inside = sum(1 for time_ns in path.times_ns[1:] if time_ns < duration_ns)
+    inside = sum(1 for time_ns in path.times_ns[1:] if time_ns <= duration_ns)
     if inside == 0:
         named = "" if found.unit == ISO else f"; times are read as {found.unit}: time_unit names another unit"
         first = spoken_duration(path.times_ns[1])
