@@ -303,7 +303,14 @@ def _start_ns(text: str, unit: str) -> int:
 
 
 def _prices(table: Table, column: int) -> list[float]:
-    return [_price(text, f"{table.file}:{line}") for text, line in zip(table.column(column), table.lines, strict=True)]
+    texts = table.column(column)
+    try:
+        prices = [float(text) for text in texts]
+    except ValueError:
+        prices = []
+    if prices and min(prices) > 0.0 and math.isfinite(math.fsum(prices)):
+        return prices
+    return [_price(text, f"{table.file}:{line}") for text, line in zip(texts, table.lines, strict=True)]
 
 
 def _price(text: str, where: str) -> float:

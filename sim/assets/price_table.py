@@ -9,6 +9,7 @@ from datetime import time
 from itertools import pairwise
 from typing import Final, final
 
+from marginquake.sim.assets.price_times import unit_by_size
 from marginquake.sim.core.fields import NUMBER
 from marginquake.sim.core.problems import closest
 
@@ -38,6 +39,8 @@ _PRICES: Final = (PRICE, "lastprice", "markprice", "indexprice")
 _LEAST_COLUMNS_OF_A_CANDLE: Final = 5
 KLINE_COLUMNS: Final = 12
 """Only Binance's klines have as many."""
+_TOP: Final = 100_000
+"""Characters of a file in which its first lines are."""
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _IS_NUMBER = re.compile(rf"\s*{NUMBER}\s*")
 _LOOKS_LIKE_A_DATE = re.compile(r"\s*\d{1,4}[-./]\d\d?[-./]\d{1,4}([T ].*)?")
@@ -150,8 +153,21 @@ def _time_column(table: Table, name: str | None) -> tuple[int, int | None, bool]
     start = table.header.index(TIME) if TIME in table.header else _named(table, _STARTS)
     end = _named(table, _ENDS)
     if start is None and end is None:
-        raise _no_column(table, "time_column", TIME)
+        return _the_only_time(table), None, False
     return (start, None, False) if start is not None else (end or 0, None, True)
+
+
+def _the_only_time(table: Table) -> int:
+    """The column of times where none has a usual name (pandas writes an index without one): the only one of dates."""
+    first = table.rows[0] if table.rows else ()
+    found = [place for place, text in enumerate(first[: len(table.header)]) if unit_by_size(text) or _is_date(text)]
+    if len(found) != 1:
+        raise _no_column(table, "time_column", TIME)
+    return found[0]
+
+
+def _is_date(text: str) -> bool:
+    return bool(_LOOKS_LIKE_A_DATE.fullmatch(text))
 
 
 def _price_column(table: Table, name: str | None) -> int:
@@ -249,17 +265,25 @@ def _fits(table: Table, export: str) -> bool:
 
 def _named(table: Table, names: Sequence[str]) -> int | None:
     """The column with one of these names, whatever its case and punctuation; the first of `names` that is there."""
-    plain = [_plain(name) for name in table.header]
-    return next((plain.index(name) for name in names if name in plain), None)
+    for plain in ([_plain(name) for name in table.header], [_without_unit(name) for name in table.header]):
+        found = next((plain.index(name) for name in names if name in plain), None)
+        if found is not None:
+            return found
+    return None
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
+def _without_unit(name: str) -> str:
+    """`open_time_utc` and `timestamp (ms)` are an open time and a timestamp."""
+    return re.sub(r"(utc|gmt|ms|us|ns|sec|seconds|millis|usd|usdt)$", "", _plain(name))
+
+
 def _delimiter(text: str, wanted: Sequence[str]) -> str:
     """The character that divides the first line which is no remark into most parts."""
-    for line in text.splitlines():
+    for line in text[:_TOP].splitlines():
         if line.startswith("sep=") and len(line) == len("sep=;"):
             return line[-1]
         cells = [cell.strip() for cell in line.split(",")]
@@ -280,7 +304,7 @@ def _is_data(row: Sequence[str], wanted: Sequence[str]) -> bool:
     """Whether a first line is no header: two of its cells or more are numbers or dates."""
     if set(wanted) & {cell.strip() for cell in row if not _IS_NUMBER.fullmatch(cell)}:
         return False
-    return sum(bool(_IS_NUMBER.fullmatch(cell) or _LOOKS_LIKE_A_DATE.fullmatch(cell)) for cell in row) >= 2
+    return sum(bool(_IS_NUMBER.fullmatch(cell) or _is_date(cell)) for cell in row) >= 2
 
 
 def _is_clock(text: str) -> bool:

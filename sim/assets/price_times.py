@@ -18,12 +18,14 @@ EARLIEST_S: Final = 10**8
 """1973: from here on a number may count ms, us or ns since 1970."""
 LATEST_S: Final = 4_102_444_800
 """2100: no later time is taken for one.  The units' ranges do not meet."""
+_RANGES: Final = {unit: (EARLIEST_S * SECOND // length, LATEST_S * SECOND // length) for unit, length in UNITS.items()}
 _IS_NUMBER = re.compile(rf"\s*{NUMBER}\s*")
 _COMPACT = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?")
 _YEAR_FIRST = re.compile(r"(\d{4})[./](\d\d?)[./](\d\d?)(?!\d)")
 _DOTTED_DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?!\d)")
 _SLASHED = re.compile(r"\d\d?[/-]\d\d?[/-]\d{4}|\d\d?/\d\d?/\d\d")
 _FINE_FRACTION = re.compile(r"([.,]\d{6})(\d{1,3})\d*")
+_LONGEST_WITHOUT_FRACTION = len("2024-08-05T00:36:00+00:00")
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -113,21 +115,23 @@ def _in_unit(text: str, unit: str, place: int) -> int:
 
 
 def _scaled(text: str, unit: str) -> int:
-    plain = text.strip()
-    if plain.isdecimal():
-        return int(plain) * UNITS[unit]
-    return int((Decimal(plain) * UNITS[unit]).to_integral_value())
+    if text.isdecimal():
+        return int(text) * UNITS[unit]
+    return int((Decimal(text.strip()) * UNITS[unit]).to_integral_value())
 
 
 def _by_size(text: str) -> tuple[int, str] | None:
     """ns and unit of a number: seconds up to 2100, else the unit in which it lies between 1973 and 2100."""
-    if not _IS_NUMBER.fullmatch(text):
+    if text.isdecimal():
+        size: Decimal | int = int(text)
+    elif _IS_NUMBER.fullmatch(text):
+        size = abs(Decimal(text.strip()))
+    else:
         return None
-    size = abs(Decimal(text.strip()))
     if size <= LATEST_S:
         return _scaled(text, "s"), "s"
-    for unit, length in UNITS.items():
-        if EARLIEST_S * SECOND <= size * length <= LATEST_S * SECOND:
+    for unit, (least, most) in _RANGES.items():
+        if least <= size <= most:
             return _scaled(text, unit), unit
     return None
 
@@ -142,6 +146,13 @@ def _as_date(text: str) -> int | None:
             return _since_1970(datetime(*parts, tzinfo=UTC)) if parts else None  # type: ignore[misc, arg-type]
         except ValueError:
             return None
+    if plain[4:5] == "-" and len(plain) <= _LONGEST_WITHOUT_FRACTION and "." not in plain:
+        try:
+            moment = datetime.fromisoformat(plain)
+        except ValueError:
+            pass
+        else:
+            return _since_1970(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
     for ending in (" UTC", " GMT"):
         plain = plain.removesuffix(ending)
     plain = _YEAR_FIRST.sub(lambda m: f"{m[1]}-{int(m[2]):02d}-{int(m[3]):02d}", plain, count=1)

@@ -212,6 +212,11 @@ FORMS = {
     "no header, coinbase": header_form("", "{s},{l},{h},{o},{c},1"),
     "no header, bitfinex": header_form("", "{ms},{o},{c},{h},{l},1"),
     "no header, gate": header_form("", "{s},5000,{c},{h},{l},{o}"),
+    "names with a zone or unit": header_form("open_time_utc,open,high,low,close,volume_btc", "{iso},{o},{h},{l},{c},1"),
+    "a unit in brackets": header_form("Timestamp (ms),Open (USD),High,Low,Close (USD)", "{ms},{o},{h},{l},{c}"),
+    "pandas, an index without a name": header_form(",open,high,low,close,volume", "{iso}+00:00,{o},{h},{l},{c},1"),
+    "pandas, a numbered index": header_form(",timestamp,open,high,low,close", "7,{ms},{o},{h},{l},{c}"),
+    "a name nobody knows": header_form("moment,open,high,low,close", "{ms},{o},{h},{l},{c}"),
     "semicolons": header_form("time,open,high,low,close", "{iso},{o},{h},{l},{c}", ";"),
     "tabs": header_form("time,open,high,low,close", "{iso},{o},{h},{l},{c}", "\t"),
     "a byte order mark and Windows lines": "\ufeff"
