@@ -23,7 +23,7 @@ from marginquake.sim.assets.price_table import (
     first_not_later,
     read_table,
 )
-from marginquake.sim.assets.price_times import UNITS, TimeError, parse_start, read_times
+from marginquake.sim.assets.price_times import UNITS, TimeError, format_time, parse_start, read_times
 from marginquake.sim.core.data_files import content_digest, read_content
 from marginquake.sim.core.fields import DataFile, Duration, Fraction
 from marginquake.sim.rules.registry import RuleBlock
@@ -327,7 +327,8 @@ def _price(text: str, where: str) -> float:
 def _from(start_ns: int, times: list[int], prices: list[float]) -> tuple[list[int], list[float]]:
     first = bisect_right(times, start_ns)
     if first == 0 or first == len(times):
-        raise PricePathError("start", "outside the recorded times, or at the last of them")
+        recorded = f"{format_time(times[0])} to {format_time(times[-1])}"
+        raise PricePathError("start", f"outside the recorded times, or at the last of them: {recorded}")
     before = first - 1
     share = (start_ns - times[before]) / (times[first] - times[before])
     log = math.log(prices[before]) + share * math.log(prices[first] / prices[before])

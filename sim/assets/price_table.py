@@ -97,6 +97,8 @@ def read_table(data: bytes, file: str, wanted: Sequence[str]) -> Table:
     `wanted`: names that the header has if there is one.  Raises UnicodeDecodeError and csv.Error.
     """
     text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    if text.lstrip()[:1] in ("[", "{"):
+        raise ColumnError("file", f"{file} is JSON; save it as CSV, a row for each candle or point")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, wanted))
     found = [(tuple(row), reader.line_num) for row in reader if row]
     while found and _is_remark(found[0][0], wanted):
@@ -222,9 +224,9 @@ def _by_number(table: Table, form: str | None, time: str | None, price: str | No
     if form == "points" or width < _LEAST_COLUMNS_OF_A_CANDLE:
         message = f"{table.file}:{table.header_line}: no header line and {width} columns; write which is the price by "
         raise ColumnError("price_column", f"{message}its number, price_column: 2, say")
-    if width == KLINE_COLUMNS:
+    if width - at == KLINE_COLUMNS:
         return _ordered(table, "binance", at, price)
-    fitting = {name: _ordered(table, name, at, price) for name in COLUMN_ORDERS if _fits(table, name)}
+    fitting = {name: _ordered(table, name, at, price) for name in COLUMN_ORDERS if _fits(table, name, at)}
     paths = {(tuple(table.column(c.price)), tuple(table.column(c.open or 0))) for c in fitting.values()}
     if len(paths) == 1:
         return next(iter(fitting.values()))
@@ -240,19 +242,20 @@ def _by_number(table: Table, form: str | None, time: str | None, price: str | No
 def _ordered(table: Table, export: str, at: int, price: str | None) -> Columns:
     order = COLUMN_ORDERS[SAME_ORDER.get(export, export)]
     width = len(table.rows[0])
-    if width < len(order):
+    if width < at + len(order):
         message = f"{table.file}:{table.header_line}: {width} columns; {export} writes {', '.join(order)} and more"
         raise ColumnError("format", message)
-    close = order.index("close") if price is None else _column(table, "price_column", price)
-    return Columns(at, close, order.index("open"))
+    close = at + order.index("close") if price is None else _column(table, "price_column", price)
+    return Columns(at, close, at + order.index("open"))
 
 
-def _fits(table: Table, export: str) -> bool:
+def _fits(table: Table, export: str, at: int) -> bool:
     """Whether in this order of columns no price is above the high or below the low, in any row that has numbers."""
     order = COLUMN_ORDERS[export]
-    if len(table.rows[0]) < len(order) or (export == "gate" and len(table.rows[0]) != len(order)):
+    width = len(table.rows[0]) - at
+    if width < len(order) or (export == "gate" and width != len(order)):
         return False
-    places = [order.index(name) for name in ("open", "high", "low", "close")]
+    places = [at + order.index(name) for name in ("open", "high", "low", "close")]
     for row in table.rows:
         try:
             opened, high, low, closed = (float(row[place]) for place in places)

@@ -25,6 +25,10 @@ _YEAR_FIRST = re.compile(r"(\d{4})[./](\d\d?)[./](\d\d?)(?!\d)")
 _DOTTED_DAY_FIRST = re.compile(r"(\d\d)\.(\d\d)\.(\d{4})(?!\d)")
 _SLASHED = re.compile(r"\d\d?[/-]\d\d?[/-]\d{4}|\d\d?/\d\d?/\d\d")
 _FINE_FRACTION = re.compile(r"([.,]\d{6})(\d{1,3})\d*")
+_LONGEST_INTEGER = 24
+"""Digits; longer ones count no time, and Python may refuse to convert them."""
+_BEYOND_NS = 10**28
+"""Even nanoseconds since 1970 that are taken for seconds are less: by their size they are remarked on."""
 _LONGEST_WITHOUT_FRACTION = len("2024-08-05T00:36:00+00:00")
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -108,21 +112,23 @@ def _in_unit(text: str, unit: str, place: int) -> int:
         found = judged[0] if judged is not None and unit_by_size(text) is not None else None
     elif _IS_NUMBER.fullmatch(text):
         found = _scaled(text, unit)
-    if found is None:
+    if found is None or abs(found) > _BEYOND_NS:
         meant = {ISO: "no date or time (ISO 8601)", EPOCH: "no number of s, ms, us or ns since 1970"}
-        raise TimeError(place, f"time {text!r} is {meant.get(unit, f'no number of {unit}')}, which `time_unit` says")
+        raise TimeError(
+            place, f"time {_shown(text)} is {meant.get(unit, f'no number of {unit}')}, which `time_unit` says"
+        )
     return found
 
 
 def _scaled(text: str, unit: str) -> int:
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= _LONGEST_INTEGER:
         return int(text) * UNITS[unit]
     return int((Decimal(text.strip()) * UNITS[unit]).to_integral_value())
 
 
 def _by_size(text: str) -> tuple[int, str] | None:
     """ns and unit of a number: seconds up to 2100, else the unit in which it lies between 1973 and 2100."""
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= _LONGEST_INTEGER:
         size: Decimal | int = int(text)
     elif _IS_NUMBER.fullmatch(text):
         size = abs(Decimal(text.strip()))
@@ -187,15 +193,19 @@ def _why_not(text: str, before: tuple[bool, bool], first: str) -> str:
 
 
 def _unlike(text: str, first: str) -> str:
-    return f"time {text!r} is not written as the first one is ({first!r})"
+    return f"time {_shown(text)} is not written as the first one is ({_shown(first)})"
 
 
 def _unreadable(text: str) -> str:
     if _IS_NUMBER.fullmatch(text):
         return (
-            f"time {text!r} cannot be judged: it is no time between 1973 and 2100 in s, ms, us or ns since 1970, nor a "
-            "small number of seconds; name its unit, say time_unit: ms"
+            f"time {_shown(text)} cannot be judged: it is no time between 1973 and 2100 in s, ms, us or ns since 1970, "
+            "nor a small number of seconds; name its unit, say time_unit: ms"
         )
     if _SLASHED.match(text.strip()):
-        return f"time {text!r} is neither seconds nor ISO 8601: day or month first? write 2024-08-05"
-    return f"time {text!r} is neither seconds nor ISO 8601 (2024-08-05T00:36:00Z), nor a number of ms, us or ns"
+        return f"time {_shown(text)} is neither seconds nor ISO 8601: day or month first? write 2024-08-05"
+    return f"time {_shown(text)} is neither seconds nor ISO 8601 (2024-08-05T00:36:00Z), nor a number of ms, us or ns"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -295,7 +295,21 @@ def test_candles_that_do_not_move_need_no_name(tmp_path: Path) -> None:
     assert load(tmp_path, "1722816000,5,5,5,5,1\n1722816060,5,5,5,5,1\n").prices == (5.0, 5.0, 5.0)
 
 
+def test_a_name_before_the_time_shifts_the_columns(tmp_path: Path) -> None:
+    rows = "".join(f"BTCUSDT,{row}\n" for row in binance().splitlines())
+    assert points(load(tmp_path, rows, time_column=2)) == ACTING
+    assert refusal(tmp_path, rows).field == "format"
+    short = "".join(f"BTCUSDT,{START_S + 60 * n},{o},{h},{low},{c}\n" for n, (o, h, low, c) in enumerate(CANDLES))
+    assert points(load(tmp_path, short, time_column=2)) == ACTING
+
+
 # --- refusals
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_named_unit_does_not_take_numbers_beyond_all_clocks(tmp_path: Path, unit: str) -> None:
+    for text in ("1e900", "9" * 5000):
+        assert f"is no number of {unit}" in str(refusal(tmp_path, f"time,price\n0,1\n{text},2\n", time_unit=unit))
 
 
 @pytest.mark.parametrize(
@@ -311,6 +325,8 @@ def test_candles_that_do_not_move_need_no_name(tmp_path: Path) -> None:
         ('time,price\n0,"54,018.2"\n60,2\n', "file", r"p.csv:2: price '54,018.2' is not a number; .* thousands"),
         ("0,1,2\n60,1,2\n", "price_column", r"p.csv:1: no header line and 3 columns; .* price_column: 2"),
         ("# nothing\n", "file", "is empty"),
+        ('[[1722816000000,"1","1","1","1"]]', "file", "p.csv is JSON; save it as CSV"),
+        (f"time,price\n{'9' * 5000},1\n60,2\n", "file", r"p.csv:2: time '9{37}...' cannot be judged"),
         (binance(candles=CANDLES[:1]), "file", "at least two points"),
         (binance().replace("103.50", "null"), "file", r"p.csv:2: price 'null' is not a number"),
         (binance() + binance(), "file", r"p.csv:4: times must rise"),
