@@ -38,6 +38,7 @@ class AccountBook(Block):
         description="A row that cannot be at the start (liquidated already, over the venue's brackets, less than a "
         "lot): leave it out and say so, or refuse the scenario",
     )
+    sha256: str | None = Field(None, description="Of the file's content when it was read: another is refused")
 
 
 def _number_or_book(value: Any) -> str:

@@ -33,11 +33,16 @@ def read_content(file: str | Path, sha256: str) -> bytes:
     data = Path(file).read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise DataFileChanged(
-            f"{file} has changed since the scenario was read: its sha256 was {_short(sha256)}, now it is "
-            f"{_short(found)}; bring the old content back, or take out `{CONTENT_KEY}` to use the new one"
-        )
+        raise DataFileChanged(changed_message(file, sha256, found))
     return data
+
+
+def changed_message(file: str | Path, sha256: str, found: str) -> str:
+    """What to say of a file that held the content `sha256` and now holds `found`."""
+    return (
+        f"{file} has changed since the scenario was read: its sha256 was {_short(sha256)}, now it is {_short(found)}; "
+        f"bring the old content back, or take out `{CONTENT_KEY}` to use the new one"
+    )
 
 
 def has_changed(file: str | Path, sha256: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, final, get_args
 from pydantic import BaseModel, ValidationError
 
 from marginquake.sim.core.account_book import AccountBook
+from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class, is_outdated, search_in
@@ -32,7 +33,7 @@ from marginquake.sim.scenario.checks import (
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
 from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
-from marginquake.sim.scenario.price_files import replay_remarks, settle_replay
+from marginquake.sim.scenario.price_files import replay_notes, replay_warnings, settle_replay
 from marginquake.sim.scenario.rule_blocks import settle_rules
 from marginquake.sim.scenario.scenario import (
     CLASS_KEYS,
@@ -149,7 +150,7 @@ class _Loader:
             remark
             for config, tree in markets.values()
             if config is not None
-            for remark in replay_remarks(config, tree, head.duration)
+            for remark in (*replay_notes(config, tree), *replay_warnings(config, tree, head.duration))
         ]
         self.remarks += self._outdated_classes()
         kept = {
@@ -393,6 +394,9 @@ def _population(
 ) -> Population:
     """The market a population does not name is the first."""
     resolved = config if config.market is not None else config.model_copy(update={"market": first_market})
+    if book is not None:
+        block = resolved.accounts.model_copy(update={CONTENT_KEY: book.digest.removeprefix("sha256:")})
+        resolved = resolved.model_copy(update={"accounts": block})
     return Population(name, resolved.type, resolved.market, participant_class, resolved, book)
 
 

@@ -36,36 +36,39 @@ def settle_replay(market: MarketConfig) -> MarketConfig:
     return market.model_copy(update={"index": index})
 
 
-def replay_remarks(market: MarketConfig, tree: Node, duration_ns: int) -> Iterator[Problem]:
-    """How much a price file holds, what is missing in it, and what is odd about it."""
+def replay_notes(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+    """How much a price file holds, what is missing in it, and where its unit of time changes."""
+    config = market.index.fundamental
+    if not isinstance(config, ReplayConfig):
+        return
+    path = path_of_replay(config)
+    yield _remark(tree, f"{config.file}: {held(path)}")
+    if path.recording.gaps:
+        yield _remark(tree, _gaps(path, config.file))
+    changes_at = path.recording.unit_changes_at
+    if changes_at:
+        yield _remark(tree, f"{config.file}:{changes_at}: times change their unit here; each is read by its size")
+
+
+def replay_warnings(market: MarketConfig, tree: Node, duration_ns: int) -> Iterator[Problem]:
+    """What can be replayed but is hardly meant: another unit of time, a price before it was known."""
     config = market.index.fundamental
     if not isinstance(config, ReplayConfig):
         return
     path = path_of_replay(config)
     found = path.recording
-    node = _node(tree)
-
-    def remark(message: str) -> Problem:
-        return Problem(node.place, shown_path(node.path), message)
-
-    yield remark(f"{config.file}: {held(path)}")
-    if found.gaps:
-        yield remark(_gaps(path, config.file))
-    if found.unit_changes_at:
-        yield remark(f"{config.file}:{found.unit_changes_at}: times change their unit here; each is read by its size")
-    inside = sum(1 for time_ns in path.times_ns[1:] if time_ns <= duration_ns)
-    if inside == 0:
+    if not any(time_ns <= duration_ns for time_ns in path.times_ns[1:]):
         named = "" if found.unit == ISO else f"; times are read as {found.unit}: time_unit names another unit"
         first = spoken_duration(path.times_ns[1])
-        yield remark(f"no point of the path but the first lies within the run: the next comes after {first}{named}")
+        message = f"no point of the path but the first lies within the run: the next comes after {first}{named}"
+        yield _remark(tree, message)
     by_size = unit_by_size(found.first_time)
     if found.unit in UNITS and by_size not in (None, found.unit):
-        yield remark(
-            f"time {found.first_time} is read as {found.unit}, as `time_unit` says; by its size it is {by_size}"
-        )
+        message = f"time {found.first_time} is read as {found.unit}, as `time_unit` says; by its size it is {by_size}"
+        yield _remark(tree, message)
     if found.format == "points" and _looks_ahead(found.time_name, found.price_name):
         way_out = f"leave out both columns, or write time_column: close_time, and {found.price_name} acts at the end"
-        yield remark(f"{found.price_name} acts at {found.time_name}, before it was known; {way_out}")
+        yield _remark(tree, f"{found.price_name} acts at {found.time_name}, before it was known; {way_out}")
 
 
 def held(path: PricePath) -> str:
@@ -113,12 +116,9 @@ def _looks_ahead(time_name: str, price_name: str) -> bool:
     return begins and any(word in price_name.casefold() for word in _KNOWN_AT_THE_END)
 
 
-def _node(tree: Node) -> Node:
-    """The line of `file`."""
+def _remark(tree: Node, message: str) -> Problem:
+    """On the line of `file`."""
     node = tree
     for key in (*REPLAY_AT, "file"):
-        child = node.child(key)
-        if child is None:
-            return node
-        node = child
-    return node
+        node = node.child(key) or node
+    return Problem(node.place, shown_path(node.path), message)

@@ -11,6 +11,7 @@ import numpy as np
 from marginquake.sim.core import opening_checks
 from marginquake.sim.core.account_book import FIELDS, AccountBook
 from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.data_files import CONTENT_KEY, changed_message
 from marginquake.sim.core.margin import BracketSchedule, leverage_capped
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.problems import Problem, closest
@@ -46,6 +47,10 @@ def open_book(traits: Any, tree: Node, market: MarketConfig | None) -> Opened:
         table = read_book_table(Path(block.file))
     except BookFileError as error:
         opened.problems.append(_in_file(block, error.line, "", str(error)))
+        return opened
+    if block.sha256 is not None and table.digest != f"sha256:{block.sha256}":
+        message = changed_message(block.file, block.sha256, table.digest.removeprefix("sha256:"))
+        opened.problems.append(replace(problem_at(tree, (*AT, CONTENT_KEY), message), value=None))
         return opened
     headers, unknown = find_columns(table, block.columns)
     opened.problems += [

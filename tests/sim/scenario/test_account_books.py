@@ -345,6 +345,16 @@ def test_the_resolved_scenario_reads_the_same_book(tmp_path: Path) -> None:
     assert again.digest("1") == loaded.digest("1")
 
 
+def test_a_resolved_scenario_refuses_a_book_that_has_changed(tmp_path: Path) -> None:
+    resolved = tmp_path / "scenario.resolved.yaml"
+    resolved.write_text(load(tmp_path, row()).resolved_yaml())
+    (tmp_path / "book.csv").write_text(row(leverage="20"))
+    with pytest.raises(ScenarioError, match=r"accounts.sha256: .*book.csv has changed since the scenario was read"):
+        load_scenario(resolved, FAKE_TYPES)
+    again = load_scenario(resolved, FAKE_TYPES, ["populations.mine.accounts.sha256=null"])
+    assert again == load_scenario(tmp_path / "market.yaml", FAKE_TYPES)
+
+
 def test_overrides_reach_into_the_block_and_replace_it(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("lev\n7\n8\n9\n")
     book = book_of(
