@@ -44,6 +44,7 @@ class Arbitrageur(Participant):
     """Trades the basis at prices that still pay, and offsets every lot on spot at the next decision."""
 
     config_type = ArbitrageurConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "arbitrageur"}
     config: ArbitrageurConfig
 

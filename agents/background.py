@@ -29,7 +29,7 @@ from marginquake.agents.toolbox.flow_kernels import (
     learn,
 )
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
-from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Block, Duration, Fraction, Idle
 from marginquake.sim.core.records import Side
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -56,6 +56,25 @@ class DepthPoint(Block):
 class BackgroundConfig(ParticipantConfig):
     """Rates are per second; sizes ending in `_d1` are units of the market's D1."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("limit_mean_d1", "limit_least_bps", "limit_offset_bps", "limit_exponent", "limit_max_bps"),
+            lambda own, market: own.limit_rate == 0,
+            "limit_rate is 0: no limit orders near the touch",
+        ),
+        Idle(("deep_rate",), lambda own, market: bool(own.starting_depth), "starting_depth sets the deep flow"),
+        Idle(
+            ("deep_mean_d1", "deep_from", "deep_to"),
+            lambda own, market: own.deep_rate == 0 and not own.starting_depth,
+            "deep_rate is 0: no deep orders",
+        ),
+        Idle(
+            ("market_mean_d1", "market_bound"),
+            lambda own, market: own.market_rate == 0,
+            "market_rate is 0: no market orders",
+        ),
+        Idle(("fill_after",), lambda own, market: not own.starting_depth, "there is no starting_depth to fill"),
+    )
     accounts: int = Field(2, gt=0)
     deposit: Trait[Amount] = Field(2e10, ge=0, description="Collateral of each account; backs all its resting orders")
     limit_rate: float = Field(3.0, ge=0, description="Limit orders near the touch, per second")
@@ -104,6 +123,7 @@ class Background(Participant):
     """
 
     config_type = BackgroundConfig
+    provides: ClassVar[tuple[str, ...] | None] = ("flow",)
     example: ClassVar[dict[str, Any]] = {"type": "background"}
     config: BackgroundConfig
 

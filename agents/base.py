@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from marginquake.sim.core.accounts import AccountView
 from marginquake.sim.core.fields import Amount, Block, Duration
+from marginquake.sim.core.typing import Floats
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
@@ -52,6 +53,9 @@ class Participant(Rule, mesa.Agent, ABC):
     example: ClassVar[dict[str, Any]] = {}
     configured_by: ClassVar[str | None] = None
     """The block of the market that configures it instead of a population; None = it is named as a population."""
+    provides: ClassVar[tuple[str, ...] | None] = None
+    """What a market has through it: `quotes` on both sides of the book, background `flow`.  None: not said, so that
+    nobody is warned that it is lacking."""
     takes_other_side: ClassVar[bool] = False
     """Its `seed_positions` take the other side of everyone else's: with it in a market, others may seed positions."""
 
@@ -90,6 +94,14 @@ class Participant(Rule, mesa.Agent, ABC):
         twins share them all.
         """
         return {}
+
+    @classmethod
+    def notional_wanted(cls, config: Any, deposit: Floats, leverage: Floats, depth_1pct: float) -> Floats | None:
+        """Notional of a position by the deposit and leverage of an account, were there no venue to cut it; quote units.
+
+        None: positions of this class do not follow from them.
+        """
+        return None
 
     def seed_positions(self, market: MarketView, depth_1pct: float) -> SeedPositions | None:
         """Positions this population already holds when the clock starts (t = 0); None = flat."""

@@ -28,7 +28,7 @@ from pydantic import Field, model_validator
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import PriceMemory, VolatilityGauge, per_second, reference_ticks
 from marginquake.agents.toolbox.order_slots import OrderSlots
-from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.fields import Duration, Fraction, Idle
 from marginquake.sim.core.records import OrderKind, Side, Stage
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -44,6 +44,19 @@ SAMPLES_A_HORIZON = 600
 class ChartistConfig(ParticipantConfig):
     """Weights are |N(0, sigma)| by account (class values of the paper, R-); sizes ending in `_d1` are units of D1."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("value_time", "value_delay"),
+            lambda own, market: own.fundamental_weight == 0,
+            "fundamental_weight is 0: nobody looks at value",
+        ),
+        Idle(("noise",), lambda own, market: own.noise_weight == 0, "noise_weight is 0: no noise"),
+        Idle(
+            ("lifetime", "full_sigmas", "capital_d1"),
+            lambda own, market: own.wake_rate == 0,
+            "wake_rate is 0: they never trade",
+        ),
+    )
     accounts: int = Field(100, gt=0)
     fundamental_weight: float = Field(10.0, ge=0, description="sigma of g1; 0 = nobody looks at value")
     trend_weight: float = Field(1.4, ge=0, description="sigma of g2; 0 = nobody follows the trend")
@@ -76,6 +89,7 @@ class Chartist(Participant):
     """Now and then each account replaces its order by one drawn from its demand at its forecast."""
 
     config_type = ChartistConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "chartist", "wake_rate": 0.1}
     config: ChartistConfig
 

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import PriceMemory, reference_ticks
 from marginquake.agents.toolbox.order_slots import NEVER_NS, OrderSlots
-from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.fields import Duration, Fraction, Idle
 from marginquake.sim.core.records import Side, Stage
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -35,6 +35,10 @@ SECOND = 1_000_000_000
 class ContrarianConfig(ParticipantConfig):
     """Sizes ending in `_d1` are units of the market's D1, all accounts together."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("passive_offset",), lambda own, market: own.passive_share == 0, "passive_share is 0: nothing rests"),
+        Idle(("market_bound",), lambda own, market: own.passive_share == 1, "passive_share is 1: everything rests"),
+    )
     accounts: int = Field(20, gt=0)
     capital_d1: float = Field(1.8, gt=0, description="Largest position, all accounts together")
     window: Duration = Field(900 * SECOND, gt=0, description="The move is measured over this time")
@@ -68,6 +72,7 @@ class Contrarian(Participant):
     """Liquidity of last resort, by accounts that are slow, patient and of limited means."""
 
     config_type = ContrarianConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {
         "type": "contrarian",
         "from_move": "0.01%",

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import reference_ticks
-from marginquake.sim.core.fields import Duration, Fraction
+from marginquake.sim.core.fields import Duration, Fraction, Idle
 from marginquake.sim.core.records import Side
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -26,6 +26,13 @@ SECOND = 1_000_000_000
 class FundamentalistConfig(ParticipantConfig):
     """Sizes ending in `_d1` are units of the market's D1; rate and limit are of all accounts together."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("noise", "threshold", "value_delay", "size_d1", "limit_d1", "market_bound"),
+            lambda own, market: own.wake_rate == 0,
+            "wake_rate is 0: they never trade",
+        ),
+    )
     accounts: int = Field(4, gt=0)
     wake_rate: float = Field(0.2, ge=0, description="Appraisals per second")
     noise: Fraction = Field(0.01, ge=0, description="Standard deviation of the error of one appraisal")
@@ -47,6 +54,7 @@ class Fundamentalist(Participant):
     """Now and then appraises the contract, and trades toward value if it is far enough away."""
 
     config_type = FundamentalistConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "fundamentalist"}
     config: FundamentalistConfig
 

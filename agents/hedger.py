@@ -21,7 +21,7 @@ from pydantic import Field
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
-from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
 from marginquake.sim.core.records import Flag, OrderKind
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
@@ -34,6 +34,23 @@ TEN_BPS = 1e-3
 class HedgerConfig(ParticipantConfig):
     """Unlevered; their collateral must carry the other side of every seeded position."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("exit_rate",),
+            lambda own, market: own.exit_discount is None,
+            "there is no exit_discount: they never close for a discount",
+        ),
+        Idle(
+            ("entry_rate",),
+            lambda own, market: own.entry_premium is None,
+            "there is no entry_premium: they never rebuild",
+        ),
+        Idle(
+            ("largest_rate", "wake_rate"),
+            lambda own, market: own.exit_discount is own.entry_premium is None,
+            "there is neither exit_discount nor entry_premium",
+        ),
+    )
     accounts: int = Field(20, gt=0)
     deposit: Trait[Amount] = Field(1e9, ge=0, description="Collateral of each account, quote units")
     unwind_time: Duration = Field(0, ge=0, description="Freed spot is sold over this time scale; 0 = at once")
@@ -58,6 +75,7 @@ class Hedger(Participant):
     """Takes the other side of seeded positions, hedged on spot; stays flat overall, also if the venue closes it."""
 
     config_type = HedgerConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "hedger"}
     takes_other_side: ClassVar[bool] = True
     config: HedgerConfig

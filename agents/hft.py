@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import VolatilityGauge, reference_ticks, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
-from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
 from marginquake.sim.core.records import Flag, OrderKind
 from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -34,6 +34,9 @@ SECOND = 1_000_000_000
 class HftConfig(ParticipantConfig):
     """Sizes ending in `_d1` are units of the market's D1, for each account."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("pull_time",), lambda own, market: own.pull_sigmas is None, "pull_sigmas is null: they never stop"),
+    )
     accounts: int = Field(10, gt=0)
     deposit: Trait[Amount] = Field(1e10, ge=0, description="Collateral of each account, quote units")
     latency: Trait[Duration] = Field(
@@ -86,6 +89,7 @@ class Hft(Participant):
     """
 
     config_type = HftConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "hft"}
     config: HftConfig
 

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import BasisGauge, VolatilityGauge, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake, quote_ladders
-from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -79,6 +79,13 @@ def fitted_withdrawal(sigmas: Floats, collapse: Floats) -> float:
 class MarketMakerConfig(ParticipantConfig):
     """Offsets are basis points of fair value; sizes ending in `_d1` are units of the market's D1."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("pull_spread", "pull_residual", "pull_time", "return_half_life"),
+            lambda own, market: own.pull_sigmas is own.pull_inventory is own.pull_loss_d1 is None,
+            "nobody pulls: pull_sigmas, pull_inventory and pull_loss_d1 are null",
+        ),
+    )
     accounts: int = Field(8, gt=0, description="Makers; each requotes on its own")
     deposit: Trait[Amount] = Field(1e10, ge=0, description="Collateral of each account, quote units")
     latency: Trait[Duration] = Field(10_000_000, ge=0, description="Decision to arrival at the venue")
@@ -134,6 +141,7 @@ class MarketMaker(Participant):
     """Quotes a ladder on both sides; each account is one maker with its own clock, inventory and nerves."""
 
     config_type = MarketMakerConfig
+    provides: ClassVar[tuple[str, ...] | None] = ("quotes",)
     example: ClassVar[dict[str, Any]] = {"type": "market_maker"}
     config: MarketMakerConfig
 

@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
-from marginquake.sim.core.fields import Amount, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
 from marginquake.sim.core.records import Side
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -57,6 +57,23 @@ def poisson_counts(units: Floats, mean: float) -> Ints:
 class WhaleConfig(ParticipantConfig):
     """Sizes ending in `_d1` are units of the market's D1; `parent_rate` is of all accounts together."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            (
+                "children_exponent",
+                "children_range",
+                "child_interval",
+                "child_mean_d1",
+                "size_deviation",
+                "child_deviation",
+                "depth_share",
+                "depth_reach",
+                "rest",
+            ),
+            lambda own, market: own.parent_rate == 0 and not own.working_at_start,
+            "parent_rate is 0: no parent order is begun",
+        ),
+    )
     accounts: int = Field(60, gt=0, description="Each works one parent at a time")
     deposit: Trait[Amount] = Field(1e10, ge=0, description="Collateral of each account, quote units")
     parent_rate: float = Field(0.2, ge=0, description="Parents begun per second, if an account is free")
@@ -95,6 +112,7 @@ class Whale(Participant):
     """
 
     config_type = WhaleConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {"type": "whale"}
     config: WhaleConfig
 

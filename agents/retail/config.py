@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from marginquake.agents.base import ParticipantConfig
 from marginquake.sim.core.account_book import Accounts
-from marginquake.sim.core.fields import Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import Amount, Block, Duration, Fraction, Idle
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario.distributions import Buckets, Pareto, Trait, Uniform
 
@@ -45,6 +45,13 @@ class PreventionConfig(Block):
 class CureConfig(Block):
     """How accounts answer a warning or a margin call (docs/model.md, eq. 38a)."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("half_life", "reduce_share", "target"),
+            lambda own, market: own.responsive_share == 0,
+            "responsive_share is 0: nobody answers",
+        ),
+    )
     responsive_share: Fraction = Field(0.3, ge=0, le=1, description="Accounts that answer at all")
     half_life: Duration = Field(
         1800 * SECOND, gt=0, description="Half of those have answered after this time, from the warning or the call"
@@ -59,7 +66,76 @@ class RetailConfig(ParticipantConfig):
     """Hazards are per account; `leverage` and `deposit` are drawn once for each account."""
 
     takes_account_book: ClassVar[bool] = True
-
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("stop_share",), lambda own, market: own.prevention is not None, "`prevention` says who places stops"),
+        Idle(("stop_distance",), lambda own, market: own.stop_offset is not None, "stop_offset replaces it"),
+        Idle(
+            ("stop_distance", "stop_offset", "stop_trigger", "stop_beyond_ticks"),
+            lambda own, market: not own.places_stops,
+            "nobody places stops",
+        ),
+        Idle(
+            ("take_profit_offset",),
+            lambda own, market: own.take_profit_share == 0,
+            "take_profit_share is 0: nobody places take-profits",
+        ),
+        Idle(
+            ("round_share", "round_grid"),
+            lambda own, market: not own.places_stops and own.take_profit_share == 0,
+            "nobody places stops or take-profits",
+        ),
+        Idle(
+            ("round_grid", "stop_beyond_ticks"),
+            lambda own, market: own.round_share == 0 and (own.places_stops or own.take_profit_share > 0),
+            "round_share is 0: nobody looks at round prices",
+        ),
+        Idle(
+            ("trend_time",),
+            lambda own, market: own.trend_sensitivity == 0,
+            "trend_sensitivity is 0: nobody chases trends",
+        ),
+        Idle(
+            ("trend_sensitivity", "trend_time"),
+            lambda own, market: own.long_share in (0, 1),
+            "long_share is 0 or 1: all entries are on one side",
+        ),
+        Idle(
+            ("excitation_time", "excitation_cap"),
+            lambda own, market: own.excitation == 0,
+            "excitation is 0: entries incite nobody",
+        ),
+        Idle(
+            ("delever_sigmas",),
+            lambda own, market: own.prevention is None or own.prevention.delever == 0,
+            "prevention.delever is 0: nobody cuts positions early",
+        ),
+        Idle(
+            ("hedge_health", "hedge_release"),
+            lambda own, market: own.prevention is None or own.prevention.hedge == 0,
+            "prevention.hedge is 0: nobody hedges",
+        ),
+        Idle(
+            ("prevention_period",),
+            lambda own, market: own.prevention is None or own.prevention.delever == own.prevention.hedge == 0,
+            "prevention.delever and prevention.hedge are 0: nobody looks",
+        ),
+        Idle(
+            ("top_up_warning", "top_up_fraction", "top_up_watch", "top_up_cooldown"),
+            lambda own, market: own.top_up_share == 0,
+            "top_up_share is 0: nobody tops up",
+        ),
+        Idle(
+            ("leverage_range",),
+            lambda own, market: own.leverage_response == 0,
+            "leverage_response is 0: leverage does not follow volatility",
+        ),
+        Idle(("humility_time",), lambda own, market: own.humility == 1, "humility is 1: a liquidation teaches nobody"),
+        Idle(
+            ("entry_offset", "entry_grid", "level_jitter", "minimum_distance"),
+            lambda own, market: own.initial_open_fraction == 0,
+            "initial_open_fraction is 0: nobody holds a position at the start",
+        ),
+    )
     accounts: Accounts = Field(2000, description="A number, or your own: {file: book.csv}, one account a row")  # type: ignore[assignment]
     deposit: Trait[Amount] = Field(DEPOSITS, ge=0, description="Collateral of each account, quote units")
     leverage: Trait[float] = Field(DETENTS, gt=0, description="Chosen leverage; the venue's maximum caps it")
@@ -150,6 +226,12 @@ class RetailConfig(ParticipantConfig):
     )
     minimum_distance: Fraction = Field(0.004, ge=0, lt=1, description="Nobody is seeded closer to liquidation")
     scalable: bool = Field(True, description="May be scaled to meet the market's fuel_ratio")
+
+    @property
+    def places_stops(self) -> bool:
+        """Whether any account places a stop on entry."""
+        share = self.stop_share if self.prevention is None else self.prevention.stop
+        return self.stop_orders and share > 0
 
     @field_validator("leverage_range")
     @classmethod

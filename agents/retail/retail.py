@@ -52,6 +52,7 @@ class Retail(Participant):
     """A crowd: each account flat or in one position, with its own habits of protection and of adding money."""
 
     config_type = RetailConfig
+    provides: ClassVar[tuple[str, ...] | None] = ()
     example: ClassVar[dict[str, Any]] = {
         "type": "retail",
         "accounts": 500,
@@ -276,6 +277,12 @@ class Retail(Participant):
     def needs_other_side(cls, config: RetailConfig) -> bool:
         """Unless everybody starts flat; accounts of a book hold what it says."""
         return config.initial_open_fraction > 0 or isinstance(config.accounts, AccountBook)
+
+    @classmethod
+    def notional_wanted(cls, config: RetailConfig, deposit: Floats, leverage: Floats, depth_1pct: float) -> Floats:
+        """`margin_use` of the deposit at this leverage, at most `max_position_d1`."""
+        wanted: Floats = np.minimum(config.margin_use * deposit * leverage, config.max_position_d1 * depth_1pct)
+        return wanted
 
     @classmethod
     def without(cls, mechanism: str, config: RetailConfig) -> Mapping[str, Any]:

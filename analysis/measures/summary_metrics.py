@@ -220,6 +220,11 @@ SUMMARY_METRICS: tuple[SummaryMetric, ...] = (
         "paused_seconds", "time without matching", SECONDS, Better.LOWER, "by the circuit breaker; orders waited"
     ),
     SummaryMetric(
+        "seconds_at_ladder_end", "time at an end of the ladder", SECONDS, Better.LOWER,
+        "the mark stood still there and one side of the book was empty: contract.max_price_multiple is too small",
+        scorecard=_UNLESS_ZERO,
+    ),
+    SummaryMetric(
         "accounts_leverage_capped", "leverage cut", COUNT, Better.NEITHER,
         "accounts that wanted more leverage than the venue allows", scorecard=_UNLESS_ZERO,
     ),

@@ -82,6 +82,7 @@ def _content(frames: RunFrames) -> dict[str, Any]:
         "seed": frames.seed,
         "length": formats.clock(seconds),
         "markets": markets,
+        "warnings": [str(each["text"]) for each in frames.manifest.get("warnings", ())],
         "provenance": _provenance(frames.manifest),
         "scenario_text": frames.scenario_text.rstrip(),
         "palette": palette.css(),
@@ -133,6 +134,8 @@ def _provenance(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The manifest as flat lines; an empty list or null says 'none'."""
     lines: list[tuple[str, str]] = []
     for key, value in manifest.items():
+        if key == "warnings":  # they have a section
+            continue
         if isinstance(value, Mapping):
             text = ", ".join(f"{name} {part}" for name, part in value.items())
         elif isinstance(value, list):

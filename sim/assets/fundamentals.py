@@ -18,7 +18,7 @@ from pydantic import Field
 
 from marginquake.sim.assets.price_path import FundamentalConfig, ReplayConfig, load_price_path
 from marginquake.sim.core.contract import ContractSpec
-from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction, Idle
 from marginquake.sim.rules.registry import Registry, Rule
 
 if TYPE_CHECKING:
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 class JumpConfig(Block):
     """Merton jumps of the fundamental."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("mean", "deviation"), lambda own, market: own.per_day == 0, "per_day is 0: there are no jumps"),
+        Idle(
+            ("per_day", "mean"),
+            lambda own, market: own.mean == own.deviation == 0,
+            "mean and deviation are 0: jumps have no size",
+        ),
+    )
     per_day: float = Field(ge=0)
     mean: Fraction = 0.0
     deviation: Fraction = Field(0.01, ge=0)
@@ -36,6 +44,9 @@ class JumpConfig(Block):
 class StochasticVolatilityConfig(Block):
     """Log-volatility as an Ornstein-Uhlenbeck process; the mean of the variance stays that of `volatility`."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("time_scale",), lambda own, market: own.deviation == 0, "deviation is 0: volatility stands still"),
+    )
     deviation: float = Field(0.4, ge=0, description="Stationary standard deviation of log-volatility")
     time_scale: Duration = Field(20_000 * SECOND, gt=0)
 
@@ -43,6 +54,13 @@ class StochasticVolatilityConfig(Block):
 class GbmConfig(FundamentalConfig):
     """Geometric Brownian motion with optional jumps and stochastic volatility."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("stochastic_volatility",),
+            lambda own, market: own.volatility == 0,
+            "volatility is 0: there is none that could move",
+        ),
+    )
     type: Literal["gbm"] = "gbm"
     volatility: Fraction = Field(0.6, ge=0, description="Per year")
     drift: Fraction = Field(0.0, description="Per year")
@@ -53,6 +71,9 @@ class GbmConfig(FundamentalConfig):
 class ShockConfig(Block):
     """A declared move of the outside fundamental: `log_return` spread evenly over `over`, from `at` on."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("log_return", "over", "at"), lambda own, market: own.log_return == 0, "log_return is 0: nothing moves"),
+    )
     at: Duration
     log_return: Fraction
     over: Duration = Field(1 * SECOND, gt=0)

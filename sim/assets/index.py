@@ -1,7 +1,7 @@
 """The index: a fundamental displaced by the spot hedging of this market's participants (docs/model.md, eq. 15a)."""
 
 import math
-from typing import final
+from typing import ClassVar, final
 
 from pydantic import Field
 
@@ -14,12 +14,19 @@ from marginquake.sim.assets.fundamentals import (
     ShockConfig,
     Shocked,
 )
-from marginquake.sim.core.fields import SECOND, Block, Duration
+from marginquake.sim.core.fields import SECOND, Block, Duration, Idle
 
 
 class FeedbackConfig(Block):
     """How far hedging on spot moves the index: `one_percent_depth_d1` units of D1 move it 1 %, before decay."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("one_percent_depth_d1", "decay", "weights"),
+            lambda own, market: not own.enabled,
+            "enabled is false: hedging does not move the index",
+        ),
+    )
     enabled: bool = True
     one_percent_depth_d1: float = Field(1.05, gt=0)
     decay: tuple[Duration, ...] = (20 * SECOND, 200 * SECOND, 2000 * SECOND)

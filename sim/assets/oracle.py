@@ -2,11 +2,11 @@
 
 import math
 from collections import deque
-from typing import final
+from typing import ClassVar, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Block, Duration, Fraction, Idle
 
 
 class OracleConfig(Block):
@@ -15,6 +15,9 @@ class OracleConfig(Block):
     Like Chainlink's feeds: `{period: 12s, deviation: 0.5%, heartbeat: 3600s}`.
     """
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("heartbeat",), lambda own, market: own.deviation == 0, "deviation is 0: every look is reported"),
+    )
     period: Duration = Field(0, ge=0, description="The oracle looks at the index this often; 0 = at every step")
     deviation: Fraction = Field(0.0, ge=0, lt=1, description="It reports a move of this much since its last report")
     heartbeat: Duration = Field(3600 * SECOND, gt=0, description="It reports at least this often, whatever the move")

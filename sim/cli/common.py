@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from marginquake.sim.scenario.scenario import Scenario
+    from marginquake.sim.studies.sweep import SweepPlan
     from marginquake.sim.studies.workers import SweepProgress
 
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds runs.")]
@@ -23,6 +24,7 @@ ScenarioArgument = Annotated[
 ]
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors: exit 2.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 CORES = os.cpu_count() or 1
@@ -115,10 +117,24 @@ def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
     open_console(stderr=False).print(table)
 
 
-def print_remarks(scenario: "Scenario") -> None:
-    """Say on stderr what is right in a scenario but may not be meant."""
-    for remark in scenario.remarks:
-        print(f"note: {remark}", file=sys.stderr)
+def print_warnings(scenario: "Scenario") -> None:
+    """Say on stderr what is valid in a scenario but hardly meant, and what was chosen for it."""
+    for note in scenario.notes:
+        print(f"note: {note}", file=sys.stderr)
+    for warning in scenario.warnings:
+        print(warning, file=sys.stderr)
+
+
+def print_plan_warnings(plan: "SweepPlan") -> None:
+    """The same for the scenarios of a sweep or comparison: each once, not once a run."""
+    for warning in plan.warnings:
+        print(warning, file=sys.stderr)
+
+
+def refuse_warnings(count: int, what_now: str) -> None:
+    """`--strict`: exit 2 if there are any; they have been printed."""
+    if count:
+        raise UserError(f"--strict: {count} {plural('warning', count)}; {what_now}")
 
 
 def print_run(path: Path) -> None:

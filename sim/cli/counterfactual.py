@@ -16,6 +16,7 @@ from marginquake.sim.cli.common import (
     logging_to,
     one_message,
     open_console,
+    print_warnings,
     sweep_bar,
 )
 from marginquake.sim.scenario.installed import SUFFIXES, find, scenario_file
@@ -59,7 +60,7 @@ def counterfactual(
         from marginquake.analysis.studies.twins import sentences
         from marginquake.sim.studies import counterfactual as twins
 
-        study = twins.Study(_run_of(run, without or (), out), without or (), seeds, pair_only)
+        study = twins.Study(_run_of(run, without or (), out, quiet), without or (), seeds, pair_only)
         with sweep_bar(f"without {', '.join(study.without)}", shown=not quiet) as progress:
             found = study.carry_out(workers, progress)
         if not quiet:
@@ -83,7 +84,7 @@ def counterfactual(
         print(found.path, flush=True)
 
 
-def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
+def _run_of(run: str, without: Sequence[str], out: Path, quiet: bool) -> Path:
     """The run of that name; a scenario is run first, unless that has been done."""
     from marginquake.sim.runs.directory import find_run
 
@@ -94,7 +95,10 @@ def _run_of(run: str, without: Sequence[str], out: Path) -> Path:
     from marginquake.sim.studies import run as running
 
     counterfactual.check_without(Path(run), without)
-    return running.run(running.load_scenario(run), out=out, reuse=True, figures=False).path
+    loaded = running.load_scenario(run)
+    if not quiet:
+        print_warnings(loaded)
+    return running.run(loaded, out=out, reuse=True, figures=False).path
 
 
 def _is_scenario(run: str, out: Path) -> bool:

@@ -12,19 +12,22 @@ from marginquake.sim.cli.common import (
     RUNS,
     RunArgument,
     RunsFolder,
+    Strict,
     UserError,
     Verbose,
     clock,
     logging_to,
     one_message,
     open_console,
-    print_remarks,
     print_run,
+    print_warnings,
+    refuse_warnings,
 )
 from marginquake.sim.core.numbers import short_number
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
+    from marginquake.sim.scenario.scenario import Scenario
     from marginquake.sim.studies.run import RunProgress
 
 app = typer.Typer()
@@ -53,23 +56,32 @@ def run(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the run directory.")] = False,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures and report.")] = False,
+    strict: Strict = False,
     verbose: Verbose = False,
     log_file: Annotated[Path | None, typer.Option(metavar="F", help="Write the log to a file as well.")] = None,
 ) -> None:
-    """Run one scenario; the last line of stdout is the run directory."""
+    """Run one scenario; the last line of stdout is the run directory.
+
+    What is valid but hardly meant is said on stderr, and kept with the run. With --strict nothing is simulated then;
+    what only the run can tell ends it with exit 2, though it is complete.
+    """
     with one_message(verbose), logging_to(verbose, log_file):
         options = seed, overrides or None, name, checkpoint_every, reuse or None, check_invariants or None
-        said = no_figures or any(value is not None for value in (scenario, *options))
-        _check_what_to_run(scenario, resume, said)
+        is_described = no_figures or any(value is not None for value in (scenario, *options))
+        _check_what_to_run(scenario, resume, is_described)
         from marginquake.sim.studies import run as running
 
+        said: tuple[str, ...] = ()
         if scenario is None:
             with _progress_bar(str(resume), shown=not quiet) as progress:
                 result = running.resume(str(resume), out, progress)
         else:
             loaded = running.load_scenario(scenario, overrides or ())
-            if not quiet:
-                print_remarks(loaded)
+            if strict or not quiet:
+                print_warnings(loaded)
+            if strict:
+                refuse_warnings(len(loaded.warnings), "nothing was simulated")
+            said = tuple(map(str, loaded.warnings))
             with _progress_bar(loaded.name, shown=not quiet) as progress:
                 result = running.run(
                     loaded, seed, out, name, reuse, check_invariants, progress, not no_figures, checkpoint_every
@@ -78,32 +90,55 @@ def run(
             if result.reused:
                 print("this run was there already; nothing was simulated", file=sys.stderr)
             print_run(result.path)
+        measured = [warning for warning in result.warnings if warning not in said]
+        if strict or not quiet:
+            for warning in measured:
+                print(warning, file=sys.stderr)
         print(result.path, flush=True)
+        if strict:
+            refuse_warnings(len(measured), "the run is complete")
 
 
 @app.command()
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenarios: files, or installed names.")],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
+    ] = None,
+    strict: Strict = False,
+    no_rehearsal: Annotated[
+        bool, typer.Option("--no-rehearsal", help="Do not simulate the first 15 min to see what only a run can tell.")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check scenario files; every problem of every file is shown."""
+    """Check scenario files; every problem of every file is shown, and what is valid but hardly meant as a warning.
+
+    If nothing is wrong, small scenarios are rehearsed for their first 15 simulated minutes, which takes some seconds.
+    """
     with one_message(verbose):
         from marginquake.sim.core.problems import ScenarioError
         from marginquake.sim.studies import run as running
 
-        problems = 0
+        problems = warnings = 0
+        right: list[tuple[Path, Scenario]] = []
         for file in files:
             try:
                 scenario_file(file)
-                loaded = running.load_scenario(file)
+                loaded = running.load_scenario(file, overrides or ())
             except (ScenarioError, UserError) as error:
                 problems += 1
                 print(error, file=sys.stderr)
             else:
-                print(f"{file}: ok")
-                print_remarks(loaded)
+                print(f"{file}: ok", flush=True)
+                print_warnings(loaded)
+                warnings += len(loaded.warnings)
+                right.append((file, loaded))
         if problems:
             raise typer.Exit(2)
+        if not no_rehearsal:
+            warnings += sum(_rehearse(file, loaded) for file, loaded in right)
+        if strict:
+            refuse_warnings(warnings, "without --strict they stop nothing")
 
 
 @app.command()
@@ -145,6 +180,21 @@ def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbos
             print(f"{path}: the replay gave other events", file=sys.stderr)
             raise typer.Exit(1)
         print("same events")
+
+
+def _rehearse(file: Path, loaded: "Scenario") -> int:
+    """Say what the first minutes show; how many warnings that were."""
+    from marginquake.sim.studies.rehearsal import rehearse
+    from marginquake.sim.studies.workers import kernels_are_cold
+
+    if kernels_are_cold():
+        print("compiling for the rehearsal; that takes about a minute, once", file=sys.stderr)
+    rehearsal = rehearse(loaded)
+    for warning in rehearsal.warnings:
+        print(warning, file=sys.stderr)
+    if rehearsal.not_done is not None:
+        print(f"note: {file}: {rehearsal.not_done}", file=sys.stderr)
+    return len(rehearsal.warnings)
 
 
 def _check_what_to_run(scenario: Path | None, resume: str | None, is_described: bool) -> None:

@@ -18,6 +18,8 @@ from marginquake.sim.cli.common import (
     logging_to,
     one_message,
     open_console,
+    print_plan_warnings,
+    print_warnings,
     sweep_bar,
 )
 from marginquake.sim.core.problems import ScenarioError
@@ -56,6 +58,8 @@ def sweep(
         from marginquake.sim.studies.design import load_sweep
 
         plan = sweeping.plan_sweep(load_sweep(file))
+        if not quiet:
+            print_plan_warnings(plan)
         if dry_run:
             print_plan(plan, out)
             return
@@ -101,6 +105,8 @@ def compare(
             raise UserError(f"{alternatives[0]}: compare it with what? Name another scenario, or an override K=V")
         wanted = comparison_of(alternatives, seeds, overrides or (), name)
         plan = sweeping.plan_sweep(wanted)
+        if not quiet:
+            print_plan_warnings(plan)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
             result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
         tell_failures(result)
@@ -153,6 +159,7 @@ def tipping(
     """
     with one_message(verbose), logging_to(verbose, None):
         scenario_file(scenario)
+        from marginquake.sim.studies import run as running
         from marginquake.sim.studies.design import EventConfig
         from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point
 
@@ -165,6 +172,8 @@ def tipping(
         question = TippingQuestion(
             label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
         )
+        if not quiet:
+            print_warnings(running.load_scenario(scenario, [*(overrides or ()), f"{parameter}={low!r}"]))
         with sweep_bar(label, shown=not quiet) as progress:
             found = find_tipping_point(question, out, workers, scheduler, progress)
         if not quiet:
@@ -212,8 +221,11 @@ def sensitivity(
         wanted = load_sweep(file)
         if wanted.design != "saltelli":
             raise UserError(f"{file}: design {wanted.design}; Sobol indices need 'design: saltelli'")
+        plan = sweeping.plan_sweep(wanted)
+        if not quiet:
+            print_plan_warnings(plan)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
-            result = sweeping.run_sweep(sweeping.plan_sweep(wanted), out, workers, scheduler, True, None, progress)
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
         tell_failures(result)
         if result.failures:
             raise typer.Exit(1)

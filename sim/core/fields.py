@@ -2,11 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
@@ -213,7 +213,30 @@ SECOND = 1_000_000_000
 """Nanoseconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Fields of a block that do nothing in some cases: who writes one of them then is warned.
+
+    `when`: true in such a case; it is given the block and the market that the block belongs to.  `fields`: as written;
+    `adl.price` is one of a block inside.  `why`: in words, after "has no effect: ".
+    """
+
+    fields: tuple[str, ...]
+    when: Callable[[Any, Any], bool]
+    why: str
+
+
 class Block(BaseModel):
-    """A typo is an error, never a default; a loaded block never changes."""
+    """A typo is an error, never a default; a loaded block never changes.
+
+    `idle`: which of its fields do nothing when.  Those of the classes that it is derived from count as well.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    idle: ClassVar[tuple[Idle, ...]] = ()
+
+    @classmethod
+    def all_idle(cls) -> Iterator[Idle]:
+        """`idle` of this class and of those it is derived from."""
+        for each in cls.__mro__:
+            yield from vars(each).get("idle", ())

@@ -1,10 +1,10 @@
-"""Problems of a scenario, with what is needed to mend them: place, field, value, way out."""
+"""Problems and warnings of a scenario, with what is needed to mend them: place, field, value, way out."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, Final, final
 
 
 @final
@@ -35,6 +35,77 @@ class Problem:
         parts = [str(self.place), self.path, f"value {self.value}" if self.value is not None else ""]
         text = ": ".join(part for part in (*parts, self.message) if part)
         return f"{text}; did you mean {self.suggestion!r}?" if self.suggestion else text
+
+
+WARNINGS: Final[Mapping[str, str]] = {
+    "implausible_shock": "a declared shock is larger than any that a market has had in such a time",
+    "implausible_size": "a volatility, drift, jump or fee is far beyond what markets have",
+    "after_the_end": "a shock begins or goes on after the end of the run",
+    "longer_than_the_run": "a period, delay or window is longer than the run, so that what it is for never comes",
+    "ladder_end": "chance may take the price to an end of the ladder",
+    "coarse_tick": "one tick is more than 1 % of the price",
+    "leverage_cut": "accounts want more leverage than the venue allows",
+    "no_market_maker": "nobody quotes both sides of the book",
+    "no_background_flow": "nobody trades but for a reason",
+    "no_effect": "a setting does nothing, given the others",
+    "account_book": "a file of accounts has rows that cannot be, columns that are not read, or prices of another day",
+    "price_file": "a price file is read in a unit that its times do not look like, or its prices act too early",
+    "edited_class": "the module of a class of the user's was edited after Python had imported it",
+    "liquidated_at_once": "more than a fifth of a crowd is liquidated within the first minute",
+    "fuel_halves": "the fuel ratio halves within a quarter of an hour in which nothing happens outside",
+    "depth_far_off": "D1 measured is less than half of depth_1pct, or more than twice",
+    "at_ladder_end": "the price has been at an end of the ladder",
+}
+"""Every warning by name, and what it says; docs/warnings.md has the reasons."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ScenarioWarning:
+    """What is valid but hardly meant.  It stops nothing, unless `--strict` is given.
+
+    `name`: a key of `WARNINGS`.  `field`: as written, `populations.longs.leverage`.  `value`: as text,
+    None where the field itself is the trouble.  `way_out`: what to write instead; "" where the message says it.
+    """
+
+    name: str
+    place: Place
+    field: str
+    message: str
+    way_out: str
+    value: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in WARNINGS:
+            raise ValueError(f"there is no warning {self.name!r}")
+
+    @property
+    def file(self) -> str:
+        """The file as the user named it, or the `--set` argument."""
+        return self.place.source
+
+    @property
+    def line(self) -> int:
+        """Line in `file`; 0 for a `--set` argument."""
+        return self.place.line
+
+    def __str__(self) -> str:
+        way_out = f"; {self.way_out}" if self.way_out else ""
+        parts = [str(self.place), "warning", self.field, f"value {self.value}" if self.value is not None else ""]
+        return f"{': '.join(part for part in (*parts, self.message) if part)}{way_out} [{self.name}]"
+
+    def plain(self) -> dict[str, Any]:
+        """As the run's manifest keeps it."""
+        return {
+            "name": self.name,
+            "file": self.file,
+            "line": self.line,
+            "field": self.field,
+            "value": self.value,
+            "message": self.message,
+            "way_out": self.way_out,
+            "text": str(self),
+        }
 
 
 @final

@@ -5,6 +5,7 @@ from typing import Any, final
 
 import mesa
 
+from marginquake.sim.core.measured import Measured
 from marginquake.sim.market.streams import Streams
 from marginquake.sim.model.run_recorder import RunRecorder
 from marginquake.sim.model.setup import Seating, begin
@@ -101,6 +102,10 @@ class MarketModel(mesa.Model):
     def steps_done(self) -> int:
         """Steps taken so far, of `steps_total`."""
         return self.step_index + self.setup.warmup_steps
+
+    def measured(self) -> dict[str, Measured]:
+        """What each market says so far of its scenario, by name."""
+        return self.recorder.measured([participant.name for participant in self.participants])
 
     def finish(self) -> RunData:
         """Everything the run leaves behind; events only if they were kept in memory."""

@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
+from marginquake.sim.core.measured import Measured
 from marginquake.sim.core.records import AUDIT, EVENT
 from marginquake.sim.model.market_session import MarketSession
 from marginquake.sim.runs.directory import RunData
@@ -87,7 +88,13 @@ class RunRecorder:
         events = {market: rows for market, rows in logs.items() if rows is not None}
         trails = {session.venue.name: session.margin_calls.audit.log.finish() for session in self._sessions}
         audit = {market: rows for market, rows in trails.items() if rows is not None}
-        return RunData(events, series, accounts, maps, summary, populations, audit, positions)
+        measured = self.measured(participants)
+        return RunData(events, series, accounts, maps, summary, populations, audit, positions, measured)
+
+    def measured(self, participants: Sequence[str]) -> dict[str, Measured]:
+        """What each market says so far of the scenario, by its name; `participants` as in `collect`."""
+        names = dict(enumerate(participants))
+        return {session.venue.name: session.recorder.measured(names) for session in self._sessions}
 
 
 def _append(table: dict[str, Any], more: dict[str, Any]) -> None:

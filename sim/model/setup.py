@@ -156,6 +156,7 @@ def begin(session: MarketSession) -> None:
     if venue.exchange.mark_ticks == 0:
         venue.exchange.move_mark(venue.initial_ticks, 0)
     depth = float(np.mean(session.depth_samples)) if session.depth_samples else 0.0
+    session.recorder.depth_measured = depth
     depth = depth or venue.config.depth_1pct
     session.recorder.depth_1pct = depth
     view = session.data.view(0)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS
+from marginquake.sim.core.measured import Measured
 from marginquake.sim.core.price_moves import from_start, largest_fall, largest_rise
 from marginquake.sim.core.records import Cause, EventKind, MarginMode, Side, Stage, raw_copy
 from marginquake.sim.kernels.tallies import COUNT, OUTCOME, count
 from marginquake.sim.recording.digest import EventDigest
+from marginquake.sim.recording.opening import OpeningRecorder
 from marginquake.sim.recording.populations import PopulationRecorder
 from marginquake.sim.recording.snapshots import MapRecorder, PositionRecorder
 from marginquake.sim.runs.event_log import EventLog
@@ -40,6 +42,7 @@ SERIES = (
 )  # fmt: skip
 """Columns of the series."""
 NO_COUNT = np.zeros(1, COUNT)
+NO_FUEL = Fuel(0.0, 0.0, 0.0, 0.0)
 TAKEN_AT_ONCE = 32_768
 """Events that may wait to be digested and kept: so many at least are taken together, however rarely the series is
 sampled.  They fit into a processor's cache."""
@@ -77,6 +80,9 @@ class MarketRecorder:
         self._insurance_paid = 0.0
         self.fuel: Fuel | None = None
         self.depth_1pct = venue.config.depth_1pct
+        self.depth_measured = 0.0
+        """D1 at the end of the warm-up; 0 where none was measured, and `depth_1pct` is what the scenario says."""
+        self._opening = OpeningRecorder(venue)
         self.position_scale = 1.0
         self.left_out: dict[int, str] = {}
         """Why accounts of a book were left out, by row."""
@@ -126,14 +132,24 @@ class MarketRecorder:
         self._start_open_interest = self.open_interest
         self._fund_start = self.fund_equity
         self._positions.snapshot(0)
+        fuel = self.fuel or NO_FUEL
+        self._opening.start(fuel.ratio_5pct(self.depth_1pct), self.depth_1pct)
 
     def observe(self, now_ns: int) -> None:
         """A step has ended."""
+        if now_ns > 0:
+            self._observe_opening(now_ns)
         if self._positions.due(now_ns):
             self._positions.snapshot(now_ns)
         if self._venue.exchange.events_held >= TAKEN_AT_ONCE:
             self._count_in(now_ns)
             self._take_in()
+
+    def _observe_opening(self, now_ns: int) -> None:
+        self._opening.observe(now_ns)
+        if self._opening.due(now_ns):
+            self._count_in(now_ns)
+            self._opening.note_liquidated(self._outcomes["liquidated"])
 
     def sample(self, now_ns: int) -> None:
         """One row of the series; counts run from the previous row."""
@@ -301,7 +317,7 @@ class MarketRecorder:
         feedback = self._venue.config.index.feedback
         flat_debt = rows["collateral"][(rows["position_lots"] == 0) & (rows["collateral"] < 0)]
         unpaid = -self._venue.contract.to_amount(int(flat_debt.sum()))
-        fuel = self.fuel or Fuel(0.0, 0.0, 0.0, 0.0)
+        fuel = self.fuel or NO_FUEL
         open_interest = self._start_open_interest
         totals = dict(zip(COUNTED, self._totals, strict=True))
         breaker = self._venue.breaker
@@ -349,8 +365,31 @@ class MarketRecorder:
             "accounts_in_liquidation_end": int((rows["stage"] >= Stage.LIQUIDATING).sum()),
             "pauses": breaker.pauses if breaker is not None else 0,
             "paused_seconds": breaker.paused_ns / 1e9 if breaker is not None else 0.0,
+            "seconds_at_ladder_end": self._seconds_at_ladder_end(series, live),
             **self._venue.margins.summary(),
         }
+
+    def measured(self, names: Mapping[int, str]) -> Measured:
+        """What the run says so far of its own scenario; `names` by owner number."""
+        series = self.series()
+        fractions, counts = self._opening.liquidated(self._outcomes["liquidated"], names)
+        return Measured(
+            depth_1pct=self.depth_measured,
+            fuel_ratio=self._opening.fuel_ratio,
+            fuel_ratio_least=self._opening.fuel_ratio_least,
+            fuel_ratio_least_s=self._opening.fuel_ratio_least_s,
+            liquidated_fraction=fractions,
+            liquidated=counts,
+            seconds_at_ladder_end=self._seconds_at_ladder_end(series, series["time_s"] >= 0),
+        )
+
+    def _seconds_at_ladder_end(self, series: Mapping[str, NDArray[np.float64]], live: NDArray[np.bool_]) -> float:
+        """Time with the mark, the last price or the index at the ladder's first or last tick, or beyond it."""
+        lowest, highest = self._tick * 1.000001, (self._contract.max_price_ticks - 1) * self._tick * 0.999999
+        at_end = np.zeros(len(live), np.bool_)
+        for name in ("mark", "last", "index"):
+            at_end |= (series[name] <= lowest) | (series[name] >= highest)
+        return int(np.count_nonzero(at_end & live & (series["time_s"] > 0))) * self._record.series_every / 1e9
 
     def digest(self) -> bytes:
         """Hash of every event counted so far, quotes included."""

@@ -4,11 +4,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Annotated, Any, Final, Literal, final
+from typing import Annotated, Any, ClassVar, Final, Literal, final
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from marginquake.sim.core.fields import Duration
+from marginquake.sim.core.fields import Duration, Idle
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
 
@@ -81,6 +81,13 @@ class FaultSchedule:
 class EngineDelay(Fault):
     """Orders sent in this time take `latency` more than `liquidation.latency`; decisions are as prompt as ever."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("latency",),
+            lambda own, market: not market.liquidation.enabled,
+            "liquidation.enabled is false: the engine sends nothing",
+        ),
+    )
     type: Literal["engine_delay"] = "engine_delay"
     latency: Duration = Field(gt=0, description="Added to liquidation.latency")
 
@@ -96,6 +103,13 @@ class EngineOutage(Fault):
     BitMEX, 2020-03-13, about 45 min (B); Binance, 2021-05-19 (A, abstract).
     """
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("at",),
+            lambda own, market: not market.liquidation.enabled,
+            "liquidation.enabled is false: there is no engine to stand still",
+        ),
+    )
     type: Literal["engine_outage"] = "engine_outage"
 
     def change(self, rules: InForce) -> InForce:
@@ -132,6 +146,18 @@ class StaleMark(Fault):
 class Throttle(Fault):
     """At most `capacity` accounts a scan, whatever `liquidation.capacity` says."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("capacity",),
+            lambda own, market: not market.liquidation.enabled,
+            "liquidation.enabled is false: there is no engine to slow down",
+        ),
+        Idle(
+            ("capacity",),
+            lambda own, market: market.liquidation.enabled and own.capacity >= market.liquidation.capacity,
+            "the engine handles no more than that anyway (liquidation.capacity)",
+        ),
+    )
     type: Literal["throttle"] = "throttle"
     capacity: int = Field(ge=0, description="Accounts handled in one scan")
 
@@ -145,6 +171,9 @@ class WrongTier(Fault):
     """Maintenance rates of all brackets are `factor` times what they should be, from the next mark on: above 1 accounts
     are called that should not be, below 1 they are called too late.  Deductions follow, so it stays continuous."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("factor",), lambda own, market: own.factor == 1, "the rates are multiplied by 1"),
+    )
     type: Literal["wrong_tier"] = "wrong_tier"
     factor: float = Field(gt=0, le=100, description="Multiple of the maintenance rates in force")
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction, Idle
 from marginquake.sim.rules.formulas.dydx import funding_cap_8h
 from marginquake.sim.rules.formulas.prices import (
     bitmex_funding_limits,
@@ -24,6 +24,13 @@ from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 class FundingConfig(RuleBlock):
     """Payments between longs and shorts that hold the perpetual to its index: what every funding rule's block has."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("rule", "interval", "interest", "cap", "impact_notional", "sample_period"),
+            lambda own, market: not own.enabled,
+            "enabled is false: no funding is paid",
+        ),
+    )
     enabled: bool = True
     rule: str = "clamped_premium"
     interval: Duration = Field(8 * 3600 * SECOND, gt=0)

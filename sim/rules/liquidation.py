@@ -11,7 +11,7 @@ from pydantic import Field
 
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.contract import ContractSpec
-from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction, Idle
 from marginquake.sim.core.typing import Bools
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
@@ -19,6 +19,29 @@ from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 class LiquidationConfig(RuleBlock):
     """The liquidation engine: when it looks, how much it can do, what it sends, whatever its procedure."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            (
+                "procedure",
+                "monitor_period",
+                "capacity",
+                "latency",
+                "order_bound",
+                "takeover",
+                "slice_min_notional",
+                "backstop_fraction",
+                "unwind_bound",
+                "unwind_time",
+            ),
+            lambda own, market: not own.enabled,
+            "enabled is false: nobody is sold out",
+        ),
+        Idle(
+            ("unwind_bound", "unwind_time", "backstop_fraction"),
+            lambda own, market: own.enabled and not own.takeover,
+            "takeover is false: the fund takes nothing over",
+        ),
+    )
     enabled: bool = True
     procedure: str = "full"
     monitor_period: Duration = Field(1 * SECOND, gt=0)

@@ -7,7 +7,7 @@ from typing import ClassVar, Final, final
 
 from pydantic import Field
 
-from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Duration, Fraction, Idle
 from marginquake.sim.rules.formulas.dydx import open_interest_initial_fraction
 from marginquake.sim.rules.registry import Registry, Rule, RuleBlock
 
@@ -116,6 +116,14 @@ class OpenInterestLinked(InitialRule):
     class Config(MovingInitialConfig):
         """The block of `open_interest_linked`."""
 
+        idle: ClassVar[tuple[Idle, ...]] = (
+            Idle(
+                ("base",),
+                lambda own, market: own.base is not None and own.base <= 1 / market.venue.brackets[0].max_leverage,
+                "the brackets ask for as much initial margin already",
+            ),
+        )
+
         base: Fraction | None = Field(
             None, gt=0, le=1, description="Initial margin at low open interest, at least the brackets'"
         )
@@ -153,6 +161,19 @@ class VolatilityLinked(MaintenanceRule):
 
     class Config(MovingMaintenanceConfig):
         """The block of `volatility_linked`."""
+
+        idle: ClassVar[tuple[Idle, ...]] = (
+            Idle(
+                ("reference_volatility", "cap", "half_life", "update_every"),
+                lambda own, market: own.sensitivity == 0,
+                "sensitivity is 0: margins stay what they are",
+            ),
+            Idle(
+                ("sensitivity", "reference_volatility", "half_life", "update_every"),
+                lambda own, market: own.cap == 1,
+                "cap is 1: margins stay what they are",
+            ),
+        )
 
         sensitivity: float = Field(0.5, ge=0, description="beta of 1 + beta (volatility / reference - 1), not below 1")
         reference_volatility: Fraction = Field(0.6, gt=0, description="Per year")

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core.measured import Measured
 from marginquake.sim.core.version import SCHEMA_VERSION
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
 
@@ -44,6 +45,7 @@ class RunData:
     `maps`: the content of `liquidation_map.npz`.  `summary`: the flat content of `summary.json`.
     `populations`: what every population held at every row of the series; no file is written while it is empty.
     `positions`: what every account held at some times; the same.
+    `measured`: by market, what the run says of its own scenario; no file.
     """
 
     events: Mapping[str, NDArray[Any]]
@@ -54,6 +56,7 @@ class RunData:
     populations: Mapping[str, Column] = field(default_factory=dict)
     audit: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     positions: Mapping[str, Column] = field(default_factory=dict)
+    measured: Mapping[str, Measured] = field(default_factory=dict)
 
 
 class ScenarioText(Protocol):

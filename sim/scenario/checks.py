@@ -1,6 +1,5 @@
 """What no single field can know: periods fit the step, tables rise, files and markets exist, paths fit the ladder."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
@@ -225,8 +224,6 @@ def check_population(config: BaseModel, tree: Node, market_names: Sequence[str])
 REPLAY_AT: Path_ = ("index", "fundamental")
 COLUMNS = {"time_column": TIME, "price_column": PRICE}
 """What a replay's columns are called if it does not say."""
-HEADROOM = 1.05
-"""What a suggested max_price_multiple leaves above the highest point, for the bridges and the market to move in."""
 
 
 def check_replay(market: MarketConfig, tree: Node, head: ScenarioHead | None, root: Node) -> Iterator[Problem]:
@@ -249,7 +246,6 @@ def check_replay(market: MarketConfig, tree: Node, head: ScenarioHead | None, ro
     yield from _check_found(path, config, tree)
     if head is not None:
         yield from _check_length(path, config, head, root)
-        yield from _check_range(path, config, head, market, tree)
 
 
 def path_of_replay(config: ReplayConfig) -> PricePath:
@@ -280,20 +276,3 @@ def _check_length(path: PricePath, config: ReplayConfig, head: ScenarioHead, roo
             f"{format_duration(end_ns)}; shorten the run, take a longer file{other}"
         )
         yield problem_at(root, ("duration",), message)
-
-
-def _check_range(
-    path: PricePath, config: ReplayConfig, head: ScenarioHead, market: MarketConfig, tree: Node
-) -> Iterator[Problem]:
-    contract = market.contract
-    factor = contract.initial_price / path.prices[0] if config.rescale else 1.0
-    reached = [p * factor for t, p in zip(path.times_ns, path.prices, strict=True) if t <= head.duration]
-    highest, lowest = max(reached), min(reached)
-    if highest >= contract.initial_price * contract.max_price_multiple:
-        needed = math.ceil(10 * HEADROOM * highest / contract.initial_price) / 10
-        message = f"the replay rises to {highest:g}, {highest / contract.initial_price:.3g} times initial_price; "
-        field = ("contract", "max_price_multiple")
-        yield problem_at(tree, field, f"{message}write {needed:g} or more", f"{contract.max_price_multiple:g}")
-    if lowest < contract.tick_size:
-        message = f"the replay falls to {lowest:g}, less than one tick"
-        yield problem_at(tree, ("contract", "tick_size"), message, f"{contract.tick_size:g}")

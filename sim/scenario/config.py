@@ -4,7 +4,7 @@ Every duration is int nanoseconds after loading; a fraction is a float; an amoun
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,8 +12,9 @@ from marginquake.sim.assets.fundamentals import FUNDAMENTALS
 from marginquake.sim.assets.index import IndexConfig
 from marginquake.sim.assets.oracle import OracleConfig
 from marginquake.sim.core.contract import Contract, ContractConfig
-from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction
+from marginquake.sim.core.fields import SECOND, Amount, Block, Duration, Fraction, Idle
 from marginquake.sim.core.margin import Bracket, default_brackets
+from marginquake.sim.core.problems import WARNINGS, closest
 from marginquake.sim.rules.adl_allocation import ADL_ALLOCATIONS
 from marginquake.sim.rules.adl_ranking import ADL_RANKINGS
 from marginquake.sim.rules.adl_trigger import ADL_TRIGGERS, AdlConfig
@@ -44,6 +45,13 @@ class FeeConfig(Block):
 class InsuranceConfig(Block):
     """The fund that stands behind bankrupt positions."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("max_loss_per_scan",),
+            lambda own, market: not market.liquidation.takeover,
+            "liquidation.takeover is false: the fund takes nothing over",
+        ),
+    )
     initial: Amount = Field(5e6, ge=0)
     shortfall: Literal["adl", "socialised"] = Field(
         "adl", description="What the fund cannot bear: ADL, or a haircut of all unrealised profits on the market"
@@ -59,6 +67,14 @@ class CallConfig(Block):
     By default an account is called where the two are equal, and its forced sale may begin at the engine's next scan.
     """
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(("hysteresis",), lambda own, market: own.warning is None, "there is no `warning` that could be lifted"),
+        Idle(
+            ("warning", "level", "window", "grace"),
+            lambda own, market: not market.liquidation.enabled,
+            "liquidation.enabled is false: nobody is called",
+        ),
+    )
     warning: Fraction | None = Field(None, gt=0, lt=1, description="Margin ratio that warns; without it nobody is")
     level: Fraction = Field(
         1.0, gt=0, le=1, description="Margin ratio that calls; below 1 the forced sale still waits for 1"
@@ -128,6 +144,32 @@ class RecordConfig(Block):
 class MarketConfig(Block):
     """One market: a contract on a venue, its index and its liquidation engine."""
 
+    idle: ClassVar[tuple[Idle, ...]] = (
+        Idle(
+            ("venue.adl",),
+            lambda own, market: market.venue.insurance.shortfall == "socialised",
+            "venue.insurance.shortfall is socialised: losses are shared, nobody is deleveraged",
+        ),
+        Idle(
+            ("venue.adl", "venue.fees.liquidation", "venue.insurance.max_loss_per_scan"),
+            lambda own, market: not market.liquidation.enabled,
+            "liquidation.enabled is false: nobody is sold out",
+        ),
+        Idle(
+            ("venue.price_band",),
+            lambda own, market: (
+                own.venue.price_band is not None and 1 + own.venue.price_band >= own.contract.max_price_multiple
+            ),
+            "the band is wider than the ladder (contract.max_price_multiple)",
+        ),
+        Idle(
+            ("venue.max_leverage",),
+            lambda own, market: (
+                own.venue.max_leverage is not None and own.venue.max_leverage > own.venue.brackets[0].max_leverage
+            ),
+            "no bracket allows as much",
+        ),
+    )
     name: str
     contract: Contract = ContractConfig()
     venue: VenueConfig = VenueConfig()
@@ -180,4 +222,15 @@ class ScenarioHead(Block):
     duration: Duration = Field(gt=0, description="Simulated time after the warm-up")
     warmup: Duration = Field(60 * SECOND, ge=0, description="Simulated time before t = 0")
     step: Duration = Field(100_000_000, gt=0, description="Decision grid; every other period is a multiple of it")
+    meant: tuple[str, ...] = Field((), description="Names of warnings that are meant, and not said: docs/warnings.md")
     record: RecordConfig = RecordConfig()
+
+    @field_validator("meant")
+    @classmethod
+    def _known_warnings(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in WARNINGS:
+                near = closest(name, WARNINGS)
+                hint = f"did you mean {near!r}?" if near else f"one of {', '.join(WARNINGS)}"
+                raise ValueError(f"there is no warning {name!r}; {hint}")
+        return names

@@ -14,7 +14,7 @@ from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class, is_outdated, search_in
-from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
+from marginquake.sim.core.problems import Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.checks import (
@@ -33,7 +33,9 @@ from marginquake.sim.scenario.checks import (
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
 from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
+from marginquake.sim.scenario.places import Places
 from marginquake.sim.scenario.price_files import replay_notes, replay_warnings, settle_replay
+from marginquake.sim.scenario.price_range import check_range, widened
 from marginquake.sim.scenario.rule_blocks import settle_rules
 from marginquake.sim.scenario.scenario import (
     CLASS_KEYS,
@@ -91,7 +93,9 @@ def load_again(scenario: Scenario, registry: Mapping[str, type[Any]]) -> Scenari
         source_text=scenario.source_text,
         overrides=scenario.overrides,
         python_path=scenario.python_path,
-        remarks=(),
+        found_reading=(),
+        notes=(),
+        places=scenario.places,
     )
 
 
@@ -107,7 +111,8 @@ class _Loader:
         self.problems = source.problems
         self.unfinished = source.unfinished
         self.user_folders: list[Path] = []
-        self.remarks: list[Problem] = []
+        self.found_reading: list[ScenarioWarning] = []
+        self.notes: list[str] = []
         self.every_population_was_read = True
 
     def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
@@ -123,6 +128,9 @@ class _Loader:
         markets = self._markets()
         populations = self._populations()
         market_names = list(markets)
+        places = Places(self.root)
+        if head is not None:
+            markets = {name: (self._widened(config, head, places), tree) for name, (config, tree) in markets.items()}
         for config, tree in markets.values():
             if config is not None:
                 self.problems += check_market(config, tree)
@@ -139,6 +147,7 @@ class _Loader:
             self.problems += check_head(head, self.root, step_place)
             for market_config, tree in markets.values():
                 if market_config is not None:
+                    self.problems += check_range(market_config, head, places)
                     self.problems += check_periods(market_config, tree, MARKET_PERIODS, head.step, step_place)
                     self.problems += check_faults(market_config, tree, head.duration)
             for _, traits, tree in populations.values():
@@ -146,13 +155,11 @@ class _Loader:
         books = self._books(populations, {name: config for name, (config, _) in markets.items()})
         if self.problems or head is None:
             return None
-        self.remarks += [
-            remark
-            for config, tree in markets.values()
-            if config is not None
-            for remark in (*replay_notes(config, tree), *replay_warnings(config, tree, head.duration))
-        ]
-        self.remarks += self._outdated_classes()
+        for config, tree in markets.values():
+            if config is not None:
+                self.notes += replay_notes(config, tree)
+                self.found_reading += replay_warnings(config, tree, head.duration)
+        self.found_reading += self._outdated_classes()
         kept = {
             name: _population(name, participant_class, config, market_names[0], books.get(name))
             for name, (participant_class, config, _) in populations.items()
@@ -165,8 +172,19 @@ class _Loader:
             source_text=text,
             overrides=overrides,
             python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
-            remarks=tuple(dict.fromkeys(map(str, self.remarks))),
+            found_reading=tuple(dict.fromkeys(self.found_reading)),
+            notes=tuple(dict.fromkeys(self.notes)),
+            places=places,
         )
+
+    def _widened(self, config: MarketConfig | None, head: ScenarioHead, places: Places) -> MarketConfig | None:
+        """The market with the ladder that it needs, where the scenario leaves that open."""
+        if config is None:
+            return None
+        wider, note = widened(config, head, places)
+        if note is not None:
+            self.notes.append(note)
+        return wider
 
     def _is_a_fragment(self) -> bool:
         """Fields of a population, and none of a scenario."""
@@ -231,9 +249,9 @@ class _Loader:
         return found
 
     def _market(self, tree: Node, name: str) -> tuple[MarketConfig | None, Node]:
-        settled, problems, remarks = settle_rules(tree)
+        settled, problems, warned = settle_rules(tree)
         self.problems += problems
-        self.remarks += remarks
+        self.found_reading += warned
         return self._read(MarketConfig, settled, {"name": name}), settled
 
     def _populations(self) -> dict[str, tuple[type[Any], BaseModel, Node]]:
@@ -270,7 +288,7 @@ class _Loader:
                 market = markets.get(getattr(traits, "market", None) or next(iter(markets), "")) if sound else None
                 opened = open_book(traits, tree, market)
                 self.problems += opened.problems
-                self.remarks += opened.remarks
+                self.found_reading += opened.warnings
                 if opened.book is not None:
                     found[name] = opened.book
                 if market is not None and market.fuel_ratio is not None:
@@ -291,7 +309,10 @@ class _Loader:
             if here and not stated and needs_other_side(kind, traits) and getattr(traits, "scalable", True):
                 return
         message = f"has no effect: the positions at the start are those of the file of {book}, which is not scaled"
-        self.remarks.append(problem_at(self.root, ("fuel_ratio",), message, f"{market.fuel_ratio:g}"))
+        at = problem_at(self.root, ("fuel_ratio",), message, f"{market.fuel_ratio:g}")
+        self.found_reading.append(
+            ScenarioWarning("no_effect", at.place, at.path, message, "remove it, or change that", at.value)
+        )
 
     def _named(self, node: Node, kind: str) -> list[tuple[str, Node]]:
         """The entries of a mapping by name, deleted ones left out."""
@@ -349,11 +370,14 @@ class _Loader:
         self._add(node, f"is no population: every market has one; the block `{block}` configures it")
         return None
 
-    def _outdated_classes(self) -> list[Problem]:
+    def _outdated_classes(self) -> list[ScenarioWarning]:
         """Classes of the user whose module was edited after this process had imported it."""
-        said = "its module has been edited since Python imported it, and goes on as it was; start Python again"
+        said, way_out = (
+            "its module has been edited since Python imported it, and goes on as it was",
+            "start Python again",
+        )
         return [
-            Problem(node.place, shown_path(node.path), said, node.shown())
+            ScenarioWarning("edited_class", node.place, shown_path(node.path), said, way_out, node.shown())
             for node in self._user_classes()
             if is_outdated(import_class(str(node.value)))
         ]

@@ -1,17 +1,18 @@
 """pydantic's errors -> our problems: the place in the file, the field as written, the value, the way out."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from marginquake.sim.core.fields import WRITTEN, format_duration, parse_duration
+from marginquake.sim.core.fields import FRACTION, WRITTEN, format_duration, parse_duration
 from marginquake.sim.core.problems import Problem, closest, shown_path
 from marginquake.sim.rules.registry import Registry
 from marginquake.sim.scenario.distributions import Distribution, find_distribution
+from marginquake.sim.scenario.synonyms import meant_by
 from marginquake.sim.scenario.yaml_tree import Node, Path_
 
 _BOUNDS: Final = {
@@ -87,11 +88,16 @@ def field_names(model: type[BaseModel]) -> list[str]:
 def unknown_field(node: Node, key_node: Node, known: list[str]) -> Problem:
     """`key_node` stands under `node`, where only `known` fields may."""
     key = str(key_node.path[-1])
+    meant, hint = meant_by(key, key_node.path[:-1], known)
+    if meant is not None:
+        return Problem(key_node.place, shown_path(key_node.path), "unknown field", suggestion=meant)
     taken = node.value if isinstance(node.value, dict) else {}
     # a field that the file has already is no way out of a line of the file; `--set` may well mean to change it
     near = closest(key, [name for name in known if name not in taken or not key_node.place.line])
     message = "unknown field"
-    if near is None and len(known) <= LIST_AT_MOST:
+    if near is None and hint is not None:
+        message += f"; {hint}"
+    elif near is None and len(known) <= LIST_AT_MOST:
         message += f"; known are {', '.join(known)}"
     return Problem(key_node.place, shown_path(key_node.path), message, suggestion=near)
 
@@ -109,7 +115,47 @@ def _problem(details: ErrorDetails, model: type[BaseModel], tree: Node, node: No
     if node.value is None and details["input"] is None:
         return Problem(node.place, shown, "empty; write a value, or remove the line")
     message, suggestion = _message(details, node)
+    if details["type"] in _BOUNDS and _is_fraction(model, tree, node):
+        message, suggestion = _percent_meant(message, details, node)
     return Problem(node.place, shown, message, node.shown(), suggestion)
+
+
+def _percent_meant(message: str, details: ErrorDetails, node: Node) -> tuple[str, str | None]:
+    """`long_share: 60` is 6000 %: 60 % was meant, if that would do."""
+    context = details.get("ctx", {})
+    most = next((context[key] for key in ("lt", "le") if key in context), None)
+    if most is None:
+        return message, None
+    if isinstance(node.value, dict):
+        bare = [item.value for item in node.walk() if isinstance(item.value, int | float)]
+        return f"{message}; a bare number is a share of 1, percent is written 60%" if any(
+            not isinstance(number, bool) and number > 1 for number in bare
+        ) else message, None
+    number = node.value if isinstance(node.value, int | float) else None
+    if isinstance(number, bool) or number is None:
+        return message, None
+    fits = number / 100 < most or (number / 100 == most and "le" in context)
+    return message, f"{number:g}%" if number >= 1 and fits else None
+
+
+def _is_fraction(model: type[BaseModel], tree: Node, node: Node) -> bool:
+    """Whether a node was read as a number that may be written in percent, or as a distribution of such."""
+    if not node.path:
+        return False
+    _, owner = _owner(model, tree, node)
+    name = next((part for part in reversed(node.path) if isinstance(part, str)), "")
+    field = next((f for key, f in owner.model_fields.items() if name in (key, f.alias)), None) if owner else None
+    return field is not None and FRACTION in _marks(field.annotation, field.metadata)
+
+
+def _marks(annotation: Any, metadata: Iterable[Any] = ()) -> Iterator[Any]:
+    """Everything that an annotation is annotated with, at any depth."""
+    yield from metadata
+    if get_origin(annotation) is Annotated:
+        yield from get_args(annotation)[1:]
+    for inner in get_args(annotation):
+        if not isinstance(inner, str | int | float):
+            yield from _marks(inner)
 
 
 def _message(details: ErrorDetails, node: Node) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from marginquake.sim.assets.price_path import PricePath, ReplayConfig
 from marginquake.sim.assets.price_times import EPOCH, ISO, UNITS, format_time, unit_by_size
 from marginquake.sim.core.fields import DURATION_UNITS
-from marginquake.sim.core.problems import Problem, shown_path
+from marginquake.sim.core.problems import ScenarioWarning, shown_path
 from marginquake.sim.scenario.checks import REPLAY_AT, path_of_replay
 from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.scenario.yaml_tree import Node
@@ -36,21 +36,21 @@ def settle_replay(market: MarketConfig) -> MarketConfig:
     return market.model_copy(update={"index": index})
 
 
-def replay_notes(market: MarketConfig, tree: Node) -> Iterator[Problem]:
+def replay_notes(market: MarketConfig, tree: Node) -> Iterator[str]:
     """How much a price file holds, what is missing in it, and where its unit of time changes."""
     config = market.index.fundamental
     if not isinstance(config, ReplayConfig):
         return
     path = path_of_replay(config)
-    yield _remark(tree, f"{config.file}: {held(path)}")
+    yield _note(tree, f"{config.file}: {held(path)}")
     if path.recording.gaps:
-        yield _remark(tree, _gaps(path, config.file))
+        yield _note(tree, _gaps(path, config.file))
     changes_at = path.recording.unit_changes_at
     if changes_at:
-        yield _remark(tree, f"{config.file}:{changes_at}: times change their unit here; each is read by its size")
+        yield _note(tree, f"{config.file}:{changes_at}: times change their unit here; each is read by its size")
 
 
-def replay_warnings(market: MarketConfig, tree: Node, duration_ns: int) -> Iterator[Problem]:
+def replay_warnings(market: MarketConfig, tree: Node, duration_ns: int) -> Iterator[ScenarioWarning]:
     """What can be replayed but is hardly meant: another unit of time, a price before it was known."""
     config = market.index.fundamental
     if not isinstance(config, ReplayConfig):
@@ -61,14 +61,14 @@ def replay_warnings(market: MarketConfig, tree: Node, duration_ns: int) -> Itera
         named = "" if found.unit == ISO else f"; times are read as {found.unit}: time_unit names another unit"
         first = spoken_duration(path.times_ns[1])
         message = f"no point of the path but the first lies within the run: the next comes after {first}{named}"
-        yield _remark(tree, message)
+        yield _warning(tree, message)
     by_size = unit_by_size(found.first_time)
     if found.unit in UNITS and by_size not in (None, found.unit):
         message = f"time {found.first_time} is read as {found.unit}, as `time_unit` says; by its size it is {by_size}"
-        yield _remark(tree, message)
+        yield _warning(tree, message)
     if found.format == "points" and _looks_ahead(found.time_name, found.price_name):
         way_out = f"leave out both columns, or write time_column: close_time, and {found.price_name} acts at the end"
-        yield _remark(tree, f"{found.price_name} acts at {found.time_name}, before it was known; {way_out}")
+        yield _warning(tree, f"{found.price_name} acts at {found.time_name}, before it was known", way_out)
 
 
 def held(path: PricePath) -> str:
@@ -116,9 +116,20 @@ def _looks_ahead(time_name: str, price_name: str) -> bool:
     return begins and any(word in price_name.casefold() for word in _KNOWN_AT_THE_END)
 
 
-def _remark(tree: Node, message: str) -> Problem:
+def _note(tree: Node, message: str) -> str:
     """On the line of `file`."""
+    node = _file(tree)
+    return f"{node.place}: {shown_path(node.path)}: {message}"
+
+
+def _warning(tree: Node, message: str, way_out: str = "") -> ScenarioWarning:
+    node = _file(tree)
+    return ScenarioWarning("price_file", node.place, shown_path(node.path), message, way_out)
+
+
+def _file(tree: Node) -> Node:
+    """Where the file is named, or where that would be."""
     node = tree
     for key in (*REPLAY_AT, "file"):
         node = node.child(key) or node
-    return Problem(node.place, shown_path(node.path), message)
+    return node

@@ -1,41 +1,42 @@
 """Blocks of rules before they are read: names are looked up, and what only another rule of a family reads is left out.
 
 `mark: {rule: last, basis_window: 30s}` stays valid: a preset says `basis_window`, a scenario on top of it another rule.
-The field is accepted, and a remark says that nothing reads it.
+The field is accepted, and a warning says that nothing reads it.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from marginquake.sim.core.problems import Problem, shown_path
+from marginquake.sim.core.problems import Problem, ScenarioWarning, shown_path
 from marginquake.sim.rules.faults import FAULTS
 from marginquake.sim.rules.registry import Registry, field_names
 from marginquake.sim.scenario.config import RULE_BLOCKS
 from marginquake.sim.scenario.yaml_tree import Node, Path_
 
 Found = list[Problem]
+Warned = list[ScenarioWarning]
 
 
-def settle_rules(tree: Node) -> tuple[Node, Found, Found]:
-    """The tree of a market with every rule's block as its rule reads it; problems, and remarks on what was left out.
+def settle_rules(tree: Node) -> tuple[Node, Found, Warned]:
+    """The tree of a market with every rule's block as its rule reads it; problems, and warnings of what was left out.
 
     A block whose rule does not exist is a problem, and goes on as that of the rule that was probably meant.
     """
     problems: Found = []
-    remarks: Found = []
+    warned: Warned = []
     for path, family in RULE_BLOCKS.items():
 
         def settled(node: Node, family: Registry[Any] = family) -> Node | None:
             if isinstance(node.value, list) and family is FAULTS:
-                kept = [_settled(item, family, problems, remarks) for item in node.value]
+                kept = [_settled(item, family, problems, warned) for item in node.value]
                 return Node([item for item in kept if item is not None], node.place, node.path, node.deletes)
-            return _settled(node, family, problems, remarks)
+            return _settled(node, family, problems, warned)
 
         tree = _changed(tree, path, settled) or tree
-    return tree, problems, remarks
+    return tree, problems, warned
 
 
-def _settled(node: Node, family: Registry[Any], problems: Found, remarks: Found) -> Node | None:
+def _settled(node: Node, family: Registry[Any], problems: Found, warned: Warned) -> Node | None:
     named = node if isinstance(node.value, str) and family.may_be_a_name else node.child(family.key)
     name = named.value if named is not None and not (named.value is None and named.deletes) else family.default
     if not isinstance(name, str):
@@ -60,8 +61,11 @@ def _settled(node: Node, family: Registry[Any], problems: Found, remarks: Found)
             kept[key] = child
         elif not child.deletes:
             readers = " and ".join(family.readers(key))
-            message = f"not read: the {family.family} is {name}; {readers} would read it"
-            remarks.append(Problem(child.place, shown_path(child.path), message, child.shown()))
+            message = f"not read: the {family.family} is {name}"
+            way_out = f"{readers} would read it"
+            warned.append(
+                ScenarioWarning("no_effect", child.place, shown_path(child.path), message, way_out, child.shown())
+            )
     return Node(kept, node.place, node.path, node.deletes)
 
 

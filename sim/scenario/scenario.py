@@ -3,22 +3,26 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, final
 
 from marginquake.sim.core.data_files import CONTENT_KEY, file_digest, has_changed
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class, source_digest, source_digest_now
+from marginquake.sim.core.problems import ScenarioWarning
 from marginquake.sim.scenario import yaml_tree
 from marginquake.sim.scenario.config import RULE_BLOCKS, MarketConfig, RecordConfig, ScenarioHead
+from marginquake.sim.scenario.places import Places
+from marginquake.sim.scenario.unlikely import warnings_of
+from marginquake.sim.scenario.unlikely.look import MarketLook
 from marginquake.sim.scenario.yaml_tree import CONTENT_OF
 
 HEAD_FIELDS: Final = tuple(ScenarioHead.model_fields)
 MARKET_FIELDS: Final = tuple(name for name in MarketConfig.model_fields if name != "name")
 OTHER_FIELDS: Final = ("extends", "markets", "populations", "python_path")
 SCENARIO_FIELDS: Final = (*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS)
-NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "python_path")
+NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "meant", "python_path")
 """Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
 MAIN_MARKET: Final = "main"
 CLASS_KEYS: Final = tuple(
@@ -66,6 +70,7 @@ class Scenario:
     duration: int
     warmup: int
     step: int
+    meant: tuple[str, ...]
     record: RecordConfig
     markets: tuple[MarketConfig, ...]
     populations: Mapping[str, Population]
@@ -73,8 +78,38 @@ class Scenario:
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(compare=False, default=())
     python_path: tuple[str, ...] = field(compare=False, default=())
-    remarks: tuple[str, ...] = field(compare=False, default=())
-    """What is right but may not be meant, a line each, with file and line."""
+    found_reading: tuple[ScenarioWarning, ...] = field(compare=False, repr=False, default=())
+    """Of `warnings`, those that only reading the file can tell: fields that no rule reads, rows of account books."""
+    notes: tuple[str, ...] = field(compare=False, default=())
+    """What was chosen where the scenario leaves it open and the usual does not fit, a line each."""
+    places: Places | None = field(compare=False, repr=False, default=None)
+    """Where each field is written."""
+    _warnings: list[tuple[ScenarioWarning, ...]] = field(init=False, compare=False, repr=False, default_factory=list)
+
+    @property
+    def warnings(self) -> tuple[ScenarioWarning, ...]:
+        """What is valid but hardly meant, as far as it is known before the run (docs/warnings.md); by place.
+
+        Looked for when first asked for: quantiles of distributions take a library that loading does without.
+        """
+        if not self._warnings:
+            self._warnings.append(self._unlikely() if self.places is not None else self.found_reading)
+        return self._warnings[0]
+
+    def _unlikely(self) -> tuple[ScenarioWarning, ...]:
+        assert self.places is not None
+        head = ScenarioHead.model_construct(**{name: getattr(self, name) for name in HEAD_FIELDS})
+        found = list(self.found_reading)
+        for market in self.markets:
+            here = {
+                name: (each.participant_class, each.config)
+                for name, each in self.populations.items()
+                if each.market == market.name
+            }
+            found += warnings_of(MarketLook(market, head, here, self.places))
+        # markets share what the top of a file says: each once
+        once = {(each.place, each.field, each.message): each for each in found if each.name not in self.meant}
+        return tuple(sorted(once.values(), key=lambda each: (each.line == 0, each.file, each.line)))
 
     def market(self, name: str) -> MarketConfig:
         """The market of that name."""
@@ -111,6 +146,11 @@ class Scenario:
         return "# Every default written out; loading this file gives the same scenario.\n" + yaml_tree.dump(
             self.resolved()
         )
+
+    def shown_as(self, name: str) -> "Scenario":
+        """The same; warnings say `name` for the file it was read from."""
+        found = tuple(replace(each, place=replace(each.place, source=name)) for each in self.found_reading)
+        return replace(self, found_reading=found, places=self.places.shown_as(name) if self.places else None)
 
     def digest(self, model_version: str) -> str:
         """sha256 of all that decides what happens, but for the seed: the same on every machine.

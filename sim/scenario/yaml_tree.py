@@ -136,7 +136,7 @@ def _syntax_problem(error: yaml.YAMLError, text: str, place: Place) -> Problem:
     lines = text.splitlines()
     line = lines[index] if index < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())] or ("cannot start any token" in message and "\t" in line):
-        return Problem(where, "", "a tab; YAML indents with spaces")
+        return Problem(where, "", "a tab; YAML indents with spaces: write those instead")
     if "expected a single document" in str(error) or "another document" in message:
         return Problem(where, "", "a second document ('---'); write one scenario a file")
     if "mapping values are not allowed" in message:

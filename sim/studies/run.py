@@ -23,6 +23,7 @@ from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
 from marginquake.sim.scenario.installed import scenario_file
+from marginquake.sim.scenario.measured_warnings import measured_warnings
 from marginquake.sim.scenario.scenario import Scenario
 
 LOG = logging.getLogger("marginquake")
@@ -44,11 +45,19 @@ class RunProgress:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Where a run lies, and its flat summary.  `reused`: it was there already and nothing was simulated."""
+    """Where a run lies, and its flat summary.  `reused`: it was there already and nothing was simulated.
+
+    `warnings`: what is valid but hardly meant, a line each: of the scenario first, then what the run measured.
+    """
 
     path: Path
     summary: Mapping[str, Scalar]
     reused: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """As the run's manifest has them."""
+        return tuple(each["text"] for each in directory.read_manifest(self.path).get("warnings", ()))
 
 
 ProgressCallback = Callable[[RunProgress], None]
@@ -270,6 +279,8 @@ def _carry_out(
     data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": rate})
     manifest = {**provenance(), **_identity(loaded, job), "wall_seconds": wall}
     manifest["event_digest"] = data.summary["event_digest"]
+    found = (*loaded.warnings, *measured_warnings(loaded, data.measured))
+    manifest["warnings"] = [warning.plain() for warning in found]
     path = directory.write_run(folder, data, loaded, manifest, job.name, complete)
     LOG.info("wrote %s", path)
     return RunResult(path, directory.read_summary(path))

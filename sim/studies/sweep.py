@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from marginquake.sim.core.problems import Problem, ScenarioError
+from marginquake.sim.core.problems import Problem, ScenarioError, ScenarioWarning
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
@@ -23,8 +23,8 @@ from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm
 if TYPE_CHECKING:
     from marginquake.analysis.studies.comparison import Pair
 
-Known = dict[tuple[Path, tuple[str, ...]], tuple[str, str, str]]
-"""Name, digest and resolved text of scenarios by file and overrides."""
+Known = dict[tuple[Path, tuple[str, ...]], tuple[str, str, str, tuple[ScenarioWarning, ...]]]
+"""Name, digest, resolved text and warnings of scenarios by file and overrides."""
 LEAN = "record.events=none"
 """A sweep keeps no events unless its file says so: they are a hundred times the rest of a run."""
 
@@ -32,11 +32,15 @@ LEAN = "record.events=none"
 @final
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point."""
+    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point.
+
+    `warnings`: what is valid but hardly meant in these scenarios, a line each, however many points it is said of.
+    """
 
     sweep: Sweep
     runs: Mapping[tuple[int, int], str]
     texts: Mapping[int, str]
+    warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,15 +82,28 @@ def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
     known = {} if known is None else known
     runs: dict[tuple[int, int], str] = {}
     texts: dict[int, str] = {}
+    said: dict[tuple[str, str], list[ScenarioWarning]] = {}
     for point in sweep.points:
         key = point.scenario, point.overrides
         if key not in known:
             scenario = _resolve(point)
-            known[key] = scenario.name, scenario.digest_as_read(MODEL_VERSION), scenario.resolved_yaml()
-        name, digest, texts[point.number] = known[key]
+            known[key] = (
+                scenario.name,
+                scenario.digest_as_read(MODEL_VERSION),
+                scenario.resolved_yaml(),
+                scenario.warnings,
+            )
+        name, digest, texts[point.number], warnings = known[key]
+        for warning in warnings:
+            said.setdefault((warning.name, warning.field), []).append(warning)
         for seed in sweep.seeds:
             runs[point.number, seed] = run_directory.run_name(name, digest, seed)
-    return SweepPlan(sweep, runs, texts)
+    return SweepPlan(sweep, runs, texts, tuple(_once(each, len(sweep.points)) for each in said.values()))
+
+
+def _once(warnings: Sequence[ScenarioWarning], points: int) -> str:
+    """The first of these, and of how many points it is said where not of all."""
+    return f"{warnings[0]}" + (f" (at {len(warnings)} of {points} points)" if len(warnings) < points else "")
 
 
 def _resolve(point: Point) -> Scenario:
@@ -204,7 +221,7 @@ def run_point(text: str, run: str, seed: int) -> bytes:
     with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
         file = Path(folder) / "scenario.yaml"
         file.write_text(text, encoding="utf-8")
-        scenario = running.load_scenario(file)
+        scenario = running.load_scenario(file).shown_as("scenario.resolved.yaml")
         expected = run_directory.run_name(scenario.name, scenario.digest_as_read(MODEL_VERSION), seed)
         if expected != run:
             raise RuntimeError(

@@ -16,6 +16,8 @@ TINY_SWEEP = TEST_SCENARIOS / "tiny_sweep.yaml"
 RUN_OVER = TEST_SCENARIOS / "run_over.yaml"
 HEDGED_CROWD = TEST_SCENARIOS / "hedged_crowd.yaml"
 INVALID_SCENARIOS = TESTS / "scenarios_invalid"
+UNLIKELY_SCENARIOS = TESTS / "scenarios_unlikely"
+"""Valid, but hardly meant: each says in its first lines which warnings it must get."""
 
 VENUE_VECTORS = TESTS / "vectors" / "venue_vectors.json"
 MATCHING_VECTORS = TESTS / "vectors" / "matching"

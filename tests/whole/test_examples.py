@@ -39,4 +39,4 @@ def test_the_example_of_ones_own_accounts_finds_each_of_them_again(tmp_path: Pat
     left_out = {name: why for name, why in zip(accounts["id"], accounts["left_out"], strict=True) if name}
     assert sorted(left_out) == [f"DE-{number}" for number in range(1001, 1021)]
     assert [name for name, why in left_out.items() if why] == ["DE-1016"]
-    assert "line 17 (DE-1016): liquidated already at 100000" in scenario.remarks[0]
+    assert "line 17 (DE-1016): liquidated already at 100000" in str(scenario.warnings[0])

@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     one_message,
     open_console,
     print_scorecard,
+    print_warnings,
 )
 from marginquake.sim.cli.watch.ctrl_c import CtrlC
 from marginquake.sim.scenario.installed import scenario_file
@@ -85,6 +86,7 @@ def watch(
         names = [each.name for each in loaded.markets]
         if market is not None and market not in names:
             raise UserError(f"--market {market}: the scenario has {', '.join(names)}")
+        print_warnings(loaded)
         spectator = _spectator(Watcher(market), loaded, Clock(speed, ctrl_c), plain)
         try:
             _run(spectator, loaded, seed, save, out or RUNS, not no_figures)

@@ -14,7 +14,7 @@ from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.data_files import CONTENT_KEY, changed_message
 from marginquake.sim.core.margin import BracketSchedule, leverage_capped
 from marginquake.sim.core.opening_book import OpeningBook
-from marginquake.sim.core.problems import Problem, closest
+from marginquake.sim.core.problems import Problem, ScenarioWarning, closest
 from marginquake.sim.scenario.account_books.book_rows import Fault, Headers, find_columns, read_rows
 from marginquake.sim.scenario.account_books.book_table import BookFileError, BookTable, read_book_table
 from marginquake.sim.scenario.checks import problem_at
@@ -29,11 +29,11 @@ FAR: Final = 0.2
 @final
 @dataclass
 class Opened:
-    """What came of reading a book: the book, or problems; remarks are what is right but may not be meant."""
+    """What came of reading a book: the book, or problems; and what is valid but hardly meant."""
 
     book: OpeningBook | None
     problems: list[Problem]
-    remarks: list[Problem]
+    warnings: list[ScenarioWarning]
 
 
 def open_book(traits: Any, tree: Node, market: MarketConfig | None) -> Opened:
@@ -74,7 +74,7 @@ def open_book(traits: Any, tree: Node, market: MarketConfig | None) -> Opened:
         block.file, table.digest, rows.lines, rows.ids, rows.side, rows.leverage, rows.collateral, rows.entry_price,
         rows.notional, block.notional_at == "start_price", block.on_impossible == "refuse",
     )  # fmt: skip
-    opened.remarks += _remarks(table, headers, block, tree, book)
+    opened.warnings += _doubts(table, headers, block, tree, book)
     if market is not None:
         book = _hold_against(book, block, tree, market, isolated, opened)
     opened.book = book
@@ -100,13 +100,13 @@ def _hold_against(
     if len(found) == len(book) or (found and book.refuses):
         opened.problems += opening_checks.problems(book, found)
     elif found:
-        opened.remarks.append(problem_at(tree, (*AT, "file"), opening_checks.sentence(book, found)))
-    opened.remarks += _far_from_the_start(book, market, tree)
+        opened.warnings.append(_warning(tree, opening_checks.sentence(book, found), "mend the file"))
+    opened.warnings += _far_from_the_start(book, market, tree)
     return replace(book, known=found)
 
 
-def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> list[Problem]:
-    """A note where the prices of the book are those of another market, or of another day."""
+def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> list[ScenarioWarning]:
+    """Where the prices of the book are those of another market, or of another day, probably."""
     known = book.entry_price[~np.isnan(book.entry_price)]
     start = market.contract.initial_price
     if not len(known) or abs(np.median(known) / start - 1.0) <= FAR:
@@ -114,27 +114,35 @@ def _far_from_the_start(book: OpeningBook, market: MarketConfig, tree: Node) -> 
     middle = float(np.median(known))
     where = "above" if middle > start else "below"
     message = f"half of its entry prices are {where} {middle:g}, far from contract.initial_price, {start:g}"
-    return [problem_at(tree, (*AT, "file"), message)]
+    return [_warning(tree, message, "write the price of that day, if it is of another")]
 
 
-def _remarks(table: BookTable, headers: Headers, block: AccountBook, tree: Node, book: OpeningBook) -> list[Problem]:
-    remarks: list[Problem] = []
+def _doubts(
+    table: BookTable, headers: Headers, block: AccountBook, tree: Node, book: OpeningBook
+) -> list[ScenarioWarning]:
+    found: list[ScenarioWarning] = []
     lacking = [field for field in FIELDS if field not in headers.place and getattr(block.columns, field) is not None]
     for name in headers.unread:
         near = closest(name, lacking)
         if near is not None:
-            message = f"column {name!r} of the file is not read; if it is the {near}, write columns: {{{near}: {name}}}"
-            remarks.append(problem_at(tree, (*AT, "file"), message))
+            message = f"column {name!r} of the file is not read"
+            found.append(_warning(tree, message, f"if it is the {near}, write columns: {{{near}: {name}}}"))
     if "notional" in headers.place and "side" not in headers.place and not book.side.any():
         message = "the file has no side, and no notional in it is negative: sides are drawn by the population"
-        remarks.append(problem_at(tree, (*AT, "file"), message))
+        found.append(_warning(tree, message, "say which is which: columns: {side: ...}"))
     if table.empty:
         lines = ", ".join(map(str, table.empty[: opening_checks.MOST_NAMED])) + (
             ", ..." if len(table.empty) > opening_checks.MOST_NAMED else ""
         )
         message = f"{len(table.empty):,} lines of the file hold no value and are skipped (line {lines})"
-        remarks.append(problem_at(tree, (*AT, "file"), message))
-    return remarks
+        found.append(_warning(tree, message, "remove them, if nothing is missing"))
+    return found
+
+
+def _warning(tree: Node, message: str, way_out: str) -> ScenarioWarning:
+    """About the file, where the scenario names it."""
+    at = problem_at(tree, (*AT, "file"), message)
+    return ScenarioWarning("account_book", at.place, at.path, message, way_out, at.value)
 
 
 def _faults(block: AccountBook, faults: Sequence[Fault]) -> list[Problem]:

@@ -68,7 +68,7 @@ def refused(folder: Path, content: str | bytes, block: str = "{file: book.csv}")
 
 
 def notes(folder: Path, content: str, block: str = "{file: book.csv}", *overrides: str) -> str:
-    return "\n".join(load(folder, content, block, *overrides).remarks)
+    return "\n".join(map(str, load(folder, content, block, *overrides).found_reading))
 
 
 def row(side: str = "long", leverage: str = "10", collateral: str = "1000", entry: str = "100000") -> str:
@@ -243,8 +243,8 @@ IMPOSSIBLE = {
 def test_a_row_that_cannot_be_is_left_out_and_said_or_refused(kind: str, tmp_path: Path) -> None:
     text, why = IMPOSSIBLE[kind]
     loaded = load(tmp_path, text)
-    assert "1 of 2 rows cannot be at the start and is left out: line 2: " in loaded.remarks[0]
-    assert why in loaded.remarks[0]
+    assert "1 of 2 rows cannot be at the start and is left out: line 2: " in str(loaded.found_reading[0])
+    assert why in str(loaded.found_reading[0])
     (problem,) = refused(tmp_path, text, "{file: book.csv, on_impossible: refuse}")
     assert problem.startswith("book.csv:2: cannot be at the start: ")
     assert why in problem
@@ -264,7 +264,7 @@ def test_a_row_that_can_only_just_be_is_taken(text: str, tmp_path: Path) -> None
     loaded = load(tmp_path, text)
     book = loaded.populations["mine"].book
     assert book is not None
-    assert not book.known, loaded.remarks
+    assert not book.known, loaded.found_reading
 
 
 def test_a_book_of_which_no_row_can_be_is_refused(tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ def remarks(folder: Path, rows: list[str], duration: str = "5min", options: str 
     """Without place and field, which are checked."""
     loaded = running.load_scenario(write(folder, rows, duration, options))
     place = f"{folder / 'candles.yaml'}:9: index.fundamental.file: "
-    assert all(remark.startswith(place) for remark in loaded.remarks)
-    return [remark.removeprefix(place).replace(f"{folder}/", "") for remark in loaded.remarks]
+    warnings = [str(each).replace(": warning: ", ": ").removesuffix(" [price_file]") for each in loaded.found_reading]
+    said = [*loaded.notes, *warnings]
+    assert all(remark.startswith(place) for remark in said)
+    return [remark.removeprefix(place).replace(f"{folder}/", "") for remark in said]
 
 
 def replayed(loaded: Scenario) -> ReplayConfig:

@@ -144,17 +144,17 @@ def test_a_class_edited_after_its_import_is_filed_under_the_text_that_runs(
     module.write_text(text.format(1))
     overrides = ["populations.flow.type=lab_that_changes:Quiet"]
     before = running.load_scenario(scenario, overrides)
-    assert not any("has been edited" in remark for remark in before.remarks)
+    assert not any("has been edited" in remark for remark in map(str, before.warnings))
     module.write_text(text.format(2222))
     after = running.load_scenario(scenario, overrides)
     assert after.digest_as_read("1") == before.digest_as_read("1") != after.digest("1")
-    (said,) = [remark for remark in after.remarks if "has been edited" in remark]
+    (said,) = [remark for remark in map(str, after.warnings) if "has been edited" in remark]
     assert "populations.flow.type: value lab_that_changes:Quiet" in said
     assert "start Python again" in said
     importlib.reload(importlib.import_module("lab_that_changes"))
     fresh = running.load_scenario(scenario, overrides)
     assert fresh.digest_as_read("1") == fresh.digest("1") == after.digest("1")
-    assert not any("has been edited" in remark for remark in fresh.remarks)
+    assert not any("has been edited" in remark for remark in map(str, fresh.warnings))
 
 
 @pytest.fixture
