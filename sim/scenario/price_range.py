@@ -14,6 +14,7 @@ from typing import Any, Final, final
 from marginquake.sim.assets.fundamentals import YEAR_SECONDS, GbmConfig
 from marginquake.sim.assets.price_path import PricePathError, ReplayConfig, load_price_path
 from marginquake.sim.core.contract import ContractConfig
+from marginquake.sim.core.data_files import DataFileChanged
 from marginquake.sim.core.fields import SECOND
 from marginquake.sim.core.numbers import short_number
 from marginquake.sim.core.problems import Problem
@@ -58,7 +59,7 @@ def declared_range(market: MarketConfig, head: ScenarioHead) -> PriceRange | Non
     if isinstance(config, ReplayConfig):
         try:
             path = load_price_path(config, Path())
-        except PricePathError:
+        except (PricePathError, DataFileChanged):
             return None
         factor = market.contract.initial_price / path.prices[0] if config.rescale else 1.0
         points = [
