@@ -70,7 +70,6 @@ class Scenario:
     duration: int
     warmup: int
     step: int
-    meant: tuple[str, ...]
     record: RecordConfig
     markets: tuple[MarketConfig, ...]
     populations: Mapping[str, Population]
@@ -78,6 +77,8 @@ class Scenario:
     source_text: str = field(compare=False, repr=False)
     overrides: tuple[str, ...] = field(compare=False, default=())
     python_path: tuple[str, ...] = field(compare=False, default=())
+    meant: tuple[str, ...] = field(compare=False, default=())
+    """Names of warnings that are not said."""
     found_reading: tuple[ScenarioWarning, ...] = field(compare=False, repr=False, default=())
     """Of `warnings`, those that only reading the file can tell: fields that no rule reads, rows of account books."""
     notes: tuple[str, ...] = field(compare=False, default=())
