@@ -11,8 +11,6 @@ from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.sim.core.typing import Bools, Floats
 
 RESAMPLES = 2000
-LEAST_SEEDS = 2
-"""For an interval of a slope."""
 
 
 @final
@@ -32,7 +30,7 @@ class SeedLine:
 def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     """Least squares; the interval is a percentile bootstrap over whole seeds (eq. 233).  Pairs with a gap are left out.
 
-    NaN where all x are the same; no interval from one seed.
+    NaN where all x are the same; no interval below five seeds.
     """
     good = np.isfinite(x) & np.isfinite(y)
     x, y, seed = np.asarray(x)[good], np.asarray(y)[good], np.asarray(seed)[good]
@@ -45,9 +43,7 @@ def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     intercept = float(y.mean() - slope * x.mean())
     left = float(((y - intercept - slope * x) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())
-    low, high = interval_over_seeds(
-        count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0, least=LEAST_SEEDS
-    )
+    low, high = interval_over_seeds(count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0)
     return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
 
 
