@@ -36,7 +36,8 @@ FOREST_CAPTION = (
 )
 LEVELS_CAPTION = (
     "How large things are under each alternative. Bars are 95 % intervals of the mean over seeds (on each side the "
-    "wider of Student's and of the bootstrap-t; none below five seeds); whether two alternatives differ is said by the paired differences, not by whether bars overlap."
+    "wider of Student's and of the bootstrap-t; none below five seeds); whether two alternatives differ is said by the "
+    "paired differences, not by whether bars overlap."
 )
 FALLS_CAPTION = "Largest fall of the last price from its running peak. Each thin line is one seed."
 
