@@ -185,6 +185,8 @@ def leverage(seen: Seen) -> Floats:
     if not held:
         raise Unmeasurable("leverage: the run recorded no positions")
     chosen: Bools = np.asarray((held["liquidation_price"] > 0) & (held["equity"] > 0), np.bool_)
+    if not chosen.any():
+        return np.full(len(seen.times_s), np.nan)  # nobody holds what could be called: there is no leverage to speak of
     taken_s, place = np.unique(held["time_s"][chosen], return_inverse=True)
     notional = np.bincount(place, held["notional"][chosen])
     equity = np.bincount(place, held["equity"][chosen])

@@ -70,7 +70,7 @@ def measurable(values: Floats, least: int, name: str = "values") -> Floats:
     if len(found) < least:
         raise Unmeasurable(f"{len(found)} {name}: {least} needed")
     if all_alike(found):
-        raise Unmeasurable(f"the {name} never change")
+        raise Unmeasurable(f"the series of {name} never changes")
     return found
 
 

@@ -86,7 +86,7 @@ def _central(sums: Floats, power: int, least: int) -> float:
     mean = float(raw[1])
     moment = float(sum(math.comb(power, j) * raw[j] * (-mean) ** (power - j) for j in range(power + 1)))
     if power == 2 and moment <= LEAST_VARIANCE * float(raw[2]):
-        raise Unmeasurable("the values never change, or too little for their size")
+        raise Unmeasurable("the series never changes, or too little for its size")
     return moment
 
 

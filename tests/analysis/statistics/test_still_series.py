@@ -80,7 +80,7 @@ def test_what_changes_is_measured_at_any_scale(scale: float, name: str) -> None:
 
 def test_a_spread_too_small_for_sums_of_powers_is_no_kurtosis() -> None:
     values = 1e5 + np.random.default_rng(3).normal(size=300)
-    with pytest.raises(Unmeasurable, match="too little for their size"):
+    with pytest.raises(Unmeasurable, match="too little for its size"):
         tails.kurtosis_of(tails.power_sums(values))
     assert tails.kurtosis_of(tails.power_sums(values - 1e5)) == pytest.approx(0.0, abs=1.0)
 

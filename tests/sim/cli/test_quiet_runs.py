@@ -1,5 +1,6 @@
 """Every command on runs in which nothing happened: it answers, or says in a sentence why it cannot."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,24 @@ SEEDS = 6
 MAKERS = """
 name: quiet
 seed: 1
-step: 100ms
 depth_1pct: 1M
 index:
   fundamental: {type: gbm, volatility: 0}
 record: {events: all, series_every: 1s, map_every: 5s, positions_every: 5s}
 populations:
 """
-CROWD = (
-    "  makers: {type: market_maker, accounts: 2}\n  crowd: {type: retail, accounts: 20, leverage: 1, stop_share: 0}\n"
-)
+CROWD = """\
+  makers: {type: market_maker, accounts: 2}
+  crowd: {type: retail, accounts: 20, leverage: 1, stop_share: 0}
+  carry: {type: hedger, accounts: 1}
+"""
+LONG = "duration: 6min\nwarmup: 5s\nstep: 500ms\n"
 KINDS = {
-    "makers only": ("duration: 40s\nwarmup: 5s\n", "  makers: {type: market_maker, accounts: 2}\n"),
-    "nobody trades": ("duration: 40s\nwarmup: 5s\n", "  whales: {type: whale, accounts: 1, parent_rate: 0.0}\n"),
-    "nobody is liquidated": ("duration: 40s\nwarmup: 5s\n", CROWD),
-    "one step": ("duration: 100ms\nwarmup: 0s\n", CROWD),
-    "a few steps": ("duration: 3s\nwarmup: 0s\n", "  makers: {type: market_maker, accounts: 2}\n"),
+    "makers only": (LONG, "  makers: {type: market_maker, accounts: 2}\n"),
+    "nobody trades": (LONG, "  whales: {type: whale, accounts: 1, parent_rate: 0.0}\n"),
+    "nobody is liquidated": (LONG, CROWD),
+    "one step": ("duration: 100ms\nwarmup: 0s\nstep: 100ms\n", CROWD),
+    "a few steps": ("duration: 3s\nwarmup: 0s\nstep: 100ms\n", "  makers: {type: market_maker, accounts: 2}\n"),
 }
 """What is short or still: length, and who is there."""
 
@@ -64,11 +67,13 @@ ONE = {
 
 
 def said(kind: str, result: object) -> None:
-    """It answered, or refused in a sentence: no traceback, no 'nan', nothing that is not for users."""
+    """It answered, or refused in a sentence: no error of the program, no 'nan'."""
     output, code, error = result.output, result.exit_code, result.exception  # type: ignore[attr-defined]
     assert error is None or isinstance(error, SystemExit), f"{kind}: {error!r}"
     assert code in (0, 1, 2)
     assert "Traceback" not in output
+    assert "failed:" not in output, f"{kind}: {output}"
+    assert not re.search(r"\w(Error|Exception|Warning)\b", output), f"{kind}: {output}"
     assert "nan" not in output.lower().replace("financ", "").replace("dominan", "")
     assert "inf " not in output
 
