@@ -33,7 +33,7 @@ STUDIES: Mapping[str, Study] = {
 HEAD = """# Validation
 
 Written by `make validate`; do not edit. Falls are of the last price from its running peak. Square brackets hold the
-least and the largest over seeds, or, where it says so, the 95 % bootstrap interval over seeds.
+least and the largest over seeds, or, where it says so, the 95 % interval over seeds (docs/intervals.md).
 
 """
 MARKER = re.compile(r"^<!-- study: (?P<name>\w+) -->$", re.MULTILINE)

@@ -26,7 +26,7 @@ HEAD = """# Venues compared
 Written by `python -m benchmarks.venues`; do not edit. The same populations, draws and outside path under the rules of
 each venue of [scenarios/venues](../scenarios/venues/README.md) (what is modelled of each: [venues.md](venues.md)); how
 they are laid over one market: [scenarios/venues_compared](../scenarios/venues_compared/README.md). Means over seeds
-with 95 % intervals (BCa bootstrap), and below each the paired difference from the first venue.
+with 95 % intervals (docs/intervals.md), and below each the paired difference from the first venue.
 
 """
 

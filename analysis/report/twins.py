@@ -42,7 +42,7 @@ def content(run: RunFrames, market: MarketFrames) -> Content:
         for each in known
         for effect in each.effects
     ]
-    caption = "Estimates over seeds with their 95 % interval, where there are three seeds or more."
+    caption = "Estimates over seeds with their 95 % interval, where there are five seeds or more."
     sizes = filter(None, (two_sizes(each.direction, market.run["last"]) for each in known[:1]))
     return Content(
         lead=" ".join((*map(_sentence, known), *sizes)),

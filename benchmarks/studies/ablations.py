@@ -227,7 +227,7 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     expectations = table(["without", "expected before the runs"], [[a.name, a.expected] for a in ABLATIONS])
     text = (
         f"everyday_market, {len(seeds)} seeds, each cell on the same seeds. First row: mean over seeds with "
-        "everything; other rows: mean paired difference. Brackets: 95 % bootstrap interval over seeds; bold: it "
+        "everything; other rows: mean paired difference. Brackets: 95 % interval over seeds; bold: it "
         "leaves out 0. With so few seeds an interval is rough, and with a hundred cells a few are bold by chance.\n\n"
         f"### What was expected\n\n{expectations}\n\n"
         f"### Calm: {CALM[0].split('=')[1]} at 1-s steps\n\n{calm_table(runs, seeds)}\n\n"

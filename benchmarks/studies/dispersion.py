@@ -141,7 +141,7 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     text = (
         f"{len(scale.seeds)} paired seeds a point; largest fall of the last price within 5 min of the start of the "
         "shock, steps of 200 ms. Dispersed: the same accounts, deposits and lots as long_squeeze, entry prices moved "
-        "at random (scenarios/dispersed_control.yaml). Means, with 95 % bootstrap intervals over seeds; differences "
+        "at random (scenarios/dispersed_control.yaml). Means, with 95 % intervals over seeds; differences "
         "are paired.\n\n![Clustered against dispersed](images/dispersion.png)\n\n" + "\n".join(parts)
     )
     return Section(text, True, {"dispersion.png": draw(outcomes)})

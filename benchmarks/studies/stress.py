@@ -159,7 +159,7 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     cycle, rebuilt = cycle_report(runs, scale)
     seeds: Sequence[int] = scale.few_seeds
     text = (
-        f"{len(seeds)} seeds; means with 95 % bootstrap intervals over seeds.\n\n"
+        f"{len(seeds)} seeds; means with 95 % intervals over seeds.\n\n"
         f"### short_squeeze and thin_book, against the same seed without forced orders\n\n{twins}\n\n"
         f"### adl_stress\n\n{adl}\n\n### stop_hunt_levels\n\n{hunt_report(runs, scale)}\n\n"
         f"### re_leveraging_cycle\n\n{cycle}\n"

@@ -40,7 +40,12 @@ def draw_twin(
     first_s, last_s = float(time_s[0]), float(min(time_s[-1], twin["time_s"][-1]))
     (top,), (gap,), (flow,) = panels.panels(figure, (4.0, 1.1, 1.1), gap_inches=0.34)
     forced_price = run["last"]
-    calm_price = np.interp(time_s, twin["time_s"][np.isfinite(twin["last"])], twin["last"][np.isfinite(twin["last"])])
+    traded = np.isfinite(twin["last"])
+    calm_price = np.full(len(time_s), np.nan)
+    if traded.any():
+        calm_price = np.interp(time_s, twin["time_s"][traded], twin["last"][traded])
+    else:
+        panels.nothing(top, f"nothing was traded without {off}")
     top.plot(time_s, run["fundamental"], color=theme.FUNDAMENTAL, linewidth=1.0, linestyle=(0, (4, 2)),
              label="fundamental")  # fmt: skip
     top.plot(time_s, calm_price, color=theme.BID, linewidth=1.4, label=f"without {off}")
