@@ -34,8 +34,8 @@ def evaluate(seeds: Sequence[Samples], asked: TrialPlan, models: Mapping[str, tu
 
     Raises `Unmeasurable` with too few seeds, or where hardly any of them has an event.
     """
-    if len(seeds) < LEAST_VALUES + 1:
-        raise Unmeasurable(f"{len(seeds)} seeds: an early warning is judged by seed and needs {LEAST_VALUES + 1}")
+    if len(seeds) < LEAST_VALUES:
+        raise Unmeasurable(f"{len(seeds)} seeds: an early warning is judged by seed and needs {LEAST_VALUES}")
     missing = {name: why for each in seeds for name, why in each.missing.items()}
     kept = {model: tuple(name for name in names if name not in missing) for model, names in models.items()}
     kept = {model: names for model, names in kept.items() if names}
@@ -76,12 +76,12 @@ def evaluate(seeds: Sequence[Samples], asked: TrialPlan, models: Mapping[str, tu
             Model(
                 name=name,
                 ranking=rankings[name],
-                auc=interval_of(areas[name]),
-                precision=interval_of(precisions[name]),
-                onset_auc=interval_of(onset_areas[name]),
-                beyond=interval_of(_less(areas[name], areas[BASELINE])),
-                onset_beyond=interval_of(_less(onset_areas[name], onset_areas[BASELINE])),
-                precision_beyond=interval_of(_less(precisions[name], precisions[BASELINE])),
+                auc=interval_of(areas[name], len(seeds)),
+                precision=interval_of(precisions[name], len(seeds)),
+                onset_auc=interval_of(onset_areas[name], len(seeds)),
+                beyond=interval_of(_less(areas[name], areas[BASELINE]), len(seeds)),
+                onset_beyond=interval_of(_less(onset_areas[name], onset_areas[BASELINE]), len(seeds)),
+                precision_beyond=interval_of(_less(precisions[name], precisions[BASELINE]), len(seeds)),
                 warned=_warned(leads),
                 lead_s=float(np.median(known)) if len(known) else math.nan,
                 alarm_rate=float(raised.mean()),

@@ -78,4 +78,4 @@ def pressure_rank(runs: Sequence[RunFrames], market: str) -> PressureRank:
         )
     median = float(np.median(whole))
     ranking = Ranking(np.concatenate(score), whole > median, np.concatenate(group), len(runs))
-    return PressureRank(interval_of(ranking.auc(resamples(len(runs)))), len(whole), seeds, median)
+    return PressureRank(interval_of(ranking.auc(resamples(len(runs))), seeds), len(whole), seeds, median)

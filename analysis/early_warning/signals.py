@@ -16,7 +16,7 @@ from marginquake.analysis.frames.lookup import known_at, last_at
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.risk.pressure import DIRECTIONS, pressure
 from marginquake.analysis.statistics.estimate import Unmeasurable
-from marginquake.analysis.statistics.market_quality import YEAR_S
+from marginquake.analysis.statistics.market_quality import YEAR_S, returns_of
 from marginquake.sim.core.typing import Bools, Floats
 
 DAY_S = 86_400.0
@@ -60,7 +60,7 @@ class Seen:
     def volatility(self, window_s: float) -> Floats:
         """Log of the realised volatility of mid per year over the window; a still market counts as 1 %."""
         mid = self.market.series["mid"]
-        returns = np.diff(np.log(mid), prepend=np.nan)
+        returns = np.concatenate(([np.nan], returns_of(mid)))
         every_s = float(np.median(np.diff(self.series_s)))
         variance = self.trailing(returns**2, lambda x: float(x.mean()), window_s)
         return np.asarray(0.5 * np.log(np.maximum(variance * YEAR_S / every_s, 1e-4)), np.float64)
@@ -185,6 +185,8 @@ def leverage(seen: Seen) -> Floats:
     if not held:
         raise Unmeasurable("leverage: the run recorded no positions")
     chosen: Bools = np.asarray((held["liquidation_price"] > 0) & (held["equity"] > 0), np.bool_)
+    if not chosen.any():
+        return np.full(len(seen.times_s), np.nan)  # nobody holds what could be called: there is no leverage to speak of
     taken_s, place = np.unique(held["time_s"][chosen], return_inverse=True)
     notional = np.bincount(place, held["notional"][chosen])
     equity = np.bincount(place, held["equity"][chosen])

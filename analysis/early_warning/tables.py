@@ -70,6 +70,8 @@ def weight_rows(trial: Trial) -> list[tuple[str, ...]]:
 def verdict(model: Model) -> str:
     """Whether a model beats volatility alone, in plain words."""
     low, high = model.beyond.low, model.beyond.high
+    if math.isnan(low):
+        return f"{model.name}: cannot be compared with volatility alone."
     by = f"AUC {model.beyond.value:+.3f}, 95 % {low:+.3f} to {high:+.3f}"
     if low > 0 and not model.auc.low > 0.5:
         return f"{model.name}: ranks better than volatility alone ({by}), but no better than chance."

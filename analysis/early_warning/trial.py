@@ -207,6 +207,6 @@ def _less(one: Floats, other: Floats) -> Floats:
     return np.asarray(one - other, np.float64)
 
 
-def interval_of(replicates: Floats) -> Estimate:
-    """The first value, and the interval of the others, which are its resamples."""
-    return Estimate(float(replicates[0]), *percentiles(replicates[1:]))
+def interval_of(replicates: Floats, seeds: int) -> Estimate:
+    """The first value, and the interval of the others, which are its resamples of so many seeds."""
+    return Estimate(float(replicates[0]), *percentiles(replicates[1:], units=seeds))

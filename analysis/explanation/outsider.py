@@ -4,6 +4,7 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.causes import CausalTree, Part
+from marginquake.analysis.causes.hawkes import LEAST_EVENTS
 from marginquake.analysis.statistics.estimate import interval
 
 INDEX_LEADS = 0.5
@@ -20,7 +21,10 @@ def outsider(tree: CausalTree) -> list[str]:
 def _hawkes(tree: CausalTree) -> str:
     hawkes, fit_p = tree.outsider.hawkes, tree.outsider.fit_p
     if hawkes.value != hawkes.value:
-        return "There are too few calls for an estimate from their times alone."
+        return (
+            f"There are too few calls for an estimate from their times alone: {tree.outsider.events}, and below "
+            f"{LEAST_EVENTS} nothing can be told."
+        )
     fits = "fits" if fit_p > FITS else "does not fit"
     chance = f"p = {fit_p:.2g}" if fit_p >= 0.001 else "p < 0.001"
     return (
@@ -32,6 +36,8 @@ def _hawkes(tree: CausalTree) -> str:
 def _verdict(tree: CausalTree) -> str:
     """He is wrong, for a reason that is known, where the intervals are apart and the outside price made the moves."""
     hawkes, own = tree.outsider.hawkes, tree.branching
+    if hawkes.low <= 0.0:
+        return "His interval holds 0: whether calls cause each other, from times alone he cannot tell."
     if not (hawkes.low > own.high or hawkes.high < own.low):
         return "The intervals are not apart: from times alone he cannot tell."
     index = tree.calls.share(Part.INDEX)[tree.calls.moved]

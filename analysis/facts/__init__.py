@@ -57,5 +57,5 @@ def measure(
 
 
 def scoreboard(measurements: list[dict[str, Measurement]]) -> list[FactRow]:
-    """One row a fact over all runs: estimate, bootstrap interval over runs, band, verdict."""
+    """One row a fact over all runs: estimate, interval over runs, band, verdict."""
     return rows_of(FACTS, measurements)

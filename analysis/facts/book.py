@@ -6,7 +6,7 @@ import numpy as np
 
 from marginquake.analysis.facts.fact import Fact
 from marginquake.analysis.facts.observed import Observed
-from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.estimate import Unmeasurable, all_alike
 from marginquake.analysis.statistics.market_quality import basis_bps, spread_bps
 from marginquake.sim.core.typing import Floats
 
@@ -50,7 +50,7 @@ def depth_variation(observed: Observed) -> float:
     values = observed.depth_1pct
     if values.mean() <= 0.0:
         raise Unmeasurable("nothing rests within 1 %")
-    return float(values.std() / values.mean())
+    return 0.0 if all_alike(values) else float(values.std() / values.mean())
 
 
 def depth_exponent(observed: Observed) -> float:

@@ -11,7 +11,7 @@ from marginquake.analysis.frames.market import Fills, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.statistics import memory, swings
 from marginquake.analysis.statistics.estimate import Unmeasurable
-from marginquake.analysis.statistics.market_quality import sample
+from marginquake.analysis.statistics.market_quality import returns_of, sample
 from marginquake.sim.core.records import Cause, EventKind
 from marginquake.sim.core.typing import Bools, Floats
 
@@ -80,7 +80,7 @@ class Observed:
         if step_s not in self._returns:
             grid, mid = self.grid(step_s), self.mid
             at = np.searchsorted(self.time_s, grid + 1e-6, side="right") - 1
-            self._returns[step_s] = np.diff(np.log(mid[at]))
+            self._returns[step_s] = returns_of(mid[at])
         return self._returns[step_s]
 
     def known_returns(self, step_s: float) -> Floats:

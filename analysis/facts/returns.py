@@ -8,7 +8,7 @@ import numpy as np
 from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
 from marginquake.analysis.facts.observed import FIVE_MINUTES_S, MINUTE_S, Observed
 from marginquake.analysis.statistics import memory, tails
-from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.estimate import Unmeasurable, measurable
 from marginquake.analysis.statistics.market_quality import YEAR_S
 from marginquake.sim.core.typing import Floats
 
@@ -136,9 +136,7 @@ def leverage_effect(observed: Observed) -> float:
 
 
 def _correlation(first: Floats, second: Floats) -> float:
-    if float(np.ptp(first)) == 0.0 or float(np.ptp(second)) == 0.0:
-        raise Unmeasurable("one of the two never changes")
-    return float(np.corrcoef(first, second)[0, 1])
+    return float(np.corrcoef(measurable(first, 3), measurable(second, 3))[0, 1])
 
 
 def persistence(returns: Floats) -> float:
@@ -150,10 +148,8 @@ def persistence(returns: Floats) -> float:
 
     if len(returns) < LEAST_GARCH:
         raise Unmeasurable(f"{len(returns)} returns: GARCH needs {LEAST_GARCH}")
-    deviation = float(returns.std())
-    if deviation == 0.0:
-        raise Unmeasurable("the price never moved")
-    scaled = (returns - returns.mean()) / deviation
+    known = measurable(returns, LEAST_GARCH, "returns")
+    scaled = (known - known.mean()) / float(known.std())
     fit = arch_model(scaled, mean="Zero", vol="GARCH", p=1, q=1, rescale=False).fit(disp="off", show_warning=False)
     if fit.convergence_flag != 0:
         raise Unmeasurable("the GARCH fit did not converge")

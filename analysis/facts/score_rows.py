@@ -13,13 +13,11 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import Fact, Measurement, targets
 from marginquake.analysis.statistics.estimate import Unmeasurable
-from marginquake.analysis.statistics.intervals import bootstrap, interval_over_seeds
+from marginquake.analysis.statistics.intervals import LEAST_VALUES, bootstrap, interval_over_seeds
 from marginquake.sim.core.typing import Floats, Ints
 
 SEED = 20_260
 """Of the bootstrap over runs."""
-LEAST_RUNS = 2
-"""For an interval."""
 UNBOUNDED = 1e8
 """A band that ends beyond this has no end."""
 
@@ -29,8 +27,8 @@ UNBOUNDED = 1e8
 class FactRow:
     """One line of the scoreboard.
 
-    `estimate` by `statistic` over the `measured` of `runs` runs that could answer; `low`, `high`: bootstrap 95 %
-    interval over runs (NaN for one run); `pooled`: the estimate over all runs together, where there is one.
+    `estimate` by `statistic` over the `measured` of `runs` runs that could answer; `low`, `high`: 95 % interval over
+    runs (NaN below five); `pooled`: the estimate over all runs together, where there is one.
     `verdict`: is the estimate inside [lo, hi]?  `settled`: the interval is narrower than the band.
     `values`: of each run, in order.  `reason`: why it could not be measured.
     """
@@ -80,7 +78,7 @@ def _row(fact: Fact, runs: Sequence[Measurement]) -> FactRow:
     elif statistic == "one run":
         estimate = float(known[0])
     else:
-        estimate, low, high = bootstrap(known, "mean" if statistic == "mean" else "median", seed=SEED, least=LEAST_RUNS)
+        estimate, low, high = bootstrap(known, "mean" if statistic == "mean" else "median", seed=SEED)
     reason = "" if math.isfinite(estimate) else _main_reason(runs, why)
     target = targets()[fact.target] if fact.target is not None else None
     lo, hi = (target.lo, target.hi) if target is not None else (math.nan, math.nan)
@@ -114,7 +112,7 @@ def _pooled_interval(fact: Fact, pools: Sequence[Floats]) -> tuple[float, float]
         found = np.array([_pooled(fact, [pools[run] for run in runs])[0] for runs in picks])
         return found if np.isfinite(found).sum() >= len(found) // 2 else np.full(len(found), math.nan)
 
-    return interval_over_seeds(len(pools), pooled, resamples=fact.resamples, seed=SEED, least=LEAST_RUNS)
+    return interval_over_seeds(len(pools), pooled, resamples=fact.resamples, seed=SEED)
 
 
 def _main_reason(runs: Sequence[Measurement], pooled_reason: str) -> str:
@@ -132,6 +130,8 @@ def in_band_line(rows: Sequence[FactRow]) -> str:
     if any(row.runs > 1 for row in rows):
         settled = sum(row.settled for row in passed)
         line += f", {settled} of them with an interval narrower than the band"
+        if not any(math.isfinite(row.low) for row in rows):
+            line += f" (there is none below {LEAST_VALUES} runs)"
     silent = sum(row.verdict == "n.a." and not math.isnan(row.lo) for row in rows)
     return line + (f"; {silent} could not be measured" if silent else "")
 
@@ -160,7 +160,7 @@ def estimate_text(row: FactRow) -> str:
 
 
 def interval_text(row: FactRow) -> str:
-    """'[low, high]', or n.a. for one run."""
+    """'[low, high]', or n.a. below five runs."""
     return f"[{show(row, row.low)}, {show(row, row.high)}]" if math.isfinite(row.low) else "n.a."
 
 
@@ -175,7 +175,9 @@ def verdict_text(row: FactRow) -> str:
     """pass, fail or n.a., with what there is to say about it."""
     if row.verdict == "n.a.":
         return f"n.a.: {row.reason}" if row.reason else "no band"
-    return row.verdict if row.settled or row.runs == 1 or row.verdict == "fail" else "pass (wide)"
+    if row.runs == 1 or row.settled or row.verdict == "fail":
+        return row.verdict
+    return "pass (wide)" if math.isfinite(row.low) else "pass (no interval)"
 
 
 def source_text(row: FactRow) -> str:

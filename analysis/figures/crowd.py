@@ -6,6 +6,7 @@ import numpy as np
 
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics.market_quality import returns_of
 from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _storms(market: MarketFrames, axis: "Axes", time_s: Floats) -> None:
     minutes = np.arange(time_s[0], time_s[-1], 60.0)
     known = np.isfinite(price)
     if known.sum() > 2 and len(minutes) > 62:
-        returns = np.diff(np.log(np.interp(minutes, time_s[known], price[known])))
+        returns = returns_of(np.interp(minutes, time_s[known], price[known]))
         hourly = np.sqrt(np.convolve(returns**2, np.ones(60) / 60, mode="valid") * 525_600)
         twin.plot(minutes[60:], hourly[: len(minutes) - 60], color=theme.INK, linewidth=0.9)
         twin.set_ylim(bottom=0)

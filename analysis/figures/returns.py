@@ -7,6 +7,7 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics.estimate import all_alike
 from marginquake.analysis.statistics.market_quality import (
     autocorrelation,
     excess_kurtosis,
@@ -66,7 +67,7 @@ def _distribution(axis: "Axes", fast: Floats, slow: Floats, short: str) -> None:
         (slow, theme.ASK, "s", "1 min"),
     ):
         deviation = float(returns.std()) if len(returns) else 0.0
-        if len(returns) < LEAST_RETURNS or deviation == 0.0:
+        if len(returns) < LEAST_RETURNS or all_alike(returns):
             continue
         scaled = np.clip(returns / deviation, -8, 8)
         counts, edges = np.histogram(scaled, 41 if len(returns) > 500 else 17, (-8.2, 8.2))

@@ -13,6 +13,7 @@ from marginquake.analysis.frames.lookup import mark_at
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.levels.positions import Positions, nobody, positions_at, snapshot_times
 from marginquake.analysis.levels.true_map import BANDS, LevelMap, bin_edges, by_bin, find_clusters, map_of
+from marginquake.analysis.statistics.estimate import all_alike
 from marginquake.sim.core.typing import Bools, Floats
 
 Knows = Literal["prints", "entries"]
@@ -246,7 +247,7 @@ def seeded_share(market: MarketFrames, positions: Positions) -> float:
 
 
 def _correlation(true: Floats, guess: Floats) -> float:
-    if true.std() == 0 or guess.std() == 0:
+    if all_alike(true) or all_alike(guess):
         return float("nan")
     return float(np.corrcoef(true, guess)[0, 1])
 
@@ -259,9 +260,10 @@ def _rank_correlation(truth: LevelMap, estimate: LevelMap) -> tuple[float, int]:
     for cluster in largest:
         inside = (truth.centers > cluster.near) & (truth.centers < cluster.far)
         guessed.append(float(estimate.of(cluster.side)[inside].sum()))
-    if len(largest) < 3 or len(set(guessed)) == 1:
+    masses = np.array([cluster.mass for cluster in largest])
+    if len(largest) < 3 or all_alike(np.array(guessed)) or all_alike(masses):
         return float("nan"), len(largest)
-    return float(spearmanr([cluster.mass for cluster in largest], guessed).statistic), len(largest)
+    return float(spearmanr(masses, guessed).statistic), len(largest)
 
 
 def _wasserstein(centers: Floats, true: Floats, guess: Floats) -> float:

@@ -116,11 +116,14 @@ def entry_table(entries: EntryMap, sides: Sequence[int]) -> Table:
         "Open interest by entry price: peaks",
         ("side", "notional", "of open interest", "price", "from the mark"),
         rows,
-        remark=(
-            f"Open interest {short_number(entries.open_interest())}. Whoever can be called within 20 % holds "
-            f"{entries.callable_leverage:.1f} times its equity."
-        ),
+        remark=f"Open interest {short_number(entries.open_interest())}. {_callable_line(entries)}",
     )
+
+
+def _callable_line(entries: EntryMap) -> str:
+    if not math.isfinite(entries.callable_leverage):
+        return "Nobody can be called within 20 %."
+    return f"Whoever can be called within 20 % holds {entries.callable_leverage:.1f} times its equity."
 
 
 def outsider_table(prints: Sequence[MapError], entries: Sequence[MapError]) -> Table:

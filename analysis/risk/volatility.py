@@ -10,7 +10,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.frames.market import Columns, MarketFrames
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import percentiles
-from marginquake.analysis.statistics.market_quality import YEAR_S, sample
+from marginquake.analysis.statistics.market_quality import YEAR_S, returns_of, sample
 from marginquake.sim.core.typing import Bools, Floats, Ints
 
 STEP_S = 5.0
@@ -131,7 +131,7 @@ def realised_variance(market: MarketFrames, window_s: float) -> tuple[Floats, fl
     if a_window < 5:
         raise Unmeasurable(f"sampled every {every_s:g} s: too coarse for windows of {window_s:g} s")
     path = sample(time_s, series["mid"], step_s)
-    squares = np.diff(np.log(path)) ** 2
+    squares = returns_of(path) ** 2
     whole = len(squares) // a_window
     first_s = float(time_s[np.isfinite(series["mid"])][0]) if len(path) else 0.0
     return squares[: whole * a_window].reshape(whole, a_window).sum(axis=1), first_s

@@ -5,6 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
+from marginquake.sim.core.typing import Floats
+
 
 @final
 @dataclass(frozen=True)
@@ -39,6 +43,35 @@ def interval(estimate: Estimate, scale: float = 1.0, unit: str = "") -> str:
         return "none"
     text = f"{value:.{digits}f}{unit}"
     return text if low != low else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+ROUNDING = 1e-12
+"""Spread, as a share of the size, up to which values are alike but for rounding."""
+
+
+def all_alike(values: Floats, size: float | None = None) -> bool:
+    """True for one value over and over, also where arithmetic has left it some last bits apart; true of no value.
+
+    `size`: of the numbers that the values were made from, where that is not their own (a difference of large numbers).
+    """
+    if not len(values):
+        return True
+    return float(np.ptp(values)) <= ROUNDING * (float(np.abs(values).max()) if size is None else size)
+
+
+def measurable(values: Floats, least: int, name: str = "values") -> Floats:
+    """The values, if an estimator can be asked: `least` or more, all finite, and not all alike.
+
+    Everything else raises `Unmeasurable`: of a constant, moments and correlations would be rounding noise.
+    """
+    found = np.asarray(values, np.float64)
+    if not np.isfinite(found).all():
+        raise Unmeasurable(f"{int((~np.isfinite(found)).sum())} of {len(found)} {name} are no finite numbers")
+    if len(found) < least:
+        raise Unmeasurable(f"{len(found)} {name}: {least} needed")
+    if all_alike(found):
+        raise Unmeasurable(f"the series of {name} never changes")
+    return found
 
 
 class Unmeasurable(ValueError):

@@ -1,7 +1,14 @@
-"""Intervals over seeds: of a share, by the one bootstrap there is, and differences paired by seed.
+"""Intervals over seeds, the independent units: of a mean, a median, a share, or anything else.
 
-The bootstrap draws whole seeds, the independent units, with replacement.  It is seeded: the same values give the same
-interval.
+| of what | how |
+|---|---|
+| a mean | `bootstrap_interval`: on each side the farther end of Student's and of the bootstrap-t |
+| a median | percentile bootstrap |
+| a share of runs | `wilson` |
+| anything else (ratio, slope, area under a curve) | percentile bootstrap, expanded for few seeds |
+
+What they cover is measured in docs/intervals.md.  Every bootstrap draws whole seeds with replacement and is seeded: the
+same values give the same interval.
 """
 
 import math
@@ -11,19 +18,25 @@ from typing import Literal
 
 import numpy as np
 
-from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
+from marginquake.analysis.statistics.estimate import ROUNDING, UNKNOWN, Estimate, all_alike
 from marginquake.sim.core.typing import Floats, Ints
 
 CONFIDENCE = 0.95
 RESAMPLES = 4000
-LEAST_VALUES = 3
-"""With fewer values than these a bootstrap interval means nothing."""
+LEAST_VALUES = 5
+"""Seeds below which there is no interval: of four, even the smallest and the largest hold the median 7 times in 8."""
 
 
 def wilson(events: int, runs: int, confidence: float = CONFIDENCE) -> Estimate:
-    """Share of `runs` with the event and its score interval (Wilson 1927); all NaN without runs."""
+    """Share of `runs` with the event and its score interval (Wilson 1927); all NaN without runs.
+
+    The interval of every share of runs, few or many: it needs no spread, so that it holds below five runs too.
+    `ValueError` where there cannot be so many events.
+    """
     from scipy.stats import binomtest
 
+    if not 0 <= events <= runs:
+        raise ValueError(f"{events} events in {runs} runs")
     if runs == 0:
         return UNKNOWN
     ends = binomtest(events, runs).proportion_ci(confidence_level=confidence, method="wilson")
@@ -59,17 +72,16 @@ def interval_over_seeds(
     *,
     resamples: int = RESAMPLES,
     seed: int = 1,
-    least: int = LEAST_VALUES,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Percentile interval of any statistic over `count` seeds (Efron and Tibshirani 1993, chapter 13).
+    """Interval of any statistic over `count` seeds: percentiles of its resamples, expanded (`percentiles`).
 
     `statistic` is given which seeds each resample holds (`draws`) and returns one value a resample; for paired data it
-    takes both sides by the same numbers.  (NaN, NaN) with fewer than `least` seeds.
+    takes both sides by the same numbers.  (NaN, NaN) with fewer than five seeds.
     """
-    if count < least:
+    if count < LEAST_VALUES:
         return math.nan, math.nan
-    return percentiles(statistic(draws(count, resamples, seed)), confidence)
+    return percentiles(statistic(draws(count, resamples, seed)), confidence, units=count)
 
 
 def bootstrap(
@@ -79,30 +91,72 @@ def bootstrap(
     resamples: int = RESAMPLES,
     *,
     seed: int = 1,
-    least: int = LEAST_VALUES,
 ) -> Estimate:
-    """Median or mean over seeds with its percentile interval.
+    """Median or mean over seeds with its interval: percentiles of a median, `bootstrap_interval` of a mean.
 
-    NaNs are left out.  With fewer than `least` values there is an estimate and no interval.
+    NaNs are left out.  With fewer than five values there is an estimate and no interval.
     """
     known = np.asarray(values, np.float64)
     known = known[np.isfinite(known)]
     if len(known) == 0:
         return UNKNOWN
-    reduce = np.median if statistic == "median" else np.mean
-    ends = interval_over_seeds(
-        len(known), lambda picks: np.asarray(reduce(known[picks], axis=1)),
-        resamples=resamples, seed=seed, least=least, confidence=confidence,
-    )  # fmt: skip
-    return Estimate(float(reduce(known)), *ends)
+    if statistic == "mean":
+        return Estimate(float(known.mean()), *bootstrap_interval(known, confidence, resamples, seed=seed))
+    if len(known) < LEAST_VALUES:
+        return Estimate(float(np.median(known)))
+    medians = np.asarray(np.median(known[draws(len(known), resamples, seed)], axis=1))
+    return Estimate(float(np.median(known)), *percentiles(medians, confidence))
 
 
-def percentiles(replicates: Floats, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The middle `confidence` of bootstrap replicates; those without a value (NaN) are left out."""
+def bootstrap_interval(
+    values: Floats, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, *, seed: int = 1
+) -> tuple[float, float]:
+    """Interval of a mean: on each side the farther end of Student's (1908) and of the bootstrap-t (Efron 1981).
+
+    Student's covers too little where values are skewed, the bootstrap-t where they are few or have heavy tails: each
+    where the other holds.  Resamples without spread have no t and are left out.  (NaN, NaN) below five values; a point
+    where all are alike, which says that these seeds agree and not that others would.
+    """
+    from scipy.special import stdtrit
+
+    count = len(values)
+    if count < LEAST_VALUES:
+        return math.nan, math.nan
+    mean = float(values.mean())
+    if all_alike(values):
+        return mean, mean
+    error = float(values.std(ddof=1)) / math.sqrt(count)
+    reach = float(stdtrit(count - 1, 0.5 * (1.0 + confidence)))
+    drawn = values[draws(count, resamples, seed)]
+    errors = drawn.std(axis=1, ddof=1) / math.sqrt(count)
+    spread_out = errors > ROUNDING * float(np.abs(values).max())
+    least, most = percentiles((drawn.mean(axis=1) - mean)[spread_out] / errors[spread_out], confidence)
+    return mean - error * max(reach, most), mean + error * max(reach, -least)
+
+
+def percentiles(replicates: Floats, confidence: float = CONFIDENCE, units: int | None = None) -> tuple[float, float]:
+    """The middle `confidence` of bootstrap replicates; those without a value (NaN) are left out.
+
+    `units`: how many independent units (seeds) were drawn from.  A resample of few spreads too little by
+    sqrt(1 - 1 / units), and its percentiles are those of a normal: the middle is taken as much wider as Student's t
+    with units - 1 degrees of freedom asks for (Hesterberg 2015, The American Statistician 69, 4.3: expanded).  Where
+    the replicates are too few for a percentile so far out, their standard deviation gives the reach instead.
+    """
+    from scipy.special import ndtr, stdtrit
+
     known = replicates[np.isfinite(replicates)]
     if len(known) == 0:
         return math.nan, math.nan
-    low, high = np.quantile(known, ((1 - confidence) / 2, (1 + confidence) / 2))
+    outside = 0.5 * (1.0 - confidence)
+    if units is not None:
+        if units < LEAST_VALUES:
+            return math.nan, math.nan
+        reach = math.sqrt(units / (units - 1.0)) * float(stdtrit(units - 1, 1.0 - outside))
+        outside = float(ndtr(-reach))
+        if outside * len(known) < 1.0 and len(known) < RESAMPLES // 4:
+            centre, deviation = float(known.mean()), float(known.std())
+            return centre - reach * deviation, centre + reach * deviation
+    low, high = np.quantile(known, (outside, 1.0 - outside))
     return float(low), float(high)
 
 

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from marginquake.analysis.statistics.estimate import ROUNDING, all_alike
 from marginquake.sim.core.typing import Floats
 
 NAN = float("nan")
@@ -30,7 +31,14 @@ def sample(time_s: Floats, values: Floats, every_s: float) -> Floats:
 
 def log_returns(time_s: Floats, price: Floats, every_s: float) -> Floats:
     """Log returns of a price sampled every `every_s` seconds."""
-    return np.diff(np.log(sample(time_s, price, every_s)))
+    return returns_of(sample(time_s, price, every_s))
+
+
+def returns_of(price: Floats) -> Floats:
+    """Log returns of a price; 0 where it has moved by no more than rounding, so that still is still."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.diff(np.log(price))
+    return np.where(np.abs(found) <= ROUNDING, 0.0, found)
 
 
 def realised_volatility(time_s: Floats, price: Floats, every_s: float) -> float:
@@ -110,12 +118,12 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
 
     By fast Fourier transform of the padded series, so that thousands of lags cost nothing.
     """
-    deviations = values - values.mean()
-    count = len(deviations)
+    count = len(values)
     lags = min(lags, count - 1)
-    variance = float(deviations @ deviations)
-    if lags < 1 or variance <= 0.0:
+    if lags < 1 or all_alike(values):
         return np.zeros(max(lags, 0))
+    deviations = values - values.mean()
+    variance = float(deviations @ deviations)
     size = 1 << (2 * count - 1).bit_length()
     spectrum = np.fft.rfft(deviations, size)
     products = np.fft.irfft(spectrum * np.conj(spectrum), size)
@@ -124,8 +132,7 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
 
 def excess_kurtosis(values: Floats) -> float:
     """Fourth standardised moment minus 3 (a normal distribution has 0); NaN for fewer than 4 or constant values."""
-    if len(values) < 4:
+    if len(values) < 4 or not np.isfinite(values).all() or all_alike(values):
         return float("nan")
-    deviations = values - values.mean()
-    variance = float(np.mean(deviations**2))
-    return float(np.mean(deviations**4) / variance**2 - 3.0) if variance > 0 else float("nan")
+    deviations = (values - values.mean()) / float(np.ptp(values))
+    return float(np.mean(deviations**4) / np.mean(deviations**2) ** 2 - 3.0)

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.analysis.statistics.estimate import Unmeasurable, measurable
 from marginquake.sim.core.typing import Floats
 
 BINS_PER_DECADE = 8
@@ -16,6 +16,9 @@ LEAST_EXPONENT = 1e-4
 """Of a decay: a plot that does not fall at all gives this."""
 NOISE_LIMIT = 2.0
 """The fit ends at the first bin of lags whose mean is not this many standard errors above 0."""
+LEAST_PAIRS = 3
+LEAST_VARIANCE = 1e-10
+"""Of the mean square.  From sums a smaller variance is mostly rounding."""
 MISFIT = 0.1
 """Relative error that no sample size removes, since nothing is an exact power law: it keeps lag 1 from ruling."""
 
@@ -33,9 +36,8 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
     """Autocorrelation at lags 1..`lags`, mean removed, each lag divided by its own number of pairs (statsmodels)."""
     from statsmodels.tsa.stattools import acf
 
-    if len(values) < 2 or float(np.ptp(values)) == 0.0:
-        raise Unmeasurable("the series never changes")
-    return np.asarray(acf(values, nlags=lags, adjusted=True, fft=True), np.float64)[1:]
+    known = measurable(values, lags + 2)
+    return np.asarray(acf(known, nlags=lags, adjusted=True, fft=True), np.float64)[1:]
 
 
 def lagged_sums(values: Floats, lags: int) -> Floats:
@@ -63,10 +65,14 @@ def added(tables: Sequence[Floats]) -> Floats:
 
 def autocorrelation_of(table: Floats, mean: float | None = None) -> Floats:
     """Autocorrelation at lags 1.. from a table of `lagged_sums`, around the mean of all (or a mean that is known)."""
+    if len(table) == 0 or table[0, 0] < LEAST_PAIRS:
+        raise Unmeasurable(f"{int(table[0, 0]) if len(table) else 0} values: {LEAST_PAIRS} needed")
     pairs, earlier, later, products = table.T
     centre = earlier[0] / pairs[0] if mean is None else mean
     covariance = products / pairs - centre * (earlier + later) / pairs + centre**2
-    if covariance[0] <= 0.0:
+    if not np.isfinite(products[0]):
+        raise Unmeasurable("values of the series are no finite numbers")
+    if covariance[0] <= LEAST_VARIANCE * products[0] / pairs[0]:
         raise Unmeasurable("the series never changes")
     return np.asarray(covariance[1:] / covariance[0], np.float64)
 

@@ -1,4 +1,4 @@
-"""Paired differences by seed: mean, bootstrap interval, effect sizes, a sign-flip test, Holm's correction.
+"""Paired differences by seed: mean, interval, effect size, a sign-flip test, Holm's correction.
 
 A seed draws the same outside price and the same traders under every rule, so that the difference of two runs of one
 seed is the rule's doing; only these differences are looked at, never two unpaired groups.
@@ -6,16 +6,18 @@ seed is the rule's doing; only these differences are looked at, never two unpair
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, final
 
 import numpy as np
 
-from marginquake.analysis.statistics.intervals import LEAST_VALUES, draws
+from marginquake.analysis.statistics.estimate import ROUNDING, all_alike
+from marginquake.analysis.statistics.intervals import bootstrap_interval
 from marginquake.sim.core.typing import Floats
 
-RESAMPLES: Final = 9999
+LEVEL: Final = 0.05
+"""Of the test, and of what its interval leaves out; with several metrics, of all of them together (`adjust_holm`)."""
 FLIPS: Final = 99_999
 """Random sign patterns where there are too many to go through all: p-values down to 1e-5."""
 EXACT_UP_TO: Final = 16
@@ -29,9 +31,11 @@ RANDOM_SEED: Final = 20_241
 class Paired:
     """Alternative minus baseline over `n` seeds, in the metric's own unit.
 
-    `mean` with its 95 % interval `low` to `high` (NaN below 3 seeds); `d_z` the effect size (see `cohen_d_z`);
+    `mean` with its 95 % interval `low` to `high` (NaN below five seeds); `d_z` the effect size (see `cohen_d_z`);
     `lower`, `equal`, `higher`: shares of seeds in which the alternative is below, at and above the baseline.
     `p_value`: two-sided sign-flip test, before any correction.
+
+    Interval and test agree: where the test does not reject "no difference" at 5 %, 0 belongs to the interval.
     """
 
     n: int
@@ -56,6 +60,10 @@ class Paired:
         """True where there is an interval and 0 is outside."""
         return self.low > 0.0 or self.high < 0.0
 
+    def with_zero(self) -> "Paired":
+        """The same with an interval that reaches to 0: for a test that cannot tell the difference from none."""
+        return replace(self, low=min(self.low, 0.0), high=max(self.high, 0.0)) if self.low == self.low else self
+
 
 def paired(baseline: Floats, alternative: Floats) -> Paired | None:
     """Compare two columns with one row a seed; seeds where either is NaN are left out.  None if that leaves nobody."""
@@ -64,8 +72,14 @@ def paired(baseline: Floats, alternative: Floats) -> Paired | None:
         return None
     first, second = baseline[both], alternative[both]
     differences = second - first
+    size = float(np.abs(np.concatenate((first, second))).max())
+    if all_alike(differences, size):
+        # What subtraction has left of equal shifts of large numbers is no scatter, and may be no shift.
+        shift = float(np.median(differences))
+        differences = np.full(len(differences), shift if abs(shift) > ROUNDING * size else 0.0)
+    p_value = sign_flip_p_value(differences)
     low, high = bootstrap_interval(differences)
-    return Paired(
+    found = Paired(
         n=len(differences),
         baseline=float(first.mean()),
         alternative=float(second.mean()),
@@ -76,8 +90,9 @@ def paired(baseline: Floats, alternative: Floats) -> Paired | None:
         lower=float(np.mean(differences < 0)),
         equal=float(np.mean(differences == 0)),
         higher=float(np.mean(differences > 0)),
-        p_value=sign_flip_p_value(differences),
+        p_value=p_value,
     )
+    return found if p_value < LEVEL else found.with_zero()
 
 
 def cohen_d_z(differences: Floats) -> float:
@@ -87,35 +102,9 @@ def cohen_d_z(differences: Floats) -> float:
     single seed.
     """
     mean = float(differences.mean())
-    if _all_alike(differences):
+    if all_alike(differences):
         return 0.0 if mean == 0 else math.nan if len(differences) < 2 else math.copysign(math.inf, mean)
     return mean / float(differences.std(ddof=1))
-
-
-def bootstrap_interval(differences: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean: BCa bootstrap over seeds (Efron and Tibshirani 1993, eq. 14.9-14.15).
-
-    The same resamples for every metric.  (NaN, NaN) below three seeds; a point where all differences are alike.  With
-    fewer than about ten seeds it is too short, as every bootstrap is.
-    """
-    from scipy.special import ndtr, ndtri
-
-    count = len(differences)
-    if count < LEAST_VALUES:
-        return math.nan, math.nan
-    mean = float(differences.mean())
-    if _all_alike(differences):
-        return mean, mean
-    means = differences[draws(count, RESAMPLES, RANDOM_SEED)].mean(axis=1)
-    # Half of the ties count as below: means of few different values are discrete.
-    below = float(np.mean(means < mean) + 0.5 * np.mean(means == mean))
-    bias = float(ndtri(np.clip(below, 1 / RESAMPLES, 1 - 1 / RESAMPLES)))
-    left_out = (differences.sum() - differences) / (count - 1)
-    spread = left_out.mean() - left_out
-    acceleration = float(np.sum(spread**3) / (6.0 * np.sum(spread**2) ** 1.5))
-    reach = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
-    low, high = np.quantile(means, ndtr(bias + reach / (1.0 - acceleration * reach)))
-    return float(low), float(high)
 
 
 def sign_flip_p_value(differences: Floats) -> float:
@@ -151,12 +140,6 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
 def smallest_p_value(n: int) -> float:
     """What the sign-flip test gives at best for n seeds."""
     return 2.0 / 2.0**n if n <= EXACT_UP_TO else max(1.0 / (1 + FLIPS), 2.0 / 2.0**n)
-
-
-def _all_alike(differences: Floats) -> bool:
-    """True for a constant shift, also where subtraction has left it some last bits apart."""
-    spread = float(differences.max() - differences.min())
-    return spread <= 1e-12 * float(np.abs(differences).max())
 
 
 @lru_cache(maxsize=4)

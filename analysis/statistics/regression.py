@@ -7,12 +7,11 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.analysis.statistics.estimate import all_alike
 from marginquake.analysis.statistics.intervals import interval_over_seeds
 from marginquake.sim.core.typing import Bools, Floats
 
 RESAMPLES = 2000
-LEAST_SEEDS = 2
-"""For an interval of a slope."""
 
 
 @final
@@ -32,23 +31,21 @@ class SeedLine:
 def line_over_seeds(x: Floats, y: Floats, seed: NDArray[Any]) -> SeedLine:
     """Least squares; the interval is a percentile bootstrap over whole seeds (eq. 233).  Pairs with a gap are left out.
 
-    NaN where all x are the same; no interval from one seed.
+    NaN where all x are the same; no interval below five seeds.
     """
     good = np.isfinite(x) & np.isfinite(y)
     x, y, seed = np.asarray(x)[good], np.asarray(y)[good], np.asarray(seed)[good]
     names, member = np.unique(seed, return_inverse=True)
     count = len(names)
-    if len(x) < 2 or np.ptp(x) == 0:
+    if len(x) < 2 or all_alike(x):
         return SeedLine(math.nan, math.nan, math.nan, math.nan, math.nan, len(x), count)
     sums = np.stack([np.bincount(member, value, count) for value in (np.ones(len(x)), x, y, x * x, x * y)], axis=1)
     slope = float(_slopes(sums.sum(axis=0)))
     intercept = float(y.mean() - slope * x.mean())
     left = float(((y - intercept - slope * x) ** 2).sum())
     spread = float(((y - y.mean()) ** 2).sum())
-    low, high = interval_over_seeds(
-        count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0, least=LEAST_SEEDS
-    )
-    return SeedLine(slope, low, high, intercept, 1.0 - left / spread if spread > 0 else math.nan, len(x), count)
+    low, high = interval_over_seeds(count, lambda picks: _slopes(sums[picks].sum(axis=1)), resamples=RESAMPLES, seed=0)
+    return SeedLine(slope, low, high, intercept, math.nan if all_alike(y) else 1.0 - left / spread, len(x), count)
 
 
 def _slopes(sums: Floats) -> Floats:
@@ -120,7 +117,7 @@ class LogisticSurface:
 def fit_surface(x: Floats, y: Floats, events: Floats, runs: Floats) -> LogisticSurface:
     """A smoothed surface of shares; one entry a point: coordinates, runs with the event, runs."""
     centre = np.array([x.mean(), y.mean()])
-    spread = np.array([x.std() or 1.0, y.std() or 1.0])
+    spread = np.array([1.0 if all_alike(each) else each.std() for each in (x, y)])
     return LogisticSurface(_maximum(_terms(x, y, centre, spread), events, runs, SMOOTHING_RIDGE), centre, spread)
 
 

@@ -78,7 +78,7 @@ def brier(table: Floats) -> Brier:
 class Bin:
     """One dot of a reliability diagram.
 
-    The interval of the observed frequency is over seeds, NaN where fewer than three of them have accounts here.
+    The interval of the observed frequency is over seeds, NaN where fewer than five of them have accounts here.
     """
 
     low: float
@@ -97,10 +97,11 @@ def diagram(tables: Sequence[Floats]) -> list[Bin]:
     for place in np.flatnonzero(whole[:, COUNT]):
         sums = whole[place]
         low = high = math.nan
-        if resampled is not None and (stacked[:, place, COUNT] > 0).sum() >= LEAST_VALUES:
+        if resampled is not None:
             counts, events = resampled[:, place, COUNT], resampled[:, place, EVENT]
             # A resample of seeds may hold no account of this bin.
-            low, high = percentiles(np.divide(events, counts, out=np.full_like(events, math.nan), where=counts > 0))
+            shares = np.divide(events, counts, out=np.full_like(events, math.nan), where=counts > 0)
+            low, high = percentiles(shares, units=int((stacked[:, place, COUNT] > 0).sum()))
         bins.append(
             Bin(
                 EDGES[place], EDGES[place + 1], int(sums[COUNT]), float(sums[FORECAST] / sums[COUNT]),
@@ -119,10 +120,10 @@ def resample(stacked: Floats) -> Floats | None:
 
 
 def with_interval(tables: Sequence[Floats], statistic: Callable[[Floats], float]) -> Estimate:
-    """A function of the added tables, with its percentile interval over seeds."""
+    """A function of the added tables, with its interval over seeds (`percentiles`, expanded)."""
     stacked = np.stack(list(tables))
     resampled = resample(stacked)
     estimate = statistic(stacked.sum(axis=0))
     if resampled is None:
         return Estimate(estimate)
-    return Estimate(estimate, *percentiles(np.array([statistic(each) for each in resampled])))
+    return Estimate(estimate, *percentiles(np.array([statistic(each) for each in resampled]), units=len(stacked)))

@@ -1,6 +1,7 @@
 """Which rule is better?  Runs of the same seeds under several rules, turned into paired differences and a verdict."""
 
-from marginquake.analysis.statistics.paired import Paired, adjust_holm, bootstrap_interval, paired, sign_flip_p_value
+from marginquake.analysis.statistics.intervals import bootstrap_interval
+from marginquake.analysis.statistics.paired import Paired, adjust_holm, paired, sign_flip_p_value
 from marginquake.analysis.studies.comparison.figures import draw_levels, levels, levels_height_inches, levels_markdown
 from marginquake.analysis.studies.comparison.load import Comparison, Failure, load_comparison
 from marginquake.analysis.studies.comparison.metrics import measure, metric_named

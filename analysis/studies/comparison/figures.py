@@ -10,10 +10,10 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
-from marginquake.analysis.statistics.paired import bootstrap_interval, paired
+from marginquake.analysis.statistics.intervals import bootstrap_interval
 from marginquake.analysis.studies.comparison.load import Comparison
 from marginquake.analysis.studies.comparison.metrics import metric_named
-from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair
+from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, compare
 from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def draw_falls(comparison: Comparison, figure: "Figure") -> None:
     axis.plot(places, means, "D-", color=theme.INK, linewidth=2.0, markersize=8, markeredgecolor="white", zorder=5,
               label="mean over seeds")  # fmt: skip
     axis.set_xlim(-0.4, len(falls) - 0.6)
-    axis.set_xticks(places, [_fall_label(comparison, name) for name in comparison.alternatives], fontsize=10)
+    axis.set_xticks(places, [f"{name}\n{text}" for name, text in _differences(comparison, FALL).items()], fontsize=10)
     axis.grid(False, axis="x")
     panels.panel_label(axis, f"{metric.short}, {metric.unit.level}; one line a seed")
     panels.legend_above(axis)
@@ -98,11 +98,15 @@ def draw_falls(comparison: Comparison, figure: "Figure") -> None:
     )
 
 
-def _fall_label(comparison: Comparison, name: str) -> str:
-    found = paired(comparison.values[comparison.baseline][FALL], comparison.values[name][FALL])
-    if name == comparison.baseline or found is None:
-        return f"{name}\n"
-    return f"{name}\n{metric_named(FALL).difference(found.mean, found.low, found.high)}"
+def _differences(comparison: Comparison, key: str) -> dict[str, str]:
+    """The paired difference from the baseline of every alternative, as its verdict has it; '' for the baseline."""
+    found = {
+        pair.alternative: finding.difference
+        for pair in compare(comparison)
+        for finding in pair.findings
+        if finding.metric.key == key
+    }
+    return {name: found.get(name, "") for name in comparison.alternatives}
 
 
 def _forest_panel(axis: "Axes", pair: Pair, labels: Sequence[str], reach: float) -> None:
@@ -186,18 +190,14 @@ class Level:
 
 def levels(comparison: Comparison, key: str) -> list[Level]:
     """The metric of this key under every alternative, in their order; NaN where no seed can answer."""
-    metric = metric_named(key)
     found = []
+    differences = _differences(comparison, key)
     for name in comparison.alternatives:
         values = comparison.values[name][key]
         seen = values[np.isfinite(values)]
         mean = float(seen.mean()) if len(seen) else math.nan
         low, high = bootstrap_interval(seen)
-        difference = ""
-        if name != comparison.baseline:
-            pair = paired(comparison.values[comparison.baseline][key], values)
-            difference = "" if pair is None else metric.difference(pair.mean, pair.low, pair.high)
-        found.append(Level(name, mean, low, high, values, difference))
+        found.append(Level(name, mean, low, high, values, differences[name]))
     return found
 
 

@@ -9,6 +9,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.presentation.page import template
 from marginquake.analysis.presentation.png import render
+from marginquake.analysis.statistics.paired import LEVEL
 from marginquake.analysis.studies.comparison.figures import (
     FALL,
     SHOWN,
@@ -19,7 +20,7 @@ from marginquake.analysis.studies.comparison.figures import (
     levels_height_inches,
 )
 from marginquake.analysis.studies.comparison.load import Comparison, load_comparison
-from marginquake.analysis.studies.comparison.verdict import LEVEL, Finding, Meaning, Pair, compare, effect_size, p_value
+from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, compare, effect_size, p_value
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,12 +30,14 @@ LONGEST_OVERRIDE = 100
 """Characters of an override that markdown shows."""
 FOREST_CAPTION = (
     "Alternative minus baseline on the same seed, in standard deviations of that difference (d_z); bars are 95 % "
-    "intervals of the mean. To the left of 0 the metric is lower under the alternative. Filled: told apart from chance "
-    "after Holm's correction; black is neither better nor worse. Beyond the edge: an arrow."
+    "intervals of the mean; they hold 0 where the verdict is undecided. To the left of 0 the metric is lower under the "
+    "alternative. Filled: told apart from chance after Holm's correction; black is neither better nor worse. Beyond "
+    "the edge: an arrow."
 )
 LEVELS_CAPTION = (
-    "How large things are under each alternative. Bars are 95 % intervals of the mean over seeds (BCa bootstrap); "
-    "whether two alternatives differ is said by the paired differences, not by whether bars overlap."
+    "How large things are under each alternative. Bars are 95 % intervals of the mean over seeds (on each side the "
+    "wider of Student's and of the bootstrap-t; none below five seeds); whether two alternatives differ is said by the "
+    "paired differences, not by whether bars overlap."
 )
 FALLS_CAPTION = "Largest fall of the last price from its running peak. Each thin line is one seed."
 

@@ -4,16 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, final
+from typing import final
 
 from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import Better, SummaryMetric
-from marginquake.analysis.statistics.paired import Paired, adjust_holm, paired, smallest_p_value
+from marginquake.analysis.statistics.paired import LEVEL, Paired, adjust_holm, paired, smallest_p_value
 from marginquake.analysis.studies.comparison.load import Comparison
 from marginquake.analysis.studies.comparison.metrics import metric_named
-
-LEVEL: Final = 0.05
-"""Chance, over all metrics of one pair together, that any verdict of lower or higher is false."""
 
 
 @final
@@ -40,7 +37,11 @@ class Meaning(Enum):
 @final
 @dataclass(frozen=True)
 class Finding:
-    """One metric of one alternative.  `holm`: the p-value, adjusted over all metrics of the pair that moved at all."""
+    """One metric of one alternative.  `holm`: the p-value, adjusted over all metrics of the pair that moved at all.
+
+    Verdict and interval never disagree: the verdict asks for both, the adjusted test and an interval without 0, and
+    where it is undecided the interval of `paired` holds 0 (`findings_of`).
+    """
 
     metric: SummaryMetric
     paired: Paired
@@ -127,12 +128,12 @@ def findings_of(metrics: Sequence[SummaryMetric], differences: Sequence[Paired])
     """Adjust over the metrics that moved at all.
 
     One that is identical on every seed cannot give a false verdict, whatever the signs, so it is no part of the count
-    (Tarone 1990).
+    (Tarone 1990).  Intervals reach to 0 where the adjusted test cannot tell.
     """
     moved = [place for place, each in enumerate(differences) if not each.identical]
     holm = dict(zip(moved, adjust_holm([differences[place].p_value for place in moved]), strict=True))
     return tuple(
-        Finding(metric, each, holm.get(place, 1.0))
+        Finding(metric, each if holm.get(place, 1.0) < LEVEL else each.with_zero(), holm.get(place, 1.0))
         for place, (metric, each) in enumerate(zip(metrics, differences, strict=True))
     )
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import MissingExtra
 from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
+from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
 from marginquake.analysis.studies.sweeps.load import SweepData
 from marginquake.sim.core.typing import Floats
@@ -30,7 +32,8 @@ NAMED = 8
 @final
 @dataclass(frozen=True)
 class SobolIndices:
-    """Indices of each axis, in the order of the sweep; `_half` is half of the 95 % interval (bootstrap over blocks).
+    """Indices of each axis, in the order of the sweep; `_half` is half of the 95 % interval (bootstrap over blocks;
+    NaN below five).
 
     `first`: share of variance that goes when the axis is fixed.  `total`: share that is left when all others are.
     Estimators: Saltelli et al. 2010, Computer Physics Communications 181, 259-270.
@@ -84,7 +87,10 @@ def sobol_indices(sweep: SweepData, metric: str) -> SobolIndices:
     first, first_half, total, total_half = (
         np.asarray(found[k], np.float64) for k in ("S1", "S1_conf", "ST", "ST_conf")
     )
-    return SobolIndices(tuple(names), first, first_half, total, total_half, len(outcomes) // (len(names) + 2))
+    blocks = len(outcomes) // (len(names) + 2)
+    if blocks < LEAST_VALUES:
+        first_half, total_half = np.full_like(first, np.nan), np.full_like(total, np.nan)
+    return SobolIndices(tuple(names), first, first_half, total, total_half, blocks)
 
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
@@ -118,12 +124,19 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
         table.text(x, len(order) - 0.4, head, ha="right", va="bottom", fontsize=9, color=theme.MUTED)
     for place, number in zip(places, order, strict=True):
         for x, value, half in ((0.48, found.first, found.first_half), (1.0, found.total, found.total_half)):
-            table.text(x, place, f"{value[number]:.2f} ± {half[number]:.2f}", ha="right", va="center")
+            reach = f" ± {half[number]:.2f}" if np.isfinite(half[number]) else ""
+            table.text(x, place, f"{value[number]:.2f}{reach}", ha="right", va="center")
     panels.heading(
         figure,
         clipped(f"What explains the {described.label}"),
-        f"{runs_words(sweep)}.  Sobol indices with 95 % bootstrap intervals over {found.blocks} blocks.",
+        f"{runs_words(sweep)}.  Sobol indices, {_over(found.blocks)}.",
     )
+
+
+def _over(blocks: int) -> str:
+    if blocks < LEAST_VALUES:
+        return f"without intervals: {formats.plural(blocks, 'block')}, and they need {LEAST_VALUES}"
+    return f"with 95 % bootstrap intervals over {blocks} blocks"
 
 
 def _check_order(sweep: SweepData) -> None:

@@ -9,7 +9,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.statistics.intervals import interval_over_seeds
+from marginquake.analysis.statistics.intervals import LEAST_VALUES, interval_over_seeds
 from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, value_texts
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
@@ -110,7 +110,8 @@ def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     panel.xaxis.set_major_formatter(lambda value, _: formats.short_number(value))
     unit = "percentage points" if described.unit.axis == "%" else described.unit.axis
     panels.x_label(panel, "change of the median" + (f", {unit}" if unit else ""))
-    panels.panel_label(panel, "Whiskers: 95 % bootstrap over seeds")
+    none = "" if known.any() else f" (none below {LEAST_VALUES} seeds)"
+    panels.panel_label(panel, f"Whiskers: 95 % bootstrap over seeds{none}")
     _numbers(table, places, found, described)
     panels.heading(figure, clipped(f"What moves the {described.label}"), f"{runs_words(sweep)}.  {_how(sweep)}")
 

@@ -1,7 +1,7 @@
 """Paired estimates over seeds of what a mechanism did: amplification, its share of the move, points (eq. 182, 183).
 
 Logs of ratios are averaged, so that a mechanism that doubles one fall and halves another has done nothing on average;
-their interval is that of `analysis.statistics.paired`: BCa bootstrap over seeds, none below three.
+their interval is that of `analysis.statistics.paired`: over seeds, none below five.
 """
 
 import math
@@ -63,7 +63,7 @@ def _share(amplification: float) -> float:
 
 
 def _ratio_of_means(with_it: Floats, without_it: Floats) -> Estimate:
-    """With its percentile interval: whole seeds are drawn again, so that pairs stay pairs."""
+    """With its interval: whole seeds are drawn again, so that pairs stay pairs."""
     if len(with_it) == 0 or not without_it.mean() > 0:
         return UNKNOWN
     value = float(with_it.mean() / without_it.mean())

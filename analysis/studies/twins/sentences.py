@@ -9,6 +9,7 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import targets
 from marginquake.analysis.statistics.estimate import Estimate
+from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.studies.twins.effects import Effect
 from marginquake.analysis.studies.twins.result import TwinResult
 from marginquake.sim.core.price_moves import Direction, from_start, largest_fall, largest_rise
@@ -115,7 +116,9 @@ def _finding(result: TwinResult, effect: Effect, describe: Describe) -> str:
     name = describe(effect.of)
     name = name[0].upper() + name[1:]
     count = len(result.seeds)
-    over = f"seed {result.seeds[0]}, no interval from one" if count == 1 else f"{count} seeds"
+    over = f"seed {result.seeds[0]}, no interval from one" if count == 1 else formats.plural(count, "seed")
+    if 1 < count < LEAST_VALUES:
+        over += f", no interval below {LEAST_VALUES}"
     if result.without == ("nothing",):
         return f"With nothing changed the events are the same ({over.split(',')[0]})."
     if all(digest == other for digest, other in zip(result.cells[0].digests, result.cells[1].digests, strict=True)):

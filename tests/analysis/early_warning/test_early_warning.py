@@ -380,7 +380,7 @@ def test_lead_is_from_the_first_alarm_in_the_horizon_before() -> None:
 @pytest.mark.parametrize(
     ("seeds", "message"),
     [
-        (seeds_of(None, count=3), "3 seeds: an early warning is judged by seed and needs 4"),
+        (seeds_of(None, count=3), "3 seeds: an early warning is judged by seed and needs 5"),
         ([replace(each, forced_next=np.zeros(300)) for each in seeds_of(None)], "hardly anything is forced"),
     ],
 )

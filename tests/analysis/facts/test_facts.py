@@ -432,11 +432,14 @@ def test_the_median_does_not_mind_one_wild_run() -> None:
 
 def test_pooled_facts_resample_whole_runs() -> None:
     fact = Fact("x", "x", nothing, over_runs="pooled", pooled=lambda pool: float(np.mean(np.concatenate(list(pool)))))
-    runs = [plain(math.nan, np.full(1 + 9 * (k == 0), float(k))) for k in range(3)]
+    runs = [plain(math.nan, np.full(1 + 9 * (k == 0), float(k))) for k in range(12)]
     row = rows_of(fact, *runs)
-    assert row.estimate == pytest.approx(3 / 12), "observations weigh the same, not runs"
-    assert (row.low, row.high) == (0.0, 2.0)
-    assert (row.statistic, row.measured) == ("pooled", 3)
+    assert row.estimate == pytest.approx(66 / 21), "observations weigh the same, not runs"
+    assert 0.0 < row.low < 2.0 < 5.0 < row.high < 11.0
+    assert (row.statistic, row.measured) == ("pooled", 12)
+    few = rows_of(fact, *runs[:4])
+    assert few.estimate == pytest.approx(6 / 13)
+    assert math.isnan(few.low), "no interval below five runs"
 
 
 def test_a_pooled_estimate_stands_beside_the_mean() -> None:
@@ -477,9 +480,11 @@ def test_a_band_for_the_size_holds_for_both_signs() -> None:
 
 
 def test_a_wide_interval_is_said() -> None:
-    row = rows_of(Fact("x", "x", nothing, target="VOL"), plain(0.1), plain(1.1))
+    row = rows_of(Fact("x", "x", nothing, target="VOL"), *map(plain, (0.1, 1.1, 0.1, 1.1, 0.6)))
     assert (row.verdict, row.settled) == ("pass", False)
     assert score_rows.verdict_text(row) == "pass (wide)"
+    few = rows_of(Fact("x", "x", nothing, target="VOL"), plain(0.5), plain(0.7))
+    assert score_rows.verdict_text(few) == "pass (no interval)"
 
 
 def test_markdown_and_csv_hold_every_fact() -> None:
@@ -498,11 +503,13 @@ def test_markdown_and_csv_hold_every_fact() -> None:
 
 def test_the_last_line_counts_what_could_be_judged() -> None:
     fact = Fact("x", "x", nothing, target="VOL")
-    rows = [rows_of(fact, plain(v), plain(v)) for v in (0.5, 0.9, math.nan)]
+    rows = [rows_of(fact, *[plain(v)] * 5) for v in (0.5, 0.9, math.nan)]
     rows.append(rows_of(Fact("y", "y", nothing), plain(1.0), plain(1.0)))
     assert score_rows.in_band_line(rows) == (
         "1 of 2 measurable facts in band, 1 of them with an interval narrower than the band; 1 could not be measured"
     )
+    few = [rows_of(fact, plain(0.5), plain(0.6))]
+    assert score_rows.in_band_line(few).endswith("(there is none below 5 runs)")
 
 
 # ---- a real run --------------------------------------------------------------------------------------------------

@@ -107,11 +107,11 @@ def test_where_nobody_is_called_there_is_no_event() -> None:
 
 
 def test_an_exact_line_is_found_with_no_interval_to_speak_of() -> None:
-    x = np.array([0.0, 1.0, 2.0, 0.0, 1.0, 2.0])
-    line = line_over_seeds(x, 0.25 + 0.5 * x, np.array([1, 1, 1, 2, 2, 2]))
+    x = np.tile([0.0, 1.0, 2.0], 5)
+    line = line_over_seeds(x, 0.25 + 0.5 * x, np.repeat(np.arange(5), 3))
     assert (line.slope, line.intercept, line.r_squared) == pytest.approx((0.5, 0.25, 1.0))
     assert (line.low, line.high) == pytest.approx((0.5, 0.5))
-    assert (line.runs, line.seeds) == (6, 2)
+    assert (line.runs, line.seeds) == (15, 5)
 
 
 def test_gaps_are_left_out_and_equal_x_have_no_line() -> None:
@@ -120,6 +120,7 @@ def test_gaps_are_left_out_and_equal_x_have_no_line() -> None:
     assert (line.slope, line.runs) == (pytest.approx(2.0), 2)
     assert math.isnan(line_over_seeds(np.ones(4), np.arange(4.0), np.arange(4)).slope)
     assert math.isnan(line_over_seeds(np.arange(3.0), np.arange(3.0), np.ones(3)).low), "one seed has no interval"
+    assert math.isnan(line_over_seeds(np.arange(8.0), np.sin(np.arange(8.0)), np.arange(8) // 2).low), "nor have four"
 
 
 def test_the_interval_knows_that_runs_of_a_seed_share_its_luck() -> None:

@@ -91,11 +91,12 @@ def test_bootstrap_interval_of_a_mean_is_that_of_the_normal_law() -> None:
     assert bootstrap(draws, "mean") == found
 
 
-def test_bootstrap_of_a_median_leaves_nans_out_and_asks_for_three_values() -> None:
+def test_bootstrap_of_a_median_leaves_nans_out_and_asks_for_five_values() -> None:
     assert bootstrap([1.0, math.nan, 3.0, 2.0]).value == 2.0
-    two = bootstrap([1.0, 2.0])
-    assert two.value == 1.5
-    assert math.isnan(two.low)
+    four = bootstrap([1.0, 2.0, 3.0, 4.0])
+    assert four.value == 2.5
+    assert math.isnan(four.low)
+    assert math.isfinite(bootstrap([1.0, 2.0, 3.0, 4.0, 5.0]).low)
     assert math.isnan(bootstrap([math.nan]).value)
 
 

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import norm, t
 
 from marginquake import agents
 from marginquake.analysis.frames.run_frames import load_run
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.statistics.paired import bootstrap_interval
+from marginquake.analysis.statistics.intervals import bootstrap_interval
 from marginquake.analysis.studies.twins import (
     Cell,
     TwinResult,
@@ -122,9 +123,10 @@ def test_the_ratio_of_means_draws_whole_seeds_like_a_naive_loop() -> None:
     with_it, without = draws.uniform(0.02, 0.05, 9), draws.uniform(0.01, 0.02, 9)
     picks = np.random.default_rng(1).integers(0, 9, (4000, 9))
     ratios = sorted(sum(with_it[k] for k in row) / sum(without[k] for k in row) for row in picks)
+    outside = round(4000 * norm.cdf(-math.sqrt(9 / 8) * t.ppf(0.975, 8)))  # expanded for nine seeds
     found = effect_of(("x",), (), with_it, without).ratio_of_means
     assert found.value == pytest.approx(sum(with_it) / sum(without))
-    assert (found.low, found.high) == pytest.approx((ratios[100], ratios[-101]), rel=2e-3)
+    assert (found.low, found.high) == pytest.approx((ratios[outside], ratios[-1 - outside]), rel=4e-3)
 
 
 def test_pairing_keeps_its_promise_over_many_samples() -> None:
@@ -459,7 +461,7 @@ def test_stops_off_leaves_who_deleverages_and_hedges_as_drawn(tmp_path: Path) ->
 @pytest.mark.model
 def test_without_leverage_forced_orders_have_nothing_to_add_on_any_seed(tmp_path: Path) -> None:
     run = made(tmp_path, "populations.crowd.leverage=1", "populations.crowd.stop_share=0")
-    found = counterfactual(run, ["liquidation"], seeds=4)
+    found = counterfactual(run, ["liquidation"], seeds=5)
     assert len(found.result.cells) == 2, "no stops, no twins without them"
     assert found.result.amplification == Estimate(1.0, 1.0, 1.0)
     assert found.result.cells[0].digests == found.result.cells[1].digests
@@ -613,8 +615,9 @@ def a_result(**changes: Any) -> TwinResult:
 def test_the_sentence_says_how_much_and_the_rows_too() -> None:
     result = a_result()
     first, volume = sentences(result, described)
-    assert first.startswith("Forced orders made the fall 2.49 [")
-    assert first.endswith("% of it is theirs.")
+    assert (
+        first == "Forced orders made the fall 2.49 times as deep (3 seeds, no interval below 5): 60 % of it is theirs."
+    )
     assert volume == "On the way, 50 [40, 60] % of what takers sold was forced and 10 [5, 20] % came from stops."
     assert cell_rows(result, described)[1] == ("without forced orders", "1.40", "1.30", "1.50")
     assert effect_rows(result, described)[0][:2] == ("forced orders", "as they are")
@@ -660,8 +663,9 @@ def test_only_a_result_with_all_its_seeds_and_cells_takes_the_place_of_another()
 
 
 def test_an_interval_around_one_decides_nothing() -> None:
-    effect = effect_of(("liquidation",), (), np.array([0.05, 0.01, 0.03]), np.array([0.03, 0.02, 0.03]))
-    assert "cannot be told" in sentences(a_result(effects=(effect,)), described)[0]
+    with_it, without = np.array([0.05, 0.01, 0.03, 0.04, 0.02]), np.array([0.03, 0.02, 0.03, 0.03, 0.03])
+    result = a_result(effects=(effect_of(("liquidation",), (), with_it, without),), seeds=(1, 2, 3, 4, 5))
+    assert "cannot be told" in sentences(result, described)[0]
 
 
 def test_a_result_with_gaps_survives_the_file(tmp_path: Path) -> None:
