@@ -40,19 +40,33 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
     return np.asarray(acf(known, nlags=lags, adjusted=True, fft=True), np.float64)[1:]
 
 
-def lagged_sums(values: Floats, lags: int) -> Floats:
+def lagged_sums(values: Floats, lags: int, count: int | None = None) -> Floats:
     """(lags + 1, 4): number of pairs, sum of the earlier, of the later, and of their products, from lag 0 on.
 
-    Tables of several runs add up to the table of all of them, without pairs that span two runs.
+    Tables of several runs add up to the table of all of them, without pairs that span two runs.  Pairs with a NaN are
+    left out.  `count`: only pairs whose earlier one is among the first so many, so that tables of the blocks of a
+    series, each with the `lags` values after it, add up to the table of the series.
     """
+    count = len(values) if count is None else min(count, len(values))
+    if len(values) == 0:
+        return np.zeros((1, 4))
     lags = min(lags, len(values) - 1)
-    size = 1 << (2 * len(values) - 1).bit_length()
-    spectrum = np.fft.rfft(values, size)
-    products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: lags + 1]
-    total = np.concatenate(([0.0], np.cumsum(values)))
-    lag = np.arange(lags + 1)
-    pairs = len(values) - lag
-    return np.stack((pairs, total[pairs], total[-1] - total[lag], products), axis=1)
+    size = 1 << (len(values) + count - 1).bit_length()
+    known = ~np.isnan(values)
+    if count == len(values) and known.all():
+        spectrum = np.fft.rfft(values, size)
+        products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: lags + 1]
+        total = np.concatenate(([0.0], np.cumsum(values)))
+        lag = np.arange(lags + 1)
+        pairs = len(values) - lag
+        return np.stack((pairs, total[pairs], total[-1] - total[lag], products), axis=1)
+    filled = np.where(known, values, 0.0)
+    later = [np.fft.rfft(part, size) for part in (known.astype(np.float64), filled)]
+    earlier = [np.conj(np.fft.rfft(part[:count], size)) for part in (known.astype(np.float64), filled)]
+    pairs, before, after, products = (
+        np.fft.irfft(earlier[of] * later[with_], size)[: lags + 1] for of, with_ in ((0, 0), (1, 0), (0, 1), (1, 1))
+    )
+    return np.stack((np.rint(pairs), before, after, products), axis=1)
 
 
 def added(tables: Sequence[Floats]) -> Floats:
@@ -67,7 +81,7 @@ def autocorrelation_of(table: Floats, mean: float | None = None) -> Floats:
     """Autocorrelation at lags 1.. from a table of `lagged_sums`, around the mean of all (or a mean that is known)."""
     if len(table) == 0 or table[0, 0] < LEAST_PAIRS:
         raise Unmeasurable(f"{int(table[0, 0]) if len(table) else 0} values: {LEAST_PAIRS} needed")
-    pairs, earlier, later, products = table.T
+    pairs, earlier, later, products = table[table[:, 0] > 0].T
     centre = earlier[0] / pairs[0] if mean is None else mean
     covariance = products / pairs - centre * (earlier + later) / pairs + centre**2
     if not np.isfinite(products[0]):
