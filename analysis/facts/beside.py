@@ -5,11 +5,10 @@ holds five times as much as the other or more, it is cut into samples as long as
 stands for it.
 """
 
-import csv
-import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, final
 
 import numpy as np
@@ -17,11 +16,13 @@ import numpy as np
 from marginquake.analysis.facts.fact import Fact, OfPrices, targets
 from marginquake.analysis.facts.price_bars import Bars
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate, Unmeasurable
-from marginquake.analysis.statistics.intervals import LEAST_VALUES, block_draws, draws, percentiles
+from marginquake.analysis.statistics.intervals import LEAST_VALUES, block_draws, interval_over_seeds, percentiles
 from marginquake.sim.core.typing import Floats, Ints
 
 SEED = 20_261
 """Of all resampling here."""
+RESAMPLES = 1000
+"""Of facts that are sums or order statistics; a fit (`Fact.resamples` below the usual) keeps its own number."""
 BLOCKS = 20
 """Into which a record is cut for an interval over time."""
 LEAST_BLOCK = 30
@@ -128,8 +129,9 @@ def _samples(series: Sequence[Bars], length: int, each: int, cut: bool) -> tuple
         count = len(stretches) // each
         if count >= CUT_FROM:
             chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_SAMPLES)).round().astype(np.int64))
+            # As far apart as they can be: runs of several seeds know nothing of each other either.
             return tuple(
-                tuple(bars.stretch(at, at + length) for bars, at in stretches[k * each : (k + 1) * each])
+                tuple(bars.stretch(at, at + length) for bars, at in stretches[k : each * count : count])
                 for k in chosen.tolist()
             )
     return (tuple(series),)
@@ -156,8 +158,17 @@ def _verdict(of_prices: OfPrices, real: Estimate, difference: Estimate) -> Verdi
         return "cannot tell"
     if not difference.low <= 0.0 <= difference.high:
         return "differ"
-    tells = abs(real.value) if of_prices.tells is None else of_prices.tells
-    return "agree" if 0.5 * (difference.high - difference.low) <= tells else "cannot tell"
+    return "agree" if half_width(difference) <= tells(of_prices, real) else "cannot tell"
+
+
+def half_width(estimate: Estimate) -> float:
+    """Half of an interval."""
+    return 0.5 * (estimate.high - estimate.low)
+
+
+def tells(of_prices: OfPrices, real: Estimate) -> float:
+    """Half of the widest interval of a difference that still says something."""
+    return 0.5 * abs(real.value) if of_prices.tells is None else of_prices.tells
 
 
 def difference_of(first: Estimate, second: Estimate) -> Estimate:
@@ -185,16 +196,14 @@ def estimate_of(fact: Fact, of_prices: OfPrices, side: Side) -> SideEstimate:
         needs_s = side.duration_s / reason.share if reason.share > 0 else math.nan
         return SideEstimate(reason=str(reason), needs_s=needs_s, needs_bar_s=reason.step_s)
     if len(pools) >= LEAST_VALUES:
-        ends = _interval(fact, draws(len(pools), fact.resamples, SEED), lambda picks: [pools[run] for run in picks])
+        ends = _interval(fact, len(pools), lambda picks: [pools[run] for run in picks])
         return SideEstimate(Estimate(value, *ends), "runs")
     blocks, _ = _pools(of_prices, [block for bars in side.series for block in _blocks(bars, side)])
-    if len(blocks) < LEAST_VALUES:
-        return SideEstimate(Estimate(value))
 
     def again(picks: Ints) -> list[Floats]:
         return [of_prices.joined([blocks[k] for k in run]) for run in np.array_split(picks, len(pools))]
 
-    return SideEstimate(Estimate(value, *_interval(fact, draws(len(blocks), fact.resamples, SEED), again)), "time")
+    return SideEstimate(Estimate(value, *_interval(fact, len(blocks), again)), "time")
 
 
 def _over_samples(fact: Fact, of_prices: OfPrices, side: Side) -> SideEstimate:
@@ -206,14 +215,14 @@ def _over_samples(fact: Fact, of_prices: OfPrices, side: Side) -> SideEstimate:
         except Unmeasurable as reason:
             reasons.append(reason)
     if 2 * len(values) < len(side.samples):
-        worst = max(reasons, key=[str(reason) for reason in reasons].count)
+        worst = reasons[len(reasons) // 2]
         needs_s = side.sample_s / worst.share if worst.share > 0 else math.nan
         return SideEstimate(reason=str(worst), needs_s=needs_s, needs_bar_s=worst.step_s)
     found = np.array(values)
     # Neighbouring samples of one series share its calm and wild times: they are drawn in blocks.
     length = round(len(found) ** (1 / 3)) if side.name == "file" and len(found) >= 2 * LEAST_VALUES else 1
     medians = np.asarray(np.median(found[block_draws(len(found), length, seed=SEED)], axis=1), np.float64)
-    ends = percentiles(medians) if len(found) >= LEAST_VALUES else (math.nan, math.nan)
+    ends = percentiles(medians, units=len(found) // length)
     return SideEstimate(Estimate(float(np.median(found)), *ends), "samples")
 
 
@@ -242,17 +251,21 @@ def _blocks(bars: Bars, side: Side) -> list[Bars]:
     steps = sum(each.steps for each in side.series)
     count = max(1, min(round(BLOCKS * bars.steps / steps), bars.steps // LEAST_BLOCK))
     edges = np.linspace(0, bars.steps, count + 1).round().astype(np.int64).tolist()
-    return [bars.block(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [bars.block(first, last) for first, last in pairwise(edges)]
 
 
-def _interval(fact: Fact, picks: Ints, again: "Again") -> tuple[float, float]:
-    """Percentiles of the fact of resamples; none where half of them cannot answer."""
-    found = np.full(len(picks), math.nan)
-    for row, chosen in enumerate(picks):
-        try:
-            found[row] = fact.pooled(again(chosen)) if fact.pooled is not None else math.nan
-        except Unmeasurable:
-            continue
-    if 2 * np.isfinite(found).sum() < len(found):
-        return math.nan, math.nan
-    return percentiles(found)
+def _interval(fact: Fact, units: int, again: Callable[[Ints], Sequence[Floats]]) -> tuple[float, float]:
+    """Percentiles of the fact of resamples of units; none where half of them cannot answer."""
+
+    def of_each(picks: Ints) -> Floats:
+        found = np.full(len(picks), math.nan)
+        for row, chosen in enumerate(picks):
+            try:
+                found[row] = fact.pooled(again(chosen)) if fact.pooled is not None else math.nan
+            except Unmeasurable:
+                continue
+        return found if 2 * np.isfinite(found).sum() >= len(found) else np.full(len(found), math.nan)
+
+    return interval_over_seeds(
+        units, of_each, resamples=max(fact.resamples, RESAMPLES * (fact.resamples >= 300)), seed=SEED
+    )

@@ -66,8 +66,8 @@ class OfPrices:
     """What makes a fact measurable in a series of prices, a run's or a file's.
 
     `pool`: what a stretch of prices adds to the estimate.  `joined`: the pools of the blocks of one series as the pool
-    of that series.  `tells`: half of the widest interval of a difference that still says something; None = as much as
-    the real value itself.
+    of that series.  `tells`: half of the widest interval of a difference that still says something; None = half of
+    the real value.
     """
 
     pool: "Callable[[Prices], Floats]"

@@ -68,7 +68,9 @@ class Observed(Prices):
         """Times `step_s` apart.  Refuses a series that is sampled too coarsely for it."""
         ratio = step_s / self.every_s
         if ratio < 1.0 - 1e-6 or (ratio < 10.0 and abs(ratio - round(ratio)) > 1e-6):
-            raise Unmeasurable(f"sampled every {self.every_s:g} s: too coarse for steps of {time_text(step_s)}", step_s=step_s)
+            raise Unmeasurable(
+                f"sampled every {self.every_s:g} s: too coarse for steps of {time_text(step_s)}", step_s=step_s
+            )
         return np.arange(self.time_s[0], self.time_s[-1] + 1e-6, step_s)
 
     def log_price(self, step_s: float) -> Floats:
@@ -183,4 +185,3 @@ class Observed(Prices):
         notional = self.market.contract.notional(events["quantity_lots"][chosen], ticks)
         sign = np.where(taken[chosen], 1.0, -1.0) * events["side"][chosen]
         return events["time_s"][chosen], notional * sign
-

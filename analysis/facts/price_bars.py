@@ -125,8 +125,9 @@ class Bars(Prices):
         bars = round(ratio)
         if bars < 1 or abs(ratio - bars) > 1e-6 * bars:
             if ratio < 1:
-                raise Unmeasurable(f"bars of {time_text(self.bar_s)} are longer than {time_text(step_s)}", step_s=step_s)
-            why = f"{time_text(step_s)} is no multiple of bars of {time_text(self.bar_s)}"
+                why = f"not measurable at {time_text(self.bar_s)} bars: defined at {time_text(step_s)}"
+                raise Unmeasurable(why, step_s=step_s)
+            why = f"not measurable at {time_text(self.bar_s)} bars: {time_text(step_s)} is no multiple of them"
             raise Unmeasurable(why, step_s=min(step_s, MINUTE_S))
         return bars
 
@@ -188,7 +189,9 @@ def bars_of_file(series: PriceSeries, bar_s: float | None = None, fill_s: float 
     else:
         bars = _ticks(series, round(bar_s * 1e9), said)
     if bars.steps < LEAST_RETURNS:
-        raise NotBars(f"too few bars: {bars.steps + 1} of {time_text(bars.bar_s)}; at least {LEAST_RETURNS + 1} are needed")
+        raise NotBars(
+            f"too few bars: {bars.steps + 1} of {time_text(bars.bar_s)}; at least {LEAST_RETURNS + 1} are needed"
+        )
     return bars, said
 
 
@@ -210,7 +213,9 @@ def _regular(series: PriceSeries, bar_ns: int, fill_s: float, said: list[str]) -
     places = np.rint((series.times_ns - series.times_ns[0]) / bar_ns).astype(np.int64)
     count = int(places[-1]) + 1
     if count > MOST_BARS:
-        raise NotBars(f"{count:,} bars of {time_text(bar_ns / 1e9)} from the first time to the last: is a time mistyped?")
+        raise NotBars(
+            f"{count:,} bars of {time_text(bar_ns / 1e9)} from the first time to the last: is a time mistyped?"
+        )
     bar_s = bar_ns / 1e9
     log_prices = np.full(count, np.nan)
     log_prices[places] = np.log(series.prices)

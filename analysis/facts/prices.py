@@ -64,7 +64,8 @@ class Prices(ABC):
         """Log returns over `length` steps, one beginning at every step, where the price at both ends is known."""
         log_price = self.log_price(step_s)
         if len(log_price) <= length:
-            raise Unmeasurable(f"shorter than {time_text(length * step_s)}", share=(len(log_price) - 1) / length)
+            has = time_text((len(log_price) - 1) * step_s)
+            raise Unmeasurable(f"{has} in one piece hold no return over {time_text(length * step_s)}")
         known = np.isfinite(log_price)
         sums = tails.overlapping_sums(np.nan_to_num(np.diff(held(log_price))), length)
         counted = (np.where(known[length:] & known[:-length], sums, np.nan))[self.counted(step_s)]
@@ -120,9 +121,7 @@ class Prices(ABC):
 def need_returns(count: float, step_s: float, least: int = LEAST_RETURNS) -> None:
     """Refuse fewer returns than `least`."""
     if count < least:
-        raise Unmeasurable(
-            f"{int(count)} returns over {time_text(step_s)}: fewer than {least}", share=count / least
-        )
+        raise Unmeasurable(f"{int(count)} returns over {time_text(step_s)}: fewer than {least}", share=count / least)
 
 
 def held(values: Floats) -> Floats:

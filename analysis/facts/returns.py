@@ -189,9 +189,7 @@ def following_sums(step_s: float, prices: Prices) -> Floats:
 
 
 def _pair_sums(first: Floats, second: Floats) -> Floats:
-    return np.array(
-        [len(first), first.sum(), second.sum(), first @ first, second @ second, first @ second], np.float64
-    )
+    return np.array([len(first), first.sum(), second.sum(), first @ first, second @ second, first @ second], np.float64)
 
 
 def correlation(step_s: float, pool: Pool) -> float:
@@ -238,7 +236,9 @@ CORRELATION_TELLS, EXPONENT_TELLS, TAIL_TELLS, GARCH_TELLS, RATIO_TELLS, SKEWNES
 
 def volatility_of(name: str, label: str, step_s: float, target: str | None = None) -> Fact:
     """Volatility from returns over a step."""
-    return price_fact(name, label, OfPrices(partial(squares, step_s), total), partial(volatility, step_s), target=target)
+    return price_fact(
+        name, label, OfPrices(partial(squares, step_s), total), partial(volatility, step_s), target=target
+    )
 
 
 def sign_memory_of(name: str, label: str, step_s: float, target: str | None = None) -> Fact:
@@ -341,38 +341,38 @@ def facts_at(step_s: float) -> tuple[Fact, ...]:
     Those that `FACTS` holds at this very scale are left out.
     """
     scale = time_text(step_s)
+    at = f"@{scale.replace(' ', '')}"
     found = [
-        volatility_of(f"VOL@{scale}", f"volatility per year, {scale}", step_s),
-        sign_memory_of(f"ACF_R@{scale}", f"ACF(r), lag 1, {scale}", step_s),
-        *(
-            size_memory_of(f"ACF_ABS_{lag}@{scale}", f"ACF(|r|), lag {lag}, {scale}", step_s, lag)
-            for lag in SIZE_LAGS
-        ),
-        size_decay_of(f"DECAY@{scale}", f"decay exponent of ACF(|r|), {scale}", step_s),
-        tail_of(f"HILL@{scale}", f"tail index of |r|, {scale}, top 5 %", step_s),
-        kurtosis_of(f"KURTOSIS@{scale}", f"excess kurtosis, {scale}", step_s),
-        volume_correlation_of(f"VOLUME@{scale}", f"corr(volume, |r|), {scale}", step_s),
-        leverage_effect_of(f"LEVERAGE@{scale}", f"corr(r, next |r|), {scale}", step_s),
-        garch_of(f"GARCH@{scale}", f"GARCH(1,1) alpha + beta, {scale}", step_s),
+        volatility_of(f"VOL{at}", f"volatility per year, {scale}", step_s),
+        sign_memory_of(f"ACF_R{at}", f"ACF(r), lag 1, {scale}", step_s),
+        *(size_memory_of(f"ACF_ABS_{lag}{at}", f"ACF(|r|), lag {lag}, {scale}", step_s, lag) for lag in SIZE_LAGS),
+        size_decay_of(f"DECAY{at}", f"decay exponent of ACF(|r|), {scale}", step_s),
+        tail_of(f"HILL{at}", f"tail index of |r|, {scale}, top 5 %", step_s),
+        kurtosis_of(f"KURTOSIS{at}", f"excess kurtosis, {scale}", step_s),
+        volume_correlation_of(f"VOLUME{at}", f"corr(volume, |r|), {scale}", step_s),
+        leverage_effect_of(f"LEVERAGE{at}", f"corr(r, next |r|), {scale}", step_s),
+        garch_of(f"GARCH{at}", f"GARCH(1,1) alpha + beta, {scale}", step_s),
     ]
-    held = {MINUTE_S: MINUTE_HELD, FIVE_MINUTES_S: FIVE_MINUTES_HELD}.get(step_s, ())
-    found = [fact for fact in found if not fact.id.startswith(held)] if held else found
+    known = {MINUTE_S: tuple(fact.id for fact in found), FIVE_MINUTES_S: HELD_AT_FIVE}.get(step_s, ())
+    found = [fact for fact in found if not fact.id.startswith(known)] if known else found
     for span_s in (span_s for span_s in SPANS_S if span_s >= 2 * step_s * (1 - 1e-9)):
         length = round(span_s / step_s)
         if not math.isclose(length * step_s, span_s, rel_tol=1e-9):
             continue
         pool, span = partial(long_moment_sums, step_s, span_s), time_text(span_s)
+        span_id = span.replace(" ", "")
         ratio = OfPrices(pool, total, RATIO_TELLS)
         label = f"variance ratio, {span} over {scale}"
-        found.append(price_fact(f"VR_{span}@{scale}", label, ratio, partial(variance_ratio, length, span_s)))
+        found.append(price_fact(f"VR_{span_id}{at}", label, ratio, partial(variance_ratio, length, span_s)))
         if span_s > HOUR_S:
             value = partial(long_kurtosis, span_s)
-            found.append(price_fact(f"KURTOSIS_{span}@{scale}", f"excess kurtosis, {span}", OfPrices(pool, total), value))
-    return tuple(fact for fact in found)
+            found.append(
+                price_fact(f"KURTOSIS_{span_id}{at}", f"excess kurtosis, {span}", OfPrices(pool, total), value)
+            )
+    return tuple(found)
 
 
 SPANS_S = (FIVE_MINUTES_S, HOUR_S, 4 * HOUR_S, DAY_S)
 """Horizons of variance ratios and of aggregation."""
-MINUTE_HELD = ("VOL@", "ACF_R@", "ACF_ABS_", "DECAY@", "HILL@", "KURTOSIS@", "VOLUME@", "LEVERAGE@", "GARCH@")
-FIVE_MINUTES_HELD = ("ACF_R@", "HILL@", "VOLUME@", "LEVERAGE@", "GARCH@")
-"""Which of `facts_at` the scoreboard has at that scale, or near enough to say the same twice."""
+HELD_AT_FIVE = ("ACF_R@", "HILL@", "VOLUME@", "LEVERAGE@", "GARCH@")
+"""What of `facts_at` the scoreboard has at 5 min; at 1 min it has all that looks at one step."""

@@ -63,10 +63,12 @@ def lagged_sums(values: Floats, lags: int, count: int | None = None) -> Floats:
     filled = np.where(known, values, 0.0)
     later = [np.fft.rfft(part, size) for part in (known.astype(np.float64), filled)]
     earlier = [np.conj(np.fft.rfft(part[:count], size)) for part in (known.astype(np.float64), filled)]
-    pairs, before, after, products = (
+    sums = (
         np.fft.irfft(earlier[of] * later[with_], size)[: lags + 1] for of, with_ in ((0, 0), (1, 0), (0, 1), (1, 1))
     )
-    return np.stack((np.rint(pairs), before, after, products), axis=1)
+    table = np.stack(tuple(sums), axis=1)
+    table[:, 0] = np.rint(table[:, 0])
+    return np.asarray(table, np.float64)
 
 
 def added(tables: Sequence[Floats]) -> Floats:
