@@ -27,7 +27,7 @@ from marginquake.analysis.facts.price_bars import (
     bars_of_run,
     every_s_of_run,
 )
-from marginquake.analysis.facts.prices import MINUTE_S
+from marginquake.analysis.facts.prices import MINUTE_S, time_text
 from marginquake.analysis.facts.score_rows import FactRow, in_band_line, rows_of, to_csv, to_markdown
 from marginquake.analysis.frames.run_frames import RunFrames
 
@@ -103,15 +103,15 @@ def against(runs: Sequence[RunFrames], series: PriceSeries, bar_s: float | None 
     """
     need_extra()
     file, said = bars_of_file(series, bar_s, fill_s)
-    own_bar_s = file.bar_s
     coarsest_s = max((every_s_of_run(frames.first) for frames in runs), default=0.0)
     if bar_s is None and coarsest_s > file.bar_s * (1 + 1e-6):
+        said.append(f"file sampled every {time_text(coarsest_s)} like the runs, from {time_text(file.bar_s)} bars")
         file = file.sampled(coarsest_s)
     ours, real = sides([bars_of_run(frames.first, file.bar_s) for frames in runs], file)
     facts = [*FACTS.values(), *returns.facts_at(max(file.bar_s, MINUTE_S))]
     rows = measure_beside(facts, ours, real)
     of_books = sum(fact.of_prices is None for fact in FACTS.values())
     return Beside(
-        rows, ours, real, [*beside_tables.remarks(ours, real, own_bar_s), *said],
+        rows, ours, real, [*beside_tables.remarks(ours, real), *said],
         beside_tables.details(rows, ours), beside_tables.summary(rows, ours, real, of_books),
     )  # fmt: skip

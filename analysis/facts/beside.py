@@ -21,8 +21,8 @@ from marginquake.sim.core.typing import Floats, Ints
 
 SEED = 20_261
 """Of all resampling here."""
-RESAMPLES = 1000
-"""Of facts that are sums or order statistics; a fit (`Fact.resamples` below the usual) keeps its own number."""
+RESAMPLES, RESAMPLES_OF_FEW, FEW = 400, 1000, 15
+"""Of facts that are sums or order statistics; few units need percentiles farther out.  A fit keeps its own number."""
 BLOCKS = 20
 """Into which a record is cut for an interval over time."""
 LEAST_BLOCK = 30
@@ -266,6 +266,6 @@ def _interval(fact: Fact, units: int, again: Callable[[Ints], Sequence[Floats]])
                 continue
         return found if 2 * np.isfinite(found).sum() >= len(found) else np.full(len(found), math.nan)
 
-    return interval_over_seeds(
-        units, of_each, resamples=max(fact.resamples, RESAMPLES * (fact.resamples >= 300)), seed=SEED
-    )
+    usual = RESAMPLES_OF_FEW if units < FEW else RESAMPLES
+    resamples = usual if fact.resamples >= Fact.resamples else fact.resamples
+    return interval_over_seeds(units, of_each, resamples=resamples, seed=SEED)

@@ -199,12 +199,10 @@ def _pair(row: BesideRow) -> str:
     return f"{_short(ours)} against {_short(row.file.found.value)}"
 
 
-def remarks(runs: Side | None, file: Side, own_bar_s: float) -> list[str]:
+def remarks(runs: Side | None, file: Side) -> list[str]:
     """How the two were laid side by side."""
     bar_s = file.series[0].bar_s
     said = [f"file: {file.series[0].steps + 1:,} bars of {time_text(bar_s)}, {time_text(file.duration_s)}"]
-    if bar_s > own_bar_s * (1 + 1e-9):
-        said[0] += f" (sampled from bars of {time_text(own_bar_s)})"
     if runs is not None:
         many = f"{len(runs.series)} runs" if len(runs.series) > 1 else "run"
         said.append(

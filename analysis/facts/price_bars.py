@@ -180,6 +180,8 @@ def bars_of_file(series: PriceSeries, bar_s: float | None = None, fill_s: float 
         bars = _regular(series, own_ns, fill_s, said)
         wanted = own_ns / 1e9 if bar_s is None else bar_s
         try:
+            if wanted > bars.bar_s * (1 + 1e-9):
+                said.append(f"file sampled every {time_text(wanted)}, from {time_text(bars.bar_s)} bars")
             bars = bars.sampled(wanted)
         except Unmeasurable as why:
             raise NotBars(f"--bar {time_text(wanted)}: {why}") from None

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from marginquake.analysis.facts import FactRow, PriceSeries
 
 app = typer.Typer()
+
+
+class PriceColumns(NamedTuple):
+    """What the user says of a file of prices: its form, and names or numbers of columns."""
+
+    form: str | None
+    time: str | None
+    price: str | None
+    volume: str | None
+
+METAORDER_GAP_S = 30.0
+TABLE_WIDTH = 220
+"""Of a table that goes to a file or a pipe."""
 VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
 
 
@@ -37,7 +50,7 @@ def facts(
     ] = None,
     metaorder_gap: Annotated[
         float, typer.Option(metavar="S", help="A pause of a whale that ends its metaorder, seconds.")
-    ] = 30.0,
+    ] = METAORDER_GAP_S,
     against: Annotated[
         Path | None,
         typer.Option(metavar="PRICES.csv", help="Lay the runs beside these real prices or candles; alone without RUN."),
@@ -48,6 +61,12 @@ def facts(
     fill_gaps: Annotated[
         str | None, typer.Option(metavar="TIME", help="With --against: a gap up to this long is bars without trades.")
     ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORM", help="Of PRICES.csv: candles, points, binance, ..., ms.")
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of PRICES.csv; or its number from 1.")] = None,
+    price_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the price.")] = None,
+    volume_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the volume.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict.
@@ -69,13 +88,16 @@ def facts(
             raise UserError(f"--metaorder-gap {metaorder_gap:g}: must be positive")
         if not runs and against is None:
             raise UserError("no run: name one or more, or a file of prices with --against FILE")
+        columns = PriceColumns(form, time_column, price_column, volume_column)
         paths = [find_run(run, out) for run in runs or ()]
         _check_runs_differ(paths)
         if against is not None:
-            _beside(paths, against, None if bar is None else read_seconds("--bar", bar), fill_gaps, csv, figure)
+            if metaorder_gap != METAORDER_GAP_S:
+                raise UserError("--metaorder-gap is about orders, of which --against compares none: leave it out")
+            _beside(paths, against, columns, bar, fill_gaps, csv, figure)
             return
-        if bar is not None or fill_gaps is not None:
-            raise UserError("--bar and --fill-gaps are about a file of prices: give one with --against FILE")
+        if (bar, fill_gaps, *columns) != (None,) * 6:
+            raise UserError("--bar, --fill-gaps, --format and columns are of a file of prices: --against FILE names one")
         measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
         rows = scoreboard(measurements)
         _print_facts(rows, paths)
@@ -88,19 +110,26 @@ def facts(
 
 
 def _beside(
-    paths: list[Path], file: Path, bar_s: float | None, fill_gaps: str | None, csv: Path | None, figure: Path | None
+    paths: list[Path],
+    file: Path,
+    columns: PriceColumns,
+    bar: str | None,
+    fill_gaps: str | None,
+    csv: Path | None,
+    figure: Path | None,
 ) -> None:
     """Runs beside a file of prices: table, sentences, CSV and figure."""
     from marginquake.analysis.facts import NotBars, against, beside_tables
     from marginquake.analysis.frames.run_frames import load_run
     from marginquake.analysis.statistics.estimate import Unmeasurable
 
+    bar_s = None if bar is None else read_seconds("--bar", bar)
     fill_s = 0.0 if fill_gaps is None else read_seconds("--fill-gaps", fill_gaps)
     if bar_s is not None and not bar_s > 0:
-        raise UserError(f"--bar {bar_s:g} s: must be positive")
+        raise UserError(f"--bar {bar}: must be positive")
     if fill_s < 0:
         raise UserError(f"--fill-gaps {fill_gaps}: must not be negative")
-    series = _read_prices(file)
+    series, what = _read_prices(file, columns)
     try:
         beside = against([load_run(path) for path in paths], series, bar_s, fill_s)
     except NotBars as error:
@@ -111,7 +140,7 @@ def _beside(
     styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
     rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
     _print_table(title, beside_tables.headings(beside.rows), rows)
-    for line in (*beside.remarks, *beside.details):
+    for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
         print(line)
     print(beside.summary)
     if csv is not None:
@@ -122,18 +151,24 @@ def _beside(
         plot_beside(beside, figure, f"{len(paths)} runs beside {file.name}" if len(paths) > 1 else title)
 
 
-def _read_prices(file: Path) -> "PriceSeries":
-    """The one reader of price files there is, as arrays."""
+def _read_prices(file: Path, columns: "PriceColumns") -> "tuple[PriceSeries, str]":
+    """The file as arrays, and which columns were read."""
     import numpy as np
 
     from marginquake.analysis.facts import PriceSeries
-    from marginquake.sim.assets.price_path import PricePathError, ReplayConfig, load_price_path
+    from marginquake.sim.assets.price_path import PricePathError
+    from marginquake.sim.assets.price_series import read_price_series
 
     try:
-        path = load_price_path(ReplayConfig(file=str(file.absolute())), Path())
+        found = read_price_series(file, columns.form, columns.time, columns.price, columns.volume)
     except PricePathError as error:
-        raise UserError(f"--against {error}") from None
-    return PriceSeries(np.array(path.times_ns), np.array(path.prices))
+        way_out = f"; did you mean {error.suggestion!r}?" if error.suggestion else ""
+        if error.field != "file":
+            way_out += f"  (--{error.field.replace('_', '-')} says which)"
+        raise UserError(f"{error}{way_out}") from None
+    volumes = None if found.volumes is None else np.array(found.volumes)
+    what = f"price: {found.price_name}; volume: {found.volume_name or 'none'}"
+    return PriceSeries(np.array(found.times_ns, np.int64), np.array(found.prices), volumes), what
 
 
 def _title(paths: list[Path]) -> str:
@@ -176,5 +211,5 @@ def _print_table(title: str, headings: Iterable[str], rows: Iterable[tuple[tuple
         table.add_row(*(escape(cell) for cell in cells), style=style)
     console = open_console(stderr=False)
     if not console.is_terminal:
-        console = Console(width=200, highlight=False)
+        console = Console(width=TABLE_WIDTH, highlight=False)
     console.print(table)
