@@ -37,25 +37,30 @@ least and the largest over seeds, or, where it says so, the 95 % bootstrap inter
 
 ## Beside your own data
 
-Bands are what the literature says of markets at large. Whether a scenario is like *your* market is asked with your own prices: candles as an exchange exports them, or any CSV
-with times and prices (forms and columns: `--format`, `--time-column`, `--price-column`, `--volume-column`).
+Bands are what the literature says of markets at large. Whether a scenario is like *your* market is asked with your own
+prices: candles as an exchange exports them, or any CSV with times and prices (forms and columns: `--format`,
+`--time-column`, `--price-column`, `--volume-column`).
 
 ```sh
-for seed in 1 2 3 4 5 6; do marginquake run everyday_market --set duration=4h --seed $seed --no-figures; done
+for seed in 1 2 3 4 5 6; do marginquake run everyday_market --set duration=4h --set step=1s --seed $seed --no-figures; done
 marginquake facts runs/everyday_market-* --against klines.csv --csv beside.csv --figure beside.png
 marginquake facts --against klines.csv          # the file alone, against the bands
 ```
 
-Each fact that prices and volumes can answer is estimated on both sides by the same code, at the bars of the file: a run is sampled like it, at its last traded price, as candles hold it. A fact
-that is defined at a finer scale than the bars is not measured at another; the same estimators at the scale of the bars stand beside, without a band. How samples, intervals and the difference are
-made is in [model.md](model.md#stylised-facts). Missing bars, rows given twice and halts are said, and returns over them left out. The last line says what it comes to. Measured with the six runs above
-beside the 34,945 15-min candles of BTCUSDT spot of 2024 (model version 3, 24 h of simulated time):
+Each fact that prices and volumes can answer is estimated on both sides by the same code, at the bars of the file: a
+run is sampled like it, at its last traded price, as candles hold it. A fact that is defined at a finer scale than the
+bars is not measured at another; the same estimators at the scale of the bars stand beside, without a band. How
+samples, intervals and the difference are made is in [model.md](model.md#stylised-facts). Missing bars, rows given
+twice and halts are said, and returns over them left out. The last line says what it comes to. Measured with the six
+runs above beside the 34,945 15-min candles of BTCUSDT spot of 2024 (model version 3, 24 h of simulated time):
 
-> 0 of 10 measurable facts agree, 2 differ, 8 cannot be told (about 4 times as much simulated time would settle half of them); 17 facts cannot be measured from 15-min bars: give 1-min bars; 7 facts
-> need up to 4.17 days, the runs have 24 h together (more seeds, or longer); [...]
+> 0 of 10 measurable facts agree, 2 differ, 8 cannot be told (about 4 times as much simulated time would settle half
+> of them); 17 facts cannot be measured from 15-min bars: give 1-min bars; 7 facts need up to 4.17 days, the runs have
+> 24 h together (more seeds, or longer); [...]
 
-So a day of runs says little about a year of coarse candles, and the line says what would: finer candles, and four times the seeds. The two that differ are memory in the size of returns over a
-quarter of an hour and over two and a half hours, which the market has and four hours of the scenario have not.
+So a day of runs says little about a year of coarse candles, and the line says what would: finer candles, and four
+times the seeds. The two that differ are memory in the size of returns over a quarter of an hour and over two and a
+half hours, which the market has and four hours of the scenario have not.
 
 """
 MARKER = re.compile(r"^<!-- study: (?P<name>\w+) -->$", re.MULTILINE)

@@ -7,7 +7,7 @@ stands for it.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, final
 
@@ -64,6 +64,7 @@ class SideEstimate:
     """One fact of one side; NaN with the reason where it cannot answer.
 
     `over`: what the interval is over.  `needs_s`: length of record that would do.  `needs_bar_s`: bars that would do.
+    `spread`: of 95 % of the samples around their median, below and above it.
     """
 
     found: Estimate = UNKNOWN
@@ -71,6 +72,18 @@ class SideEstimate:
     reason: str = ""
     needs_s: float = math.nan
     needs_bar_s: float = math.nan
+    spread: tuple[float, float] = (0.0, 0.0)
+
+    def beside(self, other: "SideEstimate") -> "SideEstimate":
+        """An interval over time reaches as far, at least, as samples of this length stray on the other side.
+
+        What one record holds cannot say what other days bring; the samples of the other side can.
+        """
+        if self.over != "time" or other.over != "samples" or not self.found.has_interval:
+            return self
+        value, low, high = self.found
+        below, above = other.spread
+        return replace(self, found=Estimate(value, min(low, value - above), max(high, value + below)))
 
 
 @final
@@ -147,6 +160,7 @@ def _row(fact: Fact, of_prices: OfPrices, runs: Side | None, file: Side) -> Besi
     if runs is None:
         return BesideRow(fact, None, real, UNKNOWN, "n.a." if math.isnan(real.found.value) else "cannot tell")
     ours = estimate_of(fact, of_prices, runs)
+    ours, real = ours.beside(real), real.beside(ours)
     difference = difference_of(ours.found, real.found)
     return BesideRow(fact, ours, real, difference, _verdict(of_prices, real.found, difference))
 
@@ -223,7 +237,9 @@ def _over_samples(fact: Fact, of_prices: OfPrices, side: Side) -> SideEstimate:
     length = round(len(found) ** (1 / 3)) if side.name == "file" and len(found) >= 2 * LEAST_VALUES else 1
     medians = np.asarray(np.median(found[block_draws(len(found), length, seed=SEED)], axis=1), np.float64)
     ends = percentiles(medians, units=len(found) // length)
-    return SideEstimate(Estimate(float(np.median(found)), *ends), "samples")
+    middle = float(np.median(found))
+    low, high = np.quantile(found, (0.025, 0.975))
+    return SideEstimate(Estimate(middle, *ends), "samples", spread=(middle - float(low), float(high) - middle))
 
 
 def _pools(of_prices: OfPrices, series: Sequence[Bars]) -> tuple[list[Floats], Unmeasurable]:

@@ -111,7 +111,8 @@ def summary(rows: Sequence[BesideRow], runs: Side | None, file: Side, facts_of_b
     else:
         counts = Counter(row.verdict for row in measured)
         said = [
-            f"{counts['agree']} of {_facts(len(measured), 'measurable fact')} agree, {counts['differ']} differ{'s' * (counts['differ'] == 1)}"
+            f"{counts['agree']} of {_facts(len(measured), 'measurable fact')} agree, "
+            f"{counts['differ']} differ{'s' * (counts['differ'] == 1)}"
         ]
         if counts["cannot tell"]:
             said[0] += f", {counts['cannot tell']} cannot be told{_what_would_tell(measured)}"

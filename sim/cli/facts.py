@@ -64,7 +64,7 @@ def facts(
     form: Annotated[
         str | None, typer.Option("--format", metavar="FORM", help="Of PRICES.csv: candles, points, binance, ..., ms.")
     ] = None,
-    time_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of PRICES.csv; or its number from 1.")] = None,
+    time_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of PRICES.csv, or its number.")] = None,
     price_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the price.")] = None,
     volume_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the volume.")] = None,
     verbose: Verbose = False,
@@ -97,7 +97,7 @@ def facts(
             _beside(paths, against, columns, bar, fill_gaps, csv, figure)
             return
         if (bar, fill_gaps, *columns) != (None,) * 6:
-            raise UserError("--bar, --fill-gaps, --format and columns are of a file of prices: --against FILE names one")
+            raise UserError("--bar, --fill-gaps, --format and columns are of a price file: name one by --against FILE")
         measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
         rows = scoreboard(measurements)
         _print_facts(rows, paths)
