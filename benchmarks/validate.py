@@ -42,7 +42,9 @@ prices: candles as an exchange exports them, or any CSV with times and prices (f
 `--time-column`, `--price-column`, `--volume-column`).
 
 ```sh
-for seed in 1 2 3 4 5 6; do marginquake run everyday_market --set duration=4h --set step=1s --seed $seed --no-figures; done
+for seed in 1 2 3 4 5 6; do
+    marginquake run everyday_market --set duration=4h --set step=1s --seed $seed --no-figures
+done
 marginquake facts runs/everyday_market-* --against klines.csv --csv beside.csv --figure beside.png
 marginquake facts --against klines.csv          # the file alone, against the bands
 ```

@@ -8,11 +8,12 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import final, get_args
 
-from marginquake.sim.assets.price_path import PricePathError, prices_of, times_of
+from marginquake.sim.assets.price_path import Format, PricePathError, prices_of, times_of
 from marginquake.sim.assets.price_table import PRICE, TIME, ColumnError, Table, find_columns, find_volume, read_table
 from marginquake.sim.assets.price_times import UNITS
+from marginquake.sim.core.problems import closest
 
 
 @final
@@ -38,6 +39,11 @@ def read_price_series(
     volume_column: str | None = None,
 ) -> RecordedSeries:
     """Read a price file; `form`, `time_column` and `price_column` as in a replay.  Raises PricePathError."""
+    if form is not None and form not in get_args(Format):
+        known = ", ".join(get_args(Format))
+        raise PricePathError(
+            "format", f"no form {form!r} of price files; there are {known}", closest(form, get_args(Format))
+        )
     is_unit = form in (*UNITS, "iso", "epoch")
     wanted = [name for name in (time_column, price_column, volume_column) if name is not None]
     try:

@@ -26,9 +26,9 @@ SAME_ORDER: Final = {"bybit": "binance", "okx": "binance", "kraken": "binance", 
 EXPORTS: Final = (*COLUMN_ORDERS, *SAME_ORDER)
 _STARTS: Final = (
     "time", "opentime", "opentimeutc", "klineopentime", "candlebegintime", "starttime", "startat", "start",
-    "timeperiodstart", "periodstart", "timeopen", "beginsat", "bucket", "timestamp", "timestampms", "ts", "unix", "unixtime",
-    "unixtimestamp", "epoch", "datetime", "datetimeutc", "timestamputc", "timeutc", "utctime", "gmttime", "snappedat",
-    "t", "date", "dateutc",
+    "timeperiodstart", "periodstart", "timeopen", "beginsat", "bucket", "timestamp", "timestampms", "ts", "unix",
+    "unixtime", "unixtimestamp", "epoch", "datetime", "datetimeutc", "timestamputc", "timeutc", "utctime", "gmttime",
+    "snappedat", "t", "date", "dateutc",
 )  # fmt: skip
 """Names of the time at which a candle begins, letters and digits only; the first that is there is taken."""
 _ENDS: Final = ("closetime", "klineclosetime", "timeclose", "timeperiodend", "periodend", "endtime", "end")

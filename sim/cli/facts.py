@@ -32,6 +32,7 @@ class PriceColumns(NamedTuple):
     price: str | None
     volume: str | None
 
+
 METAORDER_GAP_S = 30.0
 TABLE_WIDTH = 220
 """Of a table that goes to a file or a pipe."""
