@@ -76,7 +76,7 @@ class Prices(ABC):
         returns = 1e4 * self._all_returns(step_s)
         first, last, _ = self.counted(step_s).indices(len(returns))
         values = (np.abs(returns) if sizes else returns)[first : last + lags]
-        return memory.lagged_sums(values, lags, last - first)
+        return memory.lagged_sums(values, lags, last - first, np.isfinite(values))
 
     def following_returns(self, step_s: float) -> tuple[Floats, Floats]:
         """Returns, and the next one of each."""

@@ -179,16 +179,17 @@ def volume_sums(step_s: float, prices: Prices) -> Floats:
     """Sums of volume and |return|, of their squares and their products."""
     returns, volume = np.abs(prices.returns(step_s)), prices.volume(step_s)
     known = np.isfinite(returns) & np.isfinite(volume)
-    return _pair_sums(volume[known], returns[known])
+    return pair_sums(volume[known], returns[known])
 
 
 def following_sums(step_s: float, prices: Prices) -> Floats:
     """The same of a return and the size of the next."""
     earlier, later = prices.following_returns(step_s)
-    return _pair_sums(earlier, np.abs(later))
+    return pair_sums(earlier, np.abs(later))
 
 
-def _pair_sums(first: Floats, second: Floats) -> Floats:
+def pair_sums(first: Floats, second: Floats) -> Floats:
+    """Number of pairs, and sums of both, of their squares and of their products: all that a correlation is made of."""
     return np.array([len(first), first.sum(), second.sum(), first @ first, second @ second, first @ second], np.float64)
 
 
@@ -198,6 +199,8 @@ def correlation(step_s: float, pool: Pool) -> float:
     need_returns(count, step_s)
     variances = (first_squares / count - (first / count) ** 2, second_squares / count - (second / count) ** 2)
     least = memory.LEAST_VARIANCE / count
+    if not np.isfinite(variances).all():
+        raise Unmeasurable("values of the series are no finite numbers")
     if variances[0] <= least * first_squares or variances[1] <= least * second_squares:
         raise Unmeasurable("the values never change")
     return float((products / count - first * second / count**2) / math.sqrt(variances[0] * variances[1]))

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.statistics.estimate import Unmeasurable, measurable
-from marginquake.sim.core.typing import Floats
+from marginquake.sim.core.typing import Bools, Floats
 
 BINS_PER_DECADE = 8
 LEAST_BINS = 4
@@ -40,29 +40,29 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
     return np.asarray(acf(known, nlags=lags, adjusted=True, fft=True), np.float64)[1:]
 
 
-def lagged_sums(values: Floats, lags: int, count: int | None = None) -> Floats:
+def lagged_sums(values: Floats, lags: int, count: int | None = None, known: Bools | None = None) -> Floats:
     """(lags + 1, 4): number of pairs, sum of the earlier, of the later, and of their products, from lag 0 on.
 
-    Tables of several runs add up to the table of all of them, without pairs that span two runs.  Pairs with a NaN are
-    left out.  `count`: only pairs whose earlier one is among the first so many, so that tables of the blocks of a
-    series, each with the `lags` values after it, add up to the table of the series.
+    Tables of several runs add up to the table of all of them, without pairs that span two runs.  `count`: only
+    pairs whose earlier one is among the first so many, so that tables of the blocks of a series, each with the `lags`
+    values after it, add up to the table of the series.  `known`: pairs with a value that is not are left out.
     """
     count = len(values) if count is None else min(count, len(values))
     if len(values) == 0:
         return np.zeros((1, 4))
     lags = min(lags, len(values) - 1)
     size = 1 << (len(values) + count - 1).bit_length()
-    known = ~np.isnan(values)
-    if count == len(values) and known.all():
+    if count == len(values) and (known is None or known.all()):
         spectrum = np.fft.rfft(values, size)
         products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: lags + 1]
         total = np.concatenate(([0.0], np.cumsum(values)))
         lag = np.arange(lags + 1)
         pairs = len(values) - lag
         return np.stack((pairs, total[pairs], total[-1] - total[lag], products), axis=1)
-    filled = np.where(known, values, 0.0)
-    later = [np.fft.rfft(part, size) for part in (known.astype(np.float64), filled)]
-    earlier = [np.conj(np.fft.rfft(part[:count], size)) for part in (known.astype(np.float64), filled)]
+    counts = np.ones(len(values)) if known is None else known.astype(np.float64)
+    filled = values if known is None else np.where(known, values, 0.0)
+    later = [np.fft.rfft(part, size) for part in (counts, filled)]
+    earlier = [np.conj(np.fft.rfft(part[:count], size)) for part in (counts, filled)]
     sums = (
         np.fft.irfft(earlier[of] * later[with_], size)[: lags + 1] for of, with_ in ((0, 0), (1, 0), (0, 1), (1, 1))
     )

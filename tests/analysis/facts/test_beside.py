@@ -181,7 +181,7 @@ def test_the_pools_of_blocks_add_up_to_that_of_the_series(gaps: bool) -> None:
 def test_lagged_sums_leave_out_what_is_not_known() -> None:
     values = np.random.default_rng(8).normal(1.0, 2.0, 60)
     values[[0, 17, 18, 40]] = np.nan
-    table = memory.lagged_sums(values, 5, 30)
+    table = memory.lagged_sums(values, 5, 30, np.isfinite(values))
     for lag in range(6):
         pairs = [
             (values[k], values[k + lag]) for k in range(30) if np.isfinite(values[k]) and np.isfinite(values[k + lag])
