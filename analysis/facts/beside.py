@@ -64,7 +64,7 @@ class SideEstimate:
     """One fact of one side; NaN with the reason where it cannot answer.
 
     `over`: what the interval is over.  `needs_s`: length of record that would do.  `needs_bar_s`: bars that would do.
-    `spread`: of 95 % of the samples around their median, below and above it.
+    `spread`: of 95 % of the samples around their median, below and above it.  `units`: how many the interval is over.
     """
 
     found: Estimate = UNKNOWN
@@ -73,13 +73,15 @@ class SideEstimate:
     needs_s: float = math.nan
     needs_bar_s: float = math.nan
     spread: tuple[float, float] = (0.0, 0.0)
+    units: int = 0
 
     def beside(self, other: "SideEstimate") -> "SideEstimate":
-        """An interval over time reaches as far, at least, as samples of this length stray on the other side.
+        """An interval over time or few runs reaches as far, at least, as samples of this length stray on the other side.
 
-        What one record holds cannot say what other days bring; the samples of the other side can.
+        What one record or a few hold cannot say what other days bring; the samples of the other side can.
         """
-        if self.over != "time" or other.over != "samples" or not self.found.has_interval:
+        is_short = self.over == "time" or (self.over == "runs" and self.units < FEW)
+        if not is_short or other.over != "samples" or not self.found.has_interval:
             return self
         value, low, high = self.found
         below, above = other.spread
@@ -211,7 +213,7 @@ def estimate_of(fact: Fact, of_prices: OfPrices, side: Side) -> SideEstimate:
         return SideEstimate(reason=str(reason), needs_s=needs_s, needs_bar_s=reason.step_s)
     if len(pools) >= LEAST_VALUES:
         ends = _interval(fact, len(pools), lambda picks: [pools[run] for run in picks])
-        return SideEstimate(Estimate(value, *ends), "runs")
+        return SideEstimate(Estimate(value, *ends), "runs", units=len(pools))
     blocks, _ = _pools(of_prices, [block for bars in side.series for block in _blocks(bars, side)])
 
     def again(picks: Ints) -> list[Floats]:
