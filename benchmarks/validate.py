@@ -54,15 +54,14 @@ run is sampled like it, at its last traded price, as candles hold it. A fact tha
 bars is not measured at another; the same estimators at the scale of the bars stand beside, without a band. How
 samples, intervals and the difference are made is in [model.md](model.md#stylised-facts). Missing bars, rows given
 twice and halts are said, and returns over them left out. The last line says what it comes to. Measured with the six
-runs above beside the 34,945 15-min candles of BTCUSDT spot of 2024 (model version 3, 24 h of simulated time):
+runs above beside the 34,945 15-min candles of BTCUSDT spot of 2024 (model version 4, 24 h of simulated time):
 
-> 0 of 10 measurable facts agree, 2 differ, 8 cannot be told (about 4 times as much simulated time would settle half
+> 0 of 10 measurable facts agree, 0 differ, 10 cannot be told (about 9 times as much simulated time would settle half
 > of them); 17 facts cannot be measured from 15-min bars: give 1-min bars; 7 facts need up to 4.17 days, the runs have
-> 24 h together (more seeds, or longer); [...]
+> 24 h together (more seeds, or longer); 2 facts cannot be measured (4 h in one piece hold no return over 24 h); [...]
 
-So a day of runs says little about a year of coarse candles, and the line says what would: finer candles, and four
-times the seeds. The two that differ are memory in the size of returns over a quarter of an hour and over two and a
-half hours, which the market has and four hours of the scenario have not.
+So a day of simulated time says nothing for or against a scenario beside a year of coarse candles, and the line says
+what would: finer candles, and nine times the time.
 
 """
 MARKER = re.compile(r"^<!-- study: (?P<name>\w+) -->$", re.MULTILINE)

@@ -76,7 +76,7 @@ class SideEstimate:
     units: int = 0
 
     def beside(self, other: "SideEstimate") -> "SideEstimate":
-        """An interval over time or few runs reaches as far, at least, as samples of this length stray on the other side.
+        """An interval over time or few runs reaches at least as far as samples so long stray on the other side.
 
         What one record or a few hold cannot say what other days bring; the samples of the other side can.
         """

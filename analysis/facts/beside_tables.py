@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from marginquake.analysis.facts.beside import BesideRow, Side, SideEstimate, half_width, tells
+from marginquake.analysis.facts.beside import FEW, BesideRow, Side, SideEstimate, half_width, tells
 from marginquake.analysis.facts.fact import targets
 from marginquake.analysis.facts.prices import time_text
 from marginquake.analysis.facts.score_rows import UNBOUNDED
+from marginquake.analysis.statistics.intervals import LEAST_VALUES
 
 NAMES_SHOWN = 8
 MOST_TIMES = 100
@@ -217,16 +218,19 @@ def remarks(runs: Side | None, file: Side) -> list[str]:
                     f"{side.name}: median over {len(side.samples)} samples of {time_text(side.sample_s)}, as much as "
                     f"the {other} hold{'s' if other == 'file' else ''}: kurtosis and its like grow with the length"
                 )
-    overs = {_over(side) for side in (runs, file) if side is not None}
-    return said + sorted(overs)
+        return [*said, _over(runs, file), _over(file, runs)]
+    return [*said, _over(file, None)]
 
 
-def _over(side: Side) -> str:
+def _over(side: Side, other: Side | None) -> str:
     if len(side.samples) > 1:
         return f"{side.name}: intervals over samples (bootstrap, neighbours in blocks)"
-    if side.name == "runs" and len(side.series) >= 5:
-        return "runs: intervals over seeds (bootstrap)"
-    return f"{side.name}: intervals over time (bootstrap of blocks)"
+    over_seeds = side.name == "runs" and len(side.series) >= LEAST_VALUES
+    how = "seeds (bootstrap)" if over_seeds else "time (bootstrap of blocks)"
+    stray = ""
+    if other is not None and len(other.samples) > 1 and len(side.series) < FEW:
+        stray = f", at least as far as samples of the {'file' if other.name == 'file' else 'runs'} stray"
+    return f"{side.name}: intervals over {how}{stray}"
 
 
 def to_csv(rows: Sequence[BesideRow]) -> str:
