@@ -15,6 +15,7 @@ from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
     from marginquake.analysis.facts.observed import Observed
+    from marginquake.analysis.facts.prices import Prices
 
 
 TARGETS_FILE = Path(__file__).with_name("targets.json")
@@ -61,6 +62,21 @@ def total(pool: Pool) -> Floats:
 
 @final
 @dataclass(frozen=True)
+class OfPrices:
+    """What makes a fact measurable in a series of prices, a run's or a file's.
+
+    `pool`: what a stretch of prices adds to the estimate.  `joined`: the pools of the blocks of one series as the pool
+    of that series.  `tells`: half of the widest interval of a difference that still says something; None = half of
+    the real value.
+    """
+
+    pool: "Callable[[Prices], Floats]"
+    joined: Callable[[Pool], Floats]
+    tells: float | None = None
+
+
+@final
+@dataclass(frozen=True)
 class Fact:
     """One line of the scoreboard.
 
@@ -68,6 +84,7 @@ class Fact:
     where one estimate over all runs together is better than an average of estimates, `pooled` making it from the
     runs' pools.  `target`: id in targets.json; None = shown without a band.  `magnitude`: the band is for the absolute
     value.  `money`: the unit is quote currency, shown as 1.2M.  `resamples`: of the bootstrap of `pooled`.
+    `of_prices`: how a series of prices alone answers; None where book, orders or positions are needed.
     """
 
     id: str
@@ -80,6 +97,7 @@ class Fact:
     magnitude: bool = False
     money: bool = False
     resamples: int = 300
+    of_prices: "OfPrices | None" = None
 
     def measure(self, observed: "Observed") -> Measurement:
         """The fact in one run; a run that cannot answer gives NaN and the reason."""
@@ -88,6 +106,25 @@ class Fact:
         except Unmeasurable as why:
             return Measurement(math.nan, str(why))
         return found if isinstance(found, Measurement) else Measurement(float(found))
+
+
+def price_fact(
+    name: str,
+    label: str,
+    of_prices: OfPrices,
+    value: Callable[[Pool], float],
+    unit: str = "",
+    over_runs: Literal["mean", "median", "pooled"] = "mean",
+    target: str | None = None,
+    *,
+    magnitude: bool = False,
+    resamples: int = 300,
+) -> Fact:
+    """A fact of prices: one estimator, `value` of pools, for a run, several runs, and a price file."""
+    return Fact(
+        name, label, lambda observed: measured(lambda pool: value([pool]), of_prices.pool(observed)), unit, over_runs,
+        target, value, magnitude=magnitude, resamples=resamples, of_prices=of_prices,
+    )  # fmt: skip
 
 
 def measured(estimate: Callable[[Floats], float], pool: Floats) -> Measurement:

@@ -7,7 +7,8 @@ import numpy as np
 
 from marginquake.analysis.facts import impact
 from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured, total
-from marginquake.analysis.facts.observed import HFT, MINUTE_S, Observed
+from marginquake.analysis.facts.observed import HFT, Observed
+from marginquake.analysis.facts.prices import MINUTE_S
 from marginquake.analysis.statistics import memory
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.typing import Floats

@@ -1,30 +1,27 @@
 """What facts are estimated from: one market of one run after its warm-up, each derived quantity made once."""
 
-import math
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from marginquake.analysis.facts import impact
+from marginquake.analysis.facts.prices import DAY_S, MINUTE_S, Prices, held, time_text
 from marginquake.analysis.frames.market import Fills, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
-from marginquake.analysis.statistics import memory, swings
+from marginquake.analysis.statistics import memory
 from marginquake.analysis.statistics.estimate import Unmeasurable
-from marginquake.analysis.statistics.market_quality import returns_of, sample
+from marginquake.analysis.statistics.market_quality import sample
 from marginquake.sim.core.records import Cause, EventKind
 from marginquake.sim.core.typing import Bools, Floats
 
-MINUTE_S, FIVE_MINUTES_S, DAY_S = 60.0, 300.0, 86_400.0
 SIGN_LAGS = 1000
-LEAST_RETURNS = 30
-"""Fewest returns that anything is estimated from: noisy in one run, less so in the mean of twenty."""
 WHALE, HFT = "whale", "hft"
 """Types of population, as scenarios name them."""
 
 
 @final
-class Observed:
+class Observed(Prices):
     """One market of a run.  Every quantity that a run does not hold raises `Unmeasurable` with the reason.
 
     `metaorder_gap_s`: a pause of one account that ends its metaorder, seconds.
@@ -37,7 +34,6 @@ class Observed:
         self._types = {
             str(name): str(block.get("type", "")) for name, block in (frames.scenario.get("populations") or {}).items()
         }
-        self._returns: dict[float, Floats] = {}
 
     @cached_property
     def time_s(self) -> Floats:
@@ -60,7 +56,7 @@ class Observed:
     def need_duration(self, least_s: float, what: str) -> None:
         """Refuse a run shorter than `least_s`."""
         if self.duration_s < least_s - 1e-6:
-            raise Unmeasurable(f"{what} needs {_time(least_s)}, the run has {_time(self.duration_s)}")
+            raise Unmeasurable(f"{what} needs {time_text(least_s)}, the run has {time_text(self.duration_s)}")
 
     def column(self, name: str) -> Floats:
         """A column of the series."""
@@ -72,34 +68,28 @@ class Observed:
         """Times `step_s` apart.  Refuses a series that is sampled too coarsely for it."""
         ratio = step_s / self.every_s
         if ratio < 1.0 - 1e-6 or (ratio < 10.0 and abs(ratio - round(ratio)) > 1e-6):
-            raise Unmeasurable(f"sampled every {self.every_s:g} s: too coarse for steps of {_time(step_s)}")
+            raise Unmeasurable(
+                f"sampled every {self.every_s:g} s: too coarse for steps of {time_text(step_s)}", step_s=step_s
+            )
         return np.arange(self.time_s[0], self.time_s[-1] + 1e-6, step_s)
 
-    def returns(self, step_s: float) -> Floats:
-        """Log returns of mid; NaN where there was no price yet."""
-        if step_s not in self._returns:
-            grid, mid = self.grid(step_s), self.mid
-            at = np.searchsorted(self.time_s, grid + 1e-6, side="right") - 1
-            self._returns[step_s] = returns_of(mid[at])
-        return self._returns[step_s]
+    def log_price(self, step_s: float) -> Floats:
+        """Logarithm of mid at points of the grid; NaN where there was no price yet."""
+        grid, mid = self.grid(step_s), self.mid
+        return np.asarray(np.log(mid[np.searchsorted(self.time_s, grid + 1e-6, side="right") - 1]), np.float64)
 
-    def known_returns(self, step_s: float) -> Floats:
-        """Log returns of mid where there was a price; refuses too few."""
-        returns = self.returns(step_s)
-        known = returns[np.isfinite(returns)]
-        if len(known) < LEAST_RETURNS:
-            raise Unmeasurable(f"{len(known)} returns over {_time(step_s)}: fewer than {LEAST_RETURNS}")
-        return known
+    @property
+    def price(self) -> Floats:
+        """Mid."""
+        return self.mid
 
     @cached_property
     def mid(self) -> Floats:
         """Mid at every row; the last one known while a side of the book is empty."""
         mid = self.column("mid")
-        known = np.flatnonzero(np.isfinite(mid))
-        if len(known) == 0:
+        if not np.isfinite(mid).any():
             raise Unmeasurable("the book was never two-sided")
-        place = np.searchsorted(known, np.arange(len(mid)), side="right") - 1
-        return np.where(place >= 0, mid[known[np.maximum(place, 0)]], np.nan)
+        return held(mid)
 
     def volume(self, step_s: float) -> Floats:
         """Quote notional traded in each step of the grid."""
@@ -180,23 +170,6 @@ class Observed:
         return np.asarray(net[after], np.float64)
 
     @cached_property
-    def falls(self) -> list[swings.Swing]:
-        """Falls of 1 % or more within 15 minutes."""
-        return swings.falls(self._gapless, self.every_s)
-
-    @cached_property
-    def rises(self) -> list[swings.Swing]:
-        """Rises of 1 % or more within 15 minutes."""
-        return swings.falls(1.0 / self._gapless, self.every_s)
-
-    @cached_property
-    def _gapless(self) -> Floats:
-        mid = self.mid
-        if self.every_s > swings.WINDOW_S / 5.0:
-            raise Unmeasurable(f"sampled every {self.every_s:g} s: too coarse for moves within 15 min")
-        return np.where(np.isfinite(mid), mid, mid[np.isfinite(mid)][0])
-
-    @cached_property
     def liquidated(self) -> tuple[Floats, Floats]:
         """Time of each liquidation after the warm-up, and its notional: of longs +, of shorts -.
 
@@ -212,11 +185,3 @@ class Observed:
         notional = self.market.contract.notional(events["quantity_lots"][chosen], ticks)
         sign = np.where(taken[chosen], 1.0, -1.0) * events["side"][chosen]
         return events["time_s"][chosen], notional * sign
-
-
-def _time(seconds: float) -> str:
-    """90 -> '90 s', 5400 -> '1.5 h'."""
-    for size, unit in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size or math.isclose(seconds, size):
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from marginquake.analysis.facts.fact import Fact, Measurement, Pool, measured
-from marginquake.analysis.facts.observed import DAY_S, FIVE_MINUTES_S, MINUTE_S, Observed
+from marginquake.analysis.facts.fact import Fact, Measurement, OfPrices, Pool, measured, price_fact
+from marginquake.analysis.facts.observed import Observed
+from marginquake.analysis.facts.prices import DAY_S, FIVE_MINUTES_S, MINUTE_S, Prices
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.market_quality import spread_bps
 from marginquake.analysis.statistics.swings import Swing, fall_depth, normal_before
@@ -16,9 +17,10 @@ DEEP_FALL = 0.03
 EXTREME_SIGMAS = 5.0
 LEAST_FALLS_FOR_P10 = 10
 LEAST_LIQUIDATION_S = 6 * 3600.0
+REBOUND_TELLS_BP = 20.0
 
 
-def _over_falls(observed: Observed, of_one: Callable[[Swing], float]) -> Floats:
+def _over_falls(observed: Prices, of_one: Callable[[Swing], float]) -> Floats:
     """A number for each fall that can give it; refuses where none can, with the last one's reason."""
     if not observed.falls:
         raise Unmeasurable("no fall of 1 % within 15 min")
@@ -98,19 +100,20 @@ def extreme_spread(observed: Observed) -> Floats:
     return widest
 
 
-def rebound(observed: Observed) -> Floats:
-    """Of each fall: log return of mid from its lowest point to five minutes later, bp.
+def rebound(prices: Prices) -> Floats:
+    """Of each fall: log return from its lowest point to five minutes later, bp.
 
     Counted from the lowest point, which only hindsight knows: a random walk rebounds from it too.
     """
-    mid, steps = observed.mid, round(FIVE_MINUTES_S / observed.every_s)
+    steps = round(FIVE_MINUTES_S / prices.every_s)
 
     def of_one(fall: Swing) -> float:
-        if fall.far + steps >= len(mid):
+        price = prices.price
+        if fall.far + steps >= len(price):
             raise Unmeasurable("the run ends within 5 min of the low")
-        return 1e4 * math.log(mid[fall.far + steps] / mid[fall.far])
+        return 1e4 * math.log(price[fall.far + steps] / price[fall.far])
 
-    return _over_falls(observed, of_one)
+    return _over_falls(prices, of_one)
 
 
 def losing_side(observed: Observed) -> Floats:
@@ -159,9 +162,17 @@ def _event_fact(
         return measured(one, values(observed))
 
     def pooled(pool: Pool) -> float:
-        return one(np.concatenate(list(pool)))
+        return one(_together(pool))
 
     return Fact(name, label, estimate, unit, "pooled", name, pooled)
+
+
+def _together(pool: Pool) -> Floats:
+    return np.concatenate(list(pool))
+
+
+def _median_of_all(pool: Pool) -> float:
+    return _median(_together(pool))
 
 
 FACTS = (
@@ -169,7 +180,15 @@ FACTS = (
     _event_fact("LQ1p10", "bid depth 1 % in falls / before, p10", survival, one=_p10),
     _event_fact("LQ3", "ask depth 1 % at -3 % / before", near_side),
     _event_fact("LQ4", "spread in a 5-sigma minute / median", extreme_spread),
-    _event_fact("CA12", "rebound 5 min after the low", rebound, "bp"),
+    price_fact(
+        "CA12",
+        "rebound 5 min after the low",
+        OfPrices(rebound, _together, REBOUND_TELLS_BP),
+        _median_of_all,
+        "bp",
+        "pooled",
+        "CA12",
+    ),
     _event_fact("CA14", "losing side of liquidations", losing_side),
     Fact("CA15L", "longs liquidated a day / open interest", long_liquidations, target="CA15L"),
 )

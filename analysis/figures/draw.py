@@ -12,7 +12,7 @@ from marginquake.sim.runs.directory import RunDirectoryError
 
 if TYPE_CHECKING:
     from marginquake.analysis.early_warning import Trial
-    from marginquake.analysis.facts import Measurement
+    from marginquake.analysis.facts import Beside, Measurement
     from marginquake.analysis.risk import Assessment
     from marginquake.sim.core.barriers import Cell
 
@@ -50,6 +50,15 @@ def plot_facts(measurements: "Sequence[Mapping[str, Measurement]]", path: str | 
     from marginquake.analysis.figures.facts import HEIGHT_INCHES, draw
 
     return render(lambda figure: draw(measurements, figure), Path(path), HEIGHT_INCHES, False, source)
+
+
+def plot_beside(beside: "Beside", path: str | Path, source: str) -> Path:
+    """Draw tails and memory of returns of runs beside those of a file of prices (`analysis.facts.against`)."""
+    from marginquake.analysis.figures.facts import HEIGHT_INCHES, draw_beside
+
+    return render(
+        lambda figure: draw_beside(beside.runs, beside.file, figure), Path(path), HEIGHT_INCHES, False, source
+    )
 
 
 def plot_first_passage(cells: "Sequence[Cell]", path: str | Path, source: str) -> Path:

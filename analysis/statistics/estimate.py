@@ -75,4 +75,13 @@ def measurable(values: Floats, least: int, name: str = "values") -> Floats:
 
 
 class Unmeasurable(ValueError):
-    """A run cannot answer: it is too short, sampled too coarsely, or what is asked for did not happen in it."""
+    """A run cannot answer: it is too short, sampled too coarsely, or what is asked for did not happen in it.
+
+    What would help, where that is known: `share`, how much of the needed length there is (0 to 1); `step_s`, the
+    coarsest sampling that would do, seconds.
+    """
+
+    def __init__(self, why: str, *, share: float = math.nan, step_s: float = math.nan) -> None:
+        super().__init__(why)
+        self.share = share
+        self.step_s = step_s

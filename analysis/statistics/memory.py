@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from marginquake.analysis.statistics.estimate import Unmeasurable, measurable
-from marginquake.sim.core.typing import Floats
+from marginquake.sim.core.typing import Bools, Floats
 
 BINS_PER_DECADE = 8
 LEAST_BINS = 4
@@ -40,19 +40,35 @@ def autocorrelation(values: Floats, lags: int) -> Floats:
     return np.asarray(acf(known, nlags=lags, adjusted=True, fft=True), np.float64)[1:]
 
 
-def lagged_sums(values: Floats, lags: int) -> Floats:
+def lagged_sums(values: Floats, lags: int, count: int | None = None, known: Bools | None = None) -> Floats:
     """(lags + 1, 4): number of pairs, sum of the earlier, of the later, and of their products, from lag 0 on.
 
-    Tables of several runs add up to the table of all of them, without pairs that span two runs.
+    Tables of several runs add up to the table of all of them, without pairs that span two runs.  `count`: only
+    pairs whose earlier one is among the first so many, so that tables of the blocks of a series, each with the `lags`
+    values after it, add up to the table of the series.  `known`: pairs with a value that is not are left out.
     """
+    count = len(values) if count is None else min(count, len(values))
+    if len(values) == 0:
+        return np.zeros((1, 4))
     lags = min(lags, len(values) - 1)
-    size = 1 << (2 * len(values) - 1).bit_length()
-    spectrum = np.fft.rfft(values, size)
-    products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: lags + 1]
-    total = np.concatenate(([0.0], np.cumsum(values)))
-    lag = np.arange(lags + 1)
-    pairs = len(values) - lag
-    return np.stack((pairs, total[pairs], total[-1] - total[lag], products), axis=1)
+    size = 1 << (len(values) + count - 1).bit_length()
+    if count == len(values) and (known is None or known.all()):
+        spectrum = np.fft.rfft(values, size)
+        products = np.fft.irfft(spectrum * np.conj(spectrum), size)[: lags + 1]
+        total = np.concatenate(([0.0], np.cumsum(values)))
+        lag = np.arange(lags + 1)
+        pairs = len(values) - lag
+        return np.stack((pairs, total[pairs], total[-1] - total[lag], products), axis=1)
+    counts = np.ones(len(values)) if known is None else known.astype(np.float64)
+    filled = values if known is None else np.where(known, values, 0.0)
+    later = [np.fft.rfft(part, size) for part in (counts, filled)]
+    earlier = [np.conj(np.fft.rfft(part[:count], size)) for part in (counts, filled)]
+    sums = (
+        np.fft.irfft(earlier[of] * later[with_], size)[: lags + 1] for of, with_ in ((0, 0), (1, 0), (0, 1), (1, 1))
+    )
+    table = np.stack(tuple(sums), axis=1)
+    table[:, 0] = np.rint(table[:, 0])
+    return np.asarray(table, np.float64)
 
 
 def added(tables: Sequence[Floats]) -> Floats:
@@ -67,7 +83,7 @@ def autocorrelation_of(table: Floats, mean: float | None = None) -> Floats:
     """Autocorrelation at lags 1.. from a table of `lagged_sums`, around the mean of all (or a mean that is known)."""
     if len(table) == 0 or table[0, 0] < LEAST_PAIRS:
         raise Unmeasurable(f"{int(table[0, 0]) if len(table) else 0} values: {LEAST_PAIRS} needed")
-    pairs, earlier, later, products = table.T
+    pairs, earlier, later, products = table[table[:, 0] > 0].T
     centre = earlier[0] / pairs[0] if mean is None else mean
     covariance = products / pairs - centre * (earlier + later) / pairs + centre**2
     if not np.isfinite(products[0]):

@@ -28,7 +28,7 @@ def hill(values: Floats, fraction: float = TAIL_FRACTION) -> float:
     if math.isnan(index):
         if math.floor(fraction * count + 1e-9) < LEAST_TAIL:
             needed = math.ceil(LEAST_TAIL / fraction)
-            raise Unmeasurable(f"{count} returns: the top {fraction:.0%} needs {needed}")
+            raise Unmeasurable(f"{count} returns: the top {fraction:.0%} needs {needed}", share=count / needed)
         raise Unmeasurable("the largest returns are all equal, or too few differ from 0")
     return index
 
@@ -55,7 +55,7 @@ def hill_range(values: Floats) -> float:
     curve = hill_curve(values, PLATEAU_FRACTIONS)
     needed = math.ceil(LEAST_TAIL / PLATEAU_FRACTIONS[0])
     if len(values) < needed:
-        raise Unmeasurable(f"{len(values)} returns: the top 2 % needs {needed}")
+        raise Unmeasurable(f"{len(values)} returns: the top 2 % needs {needed}", share=len(values) / needed)
     index = hill(values)
     if np.isnan(curve).any():
         raise Unmeasurable("the largest returns are all equal, or too few differ from 0")

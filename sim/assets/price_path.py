@@ -183,14 +183,14 @@ def _read_path(sha256: str, file: str, reading: _Reading) -> PricePath:
     if not table.rows:
         raise _too_short(file, reading)
     columns = find_columns(table, reading.form, reading.time_column, reading.price_column)
-    stamps, unit = _times(table, columns, reading.unit)
+    stamps, unit = times_of(table, columns, reading.unit)
     table, stamps, newest_first = _oldest_first(table, columns, stamps)
     interval = _interval(stamps)
     if columns.open is None:
-        times, prices = stamps, _prices(table, columns.price)
+        times, prices = stamps, prices_of(table, columns.price)
     else:
         starts = [stamp - interval for stamp in stamps] if columns.times_end else stamps
-        times, prices = _acting(starts, interval, _prices(table, columns.open), _prices(table, columns.price))
+        times, prices = _acting(starts, interval, prices_of(table, columns.open), prices_of(table, columns.price))
     if reading.start is not None and times:
         times, prices = _from(_start_ns(reading.start, unit), times, prices)
     if len(times) < 2 or len(table.rows) < 2:
@@ -223,7 +223,8 @@ def _texts(table: Table, columns: Columns) -> list[str]:
     return [f"{date.strip()} {clock.strip()}" for date, clock in zip(texts, table.column(columns.clock), strict=True)]
 
 
-def _times(table: Table, columns: Columns, unit: str | None) -> tuple[list[int], str]:
+def times_of(table: Table, columns: Columns, unit: str | None) -> tuple[list[int], str]:
+    """ns of every row, and the unit they are in.  Raises PricePathError."""
     try:
         return read_times(_texts(table, columns), unit)
     except TimeError as error:
@@ -302,7 +303,8 @@ def _start_ns(text: str, unit: str) -> int:
     return time_ns
 
 
-def _prices(table: Table, column: int) -> list[float]:
+def prices_of(table: Table, column: int) -> list[float]:
+    """The prices in a column, all positive.  Raises PricePathError."""
     texts = table.column(column)
     try:
         prices = [float(text) for text in texts]

@@ -25,10 +25,10 @@ COLUMN_ORDERS: Final = {
 SAME_ORDER: Final = {"bybit": "binance", "okx": "binance", "kraken": "binance", "kucoin": "bitfinex"}
 EXPORTS: Final = (*COLUMN_ORDERS, *SAME_ORDER)
 _STARTS: Final = (
-    "time", "opentime", "klineopentime", "candlebegintime", "starttime", "startat", "start", "timeperiodstart",
-    "periodstart", "timeopen", "beginsat", "bucket", "timestamp", "timestampms", "ts", "unix", "unixtime",
-    "unixtimestamp", "epoch", "datetime", "datetimeutc", "timestamputc", "timeutc", "utctime", "gmttime", "snappedat",
-    "t", "date", "dateutc",
+    "time", "opentime", "opentimeutc", "klineopentime", "candlebegintime", "starttime", "startat", "start",
+    "timeperiodstart", "periodstart", "timeopen", "beginsat", "bucket", "timestamp", "timestampms", "ts", "unix",
+    "unixtime", "unixtimestamp", "epoch", "datetime", "datetimeutc", "timestamputc", "timeutc", "utctime", "gmttime",
+    "snappedat", "t", "date", "dateutc",
 )  # fmt: skip
 """Names of the time at which a candle begins, letters and digits only; the first that is there is taken."""
 _ENDS: Final = ("closetime", "klineclosetime", "timeclose", "timeperiodend", "periodend", "endtime", "end")
@@ -36,6 +36,10 @@ _OPENS: Final = ("open", "openprice", "o", "priceopen")
 _CLOSES: Final = ("close", "closeprice", "c", "priceclose", "last")
 _HIGHS: Final = ("high", "highprice", "h", "pricehigh")
 _PRICES: Final = (PRICE, "lastprice", "markprice", "indexprice")
+_QUOTE_VOLUMES: Final = ("quotevolume", "quoteassetvolume", "volumequote", "volumeusd", "turnover", "amountquote")
+_VOLUMES: Final = ("volume", "vol", "v", "basevolume", "baseassetvolume", "basevol")
+_SIZES: Final = ("size", "qty", "quantity", "amount")
+"""How names of a volume begin (`Volume BTC`), but `_SIZES` and the short ones, which are whole names."""
 _LEAST_COLUMNS_OF_A_CANDLE: Final = 5
 KLINE_COLUMNS: Final = 12
 """Only Binance's klines have as many."""
@@ -142,6 +146,28 @@ def find_columns(table: Table, form: str | None, time: str | None, price: str | 
     if chosen is None:
         raise ColumnError("price_column", f"{table.file}:{table.header_line}: no column 'close'; {_has(table)}")
     return Columns(at, chosen, opens, clock, ends)
+
+
+def find_volume(table: Table, columns: Columns, name: str | None) -> int | None:
+    """The column of what was traded in each row: in quote currency where there is one, else any; None without one.
+
+    `name`: the one that the user names.  Of a file without header, the column that follows those of `COLUMN_ORDERS`.
+    """
+    if name is not None:
+        return _column(table, "volume_column", name)
+    if table.header:
+        plain = [_plain(name) for name in table.header]
+        for begins in (_QUOTE_VOLUMES, _VOLUMES):
+            for position, each in enumerate(plain):
+                if any(each == start or (len(start) > 3 and each.startswith(start)) for start in begins):
+                    return position
+        return None if columns.open is not None else _named(table, _SIZES)
+    if columns.open is None:
+        return None
+    order = COLUMN_ORDERS["gate" if (columns.price, columns.open) == (2, 5) else "binance"]
+    if "volume" in order:
+        return order.index("volume")
+    return len(order) if len(table.rows[0]) > len(order) else None
 
 
 def _time_column(table: Table, name: str | None) -> tuple[int, int | None, bool]:

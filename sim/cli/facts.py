@@ -1,23 +1,49 @@
 """`marginquake facts`."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from marginquake.sim.cli.common import RUNS, RunsFolder, UserError, Verbose, check_output, one_message, open_console
+from marginquake.sim.cli.common import (
+    RUNS,
+    RunsFolder,
+    UserError,
+    Verbose,
+    check_output,
+    one_message,
+    open_console,
+    read_seconds,
+)
 
 if TYPE_CHECKING:
-    from marginquake.analysis.facts import FactRow
+    from marginquake.analysis.facts import FactRow, PriceSeries
 
 app = typer.Typer()
+
+
+class PriceColumns(NamedTuple):
+    """What the user says of a file of prices: its form, and names or numbers of columns."""
+
+    form: str | None
+    time: str | None
+    price: str | None
+    volume: str | None
+
+
+METAORDER_GAP_S = 30.0
+TABLE_WIDTH = 220
+"""Of a table that goes to a file or a pipe."""
 VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
 
 
 @app.command()
 def facts(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each.")],
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN...]", help="Runs of one scenario, a seed each.")
+    ] = None,
     out: RunsFolder = RUNS,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the scoreboard as CSV.")] = None,
     figure: Annotated[
@@ -25,10 +51,29 @@ def facts(
     ] = None,
     metaorder_gap: Annotated[
         float, typer.Option(metavar="S", help="A pause of a whale that ends its metaorder, seconds.")
-    ] = 30.0,
+    ] = METAORDER_GAP_S,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="PRICES.csv", help="Lay the runs beside these real prices or candles; alone without RUN."),
+    ] = None,
+    bar: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --against: sample both at bars this long, 15min.")
+    ] = None,
+    fill_gaps: Annotated[
+        str | None, typer.Option(metavar="TIME", help="With --against: a gap up to this long is bars without trades.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="FORM", help="Of PRICES.csv: candles, points, binance, ..., ms.")
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of PRICES.csv, or its number.")] = None,
+    price_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the price.")] = None,
+    volume_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the volume.")] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict."""
+    """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict.
+
+    With --against, beside a price series of your own: the same estimators at the same bars, and their difference.
+    """
     with one_message(verbose):
         from marginquake.analysis.facts import MissingExtra, measure, need_extra, scoreboard, to_csv
         from marginquake.analysis.frames.run_frames import load_run
@@ -42,8 +87,18 @@ def facts(
         check_output("--figure", figure, ".png")
         if not metaorder_gap > 0:
             raise UserError(f"--metaorder-gap {metaorder_gap:g}: must be positive")
-        paths = [find_run(run, out) for run in runs]
+        if not runs and against is None:
+            raise UserError("no run: name one or more, or a file of prices with --against FILE")
+        columns = PriceColumns(form, time_column, price_column, volume_column)
+        paths = [find_run(run, out) for run in runs or ()]
         _check_runs_differ(paths)
+        if against is not None:
+            if metaorder_gap != METAORDER_GAP_S:
+                raise UserError("--metaorder-gap is about orders, of which --against compares none: leave it out")
+            _beside(paths, against, columns, bar, fill_gaps, csv, figure)
+            return
+        if (bar, fill_gaps, *columns) != (None,) * 6:
+            raise UserError("--bar, --fill-gaps, --format and columns are of a price file: name one by --against FILE")
         measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
         rows = scoreboard(measurements)
         _print_facts(rows, paths)
@@ -53,6 +108,72 @@ def facts(
             from marginquake.analysis.figures.draw import plot_facts
 
             plot_facts(measurements, figure, paths[0].name if len(paths) == 1 else f"{len(paths)} runs")
+
+
+def _beside(
+    paths: list[Path],
+    file: Path,
+    columns: PriceColumns,
+    bar: str | None,
+    fill_gaps: str | None,
+    csv: Path | None,
+    figure: Path | None,
+) -> None:
+    """Runs beside a file of prices: table, sentences, CSV and figure."""
+    from marginquake.analysis.facts import NotBars, against, beside_tables
+    from marginquake.analysis.frames.run_frames import load_run
+    from marginquake.analysis.statistics.estimate import Unmeasurable
+
+    bar_s = None if bar is None else read_seconds("--bar", bar)
+    fill_s = 0.0 if fill_gaps is None else read_seconds("--fill-gaps", fill_gaps)
+    if bar_s is not None and not bar_s > 0:
+        raise UserError(f"--bar {bar}: must be positive")
+    if fill_s < 0:
+        raise UserError(f"--fill-gaps {fill_gaps}: must not be negative")
+    series, what = _read_prices(file, columns)
+    try:
+        beside = against([load_run(path) for path in paths], series, bar_s, fill_s)
+    except NotBars as error:
+        raise UserError(f"{file}: {error}") from None
+    except Unmeasurable as error:
+        raise UserError(f"{_title(paths)}: {error}") from None
+    title = f"{_title(paths)} beside {file.name}" if paths else file.name
+    styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
+    rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
+    _print_table(title, beside_tables.headings(beside.rows), rows)
+    for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
+        print(line)
+    print(beside.summary)
+    if csv is not None:
+        csv.write_text(beside_tables.to_csv(beside.rows), encoding="utf-8")
+    if figure is not None:
+        from marginquake.analysis.figures.draw import plot_beside
+
+        plot_beside(beside, figure, f"{len(paths)} runs beside {file.name}" if len(paths) > 1 else title)
+
+
+def _read_prices(file: Path, columns: "PriceColumns") -> "tuple[PriceSeries, str]":
+    """The file as arrays, and which columns were read."""
+    import numpy as np
+
+    from marginquake.analysis.facts import PriceSeries
+    from marginquake.sim.assets.price_path import PricePathError
+    from marginquake.sim.assets.price_series import read_price_series
+
+    try:
+        found = read_price_series(file, columns.form, columns.time, columns.price, columns.volume)
+    except PricePathError as error:
+        way_out = f"; did you mean {error.suggestion!r}?" if error.suggestion else ""
+        if error.field != "file":
+            way_out += f"  (--{error.field.replace('_', '-')} says which)"
+        raise UserError(f"{error}{way_out}") from None
+    volumes = None if found.volumes is None else np.array(found.volumes)
+    what = f"price: {found.price_name}; volume: {found.volume_name or 'none'}"
+    return PriceSeries(np.array(found.times_ns, np.int64), np.array(found.prices), volumes), what
+
+
+def _title(paths: list[Path]) -> str:
+    return paths[0].name if len(paths) == 1 else f"{len(paths)} runs, {paths[0].name} to {paths[-1].name}"
 
 
 def _check_runs_differ(paths: list[Path]) -> None:
@@ -71,20 +192,25 @@ def _check_runs_differ(paths: list[Path]) -> None:
 
 
 def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
+    from marginquake.analysis.facts import score_rows as board
+
+    cells = [(board.cells_of(row), VERDICT_STYLES[row.verdict]) for row in rows]
+    _print_table(_title(paths), board.HEADINGS, cells)
+    print(board.in_band_line(rows))
+
+
+def _print_table(title: str, headings: Iterable[str], rows: Iterable[tuple[tuple[str, ...], str]]) -> None:
+    """A table without lines; each row with its style."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from marginquake.analysis.facts import score_rows as board
-
-    title = paths[0].name if len(paths) == 1 else f"{len(paths)} runs, {paths[0].name} to {paths[-1].name}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for heading in board.HEADINGS:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in board.cells_of(row)), style=VERDICT_STYLES[row.verdict])
+    for heading in headings:
+        table.add_column(escape(heading))
+    for cells, style in rows:
+        table.add_row(*(escape(cell) for cell in cells), style=style)
     console = open_console(stderr=False)
     if not console.is_terminal:
-        console = Console(width=200, highlight=False)
+        console = Console(width=TABLE_WIDTH, highlight=False)
     console.print(table)
-    print(board.in_band_line(rows))

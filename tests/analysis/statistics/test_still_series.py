@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from marginquake.analysis.facts.returns import _correlation, persistence
+from marginquake.analysis.facts.returns import correlation, pair_sums, persistence
 from marginquake.analysis.levels.outsider_map import _correlation as map_correlation
 from marginquake.analysis.statistics import market_quality, memory, tails
 from marginquake.analysis.statistics.estimate import Unmeasurable, all_alike, measurable
@@ -39,8 +39,8 @@ ESTIMATORS: dict[str, Callable[[Floats], object]] = {
     ),
     "half-life": lambda values: memory.half_life(values, 1.0),
     "garch": persistence,
-    "correlation": lambda values: _correlation(values, np.arange(float(len(values)))),
-    "correlation, other side": lambda values: _correlation(np.arange(float(len(values))), values),
+    "correlation": lambda values: correlation(1.0, [pair_sums(values, np.arange(float(len(values))))]),
+    "correlation, other side": lambda values: correlation(1.0, [pair_sums(np.arange(float(len(values))), values)]),
 }
 """Every estimator of a series, each raising `Unmeasurable` where it has no answer."""
 
