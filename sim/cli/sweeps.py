@@ -288,6 +288,7 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
     """What a sweep would do."""
     from rich.table import Table
 
+    from marginquake.sim.runs.sweep_plan import value_text
     from marginquake.sim.studies.sweep import sweep_path
     from marginquake.sim.studies.sweep_directory import SweepDirectory
 
@@ -298,8 +299,7 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
         table.add_column(heading, justify="right")
     for point in plan.sweep.points:
         done = sum(directory.holds(plan.runs[point.number, seed]) for seed in plan.sweep.seeds)
-        table.add_row(str(point.number), *(f"{value}" for value in point.values.values()),
-                      f"{done}/{len(plan.sweep.seeds)}")  # fmt: skip
+        table.add_row(str(point.number), *map(value_text, point.values.values()), f"{done}/{len(plan.sweep.seeds)}")
     open_console(stderr=False).print(table)
     missing = len(plan.missing(directory))
     print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")

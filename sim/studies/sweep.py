@@ -13,10 +13,11 @@ from marginquake.sim.core.problems import Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
-from marginquake.sim.runs.sweep_plan import Failure
+from marginquake.sim.runs.sweep_plan import Failure, value_text
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
+from marginquake.sim.studies.levels import problems_of_levels
 from marginquake.sim.studies.sweep_directory import SweepDirectory, pack
 from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
 
@@ -76,17 +77,40 @@ def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
     `known`: what earlier plans of a growing sweep have resolved, filled here.
     """
     known = {} if known is None else known
+    look_up = _Resolver(known)
     runs: dict[tuple[int, int], str] = {}
     texts: dict[int, str] = {}
     for point in sweep.points:
-        key = point.scenario, point.overrides
-        if key not in known:
-            scenario = _resolve(point)
-            known[key] = scenario.name, scenario.digest_as_read(MODEL_VERSION), scenario.resolved_yaml()
-        name, digest, texts[point.number] = known[key]
+        name, digest, texts[point.number] = look_up(point)
         for seed in sweep.seeds:
             runs[point.number, seed] = run_directory.run_name(name, digest, seed)
+    problems = problems_of_levels(sweep, lambda point: known[point.scenario, point.overrides][2], look_up.digest)
+    if problems:
+        raise ScenarioError(problems)
     return SweepPlan(sweep, runs, texts)
+
+
+@final
+class _Resolver:
+    """Scenarios of points, each resolved once."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def __call__(self, point: Point) -> tuple[str, str, str]:
+        """Name, digest and resolved text; raises ScenarioError."""
+        key = point.scenario, point.overrides
+        if key not in self._known:
+            scenario = _resolve(point)
+            self._known[key] = scenario.name, scenario.digest_as_read(MODEL_VERSION), scenario.resolved_yaml()
+        return self._known[key]
+
+    def digest(self, point: Point) -> str | None:
+        """What decides all that happens there; None where there can be no such scenario."""
+        try:
+            return self(point)[1]
+        except ScenarioError:
+            return None
 
 
 def _resolve(point: Point) -> Scenario:
@@ -96,7 +120,7 @@ def _resolve(point: Point) -> Scenario:
     try:
         return running.load_scenario(point.scenario, overrides)
     except ScenarioError as error:
-        where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
+        where = ", ".join(f"{name} = {value_text(value)}" for name, value in point.values.items())
         raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
                                          p.suggestion) for p in error.problems]) from None  # fmt: skip
 
