@@ -101,6 +101,10 @@ def compare(
             raise UserError(f"{alternatives[0]}: compare it with what? Name another scenario, or an override K=V")
         wanted = comparison_of(alternatives, seeds, overrides or (), name)
         plan = sweeping.plan_sweep(wanted)
+        for point, before in plan.twins():
+            first = plan.sweep.points[0]
+            other = "the baseline" if before is first else f"policy {before.values['policy']}"
+            print(f"note: policy {point.values['policy']}: same rule as {other}", file=sys.stderr)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
             result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
         tell_failures(result)

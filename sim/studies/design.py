@@ -285,6 +285,11 @@ def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds:
             said = tuple(part.strip() for part in argument.split(" ; "))
             point = Point(number, {"policy": argument}, first, (*overrides, *said))
         points.append(point)
+    names = [str(point.values["policy"]) for point in points]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = "named twice; alternatives must have different names"
+        raise ScenarioError([Problem(Place("compare", 0, Path.cwd()), "", message, twice)])
     alternatives = [{"name": p.values["policy"], "scenario": str(p.scenario), "set": list(p.overrides)} for p in points]
     text = yaml_tree.dump({"alternatives": alternatives, "seeds": seeds})
     question = f"{points[0].values['policy']} against {', '.join(str(p.values['policy']) for p in points[1:])}"

@@ -33,16 +33,23 @@ LEAN = "record.events=none"
 @final
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point."""
+    """Every run of a sweep: its name by point and seed, and of each point the resolved scenario and its digest."""
 
     sweep: Sweep
     runs: Mapping[tuple[int, int], str]
     texts: Mapping[int, str]
+    digests: Mapping[int, str]
 
     @property
     def name(self) -> str:
         """The sweep's."""
         return self.sweep.name
+
+    def twins(self) -> list[tuple[Point, Point]]:
+        """Points whose scenario is that of an earlier one, however it is written, each with the first such."""
+        first: dict[str, Point] = {}
+        pairs = [(point, first.setdefault(self.digests[point.number], point)) for point in self.sweep.points]
+        return [(point, before) for point, before in pairs if point is not before]
 
     def missing(self, directory: SweepDirectory) -> list[tuple[int, int]]:
         """Points and seeds whose run is not finished, in order."""
@@ -80,14 +87,15 @@ def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
     look_up = _Resolver(known)
     runs: dict[tuple[int, int], str] = {}
     texts: dict[int, str] = {}
+    digests: dict[int, str] = {}
     for point in sweep.points:
-        name, digest, texts[point.number] = look_up(point)
+        name, digests[point.number], texts[point.number] = look_up(point)
         for seed in sweep.seeds:
-            runs[point.number, seed] = run_directory.run_name(name, digest, seed)
+            runs[point.number, seed] = run_directory.run_name(name, digests[point.number], seed)
     problems = problems_of_levels(sweep, lambda point: known[point.scenario, point.overrides][2], look_up.digest)
     if problems:
         raise ScenarioError(problems)
-    return SweepPlan(sweep, runs, texts)
+    return SweepPlan(sweep, runs, texts, digests)
 
 
 @final
