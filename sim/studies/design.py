@@ -15,6 +15,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +38,7 @@ Config = TypeVar("Config", bound=BaseModel)
 DRAWN = ("latin_hypercube", "sobol", "saltelli")
 """Designs whose points are drawn from the ranges of the axes, not listed."""
 PAIRWISE_DESIGN = "compare"
+OUTCOME = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:(>=|<=|==|=|>|<)\s*(\S.*?)\s*)?")
 USUAL_THRESHOLD = 0.05
 """Of the usual metric: forced volume over open interest."""
 
@@ -55,6 +57,29 @@ class EventConfig(Block):
         if self.above is None and self.below is None:
             object.__setattr__(self, "above", USUAL_THRESHOLD)
         return self
+
+
+def event_words(event: EventConfig) -> str:
+    """'bad_debt above 1e+06'."""
+    if event.above is not None:
+        return f"{event.metric} above {event.above:g}"
+    return f"{event.metric} below {event.below:g}"
+
+
+def read_outcome(text: str) -> EventConfig:
+    """What counts, from `adl_notional>0`, `max_drawdown_fraction > 2.5%`, `insurance_fund_end<1M`, or a metric alone:
+    above 0.  ValueError says what to write."""
+    found = OUTCOME.fullmatch(text)
+    if found is None:
+        raise ValueError("write a metric of summary.json and a threshold: adl_notional>0")
+    metric, relation, threshold = found.groups()
+    if relation in (">=", "<=", "=", "=="):
+        raise ValueError(f"only > and < are known; of a whole number {metric}>=5 is {metric}>4")
+    number = number_of(threshold) if threshold is not None else 0.0
+    if isinstance(number, str):
+        raise ValueError(f"{threshold!r} is no number, amount, share or duration")
+    side = "below" if relation == "<" else "above"
+    return EventConfig.model_validate({"metric": metric, side: number})
 
 
 def _seeds(value: Any) -> Any:

@@ -15,9 +15,11 @@ from marginquake.analysis.presentation.png import render
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps import fan, phase, points, sensitivity, tornado
+from marginquake.analysis.studies.sweeps.axis_layout import limits
 from marginquake.analysis.studies.sweeps.captions import clipped
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, SweepData, load_sweep
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -154,6 +156,55 @@ def draw_tipping(
         axis.set_xlim(min(shown) - (0.0 if log_scale else margin), max(shown) + margin)
         axis.set_ylim(-0.02, 1.02)
         panels.panel_label(axis, "share of seeds with a cascade")
+        panels.x_label(axis, label)
+        panels.legend_above(axis)
+
+    return render(draw, path, 4.6, False, "")
+
+
+def draw_probes(
+    probes: Sequence[tuple[float, int, int, Estimate]],
+    probability: float,
+    point: Estimate,
+    label: str,
+    event: str,
+    log_scale: bool,
+    shown: Callable[[float], str],
+    path: Path,
+) -> Path:
+    """Every value tried with its share of runs and interval: where the share crosses `probability`.
+
+    `probes`: value, runs with the event, runs, share; `shown`: how a value is written.  `point` may have infinite ends.
+    """
+
+    def draw(figure: "Figure") -> None:
+        values = np.array([value for value, _, _, _ in probes])
+        estimate, low, high = np.array([tuple(share) for _, _, _, share in probes]).T
+        panels.heading(figure, f"Tipping point: {100.0 * probability:g} % of runs", f"event: {event}")
+        ((axis,),) = panels.panels(figure, (1.0,))
+        if log_scale:
+            axis.set_xscale("log")
+        ends = limits(Axis("", label, "log" if log_scale else "linear"), values, 0.06)
+        axis.set_xlim(*ends)
+        span = [end if math.isfinite(end) else side for end, side in zip((point.low, point.high), ends, strict=True)]
+        axis.axvspan(span[0], span[1], color=theme.ASK, alpha=0.15, linewidth=0, label="its 95 % interval")
+        if math.isfinite(point.value):
+            axis.axvline(point.value, color=theme.ASK, label=f"tipping point {shown(point.value)}")
+        axis.axhline(probability, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        axis.errorbar(
+            values, estimate, yerr=(np.maximum(estimate - low, 0), np.maximum(high - estimate, 0)), fmt="o", markersize=5,
+            color=theme.BID, ecolor=theme.BID, elinewidth=1.4, capsize=3,
+            label="runs tried, 95 % Clopper-Pearson",
+        )  # fmt: skip
+        for value, events, runs, share in probes:
+            axis.annotate(
+                f"{events}/{runs}", (value, share.high), xytext=(0, 4), textcoords="offset points", ha="center",
+                fontsize=8, color=theme.MUTED,
+            )  # fmt: skip
+        axis.set_ylim(-0.03, max(1.12 * float(high.max()), probability + 0.1))
+        axis.xaxis.set_major_formatter(lambda value, _: shown(value))
+        axis.yaxis.set_major_formatter(lambda value, _: f"{100.0 * value:g} %")
+        panels.panel_label(axis, "share of runs with the event")
         panels.x_label(axis, label)
         panels.legend_above(axis)
 

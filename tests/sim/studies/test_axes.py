@@ -133,7 +133,7 @@ def test_whole_numbers_that_are_not_there_are_refused(tmp_path: Path, axis: dict
             f"axes:\n  a: {{path: populations.crowd, values: [x, y]}}\n  b: {{path: {LEVERAGE}, values: [7, 8]}}",
             r"mine.yaml:5: axes.b.*axis a sets populations.crowd: the one would undo",
         ),
-        ("axes:\n  a:\n    path: depth_1pct\n    values:\n      - 1M\n      - 1e6", "mine.yaml:8: axes.a.values.1: .*1M"),
+        ("axes:\n  a:\n    path: depth_1pct\n    values:\n      - 1M\n      - 1e6", "mine.yaml:8: axes.a.val.*1M"),
         (f"axes:\n  a: {{path: {BAND}, values: [1%, 0.01]}}", "0.01 is the same as 1%"),
         ("axes:\n  a: {path: step, values: [60s, 1min]}", "1min is the same as 60s"),
         ("axes:\n  a: {path: x, values: [true, 'true']}", "true is written twice"),
