@@ -33,7 +33,7 @@ def number_of(value: Any) -> Any:
     """`5M` and `2%` as numbers, `300ms` as seconds; other values as they are."""
     if not isinstance(value, str):
         return value
-    for read in (parse_fraction, parse_amount, lambda text: parse_duration(text) * 1e-9):
+    for read in (parse_fraction, parse_amount, lambda text: parse_duration(text) / 1e9):
         try:
             return read(value)
         except ValueError:

@@ -38,7 +38,7 @@ from marginquake.sim.studies import sweep as sweeping
 from marginquake.sim.studies.design import EventConfig, Point, Sweep, event_words
 from marginquake.sim.studies.quantity import Range
 from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
-from marginquake.sim.studies.workers import Execute, Farm, SweepProgress, open_farm
+from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
 
 SEEDS_AT_A_TIME = 8
 USUAL_SEEDS = 40
@@ -198,7 +198,6 @@ def find_tipping_point(
     workers: int,
     scheduler: str | None = None,
     progress: Progress | None = None,
-    execute: Execute = sweeping.run_point,
 ) -> TippingPoint:
     """Search until the interval is narrow enough or the seeds are used up.
 
@@ -206,7 +205,7 @@ def find_tipping_point(
     """
     question = settle(question)
     plan = None if question.bisects else plan_probes(question)
-    with open_farm(execute, workers, scheduler) as farm:
+    with open_farm(sweeping.run_point, workers, scheduler) as farm:
         runs = _Runs(question, out, farm, progress)
         return _bisect(runs) if plan is None else _probe(runs, plan)
 

@@ -192,8 +192,8 @@ def draw_probes(
             axis.axvline(point.value, color=theme.ASK, label=f"tipping point {shown(point.value)}")
         axis.axhline(probability, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
         axis.errorbar(
-            values, estimate, yerr=(np.maximum(estimate - low, 0), np.maximum(high - estimate, 0)), fmt="o", markersize=5,
-            color=theme.BID, ecolor=theme.BID, elinewidth=1.4, capsize=3,
+            values, estimate, yerr=(np.maximum(estimate - low, 0), np.maximum(high - estimate, 0)), fmt="o",
+            markersize=5, color=theme.BID, ecolor=theme.BID, elinewidth=1.4, capsize=3,
             label="runs tried, 95 % Clopper-Pearson",
         )  # fmt: skip
         for value, events, runs, share in probes:
