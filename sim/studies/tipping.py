@@ -124,6 +124,11 @@ class ValueTried:
     share: Estimate
     says: str
 
+    @property
+    def drawn(self) -> tuple[float, int, int, Estimate]:
+        """As figures take it."""
+        return self.value, self.events, self.runs, self.share
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -244,7 +249,7 @@ def _bisect(runs: "_Runs") -> TippingPoint:
     runs.write(result, {**method, "thresholds": thresholds})
     draw_tipping(
         list(thresholds.values()), point, question.parameter, event_words(question.event), question.log_scale,
-        runs.figure, result.predicted,
+        runs.figure, result.predicted, [each.drawn for each in result.tried],
     )  # fmt: skip
     return result
 
@@ -266,7 +271,7 @@ def _probe(runs: "_Runs", plan: ProbePlan) -> TippingPoint:
     method = {"method": PROBES, "interval_of_shares": "Clopper-Pearson 95 %", "rising": found.rising}
     runs.write(result, {**method, "thresholds": {}, "within": plan.half_width})
     draw_probes(
-        [(each.value, each.events, each.runs, each.share) for each in tried], question.probability, point,
+        [each.drawn for each in result.tried], question.probability, point,
         question.parameter, event_words(question.event), question.log_scale, question.range.shown, runs.figure,
     )  # fmt: skip
     return result
