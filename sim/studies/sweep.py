@@ -16,8 +16,8 @@ from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import Failure, value_text
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
+from marginquake.sim.studies.axis_levels import problems_of_levels
 from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
-from marginquake.sim.studies.levels import problems_of_levels
 from marginquake.sim.studies.sweep_directory import SweepDirectory, pack
 from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
 
