@@ -177,7 +177,7 @@ def settle(question: TippingQuestion) -> TippingQuestion:
         message = "every value is tried on the same seeds" if keys == ["seed"] else "nothing that happens depends on it"
         raise ScenarioError([Problem(place, "", f"{message}: there is no tipping point in it")])
     ends = [_load(question, end) for end in (0.0, 1.0)]
-    if ends[0].digest(MODEL_VERSION) == ends[1].digest(MODEL_VERSION):
+    if ends[0].digest_as_read(MODEL_VERSION) == ends[1].digest_as_read(MODEL_VERSION):
         raise ScenarioError([Problem(place, "", "the scenario is the same at both ends; something else decides")])
     try:
         _load(question, AN_ODD_PLACE)
