@@ -27,6 +27,9 @@ RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: 
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors: exit 2.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
+]
 CORES = os.cpu_count() or 1
 RUNS = Path("runs")
 

@@ -24,6 +24,7 @@ from marginquake.sim.cli import (
     run,
     runs,
     sweeps,
+    tipping_point,
 )
 from marginquake.sim.cli.lazy_imports import postpone
 from marginquake.sim.cli.watch import command as watch
@@ -67,8 +68,8 @@ def common(
 
 
 MODULES = (
-    run, new, runs, facts, listing, watch, sweeps, explain, counterfactual, clusters, risk, liquidations, first_passage,
-    doctor,
+    run, new, runs, facts, listing, watch, sweeps, tipping_point, explain, counterfactual, clusters, risk, liquidations,
+    first_passage, doctor,
 )  # fmt: skip
 ORDER = (
     "run", "new", "validate", "schema", "show", "plot", "report", "facts", "replay", "list", "clean", "watch", "sweep",

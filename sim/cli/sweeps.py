@@ -1,6 +1,5 @@
-"""The commands over many runs: `sweep`, `compare`, `tipping`, `sensitivity`."""
+"""The commands over many runs: `sweep`, `compare`, `sensitivity`."""
 
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from marginquake.sim.cli.common import (
     CORES,
     RUNS,
     RunsFolder,
-    ScenarioArgument,
+    Scheduler,
     UserError,
     Verbose,
     Workers,
@@ -19,7 +18,6 @@ from marginquake.sim.cli.common import (
     one_message,
     open_console,
     print_plan_warnings,
-    print_warnings,
     sweep_bar,
 )
 from marginquake.sim.core.problems import ScenarioError
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from marginquake.sim.studies.sweep import SweepPlan, SweepResult
 
 app = typer.Typer()
-Scheduler = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
-]
 
 
 @app.command()
@@ -107,6 +102,10 @@ def compare(
         plan = sweeping.plan_sweep(wanted)
         if not quiet:
             print_plan_warnings(plan)
+        for point, before in plan.twins():
+            first = plan.sweep.points[0]
+            other = "the baseline" if before is first else f"policy {before.values['policy']}"
+            print(f"note: policy {point.values['policy']}: same rule as {other}", file=sys.stderr)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
             result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
         tell_failures(result)
@@ -128,65 +127,6 @@ def _check_alternative(argument: str) -> None:
         scenario_file(argument)
     except ScenarioError as error:
         raise UserError(f"{error} (an override is written path.to.field=value)") from None
-
-
-@app.command()
-def tipping(
-    scenario: ScenarioArgument,
-    parameter: Annotated[str, typer.Option(metavar="PATH", help="A field, e.g. populations.longs.leverage.mean")],
-    between: Annotated[tuple[float, float], typer.Option(metavar="A B", help="Where to look.")],
-    log_scale: Annotated[bool, typer.Option("--log", help="Bisect on a log scale.")] = False,
-    metric: Annotated[str, typer.Option(metavar="M", help="A number of summary.json...")] = "",
-    above: Annotated[float | None, typer.Option(metavar="X", help="...above which a run is a cascade.")] = None,
-    tolerance: Annotated[
-        float, typer.Option(min=0.001, max=0.5, metavar="W", help="Width of the interval, share of the range.")
-    ] = 0.1,
-    seeds: Annotated[int, typer.Option(min=2, metavar="N", help="At most so many; taken 8 at a time.")] = 40,
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
-    workers: Workers = CORES,
-    scheduler: Scheduler = None,
-    out: RunsFolder = RUNS,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the directory.")] = False,
-    verbose: Verbose = False,
-) -> None:
-    """Find the value of a parameter at which half of all seeds have a cascade, with its interval.
-
-    Every seed's own threshold is bisected; more seeds come in until the interval is narrow enough. Beside it stands the
-    value at which R = 1, the feedback number before the event. Runs that are finished already are not made again.
-    """
-    with one_message(verbose), logging_to(verbose, None):
-        scenario_file(scenario)
-        from marginquake.sim.studies import run as running
-        from marginquake.sim.studies.design import EventConfig
-        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point
-
-        low, high = between
-        if not low < high or (log_scale and low <= 0):
-            raise UserError(f"--between {low:g} {high:g}: must rise{' from above 0' if log_scale else ''}")
-        usual = EventConfig()
-        event = EventConfig(metric=metric or usual.metric, above=usual.above if above is None else above)
-        label = name or f"{scenario.stem}-tipping-{parameter.replace('.', '_')}"
-        question = TippingQuestion(
-            label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
-        )
-        if not quiet:
-            print_warnings(running.load_scenario(scenario, [*(overrides or ()), f"{parameter}={low!r}"]))
-        with sweep_bar(label, shown=not quiet) as progress:
-            found = find_tipping_point(question, out, workers, scheduler, progress)
-        if not quiet:
-            print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
-                  f"[{found.point.low:.4g}, {found.point.high:.4g}] ({found.runs} runs)")  # fmt: skip
-            if not found.narrow:
-                print(f"the interval is wider than asked (--tolerance {tolerance:g}); more --seeds narrow it")
-            if found.contrary:
-                print(f"{found.contrary} seeds cascade at the calm end and not at the other; they are left out")
-            print(
-                f"R = 1 at {found.predicted:.4g}" if math.isfinite(found.predicted) else "R crosses 1 nowhere between"
-            )
-        print(found.path, flush=True)
 
 
 @app.command()
@@ -300,6 +240,7 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
     """What a sweep would do."""
     from rich.table import Table
 
+    from marginquake.sim.runs.sweep_plan import value_text
     from marginquake.sim.studies.sweep import sweep_path
     from marginquake.sim.studies.sweep_directory import SweepDirectory
 
@@ -310,8 +251,7 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
         table.add_column(heading, justify="right")
     for point in plan.sweep.points:
         done = sum(directory.holds(plan.runs[point.number, seed]) for seed in plan.sweep.seeds)
-        table.add_row(str(point.number), *(f"{value}" for value in point.values.values()),
-                      f"{done}/{len(plan.sweep.seeds)}")  # fmt: skip
+        table.add_row(str(point.number), *map(value_text, point.values.values()), f"{done}/{len(plan.sweep.seeds)}")
     open_console(stderr=False).print(table)
     missing = len(plan.missing(directory))
     print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")

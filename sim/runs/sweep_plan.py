@@ -17,6 +17,17 @@ PLAN_VERSION = 1
 """Layout of sweep.json; the newest that is understood."""
 
 AxisValue = int | float | str | bool | None
+OFF = "off"
+"""What null is called among the values of an axis."""
+
+
+def value_text(value: AxisValue) -> str:
+    """A value of an axis as it is called: null is 'off'."""
+    if value is None:
+        return OFF
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 @final
@@ -48,10 +59,12 @@ class PlannedPoint:
 @final
 @dataclass(frozen=True)
 class Event:
-    """What counts as the event (a cascade, say) in this sweep: `metric` of a run above the threshold `above`."""
+    """What counts as the event (a cascade, say) in this sweep: `metric` of a run above the threshold `above`, or below
+    the threshold `below`; one of the two is None."""
 
     metric: str
-    above: float
+    above: float | None
+    below: float | None = None
 
 
 @final
@@ -121,7 +134,7 @@ def _plan(content: Mapping[str, Any]) -> StoredPlan:
         axes=tuple(map(_axis, content["axes"])),
         points=tuple(map(_point, content["points"])),
         seeds=tuple(int(seed) for seed in content["seeds"]),
-        event=Event(str(content["event"]["metric"]), float(content["event"]["above"])),
+        event=_event(content["event"]),
     )
 
 
@@ -134,6 +147,12 @@ def _axis(content: Mapping[str, Any]) -> Axis:
         low=low,
         high=high,
     )
+
+
+def _event(content: Mapping[str, Any]) -> Event:
+    if "below" in content:
+        return Event(str(content["metric"]), None, float(content["below"]))
+    return Event(str(content["metric"]), float(content["above"]))
 
 
 def _point(content: Mapping[str, Any]) -> PlannedPoint:

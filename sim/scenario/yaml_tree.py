@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeAlias, final
 
 import yaml
@@ -102,6 +103,12 @@ def dump_inline(value: Any) -> str:
     """A value on one line, so that `key: <text>` reads back as exactly that value."""
     text: str = yaml.dump(value, Dumper=_InlineDumper, sort_keys=False, allow_unicode=True, width=2**31)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def read_plain(text: str) -> Any:
+    """What `dump` wrote, as plain data."""
+    node = _parse(text, Place("", 0, Path()), [])
+    return None if node is None else node.plain()
 
 
 def _parse(text: str, place: Place, problems: list[Problem]) -> Node | None:

@@ -13,107 +13,73 @@ parameters alone.
 
 import hashlib
 import itertools
+import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, Self, TypeVar, final
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from marginquake.sim.core.fields import Block, parse_amount, parse_duration, parse_fraction
-from marginquake.sim.core.problems import Problem, ScenarioError
+from marginquake.sim.core.fields import Block
+from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario import extends, yaml_tree
 from marginquake.sim.scenario.config import NAME
 from marginquake.sim.scenario.installed import find, not_found, scenario_file
 from marginquake.sim.scenario.messages import problems_of
 from marginquake.sim.scenario.yaml_tree import Node
+from marginquake.sim.studies.axes import Axis, Number, Value, WrittenValue, number_of, problems_of_axes
 
-Value = int | float | str
 Config = TypeVar("Config", bound=BaseModel)
 DRAWN = ("latin_hypercube", "sobol", "saltelli")
 """Designs whose points are drawn from the ranges of the axes, not listed."""
 PAIRWISE_DESIGN = "compare"
-
-
-def _number(value: Any) -> Any:
-    """`5M` and `2%` as numbers, `300ms` as seconds; other texts as they are."""
-    if not isinstance(value, str):
-        return value
-    for read in (parse_fraction, parse_amount, lambda text: parse_duration(text) * 1e-9):
-        try:
-            return read(value)
-        except ValueError:
-            continue
-    return value
-
-
-def _bound(value: Any) -> Any:
-    """An end of a range: durations between two others have no obvious spelling, and are listed instead."""
-    try:
-        parse_duration(str(value) if isinstance(value, str) else "")
-    except ValueError:
-        return _number(value)
-    raise ValueError("list durations under 'values'; ranges are for numbers, amounts and fractions")
-
-
-Number = Annotated[float, BeforeValidator(_bound)]
-
-
-@final
-class Axis(Block):
-    """One parameter that is varied: the fields it sets, and its values or its range."""
-
-    path: str | tuple[str, ...] = Field(description="Field of the scenario, or several that get the same value")
-    values: tuple[Value, ...] | None = Field(None, min_length=1, description="What it takes, as in a scenario file")
-    between: tuple[Number, Number] | None = Field(None, description="Lowest and highest value")
-    count: int | None = Field(None, ge=2, le=10_000, description="Values between them, ends included (grid and zip)")
-    scale: Literal["linear", "log"] = "linear"
-    integer: bool = Field(False, description="Round values of a range to whole numbers")
-    label: str = Field("", description="What figures call it; default the axis's name")
-
-    @model_validator(mode="after")
-    def _values_or_range(self) -> "Axis":
-        if self.values is not None and self.between is not None:
-            raise ValueError("needs either 'values' or 'between', not both")
-        if self.between is None and (self.count is not None or self.integer):
-            raise ValueError("'count' and 'integer' belong to a range: they go with 'between'")
-        if self.between is not None:
-            if not self.between[0] < self.between[1]:
-                raise ValueError("between: the lowest value must be below the highest")
-            if self.scale == "log" and self.between[0] <= 0:
-                raise ValueError("a log scale needs values above 0")
-        return self
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The fields that get its value."""
-        return (self.path,) if isinstance(self.path, str) else self.path
-
-    def listed(self) -> tuple[Value, ...]:
-        """Its values as they are written, evenly spaced on its scale where it has a range."""
-        if self.values is not None:
-            return self.values
-        return tuple(self.at(float(u)) for u in np.linspace(0.0, 1.0, self.count or 0))
-
-    def at(self, unit: float) -> Value:
-        """The value at a share of the way from its lowest to its highest."""
-        assert self.between is not None
-        low, high = self.between
-        value = low * (high / low) ** unit if self.scale == "log" else low + unit * (high - low)
-        if self.integer:
-            return round(value)
-        # Ten digits are enough, and 0.30000000000000004 is nobody's parameter.
-        return float(f"{value:.10g}")
+OUTCOME = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:(>=|<=|==|=|>|<)\s*(\S.*?)\s*)?")
+USUAL_THRESHOLD = 0.05
+"""Of the usual metric: forced volume over open interest."""
 
 
 class EventConfig(Block):
-    """What counts as a cascade: a number of the summary above a threshold."""
+    """What counts as a cascade: a number of the summary above (or below) a threshold."""
 
     metric: str = "forced_fill_fraction_of_open_interest"
-    above: float = 0.05
+    above: Number | None = Field(None, description="A run counts above this; default 5 %")
+    below: Number | None = Field(None, description="Or below this")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.above is not None and self.below is not None:
+            raise ValueError("needs either 'above' or 'below', not both")
+        if self.above is None and self.below is None:
+            object.__setattr__(self, "above", USUAL_THRESHOLD)
+        return self
+
+
+def event_words(event: EventConfig) -> str:
+    """'bad_debt above 1e+06'."""
+    if event.above is not None:
+        return f"{event.metric} above {event.above:g}"
+    return f"{event.metric} below {event.below:g}"
+
+
+def read_outcome(text: str) -> EventConfig:
+    """What counts, from `adl_notional>0`, `max_drawdown_fraction > 2.5%`, `insurance_fund_end<1M`, or a metric alone:
+    above 0.  ValueError says what to write."""
+    found = OUTCOME.fullmatch(text)
+    if found is None:
+        raise ValueError("write a metric of summary.json and a threshold: adl_notional>0")
+    metric, relation, threshold = found.groups()
+    if relation in (">=", "<=", "=", "=="):
+        raise ValueError(f"only > and < are known; of a whole number {metric}>=5 is {metric}>4")
+    number = number_of(threshold) if threshold is not None else 0.0
+    if isinstance(number, str):
+        raise ValueError(f"{threshold!r} is no number, amount, share or duration")
+    side = "below" if relation == "<" else "above"
+    return EventConfig.model_validate({"metric": metric, side: number})
 
 
 def _seeds(value: Any) -> Any:
@@ -142,7 +108,9 @@ class SweepConfig(Block):
     scenario: str = Field(description="Scenario file, relative to this file, or an installed scenario")
     design: Literal["grid", "zip", "list", "latin_hypercube", "sobol", "saltelli"] = "grid"
     axes: Mapping[str, Axis] = Field(min_length=1)
-    points: tuple[Mapping[str, Value], ...] | None = Field(None, min_length=1, description="Of the design 'list'")
+    points: tuple[Mapping[str, WrittenValue], ...] | None = Field(
+        None, min_length=1, description="Of the design 'list'"
+    )
     samples: int | None = Field(None, ge=2, le=1_000_000, description="Points drawn (of saltelli: base samples N)")
     design_seed: int = Field(0, ge=0, description="Of the points that are drawn")
     seeds: Seeds = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
@@ -224,8 +192,21 @@ class Point:
 
 @final
 @dataclass(frozen=True, slots=True)
+class AxisSource:
+    """Where an axis is written, and the fields that it sets."""
+
+    place: Place
+    path: str
+    fields: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is to be run: every point on every seed.  `text`: the file as the user wrote it."""
+    """What is to be run: every point on every seed.  `text`: the file as the user wrote it.
+
+    `sources`: of the axes of a sweep file; empty where they come from elsewhere.
+    """
 
     name: str
     question: str
@@ -235,6 +216,7 @@ class Sweep:
     seeds: tuple[int, ...]
     event: EventConfig
     text: str
+    sources: Mapping[str, AxisSource] = field(default_factory=dict)
 
     def plan(self) -> dict[str, Any]:
         """Everything but the files' places, as plain data."""
@@ -248,7 +230,7 @@ class Sweep:
                 {"point": p.number, "values": dict(p.values), "overrides": list(p.overrides)} for p in self.points
             ],
             "seeds": list(self.seeds),
-            "event": self.event.model_dump(mode="json"),
+            "event": self.event.model_dump(mode="json", exclude_none=True),
         }
 
 
@@ -265,14 +247,29 @@ def load_sweep(path: str | Path) -> Sweep:
         node = root.child("design") or root
         message = "needs SALib: pip install 'marginquake[sensitivity]'"
         raise ScenarioError([Problem(node.place, "design", message, repr(config.design))]) from None
+    problems = list(problems_of_axes(config.axes, drawn, config.design, root))
+    if problems:
+        raise ScenarioError(problems)
     for number, values in enumerate(drawn):
-        moves = [f"{field}={_written(values[name])}" for name in names for field in config.axes[name].paths]
-        shown = {name: _number(value) for name, value in values.items()}
+        moves = [move for name in names for move in moves_of(config.axes[name].paths, values[name])]
+        shown = {name: number_of(value) for name, value in values.items()}
         points.append(Point(number, shown, scenario, (*config.set, *moves)))
     axes = tuple(_axis_facts(name, axis, points) for name, axis in config.axes.items())
     return Sweep(
-        config.name or path.stem, config.question, config.design, axes, tuple(points), config.seeds, config.event, text
-    )
+        config.name or path.stem, config.question, config.design, axes, tuple(points), config.seeds, config.event, text,
+        {name: _source(name, axis, root) for name, axis in config.axes.items()},
+    )  # fmt: skip
+
+
+def moves_of(fields: Sequence[str], value: Value) -> list[str]:
+    """The overrides that give these fields the value of an axis."""
+    return [f"{path.strip()}={_written(value)}" for path in fields]
+
+
+def _source(name: str, axis: Axis, root: Node) -> AxisSource:
+    node: Node | None = root.child("axes")
+    node = node.child(name) if node is not None else None
+    return AxisSource((node or root).place, f"axes.{name}", axis.paths)
 
 
 def load_comparison(path: str | Path, seeds: int | None = None) -> Sweep:
@@ -313,6 +310,11 @@ def compare_arguments(arguments: Sequence[str], overrides: Sequence[str], seeds:
             said = tuple(part.strip() for part in argument.split(" ; "))
             point = Point(number, {"policy": argument}, first, (*overrides, *said))
         points.append(point)
+    names = [str(point.values["policy"]) for point in points]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = "named twice; alternatives must have different names"
+        raise ScenarioError([Problem(Place("compare", 0, Path.cwd()), "", message, twice)])
     alternatives = [{"name": p.values["policy"], "scenario": str(p.scenario), "set": list(p.overrides)} for p in points]
     text = yaml_tree.dump({"alternatives": alternatives, "seeds": seeds})
     question = f"{points[0].values['policy']} against {', '.join(str(p.values['policy']) for p in points[1:])}"
@@ -425,7 +427,7 @@ def _scenario_of(path: Path, scenario: str, node: Node) -> Path:
 
 def _axis_facts(name: str, axis: Axis, points: Sequence[Point]) -> dict[str, Any]:
     values = [point.values[name] for point in points]
-    numbers = [value for value in values if isinstance(value, int | float)]
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     numeric = len(numbers) == len(values)
     return {
         "name": name,
@@ -437,4 +439,6 @@ def _axis_facts(name: str, axis: Axis, points: Sequence[Point]) -> dict[str, Any
 
 
 def _written(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:.12g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -54,6 +54,10 @@ class Question:
     def __post_init__(self) -> None:
         if self.paths < 1 or not self.leverages or not self.horizons:
             raise ValueError("ask for at least one path, one leverage and one horizon")
+        for name, given, unit in (("leverage", self.leverages, 1.0), ("horizon", self.horizons, float(SECOND))):
+            twice = next((each for number, each in enumerate(given) if each in given[:number]), None)
+            if twice is not None:
+                raise ValueError(f"{name} {twice / unit:g}{' s' if name == 'horizon' else ''}: is asked for twice")
         if self.volatility <= 0:
             raise ValueError(f"volatility {self.volatility:g}: must be positive")
         if self.monitor_period <= 0:

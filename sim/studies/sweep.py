@@ -13,9 +13,10 @@ from marginquake.sim.core.problems import Problem, ScenarioError, ScenarioWarnin
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
-from marginquake.sim.runs.sweep_plan import Failure
+from marginquake.sim.runs.sweep_plan import Failure, value_text
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
+from marginquake.sim.studies.axis_levels import problems_of_levels
 from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
 from marginquake.sim.studies.sweep_directory import SweepDirectory, pack
 from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
@@ -23,8 +24,10 @@ from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm
 if TYPE_CHECKING:
     from marginquake.analysis.studies.comparison import Pair
 
-Known = dict[tuple[Path, tuple[str, ...]], tuple[str, str, str, tuple[ScenarioWarning, ...]]]
-"""Name, digest, resolved text and warnings of scenarios by file and overrides."""
+Resolved = tuple[str, str, str, tuple[ScenarioWarning, ...]]
+"""Name, digest, resolved text and warnings of a scenario."""
+Known = dict[tuple[Path, tuple[str, ...]], Resolved]
+"""By file and overrides."""
 LEAN = "record.events=none"
 """A sweep keeps no events unless its file says so: they are a hundred times the rest of a run."""
 
@@ -32,7 +35,7 @@ LEAN = "record.events=none"
 @final
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """Every run of a sweep: its name by point and seed, and the resolved scenario of each point.
+    """Every run of a sweep: its name by point and seed, and of each point the resolved scenario and its digest.
 
     `warnings`: what is valid but hardly meant in these scenarios, a line each, however many points it is said of.
     """
@@ -40,12 +43,19 @@ class SweepPlan:
     sweep: Sweep
     runs: Mapping[tuple[int, int], str]
     texts: Mapping[int, str]
+    digests: Mapping[int, str]
     warnings: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """The sweep's."""
         return self.sweep.name
+
+    def twins(self) -> list[tuple[Point, Point]]:
+        """Points whose scenario is that of an earlier one, however it is written, each with the first such."""
+        first: dict[str, Point] = {}
+        pairs = [(point, first.setdefault(self.digests[point.number], point)) for point in self.sweep.points]
+        return [(point, before) for point, before in pairs if point is not before]
 
     def missing(self, directory: SweepDirectory) -> list[tuple[int, int]]:
         """Points and seeds whose run is not finished, in order."""
@@ -80,30 +90,51 @@ def plan_sweep(sweep: Sweep, known: Known | None = None) -> SweepPlan:
     `known`: what earlier plans of a growing sweep have resolved, filled here.
     """
     known = {} if known is None else known
+    look_up = _Resolver(known)
     runs: dict[tuple[int, int], str] = {}
     texts: dict[int, str] = {}
     said: dict[tuple[str, str], list[ScenarioWarning]] = {}
+    digests: dict[int, str] = {}
     for point in sweep.points:
-        key = point.scenario, point.overrides
-        if key not in known:
-            scenario = _resolve(point)
-            known[key] = (
-                scenario.name,
-                scenario.digest_as_read(MODEL_VERSION),
-                scenario.resolved_yaml(),
-                scenario.warnings,
-            )
-        name, digest, texts[point.number], warnings = known[key]
+        name, digests[point.number], texts[point.number], warnings = look_up(point)
         for warning in warnings:
             said.setdefault((warning.name, warning.field), []).append(warning)
         for seed in sweep.seeds:
-            runs[point.number, seed] = run_directory.run_name(name, digest, seed)
-    return SweepPlan(sweep, runs, texts, tuple(_once(each, len(sweep.points)) for each in said.values()))
+            runs[point.number, seed] = run_directory.run_name(name, digests[point.number], seed)
+    problems = problems_of_levels(sweep, lambda point: known[point.scenario, point.overrides][2], look_up.digest)
+    if problems:
+        raise ScenarioError(problems)
+    told = tuple(_once(each, len(sweep.points)) for each in said.values())
+    return SweepPlan(sweep, runs, texts, digests, told)
 
 
 def _once(warnings: Sequence[ScenarioWarning], points: int) -> str:
     """The first of these, and of how many points it is said where not of all."""
     return f"{warnings[0]}" + (f" (at {len(warnings)} of {points} points)" if len(warnings) < points else "")
+
+
+@final
+class _Resolver:
+    """Scenarios of points, each resolved once."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    def __call__(self, point: Point) -> Resolved:
+        """Name, digest, resolved text and warnings; raises ScenarioError."""
+        key = point.scenario, point.overrides
+        if key not in self._known:
+            scenario = _resolve(point)
+            digest = scenario.digest_as_read(MODEL_VERSION)
+            self._known[key] = scenario.name, digest, scenario.resolved_yaml(), scenario.warnings
+        return self._known[key]
+
+    def digest(self, point: Point) -> str | None:
+        """What decides all that happens there; None where there can be no such scenario."""
+        try:
+            return self(point)[1]
+        except ScenarioError:
+            return None
 
 
 def _resolve(point: Point) -> Scenario:
@@ -113,7 +144,7 @@ def _resolve(point: Point) -> Scenario:
     try:
         return running.load_scenario(point.scenario, overrides)
     except ScenarioError as error:
-        where = ", ".join(f"{name} = {value}" for name, value in point.values.items())
+        where = ", ".join(f"{name} = {value_text(value)}" for name, value in point.values.items())
         raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,
                                          p.suggestion) for p in error.problems]) from None  # fmt: skip
 

@@ -33,9 +33,12 @@ from marginquake.sim.runs.sweep_plan import (
     is_sweep,
     read_failures,
     read_plan,
+    value_text,
 )
 from marginquake.sim.studies.design import EventConfig, Sweep
 
+AXIS = "axis_"
+"""Before the name of an axis: its column in the table."""
 NOT_IN_THE_TABLE = ("wall_seconds", "steps_per_second", "seed")
 """What differs between two runs of the same point and seed, and what has a column already."""
 
@@ -100,12 +103,13 @@ class SweepDirectory:
                     continue
                 summary = directory.read_summary(self.points / run)
                 row: dict[str, Any] = {"point": point.point}
-                row |= {f"axis_{name}": value for name, value in point.values.items()}
+                row |= {f"{AXIS}{name}": value for name, value in point.values.items()}
                 row |= {"seed": seed, "run": run, "event": is_event(summary, plan.event)}
                 row |= {key: value for key, value in summary.items() if key not in NOT_IN_THE_TABLE}
                 rows.append(row)
         names = list(dict.fromkeys(name for row in rows for name in row))
-        columns = {name: _column([row.get(name) for row in rows]) for name in names}
+        axes = {f"{AXIS}{axis.name}" for axis in plan.axes}
+        columns = {name: (_axis_column if name in axes else _column)([row.get(name) for row in rows]) for name in names}
         target = self.path / "results.parquet"
         hidden = self.path / f".tmp-results-{os.getpid()}"
         pq.write_table(pa.table(columns), hidden)
@@ -117,14 +121,16 @@ class SweepDirectory:
 
 
 def is_event(summary: Mapping[str, Any], event: Event | EventConfig) -> bool:
-    """True if a run counts as a cascade: the metric of its summary is above the threshold."""
+    """True if a run counts as a cascade: the metric of its summary is above the threshold, or below it."""
     value = summary.get(event.metric)
     if isinstance(value, str):
         raise RunDirectoryError(f"event.metric {event.metric}: is text, not a number")
     if event.metric not in summary:
         numbers = ", ".join(key for key, item in summary.items() if isinstance(item, int | float))
         raise RunDirectoryError(f"event.metric {event.metric}: no such number in summary.json; one of {numbers}")
-    return value is not None and value > event.above
+    if value is None:
+        return False
+    return value > event.above if event.above is not None else event.below is not None and value < event.below
 
 
 def find_sweep(sweep: str, parent: Path) -> Path | None:
@@ -168,6 +174,18 @@ def _column(values: list[Any]) -> Any:
         return pa.array([math.nan if value is None else float(value) for value in values], pa.float64())
     if any(isinstance(value, str) for value in values):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
+    return pa.array(values)
+
+
+def _axis_column(values: list[Any]) -> Any:
+    """Values of one axis: numbers and truth values, null where it is off; else texts, 'off' among them."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} and len(kinds) > 1:
+        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+    if len(kinds) > 1 or kinds == {str}:
+        return pa.array([value_text(value) for value in values], pa.string())
     return pa.array(values)
 
 

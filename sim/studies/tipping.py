@@ -1,4 +1,5 @@
-"""The tipping point of a scenario in one parameter: bisection of every seed's threshold, on the sweep engine.
+"""The tipping point of a scenario in one parameter, on the sweep engine: where half of all seeds cascade, by bisection
+of every seed's threshold, or where any other share of runs does, by probes.
 
 Part of the composition root.  The runs lie in an ordinary sweep directory, so that a second call goes on where the
 first one stopped, and `tipping.json` holds the result.
@@ -6,33 +7,62 @@ first one stopped, and `tipping.json` holds the result.
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from marginquake.analysis.frames.lookup import starting_fuel
 from marginquake.analysis.levels.feedback import crossing, feedback_number
 from marginquake.analysis.statistics.estimate import Estimate
-from marginquake.analysis.studies.sweeps.figures import draw_tipping
-from marginquake.analysis.studies.tipping import Bisection, Tipping
+from marginquake.analysis.statistics.intervals import wilson
+from marginquake.analysis.studies.probing import (
+    ProbeSearch,
+    clopper_pearson,
+    fewest_seeds,
+    likely_runs,
+    seeds_for,
+)
+from marginquake.analysis.studies.sweeps.figures import draw_probes, draw_tipping
+from marginquake.analysis.studies.tipping import Bisection
+from marginquake.sim.core.problems import Place, Problem, ScenarioError
+from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.scenario.scenario import NOT_OF_THE_MARKET
+from marginquake.sim.studies import run as running
 from marginquake.sim.studies import sweep as sweeping
-from marginquake.sim.studies.design import EventConfig, Point, Sweep
+from marginquake.sim.studies.design import EventConfig, Point, Sweep, event_words
+from marginquake.sim.studies.quantity import Range
 from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
 from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
 
 SEEDS_AT_A_TIME = 8
+USUAL_SEEDS = 40
+HALF = 0.5
+USUAL_WITHIN = 0.1
+"""Half-width of the interval of the share that seeds are planned for, or the share itself where that is smaller."""
+FUEL_RUNS = 8
+"""Seeds of a value whose positions are looked at for where R = 1."""
+AN_ODD_PLACE = 0.4372
+"""Of the range: values there are neither whole numbers nor whole steps."""
+BISECTION: Final = "bisection of every seed's threshold"
+PROBES: Final = "probes on the same seeds"
 Progress = Callable[[SweepProgress], None]
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class TippingQuestion:
-    """`low`, `high`: the range; `tolerance`: how wide the interval may be, as a share of it."""
+    """`low`, `high`: the range; `tolerance`: how wide the interval may be, as a share of it.
+
+    `probability`: the share of runs with the event that is looked for.  `within`: half-width of its interval for which
+    seeds are planned; with neither, every seed's threshold is bisected.  `most_seeds`: None: as planned, or 40.
+    `range_`: low and high with their unit; None: plain numbers.
+    """
 
     name: str
     scenario: Path
@@ -43,13 +73,61 @@ class TippingQuestion:
     overrides: tuple[str, ...]
     event: EventConfig
     tolerance: float
-    most_seeds: int
+    most_seeds: int | None
+    probability: float = HALF
+    within: float | None = None
+    range_: Range | None = None
 
-    def value(self, place: float) -> float:
+    def __post_init__(self) -> None:
+        if not 0.0 < self.probability < 1.0:
+            raise ValueError(f"probability {self.probability:g}: must be above 0 and below 1, 5% say")
+        if self.within is not None and not 0.0 < self.within < 1.0:
+            raise ValueError(f"within {self.within:g}: must be above 0 and below 1, 2% say")
+
+    @property
+    def range(self) -> Range:
+        """Its ends and how values between are written."""
+        return self.range_ or Range(self.low, self.high, self.log_scale)
+
+    @property
+    def bisects(self) -> bool:
+        """True where every seed's own threshold is looked for."""
+        return self.probability == HALF and self.within is None
+
+    def point(self, number: int, place: float) -> Point:
         """The parameter at a share of the range."""
-        if self.log_scale:
-            return float(f"{self.low * (self.high / self.low) ** place:.8g}")
-        return float(f"{self.low + (self.high - self.low) * place:.8g}")
+        value = self.range.value(place)
+        overrides = (*self.overrides, f"{self.parameter}={self.range.written(value)}")
+        return Point(number, {"parameter": value}, self.scenario, overrides)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What a search by probes will take.  `seeds`: at every value that is not clear before; `half_width`: of the
+    interval of the share that they give; `likely`: runs, fewest and most on made-up markets; `most`: runs at worst."""
+
+    seeds: int
+    half_width: float
+    likely: tuple[int, int]
+    most: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ValueTried:
+    """One value of the parameter: how many of so many runs had the event; the share with its interval."""
+
+    value: float
+    events: int
+    runs: int
+    share: Estimate
+    says: str
+
+    @property
+    def drawn(self) -> tuple[float, int, int, Estimate]:
+        """As figures take it."""
+        return self.value, self.events, self.runs, self.share
 
 
 @final
@@ -64,75 +142,219 @@ class TippingPoint:
     runs: int
     narrow: bool
     predicted: float
+    probability: float
+    tried: tuple[ValueTried, ...]
+
+
+def plan_probes(question: TippingQuestion) -> ProbePlan:
+    """How many seeds and runs the interval asked for will take; RunDirectoryError where the seeds allowed can never
+    tell."""
+    share = question.probability
+    within = min(USUAL_WITHIN, share, 1.0 - share) if question.within is None else question.within
+    seeds = seeds_for(share, within)
+    if question.most_seeds is not None:
+        seeds = min(seeds, question.most_seeds)
+        if seeds < fewest_seeds(share):
+            none = clopper_pearson(0, seeds).high
+            raise RunDirectoryError(
+                f"--seeds {seeds}: cannot tell a share below {_percent(min(share, 1.0 - share))} from one above: even "
+                f"0 of {seeds} runs leaves up to {_percent(none)}; {fewest_seeds(share)} seeds or more"
+            )
+    found = clopper_pearson(share * seeds, seeds)
+    search = ProbeSearch(share, seeds, question.tolerance)
+    likely = likely_runs(share, seeds, question.tolerance)
+    return ProbePlan(seeds, 0.5 * (found.high - found.low), likely, seeds * search.most_probes())
+
+
+def settle(question: TippingQuestion) -> TippingQuestion:
+    """Check both ends, and put values between on a grid where the field takes whole numbers or whole steps only.
+
+    Raises ScenarioError where an end is wrong, or where the parameter changes nothing.
+    """
+    keys = [key.strip() for key in question.parameter.split(".")]
+    place = Place(f"--parameter {question.parameter}", 0, Path.cwd())
+    if keys[0] in NOT_OF_THE_MARKET:
+        message = "every value is tried on the same seeds" if keys == ["seed"] else "nothing that happens depends on it"
+        raise ScenarioError([Problem(place, "", f"{message}: there is no tipping point in it")])
+    ends = [_load(question, end) for end in (0.0, 1.0)]
+    if ends[0].digest_as_read(MODEL_VERSION) == ends[1].digest_as_read(MODEL_VERSION):
+        raise ScenarioError([Problem(place, "", "the scenario is the same at both ends; something else decides")])
+    try:
+        _load(question, AN_ODD_PLACE)
+    except ScenarioError as error:
+        step_s = ends[0].step * 1e-9
+        on_grid = replace(question, range_=question.range.on_grid(step_s if question.range.kind == "duration" else 1.0))
+        try:
+            _load(on_grid, AN_ODD_PLACE)
+        except ScenarioError:
+            raise error from None
+        return on_grid
+    return question
+
+
+def _load(question: TippingQuestion, place: float) -> Any:
+    point = question.point(0, place)
+    return running.load_scenario(point.scenario, point.overrides)
 
 
 def find_tipping_point(
-    question: TippingQuestion, out: Path, workers: int, scheduler: str | None = None, progress: Progress | None = None
+    question: TippingQuestion,
+    out: Path,
+    workers: int,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
 ) -> TippingPoint:
-    """Bisect until the interval is narrow enough or the seeds are used up.
+    """Search until the interval is narrow enough or the seeds are used up.
 
-    Raises RunDirectoryError where the two ends do not differ, or a run fails.
+    Raises RunDirectoryError where the two ends do not differ, or a run fails; ScenarioError where a value is wrong.
     """
-    search = _Search(question, out)
+    question = settle(question)
+    plan = None if question.bisects else plan_probes(question)
     with open_farm(sweeping.run_point, workers, scheduler) as farm:
-        seeds = list(range(1, min(SEEDS_AT_A_TIME, question.most_seeds) + 1))
-        search.learn([(seed, end) for seed in seeds for end in (0.0, 1.0)], farm, progress)
-        near, far = search.bisection.settle_ends(seeds)
-        if 2 * min(near, far) > len(seeds) or 2 * max(near, far) < len(seeds):
-            raise RunDirectoryError(
-                f"{question.parameter} does not tip between {question.low:g} and {question.high:g}: "
-                f"{near} of {len(seeds)} seeds cascade at the one, {far} at the other; widen --between"
-            )
-        while True:
-            while trials := search.bisection.next_trials(seeds):
-                search.learn(trials, farm, progress)
-            found = search.bisection.result(seeds)
-            narrow = found.point.high - found.point.low <= question.tolerance
-            if narrow or len(seeds) >= question.most_seeds:
-                return search.conclude(found, narrow, seeds)
-            seeds += range(len(seeds) + 1, min(len(seeds) + SEEDS_AT_A_TIME, question.most_seeds) + 1)
+        runs = _Runs(question, out, farm, progress)
+        return _bisect(runs) if plan is None else _probe(runs, plan)
+
+
+def _bisect(runs: "_Runs") -> TippingPoint:
+    """The median of the thresholds of seeds, each bisected; seeds come in eight at a time."""
+    question = runs.question
+    most = USUAL_SEEDS if question.most_seeds is None else question.most_seeds
+    search = Bisection(question.tolerance / 4.0)
+    seeds = list(range(1, min(SEEDS_AT_A_TIME, most) + 1))
+    runs.learn([(seed, end) for seed in seeds for end in (0.0, 1.0)], search.learn)
+    near, far = search.settle_ends(seeds)
+    if 2 * min(near, far) > len(seeds) or 2 * max(near, far) < len(seeds):
+        low, high = question.range.shown(question.low), question.range.shown(question.high)
+        raise RunDirectoryError(
+            f"{question.parameter} does not tip between {low} and {high}: "
+            f"{near} of {len(seeds)} seeds cascade at the one, {far} at the other; widen --between"
+        )
+    while True:
+        while trials := search.next_trials(seeds):
+            runs.learn(trials, search.learn)
+        found = search.result(seeds)
+        narrow = found.point.high - found.point.low <= question.tolerance
+        if narrow or len(seeds) >= most:
+            break
+        seeds += range(len(seeds) + 1, min(len(seeds) + SEEDS_AT_A_TIME, most) + 1)
+    thresholds = _thresholds(search, seeds, question.range)
+    point = found.point.through(lambda place: question.range.value(place) if math.isfinite(place) else place)
+    tried = []
+    for place in runs.places:
+        value = question.range.value(place)
+        tipped = sum((t <= value) if search.rising else (t >= value) for t in thresholds.values())
+        tried.append(ValueTried(value, tipped, len(thresholds), wilson(tipped, len(thresholds)), "by thresholds"))
+    result = runs.result(point, found.seeds, found.contrary, narrow, tried)
+    method = {"method": BISECTION, "interval_of_shares": "Wilson 95 %", "rising": search.rising}
+    runs.write(result, {**method, "thresholds": thresholds})
+    draw_tipping(
+        list(thresholds.values()), point, question.parameter, event_words(question.event), question.log_scale,
+        runs.figure, result.predicted, [each.drawn for each in result.tried],
+    )  # fmt: skip
+    return result
+
+
+def _probe(runs: "_Runs", plan: ProbePlan) -> TippingPoint:
+    """Probes until the interval is as narrow as asked, or as the seeds of the plan allow."""
+    question = runs.question
+    search = ProbeSearch(question.probability, plan.seeds, question.tolerance, question.range.nearest)
+    while trials := search.next_trials():
+        runs.learn(trials, search.learn)
+    found = search.result()
+    value = question.range.value
+    tried = [ValueTried(value(p.place), p.events, p.runs, p.share, p.says.value) for p in found.probes]
+    if found.problem is not None:
+        raise RunDirectoryError(_no_crossing(question, found.problem, tried))
+    point = found.point.through(lambda place: value(place) if math.isfinite(place) else place)
+    narrow = found.point.high - found.point.low <= question.tolerance
+    result = runs.result(point, plan.seeds, found.contrary, narrow, tried)
+    method = {"method": PROBES, "interval_of_shares": "Clopper-Pearson 95 %", "rising": found.rising}
+    runs.write(result, {**method, "thresholds": {}, "within": plan.half_width})
+    draw_probes(
+        [each.drawn for each in result.tried], question.probability, point,
+        question.parameter, event_words(question.event), question.log_scale, question.range.shown, runs.figure,
+    )  # fmt: skip
+    return result
+
+
+def _no_crossing(question: TippingQuestion, problem: str, tried: Sequence[ValueTried]) -> str:
+    """Which end to move, from the shares at both."""
+    first, last = tried[0], tried[-1]
+    shown = question.range.shown
+    asked = _percent(question.probability)
+    head = (
+        f"{question.parameter} does not tip between {shown(question.low)} and {shown(question.high)}: "
+        f"{asked} of runs with {event_words(question.event)} is not crossed; "
+    )
+    if problem.startswith("cannot"):
+        ends = f"{_share(first)} at the one end, {_share(last)} at the other"
+        return f"{head}{ends}: too few runs to tell either from {asked}; widen --between, or a smaller --within"
+    # The end whose share is nearer to the one asked for is the end to move; without a difference, either may be it.
+    distance = [abs(each.share.value - question.probability) for each in (first, last)]
+    word = "still" if problem.startswith("above") else "only"
+    if distance[0] == distance[1]:
+        return f"{head}at both ends {word} {_share(first)}: widen --between"
+    end, move = (last, "raise") if distance[1] < distance[0] else (first, "lower")
+    return f"{head}at {shown(end.value)} {word} {_share(end)}: {move} the end"
+
+
+def _share(tried: ValueTried) -> str:
+    """'12 % [8, 17] (12 of 97 runs)'."""
+    low, high = (f"{100.0 * end:.2g}" for end in (tried.share.low, tried.share.high))
+    return f"{_percent(tried.share.value)} [{low}, {high}] ({tried.events} of {tried.runs} runs)"
+
+
+def _percent(share: float) -> str:
+    return f"{100.0 * share:.3g} %"
+
+
+def _thresholds(search: Bisection, seeds: Sequence[int], range_: Range) -> Mapping[int, float]:
+    """Every seed's threshold in units of the parameter; infinite beyond the range, contrary seeds left out."""
+    found = {}
+    for seed in seeds:
+        bracket = search.bracket(seed)
+        if bracket is None:
+            continue
+        middle = 0.5 * (bracket[0] + bracket[1]) if all(map(math.isfinite, bracket)) else bracket[0] + bracket[1]
+        place = middle if search.rising else 1.0 - middle
+        found[seed] = range_.value(place) if math.isfinite(place) else place
+    return found
 
 
 @final
-class _Search:
-    """What has been tried so far."""
+class _Runs:
+    """Runs of a search, in its sweep directory."""
 
-    def __init__(self, question: TippingQuestion, out: Path) -> None:
-        self.bisection = Bisection(question.tolerance / 4.0)
-        self._question = question
+    def __init__(self, question: TippingQuestion, out: Path, farm: Farm, progress: Progress | None) -> None:
+        self.question = question
+        self.places: list[float] = []
         self._out = out
+        self._farm = farm
+        self._progress = progress
         self._known: sweeping.Known = {}
-        self._places: list[float] = []
         self._tried: dict[tuple[int, float], str] = {}
         self._path = sweeping.sweep_path(out, question.name)
 
-    def learn(self, trials: list[tuple[int, float]], farm: Farm, progress: Progress | None) -> None:
-        """Run these seeds at these places, unless they are there already, and take note of what came out."""
-        self._places += [p for p in dict.fromkeys(place for _, place in trials) if p not in self._places]
+    def learn(self, trials: Sequence[tuple[int, float]], tell: Callable[[int, float, bool], None]) -> None:
+        """Run these seeds at these places, unless they are there already, and tell what came out."""
+        self.places += [p for p in dict.fromkeys(place for _, place in trials) if p not in self.places]
         seeds = tuple(sorted({seed for seed, _ in [*trials, *self._tried]}))
         plan = sweeping.plan_sweep(self._sweep(seeds), self._known)
-        numbers = {place: number for number, place in enumerate(self._places)}
+        numbers = {place: number for number, place in enumerate(self.places)}
         keys = [(numbers[place], seed) for seed, place in trials]
         directory = SweepDirectory(self._path)
         todo = [key for key in keys if not directory.holds(plan.runs[key])]
-        result = sweeping.make(plan, self._out, todo, farm, progress)
+        result = sweeping.make(plan, self._out, todo, self._farm, self._progress)
         if result.failures:
             failure = result.failures[0]
             raise RunDirectoryError(f"{result.path}: seed {failure.seed} failed: {failure.error}")
         for (seed, place), key in zip(trials, keys, strict=True):
             run = plan.runs[key]
             self._tried[seed, place] = run
-            self.bisection.learn(
-                seed, place, is_event(run_directory.read_summary(directory.points / run), self._question.event)
-            )
+            tell(seed, place, is_event(run_directory.read_summary(directory.points / run), self.question.event))
 
     def _sweep(self, seeds: tuple[int, ...]) -> Sweep:
-        question = self._question
-        points = []
-        for number, place in enumerate(self._places):
-            value = question.value(place)
-            overrides = (*question.overrides, f"{question.parameter}={value:.12g}")
-            points.append(Point(number, {"parameter": value}, question.scenario, overrides))
+        question = self.question
         axis = {
             "name": "parameter",
             "label": question.parameter,
@@ -140,67 +362,65 @@ class _Search:
             "low": question.low,
             "high": question.high,
         }
+        points = tuple(question.point(number, place) for number, place in enumerate(self.places))
         text = json.dumps({"tipping": question.parameter, "scenario": str(question.scenario)}) + "\n"
         words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
-        return Sweep(question.name, words, "list", (axis,), tuple(points), seeds, question.event, text)
+        return Sweep(question.name, words, "list", (axis,), points, seeds, question.event, text)
 
-    def conclude(self, found: Tipping, narrow: bool, seeds: list[int]) -> TippingPoint:
-        """Write tipping.json and the figure."""
-        question = self._question
+    def result(
+        self, point: Estimate, seeds: int, contrary: int, narrow: bool, tried: Sequence[ValueTried]
+    ) -> TippingPoint:
+        """What was found, and beside it where R = 1."""
+        ordered = tuple(sorted(tried, key=lambda each: each.value))
+        return TippingPoint(
+            self._path, point, seeds, contrary, len(self._tried), narrow, self._predicted, self.question.probability,
+            ordered,
+        )  # fmt: skip
 
-        def real(place: float) -> float:
-            return question.value(place) if math.isfinite(place) else place
+    @property
+    def figure(self) -> Path:
+        """Where the picture goes."""
+        (self._path / "figures").mkdir(exist_ok=True)
+        return self._path / "figures" / "tipping.png"
 
-        point = found.point.through(real)
-        predicted = self._predicted()
-        thresholds = self._thresholds(seeds)
+    def write(self, found: TippingPoint, more: Mapping[str, Any]) -> None:
+        """tipping.json."""
+        question = self.question
         facts: dict[str, Any] = {
             "parameter": question.parameter,
             "between": [question.low, question.high],
-            "estimate": point.value,
-            "interval": [point.low, point.high],
+            "probability": question.probability,
+            "estimate": found.point.value,
+            "interval": [found.point.low, found.point.high],
             "seeds": found.seeds,
             "contrary_seeds": found.contrary,
-            "runs": len(self._tried),
-            "narrow_enough": narrow,
-            "event": question.event.model_dump(),
-            "feedback_number_is_1_at": predicted,
-            "thresholds": {str(seed): value for seed, value in thresholds.items()},
+            "runs": found.runs,
+            "narrow_enough": found.narrow,
+            "event": question.event.model_dump(exclude_none=True),
+            "feedback_number_is_1_at": found.predicted,
+            "probes": [
+                {
+                    "value": each.value,
+                    "events": each.events,
+                    "runs": each.runs,
+                    "share": each.share.value,
+                    "interval": [each.share.low, each.share.high],
+                    "says": each.says,
+                }
+                for each in found.tried
+            ],
+            **more,
         }
         plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
         (self._path / "tipping.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-        event = f"{question.event.metric} above {question.event.above:g}"
-        values = list(thresholds.values())
-        (self._path / "figures").mkdir(exist_ok=True)
-        draw_tipping(
-            values,
-            point,
-            question.parameter,
-            event,
-            question.log_scale,
-            self._path / "figures" / "tipping.png",
-            predicted,
-        )
-        return TippingPoint(self._path, point, found.seeds, found.contrary, len(self._tried), narrow, predicted)
 
-    def _thresholds(self, seeds: list[int]) -> Mapping[int, float]:
-        """Every seed's threshold in units of the parameter; infinite beyond the range, contrary seeds left out."""
-        found = {}
-        for seed in seeds:
-            bracket = self.bisection.bracket(seed)
-            if bracket is None:
-                continue
-            middle = 0.5 * (bracket[0] + bracket[1]) if all(map(math.isfinite, bracket)) else bracket[0] + bracket[1]
-            place = middle if self.bisection.rising else 1.0 - middle
-            found[seed] = self._question.value(place) if math.isfinite(place) else place
-        return found
-
+    @cached_property
     def _predicted(self) -> float:
         """Where R = 1 by the positions and the book before the event, from the runs that were made."""
         numbers: dict[float, list[float]] = {}
         for (_, place), run in self._tried.items():
-            numbers.setdefault(self._question.value(place), []).append(
-                feedback_number(*starting_fuel(self._path / "points" / run))
-            )
+            known = numbers.setdefault(self.question.range.value(place), [])
+            if self.question.bisects or len(known) < FUEL_RUNS:
+                known.append(feedback_number(*starting_fuel(self._path / "points" / run)))
         values = np.array(list(numbers))
         return crossing(values, np.array([float(np.median(each)) for each in numbers.values()]))

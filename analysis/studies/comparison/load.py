@@ -11,7 +11,7 @@ import numpy as np
 from marginquake.analysis.frames.run_frames import load_run
 from marginquake.analysis.studies.comparison.metrics import measure
 from marginquake.sim.core.typing import Floats
-from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.directory import RunDirectoryError, read_manifest
 from marginquake.sim.runs.sweep_plan import is_sweep, read_failures, read_plan
 
 DESIGN: Final = "compare"
@@ -38,7 +38,8 @@ class Comparison:
     `alternatives[0]` is the baseline; `scenarios` and `overrides` are those of each.  `seeds`: used, because every
     alternative has a run of them; `dropped`: asked for, but not finished by all.  `values[alternative][metric key]`:
     one value a used seed, in their order; NaN where a run cannot answer.  `runs[alternative]`: names below points/, in
-    that order.
+    that order.  `digests[alternative]`: of its resolved scenario, all that decides what happens; "" where the runs do
+    not say.
     """
 
     path: Path
@@ -54,6 +55,7 @@ class Comparison:
     runs: Mapping[str, tuple[str, ...]]
     values: Mapping[str, Mapping[str, Floats]]
     file_text: str
+    digests: Mapping[str, str]
 
     @property
     def baseline(self) -> str:
@@ -74,6 +76,12 @@ class Comparison:
     def own_overrides(self, alternative: str) -> tuple[str, ...]:
         """What is said of this alternative beyond `shared_overrides`."""
         return self.overrides[alternative][len(self.shared_overrides) :]
+
+    def same_rule_as(self, alternative: str) -> str | None:
+        """The first alternative before this one whose resolved scenario is the same, however it is written."""
+        before = takewhile(lambda name: name != alternative, self.alternatives)
+        own = self.digests.get(alternative)
+        return next((name for name in before if own and self.digests.get(name) == own), None)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -121,6 +129,7 @@ def load_comparison(path: str | Path) -> Comparison:
             runs=runs,
             values={label: values for label, (_, values) in measured.items()},
             file_text=_text(directory / "sweep.yaml"),
+            digests={label: _digest(directory, runs[label]) for label in alternatives},
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, RunDirectoryError):
@@ -150,6 +159,10 @@ def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, dict[str, Fl
         rows.append(measure(frames))
     keys = dict.fromkeys(key for row in rows for key in row)
     return frames.name, {key: np.array([row.get(key, np.nan) for row in rows], np.float64) for key in keys}
+
+
+def _digest(directory: Path, runs: tuple[str, ...]) -> str:
+    return str(read_manifest(directory / "points" / runs[0]).get("scenario_digest") or "")
 
 
 def _text(file: Path) -> str:

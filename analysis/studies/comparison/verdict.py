@@ -84,11 +84,15 @@ class Finding:
 @final
 @dataclass(frozen=True)
 class Pair:
-    """An alternative against the baseline: all findings, in the order of the metrics."""
+    """An alternative against the baseline: all findings, in the order of the metrics.
+
+    `same_as`: the baseline or an earlier alternative whose scenario is the same, however it is written.
+    """
 
     baseline: str
     alternative: str
     findings: tuple[Finding, ...]
+    same_as: str | None = None
 
     def of(self, *effects: Meaning) -> tuple[Finding, ...]:
         """Findings of these effects."""
@@ -99,7 +103,7 @@ class Pair:
         """What gets better, what worse, and what cannot be told apart."""
         head = f"{self.alternative} against {self.baseline}:"
         if len(self.of(Meaning.IDENTICAL)) == len(self.findings):
-            return f"{head} identical on every seed in every metric; the rule never came to bear."
+            return f"{head} identical on every seed in every metric; {self._why_identical}."
         decided = [
             f"{effect.value}: {', '.join(_named(finding) for finding in self.of(effect))}"
             for effect in (Meaning.BETTER, Meaning.WORSE, Meaning.CHANGED)
@@ -110,7 +114,15 @@ class Pair:
             for effect in (Meaning.UNDECIDED, Meaning.IDENTICAL)
             if self.of(effect)
         ]
-        return f"{head} {'; '.join(decided or ['nothing that can be told apart from chance'])}. {_sentences(open_ones)}"
+        found = "; ".join(decided or ["nothing that can be told apart from chance"])
+        same = [] if self.same_as is None else [f"same rule as {self.same_as}"]
+        return f"{head} {found}. {_sentences([*open_ones, *same])}"
+
+    @property
+    def _why_identical(self) -> str:
+        if self.same_as is None:
+            return "the rule never came to bear"
+        return f"same rule as {'the baseline' if self.same_as == self.baseline else self.same_as}"
 
     @property
     def too_few_seeds(self) -> bool:
@@ -146,7 +158,8 @@ def _pair(comparison: Comparison, alternative: str) -> Pair:
         if key in before and key in after and (found := paired(before[key], after[key])) is not None:
             metrics.append(metric_named(key))
             differences.append(found)
-    return Pair(comparison.baseline, alternative, findings_of(metrics, differences))
+    findings = findings_of(metrics, differences)
+    return Pair(comparison.baseline, alternative, findings, comparison.same_rule_as(alternative))
 
 
 def _named(finding: Finding) -> str:

@@ -1,10 +1,12 @@
 """How events, runs and values of axes are written in figures and reports."""
 
+import math
 from collections.abc import Sequence
 
 from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
+from marginquake.sim.runs.sweep_plan import Event
 
 
 def short(label: str) -> str:
@@ -19,8 +21,15 @@ def clipped(text: str, most: int = 62) -> str:
 
 def event_words(sweep: SweepData) -> str:
     """'forced volume / open interest > 5 %'."""
-    metric = metric_of(sweep.event.metric)
-    return f"{metric.label} > {metric.text(sweep.event.above)}"
+    return threshold_words(sweep.event)
+
+
+def threshold_words(event: Event) -> str:
+    """The metric and its threshold."""
+    metric = metric_of(event.metric)
+    if event.above is not None:
+        return f"{metric.label} > {metric.text(event.above)}"
+    return f"{metric.label} < {metric.text(math.nan if event.below is None else event.below)}"
 
 
 def value_texts(values: Sequence[Value]) -> list[str]:

@@ -15,11 +15,14 @@ from marginquake.analysis.presentation.png import render
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps import fan, phase, points, sensitivity, tornado
+from marginquake.analysis.studies.sweeps.axis_layout import limits
 from marginquake.analysis.studies.sweeps.captions import clipped
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, SweepData, load_sweep
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Axis
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -125,11 +128,19 @@ def figure_path(sweep: SweepData, name: str, metric: str) -> Path:
 
 
 def draw_tipping(
-    values: Sequence[float], point: Estimate, label: str, event: str, log_scale: bool, path: Path, reference: float
+    values: Sequence[float],
+    point: Estimate,
+    label: str,
+    event: str,
+    log_scale: bool,
+    path: Path,
+    reference: float,
+    probes: Sequence[tuple[float, int, int, Estimate]] = (),
 ) -> Path:
     """P(cascade) against the parameter: share of thresholds (`values`) below it, with its interval and the median.
 
-    `reference`: a predicted tipping point, drawn beside it; NaN = none.
+    `reference`: a predicted tipping point, drawn beside it; NaN = none.  `probes`: every value tried, as in
+    `draw_probes`, shares as the thresholds have them.
     """
     from marginquake.analysis.presentation.png import render
 
@@ -142,6 +153,8 @@ def draw_tipping(
         axis.step(inside, [share.value for share in shares], where="post", color=theme.BID, label="share of seeds")
         low, high = [share.low for share in shares], [share.high for share in shares]
         axis.fill_between(inside, low, high, step="post", color=theme.BID, alpha=0.18, linewidth=0, label="95 %")
+        if probes:
+            _probes(axis, probes, "values tried, 95 % Wilson")
         axis.axhline(0.5, color=theme.MUTED, linewidth=0.8)
         axis.axvspan(point.low, point.high, color=theme.ASK, alpha=0.2, linewidth=0)
         axis.axvline(point.value, color=theme.ASK, label=f"tipping point {point.value:.4g}")
@@ -158,3 +171,56 @@ def draw_tipping(
         panels.legend_above(axis)
 
     return render(draw, path, 4.6, False, "")
+
+
+def draw_probes(
+    probes: Sequence[tuple[float, int, int, Estimate]],
+    probability: float,
+    point: Estimate,
+    label: str,
+    event: str,
+    log_scale: bool,
+    shown: Callable[[float], str],
+    path: Path,
+) -> Path:
+    """Every value tried with its share of runs and interval: where the share crosses `probability`.
+
+    `probes`: value, runs with the event, runs, share; `shown`: how a value is written.  `point` may have infinite ends.
+    """
+
+    def draw(figure: "Figure") -> None:
+        values = np.array([value for value, _, _, _ in probes])
+        high = np.array([share.high for _, _, _, share in probes])
+        panels.heading(figure, f"Tipping point: {100.0 * probability:g} % of runs", f"event: {event}")
+        ((axis,),) = panels.panels(figure, (1.0,))
+        if log_scale:
+            axis.set_xscale("log")
+        ends = limits(Axis("", label, "log" if log_scale else "linear"), values, 0.06)
+        axis.set_xlim(*ends)
+        span = [end if math.isfinite(end) else side for end, side in zip((point.low, point.high), ends, strict=True)]
+        axis.axvspan(span[0], span[1], color=theme.ASK, alpha=0.15, linewidth=0, label="its 95 % interval")
+        if math.isfinite(point.value):
+            axis.axvline(point.value, color=theme.ASK, label=f"tipping point {shown(point.value)}")
+        axis.axhline(probability, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+        _probes(axis, probes, "runs tried, 95 % Clopper-Pearson")
+        for value, events, runs, share in probes:
+            axis.annotate(
+                f"{events}/{runs}", (value, share.high), xytext=(0, 4), textcoords="offset points", ha="center",
+                fontsize=8, color=theme.MUTED,
+            )  # fmt: skip
+        axis.set_ylim(-0.03, max(1.12 * float(high.max()), probability + 0.1))
+        axis.xaxis.set_major_formatter(lambda value, _: shown(value))
+        axis.yaxis.set_major_formatter(lambda value, _: f"{100.0 * value:g} %")
+        panels.panel_label(axis, "share of runs with the event")
+        panels.x_label(axis, label)
+        panels.legend_above(axis)
+
+    return render(draw, path, 4.6, False, "")
+
+
+def _probes(axis: "Axes", probes: Sequence[tuple[float, int, int, Estimate]], label: str) -> None:
+    values = [value for value, _, _, _ in probes]
+    estimate, low, high = np.array([tuple(share) for _, _, _, share in probes]).T
+    reach = (np.maximum(estimate - low, 0), np.maximum(high - estimate, 0))
+    axis.errorbar(values, estimate, yerr=reach, fmt="o", markersize=5, color=theme.BID, ecolor=theme.BID,
+                  elinewidth=1.4, capsize=3, label=label)  # fmt: skip

@@ -13,10 +13,20 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.analysis import formats
 from marginquake.analysis.frames.market import Columns
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
-from marginquake.sim.runs.sweep_plan import Axis, AxisValue, Event, Failure, is_sweep, read_failures, read_plan
+from marginquake.sim.runs.sweep_plan import (
+    Axis,
+    AxisValue,
+    Event,
+    Failure,
+    is_sweep,
+    read_failures,
+    read_plan,
+    value_text,
+)
 
 Value = float | str
 """A value of an axis: a number, or the name of a policy."""
@@ -24,6 +34,8 @@ Rows = NDArray[np.int64]
 """Positions in the table."""
 
 DEFAULT_METRIC = "max_drawdown_fraction"
+LABEL_DIGITS = 9
+"""Of a number that stands among words, on an axis with the point 'off': enough to tell any two apart."""
 NO_METRICS = ("point", "seed", "event")
 """Numeric columns of the table that say which run it was, and not what came out."""
 
@@ -242,8 +254,7 @@ def _is_number(value: object) -> bool:
 
 
 def _value(value: AxisValue, word: bool) -> Value:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float) and not word:
-        return float(value)
-    return "none" if value is None else str(value)
+    if not _is_number(value):
+        return value_text(value)
+    assert isinstance(value, int | float)
+    return formats.short_number(float(value), LABEL_DIGITS) if word else float(value)

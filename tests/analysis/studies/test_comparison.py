@@ -254,6 +254,16 @@ def test_a_rule_that_never_binds_is_said_to() -> None:
     assert not pair.too_few_seeds
 
 
+def test_a_policy_that_is_the_rule_of_the_baseline_is_said_to_be() -> None:
+    pair = Pair("bybit", "reduced", findings_of([FALL], [differences(0, 0, 0)]), same_as="bybit")
+    assert pair.sentence == (
+        "reduced against bybit: identical on every seed in every metric; same rule as the baseline."
+    )
+    twin = Pair("bybit", "again", findings_of([FALL], [differences(*LOWER[:6])]), same_as="full")
+    assert twin.sentence.endswith(" Same rule as full.")
+    assert "came to bear" not in pair.sentence + twin.sentence
+
+
 def test_too_few_seeds_for_any_verdict_are_told() -> None:
     assert Pair("a", "b", findings_of([FALL], [differences(*LOWER[:5])])).too_few_seeds
     assert not Pair("a", "b", findings_of([FALL], [differences(*LOWER[:6])])).too_few_seeds
@@ -359,6 +369,29 @@ def test_the_same_runs_again_are_identical_and_other_runs_are_not(write: Write) 
     assert all(found.verdict is Verdict.IDENTICAL for found in again.findings)
     fall = next(found for found in calm.findings if found.metric.key == "max_drawdown_fraction")
     assert fall.paired.lower == 1.0
+
+
+def digests(directory: Path, **by_label: str) -> None:
+    """Let the runs say which scenario they are of."""
+    for label, digest in by_label.items():
+        for manifest in directory.glob(f"points/run-{label}-*/manifest.json"):
+            manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "scenario_digest": digest}))
+
+
+def test_the_same_rule_is_known_by_the_digest_of_its_scenario(write: Write) -> None:
+    directory = write()
+    assert [pair.same_as for pair in compare(load_comparison(directory))] == [None, None], "these runs do not say"
+    digests(directory, forced="a", calm="b", again="a")
+    calm, again = compare(load_comparison(directory))
+    assert (calm.same_as, again.same_as) == (None, "forced")
+    assert again.sentence.endswith("same rule as the baseline.")
+    assert "same rule as the baseline" in to_markdown(load_comparison(directory))
+    assert "same rule as the baseline" in write_comparison(directory).read_text(encoding="utf-8")
+    digests(directory, forced="a", calm="b", again="b")
+    calm, again = compare(load_comparison(directory))
+    assert (calm.same_as, again.same_as) == (None, "calm")
+    digests(directory, again="c")
+    assert compare(load_comparison(directory))[1].sentence.endswith("the rule never came to bear.")
 
 
 def test_a_seed_that_one_alternative_lacks_is_dropped_for_all_and_reported(write: Write) -> None:

@@ -175,6 +175,18 @@ def test_positions_that_the_venue_would_refuse_are_refused(change: dict[str, obj
         triggers(replace(USUAL, **change))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"leverages": (20.0, 5.0, 20.0)}, "leverage 20: is asked for twice"),
+        ({"horizons": (60 * SECOND, 60 * SECOND)}, "horizon 60 s: is asked for twice"),
+    ],
+)
+def test_a_leverage_or_a_horizon_is_asked_for_once(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(USUAL, **change)  # type: ignore[arg-type]
+
+
 def test_horizons_are_whole_monitoring_periods() -> None:
     with pytest.raises(ValueError, match=r"horizon 2.5 s: must be a whole number of monitoring periods of 1 s"):
         replace(USUAL, horizons=(5 * SECOND // 2,))
