@@ -55,7 +55,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
     most = max(float(levels.bid_depth[-1][shown].max()), float(levels.ask_depth[-1][shown].max()), 1.0)
     side.set_xlim(0, 1.05 * most)
     side.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, handlelength=0.9, columnspacing=0.6)
-    tag(heat, side, float(known[-1]))
+    if len(known):
+        tag(heat, side, float(known[-1]))
     _volume(market, volume, first_s, last_s)
     panels.time_axis((heat, volume), first_s, last_s)
     traded = float(np.nansum(run["volume"]))

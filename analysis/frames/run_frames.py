@@ -292,11 +292,12 @@ def _read_maps(path: Path) -> dict[str, LiquidationMap]:
 
 
 def _maps_of(archive: Mapping[str, NDArray[Any]]) -> dict[str, LiquidationMap]:
+    """Maps by market.  One without a price bin, as runs of before have it where a tick is coarse, is none."""
     keys = ("time_s", "price_edges", "long_notional", "short_notional", "bid_depth", "ask_depth")
     return {
         name: LiquidationMap(**{key: np.asarray(archive[f"{name}/{key}"], np.float64) for key in keys})
         for name in map(str, archive["markets"])
-        if f"{name}/time_s" in archive
+        if f"{name}/time_s" in archive and len(archive[f"{name}/price_edges"]) > 1
     }
 
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from marginquake.sim.studies.sweep import SweepPlan, SweepResult
 
 app = typer.Typer()
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over other results of the same name, which is refused otherwise.")
+]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
 ]
@@ -40,6 +43,7 @@ def sweep(
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier call has stopped.")] = False,
+    replace: Replace = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point; run nothing.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many runs in this call.")] = None,
     out: RunsFolder = RUNS,
@@ -59,7 +63,7 @@ def sweep(
         if dry_run:
             print_plan(plan, out)
             return
-        run_sweep(plan, out, workers, scheduler, resume, limit, quiet)
+        run_sweep(plan, out, workers, scheduler, resume, limit, quiet, replace)
 
 
 @app.command()
@@ -79,6 +83,7 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override of all alternatives; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -102,7 +107,7 @@ def compare(
         wanted = comparison_of(alternatives, seeds, overrides or (), name)
         plan = sweeping.plan_sweep(wanted)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
-            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress, replace)
         tell_failures(result)
         report = report_sweep(result.path)
         if not quiet:
@@ -140,6 +145,7 @@ def tipping(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -166,7 +172,7 @@ def tipping(
             label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
         )
         with sweep_bar(label, shown=not quiet) as progress:
-            found = find_tipping_point(question, out, workers, scheduler, progress)
+            found = find_tipping_point(question, out, workers, scheduler, progress, replace)
         if not quiet:
             print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
                   f"[{found.point.low:.4g}, {found.point.high:.4g}] ({found.runs} runs)")  # fmt: skip
@@ -241,12 +247,13 @@ def run_sweep(
     resume: bool,
     limit: int | None,
     quiet: bool,
+    replace: bool,
 ) -> None:
     """Run what is missing, with a bar; exit 1 if anything failed."""
     from marginquake.sim.studies import sweep as sweeping
 
     with sweep_bar(plan.sweep.name, shown=not quiet) as progress:
-        result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress)
+        result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress, replace)
     if not quiet:
         print(
             f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there"

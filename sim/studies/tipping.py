@@ -14,12 +14,14 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.analysis.frames.lookup import starting_fuel
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.levels.feedback import crossing, feedback_number
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.studies.sweeps.figures import draw_tipping
 from marginquake.analysis.studies.tipping import Bisection, Tipping
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Event, is_sweep, read_plan
 from marginquake.sim.studies import sweep as sweeping
 from marginquake.sim.studies.design import EventConfig, Point, Sweep
 from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
@@ -67,13 +69,21 @@ class TippingPoint:
 
 
 def find_tipping_point(
-    question: TippingQuestion, out: Path, workers: int, scheduler: str | None = None, progress: Progress | None = None
+    question: TippingQuestion,
+    out: Path,
+    workers: int,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+    replace: bool = False,
 ) -> TippingPoint:
     """Bisect until the interval is narrow enough or the seeds are used up.
 
-    Raises RunDirectoryError where the two ends do not differ, or a run fails.
+    Raises RunDirectoryError where the two ends do not differ, a run fails, or the results of another question have the
+    name, unless `replace`.
     """
     search = _Search(question, out)
+    if not replace:
+        search.check_same_question()
     with open_farm(sweeping.run_point, workers, scheduler) as farm:
         seeds = list(range(1, min(SEEDS_AT_A_TIME, question.most_seeds) + 1))
         search.learn([(seed, end) for seed in seeds for end in (0.0, 1.0)], farm, progress)
@@ -105,6 +115,20 @@ class _Search:
         self._places: list[float] = []
         self._tried: dict[tuple[int, float], str] = {}
         self._path = sweeping.sweep_path(out, question.name)
+
+    def check_same_question(self) -> None:
+        """Refuse to write over the answer to another one: it has other ends, or another event."""
+        self._places = [0.0, 1.0]
+        plan = sweeping.plan_sweep(self._sweep((1,)), self._known)
+        directory = SweepDirectory(self._path)
+        directory.check_same_study(plan.runs.values(), self._question.event, whole=False)
+        if is_sweep(self._path) and (there := read_plan(self._path).event) != Event(
+            **self._question.event.model_dump()
+        ):
+            raise RunDirectoryError(
+                f"{self._path} holds the answer for {there.metric} above {there.above:g}; choose another --name, or "
+                "--replace (in Python replace=True) writes over it"
+            )
 
     def learn(self, trials: list[tuple[int, float]], farm: Farm, progress: Progress | None) -> None:
         """Run these seeds at these places, unless they are there already, and take note of what came out."""
@@ -172,15 +196,18 @@ class _Search:
         event = f"{question.event.metric} above {question.event.above:g}"
         values = list(thresholds.values())
         (self._path / "figures").mkdir(exist_ok=True)
-        draw_tipping(
-            values,
-            point,
-            question.parameter,
-            event,
-            question.log_scale,
-            self._path / "figures" / "tipping.png",
-            predicted,
-        )
+        left_out = LeftOut()
+        with left_out.unless_it_fails("figure tipping"):
+            draw_tipping(
+                values,
+                point,
+                question.parameter,
+                event,
+                question.log_scale,
+                self._path / "figures" / "tipping.png",
+                predicted,
+            )
+        left_out.tell()
         return TippingPoint(self._path, point, found.seeds, found.contrary, len(self._tried), narrow, predicted)
 
     def _thresholds(self, seeds: list[int]) -> Mapping[int, float]:
