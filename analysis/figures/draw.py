@@ -22,7 +22,7 @@ def plot_run(run: str | Path | RunFrames, figure: str | None = None, left_out: L
     """Draw all figures (or one) of a run as PNG files in its `figures/`; returns the paths of those drawn.
 
     The first market's files carry the figure's name; other markets' also `-<market>`.  Of all figures, one that fails
-    is left out, with a line in the log (or in `left_out`); a figure that is asked for by name raises what went wrong.
+    is left out, with a line on stderr (or in `left_out`); a figure that is asked for by name raises what went wrong.
     """
     if figure is not None and figure not in FIGURES:
         raise RunDirectoryError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")

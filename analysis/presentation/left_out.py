@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import Iterator
 from typing import final
 
@@ -38,9 +39,9 @@ class LeftOut:
         return tuple(f"left out: {', '.join(names)} ({why})" for why, names in self._names.items())
 
     def tell(self) -> None:
-        """Say every line in the log, which is on stderr unless a program has sent it elsewhere."""
+        """Say every line on stderr: whoever asked for pictures should know which are not there."""
         for line in self.lines:
-            LOG.warning("%s", line)
+            print(line, file=sys.stderr)
 
 
 def reason(error: Exception) -> str:

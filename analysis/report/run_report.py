@@ -38,7 +38,7 @@ SCRIPTS = (
 def write_report(run: str | Path | RunFrames, left_out: LeftOut | None = None) -> Path:
     """Write `report.html` into a run directory and return its path.
 
-    A section or figure that fails is left out: the page says so, and the log (or `left_out`, which may hold figures
+    A section or figure that fails is left out: the page says so, and stderr (or `left_out`, which may hold figures
     that failed before).
     """
     frames = run if isinstance(run, RunFrames) else load_run(run)

@@ -192,6 +192,7 @@ def sensitivity(
     metric: Annotated[
         str, typer.Option(metavar="M", help="A number of summary.json, or event.")
     ] = "max_drawdown_fraction",
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -219,7 +220,8 @@ def sensitivity(
         if wanted.design != "saltelli":
             raise UserError(f"{file}: design {wanted.design}; Sobol indices need 'design: saltelli'")
         with sweep_bar(wanted.name, shown=not quiet) as progress:
-            result = sweeping.run_sweep(sweeping.plan_sweep(wanted), out, workers, scheduler, True, None, progress)
+            plan = sweeping.plan_sweep(wanted)
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress, replace)
         tell_failures(result)
         if result.failures:
             raise typer.Exit(1)

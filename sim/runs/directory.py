@@ -7,11 +7,11 @@ next run in the same folder puts it back, or sweeps what is no longer needed.
 
 import contextlib
 import json
-import logging
 import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -159,8 +159,8 @@ def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def give_name(folder: Path, name: str, replace: bool = False) -> Path:
     """Rename a complete run, in place of an older one of the same events; returns its new path.
 
-    Where another run has taken the name meanwhile, that one stays and this one gets a name of its own, with a line in
-    the log, unless `replace`: what has been simulated is not thrown away.
+    Where another run has taken the name meanwhile, that one stays and this one gets a name of its own, with a line on
+    stderr, unless `replace`: what has been simulated is not thrown away.
     """
     target = folder.with_name(name)
     if not replace and is_complete(target) and not same_run(read_manifest(folder), read_manifest(target)):
@@ -168,7 +168,7 @@ def give_name(folder: Path, name: str, replace: bool = False) -> Path:
         own = run_name(str(manifest.get("scenario")), str(manifest.get("scenario_digest")), manifest.get("seed", 0))
         free = (folder.with_name(each) for each in (own, f"{own}-{os.getpid()}"))
         taken, target = target, next(path for path in free if not os.path.lexists(path))
-        logging.getLogger("marginquake").warning("%s was taken meanwhile by another run; this one is %s", taken, target)
+        print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
     _swap_in(folder, target)
     return target
 

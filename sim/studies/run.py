@@ -392,7 +392,7 @@ def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
 
 
 def _draw_what_can_be(path: Path) -> tuple[str, ...]:
-    """Draw pictures and report of a complete run; a line for what could not be drawn, also in the log and manifest."""
+    """Draw pictures and report of a complete run; a line for what could not be drawn, also on stderr and in its manifest."""
     from marginquake.analysis.presentation.left_out import LeftOut
 
     left_out = LeftOut()
@@ -406,7 +406,7 @@ def _draw_what_can_be(path: Path) -> tuple[str, ...]:
         ) from None
     if left_out:
         left_out.tell()
-        with contextlib.suppress(OSError):  # a full disk: the log has said it
+        with contextlib.suppress(OSError):  # a full disk: it has been said
             directory.note_left_out(path, left_out.lines)
     return left_out.lines
 

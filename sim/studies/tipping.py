@@ -14,8 +14,8 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.analysis.frames.lookup import starting_fuel
-from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.levels.feedback import crossing, feedback_number
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.studies.sweeps.figures import draw_tipping
 from marginquake.analysis.studies.tipping import Bisection, Tipping

@@ -44,7 +44,7 @@ FALLS_CAPTION = "Largest fall of the last price from its running peak. Each thin
 def write_comparison(path: str | Path) -> Path:
     """Draw the figures of a comparison, write its `report.html` and return that file's path.
 
-    A figure that fails is left out, with a line in the page and in the log.
+    A figure that fails is left out, with a line in the page and on stderr.
     """
     comparison = load_comparison(path)
     pairs = compare(comparison)

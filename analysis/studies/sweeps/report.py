@@ -40,7 +40,7 @@ MADE_BY = ("software_version", "git_commit", "python_version", "platform")
 def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None) -> Path:
     """Draw the figures again and write `report.html` into a sweep directory; returns its path.
 
-    A figure that fails is left out, with a line in the page and in the log.
+    A figure that fails is left out, with a line in the page and on stderr.
     """
     data = sweep if isinstance(sweep, SweepData) else load_sweep(sweep)
     path = data.path / "report.html"
