@@ -21,6 +21,7 @@ from marginquake.analysis.frames.market import (
     MarketFrames,
     PublishedBracket,
     _split,
+    market_summary,
 )
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
@@ -107,6 +108,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             read_positions=partial(dict, positions.get(market, {})),
             index_feedback=_index_feedback(resolved, market, data.summary),
+            summary=market_summary(data.summary, market),
             **_declared(resolved, market, Path(name)),
         )
         for market, columns in series.items()
@@ -136,6 +138,7 @@ def _load(directory: Path) -> RunFrames:
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
+    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -148,6 +151,7 @@ def _load(directory: Path) -> RunFrames:
             read_audit=partial(_read_audit, tuple(parts_of(directory / "audit", name))),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
             index_feedback=_index_feedback(scenario, name, summary),
+            summary=market_summary(summary, name),
             **_declared(scenario, name, directory),
         )
         for name, columns in series.items()

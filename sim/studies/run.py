@@ -392,7 +392,7 @@ def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
 
 
 def _draw_what_can_be(path: Path) -> tuple[str, ...]:
-    """Draw pictures and report of a complete run; a line for what could not be drawn, also on stderr and in its manifest."""
+    """Draw pictures and report of a complete run; a line for what could not be drawn, on stderr and in its manifest."""
     from marginquake.analysis.presentation.left_out import LeftOut
 
     left_out = LeftOut()

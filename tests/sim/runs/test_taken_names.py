@@ -63,8 +63,8 @@ def test_the_command_refuses_with_2_and_replace_does_it(tmp_path: Path) -> None:
     refused = marginquake(*command, "--seed", 4)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"{tmp_path / 'keep'} holds another run: seed 3, and this is seed 4 of the same scenario; choose another --name, "
-        "or --replace (in Python replace=True) does away with it\n"
+        f"{tmp_path / 'keep'} holds another run: seed 3, and this is seed 4 of the same scenario; choose another "
+        "--name, or --replace (in Python replace=True) does away with it\n"
     )
     assert marginquake(*command, "--seed", 4, "--replace").exit_code == 0
     assert directory.read_manifest(tmp_path / "keep")["seed"] == 4
@@ -112,14 +112,10 @@ def test_the_name_is_looked_at_again_at_the_end_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finish = MarketModel.finish
-    waits = [True]
 
     def slow(model: MarketModel) -> Any:
-        if waits.pop():
-            waits.append(False)
-            make(tmp_path, 4)  # somebody else is faster
-        else:
-            waits.append(False)
+        monkeypatch.setattr(MarketModel, "finish", finish)
+        make(tmp_path, 4)  # somebody else is faster
         return finish(model)
 
     monkeypatch.setattr(MarketModel, "finish", slow)
@@ -158,11 +154,12 @@ def test_another_sweep_of_that_name_is_refused_also_with_resume(tmp_path: Path) 
     text = (out / "sweeps" / "keep" / "sweep.json").read_text()
     other = write_sweep(tmp_path, "30")
     for resume in (False, True):
-        with pytest.raises(RunDirectoryError, match="holds other results.*2 of its 2 finished runs.*--replace"):
+        with pytest.raises(RunDirectoryError, match=r"holds other results.*2 of its 2 finished runs.*--replace"):
             sweeping.sweep(other, out, workers=1, resume=resume)
     assert (out / "sweeps" / "keep" / "sweep.json").read_text() == text
     longer = write_sweep(tmp_path, "20, 21, 22", "[1, 2]")
     assert sweeping.sweep(longer, out, workers=1, resume=True).left == 0, "a sweep that grows is the same one"
+    other = write_sweep(tmp_path, "30")
     assert sweeping.sweep(other, out, workers=1, replace=True).made == 1
 
 

@@ -44,7 +44,7 @@ def test_a_figure_that_fails_is_left_out_with_a_line(
     assert not (path / "figures" / f"{name}.png").exists()
     assert (path / "figures" / "liquidity.png").exists()
     line = f"left out: figure {name} ({type(error).__name__}"
-    assert [text for text in result.stderr.splitlines() if text.startswith("left out")][0].startswith(line)
+    assert next(text for text in result.stderr.splitlines() if text.startswith("left out")).startswith(line)
     assert line in (path / "report.html").read_text()
     [noted] = directory.read_manifest(path)["left_out"]
     assert noted.startswith(line)
