@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
 
 
@@ -19,7 +18,7 @@ def clipped(text: str, most: int = 62) -> str:
 
 def event_words(sweep: SweepData) -> str:
     """'forced volume / open interest > 5 %'."""
-    metric = metric_of(sweep.event.metric)
+    metric = sweep.described(sweep.event.metric)
     return f"{metric.label} > {metric.text(sweep.event.above)}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import theme
 from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.page import template
@@ -50,7 +50,7 @@ def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None)
 
 
 def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
-    described, outcomes = metric_of(metric), by_point(sweep, metric)
+    described, outcomes = sweep.described(metric), by_point(sweep, metric)
     refused = reasons(sweep, metric)
     written = sweep.path / "sweep.yaml"
     figures, left_out = [], LeftOut()
