@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.analysis.frames.labelled_events import empty, labelled_parts
 from marginquake.analysis.frames.market import (
     DRAWN_KINDS,
     EVENT_COLUMNS,
@@ -28,6 +29,9 @@ from marginquake.sim.core.fields import parse_duration
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
 from marginquake.sim.runs.event_log import parts_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @final
 @dataclass(frozen=True)
@@ -45,6 +49,18 @@ class RunFrames:
     def first(self) -> MarketFrames:
         """The first market of the scenario."""
         return next(iter(self.markets.values()))
+
+    @property
+    def events(self) -> "pa.Table":
+        """All events that the run kept, market after market: a pyarrow Table with words for codes, read from its files.
+
+        `run.events.to_pandas()` has categories, and duckdb can ask `run.events` itself.  Columns: `market`, and those
+        of docs/events.md.
+        """
+        import pyarrow as pa
+
+        parts = list(labelled_parts(self.path, list(self.markets)))
+        return pa.concat_tables(parts) if parts else empty(list(self.markets))
 
     @property
     def name(self) -> str:
