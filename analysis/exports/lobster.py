@@ -61,13 +61,7 @@ def write_lobster(
     the next power of ten that makes a tick a whole number.  Raises `RunDirectoryError` where the run did not keep all
     events.
     """
-    if missing := market.not_recorded("all"):
-        raise RunDirectoryError(f"{run.path}: orders were {missing}")
-    if not parts_of(log_folder(run.path, COMMAND), market.name):
-        raise RunDirectoryError(
-            f"{run.path}: does not say which orders are stops that wait outside the book (no conditional_orders/): "
-            "made by an older marginquake; run the scenario again"
-        )
+    check_recorded(run, market)
     message, orderbook = lobster_paths(run, market, folder, levels, date)
     scale = price_scale(market.contract)
     per_tick = round(market.contract.tick_size * scale)
@@ -85,6 +79,17 @@ def write_lobster(
         for path in hidden:
             path.unlink(missing_ok=True)
     return LobsterFiles(message, orderbook, rows, scale)
+
+
+def check_recorded(run: RunFrames, market: MarketFrames) -> None:
+    """Refuse a run that does not hold what the files need; `RunDirectoryError` says how to have it."""
+    if missing := market.not_recorded("all"):
+        raise RunDirectoryError(f"{run.path}: orders were {missing}")
+    if not parts_of(log_folder(run.path, COMMAND), market.name):
+        raise RunDirectoryError(
+            f"{run.path}: does not say which orders are stops that wait outside the book (no conditional_orders/): "
+            "made by an older marginquake; run the scenario again"
+        )
 
 
 def price_scale(contract: ContractSpec) -> int:

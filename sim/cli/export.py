@@ -91,7 +91,7 @@ def _write_table(frames: "RunFrames", markets: list[str], path: Path, records: "
 def _write_lobster(
     frames: "RunFrames", markets: list[str], folder: Path, levels: int, date: str | None, replace: bool
 ) -> None:
-    from marginquake.analysis.exports.lobster import DATE, lobster_paths, units, write_lobster
+    from marginquake.analysis.exports.lobster import DATE, check_recorded, lobster_paths, units, write_lobster
 
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--lobster {folder}: is no folder")
@@ -99,6 +99,7 @@ def _write_lobster(
         raise UserError(f"--lobster {folder}: no folder {folder.parent}")
     chosen = [frames.markets[name] for name in markets]
     for each in chosen:
+        check_recorded(frames, each)
         there = [path for path in lobster_paths(frames, each, folder, levels, date or DATE) if path.exists()]
         if there and not replace:
             raise UserError(f"{there[0]} is there already; choose another folder or --date, or --replace it")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+Orders = dict[str, tuple[int, int, int]]
+"""Side, price and size of each resting order."""
 EMPTY = {"ask": ["9999999999", "0"], "bid": ["-9999999999", "0"]}
 
 
@@ -36,7 +38,13 @@ def read_book(path: Path) -> list[list[str]]:
 
 def rebuilt(messages: list[Message], levels: int) -> Iterator[list[str]]:
     """The row of the order-book file after each message."""
-    orders: dict[str, tuple[int, int, int]] = {}
+    for orders in resting(messages):
+        yield _row(orders, levels)
+
+
+def resting(messages: list[Message]) -> Iterator[Orders]:
+    """All resting orders after each message; one dictionary, changed from message to message."""
+    orders: Orders = {}
     for message in messages:
         size, price, direction = int(message.size), int(message.price), int(message.direction)
         assert size > 0, message
@@ -53,10 +61,10 @@ def rebuilt(messages: list[Message], levels: int) -> Iterator[list[str]]:
                 del orders[message.order_id]
             else:
                 orders[message.order_id] = side, at, rests - size
-        yield _row(orders, levels)
+        yield orders
 
 
-def _row(orders: dict[str, tuple[int, int, int]], levels: int) -> list[str]:
+def _row(orders: Orders, levels: int) -> list[str]:
     depth: dict[int, dict[int, int]] = {1: {}, -1: {}}
     for side, price, size in orders.values():
         depth[side][price] = depth[side].get(price, 0) + size

@@ -17,12 +17,14 @@ from marginquake.sim.core.records import COMMAND, Cause, EventKind
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.event_log import log_folder, parts_of
 from marginquake.sim.studies import run as running
-from tests.oracles.lobster_reader import read_book, read_messages, rebuilt
+from tests.oracles.lobster_reader import read_book, read_messages, rebuilt, resting
 from tests.support.command_line import marginquake
 from tests.support.paths import TESTS, TINY
 
 pytestmark = pytest.mark.model
 LEVELS = 5
+WARMUP_S = 10.0
+"""Of all these scenarios."""
 TARGETS = (
     "populations.crowd.take_profit_share=1",
     "populations.crowd.take_profit_offset=3%",
@@ -31,7 +33,7 @@ TARGETS = (
 )
 MARKETS: dict[str, tuple[Path, tuple[str, ...]]] = {
     "stops and take-profits": (TINY, TARGETS),
-    "self-trades end the aggressor": (TINY, ("venue.self_trade=cancel_taker",)),
+    "self-trades end the aggressor": (TINY, ("venue.self_trade_prevention=cancel_taker",)),
     "coarse ticks": (TINY, ("contract.tick_size=10",)),
     "inverse": (TINY, ("contract.type=inverse",)),
     "pauses": (TINY, ("venue.circuit_breaker={move: 0.3%, window: 5s, pause: 1s}",)),
@@ -71,10 +73,9 @@ def test_the_book_is_the_one_that_the_run_saw(run: RunFrames, tmp_path: Path) ->
     for market, message, orderbook, scale in written(run, tmp_path):
         messages, rows = read_messages(message), read_book(orderbook)
         ends = np.array([float(each.time) for each in messages])
-        series, warmup_s = market.series, -float(market.series["time_s"][0]) if len(market.series["time_s"]) else 0.0
-        checked = 0
+        series, checked = market.series, 0
         for place, time_s in enumerate(series["time_s"]):
-            last = int(np.searchsorted(ends, time_s + warmup_s + 1e-7, side="right")) - 1
+            last = int(np.searchsorted(ends, time_s + WARMUP_S + 1e-7, side="right")) - 1
             if last < 0:
                 continue
             for column, name in ((0, "best_ask"), (2, "best_bid")):
@@ -87,24 +88,27 @@ def test_the_book_is_the_one_that_the_run_saw(run: RunFrames, tmp_path: Path) ->
 
 def test_depth_is_that_of_the_maps(run: RunFrames, tmp_path: Path) -> None:
     """Every resting order, not the best levels alone: bins of the recorded maps."""
-    for market in run.markets.values():
-        files = write_lobster(run, market, tmp_path, 400)
-        messages, rows = read_messages(files.messages), read_book(files.orderbook)
-        ends = np.array([float(each.time) for each in messages])
-        levels, contract = market.map, market.contract
+    for market, message, _, scale in written(run, tmp_path):
+        messages, levels, contract = read_messages(message), market.map, market.contract
         assert levels is not None
-        warmup_s = -float(market.series["time_s"][0])
-        for place, time_s in enumerate(levels.time_s):
-            last = int(np.searchsorted(ends, time_s + warmup_s + 1e-7, side="right")) - 1
-            row = np.array(rows[last], np.float64).reshape(-1, 4)
-            for side, (price, lots), sign in (("ask", row[:, :2].T, 1), ("bid", row[:, 2:].T, -1)):
-                there = lots > 0
-                prices = sign * np.abs(price[there]) / files.scale * sign
-                edges = levels.price_edges - 0.5 * contract.to_price(1.0)
-                mine = np.histogram(prices, edges, weights=lots[there])[0]
-                recorded = getattr(levels, f"{side}_depth")[place]
-                ticks = levels.price_centers / contract.to_price(1.0)
-                np.testing.assert_allclose(contract.notional(mine, ticks), recorded, rtol=1e-9)
+        tick = contract.to_price(1.0)
+        due = iter(range(len(levels.time_s)))
+        place = next(due)
+        ends = [*(float(each.time) for each in messages[1:]), np.inf]
+        for end, orders in zip(ends, resting(messages), strict=True):
+            if end <= levels.time_s[place] + WARMUP_S + 1e-7:
+                continue
+            side, price, size = np.array(list(orders.values())).T
+            for sign, recorded in ((1, levels.bid_depth[place]), (-1, levels.ask_depth[place])):
+                own = side == sign
+                edges = levels.price_edges - 0.5 * tick
+                mine = np.histogram(price[own] / scale, edges, weights=size[own])[0]
+                expected = contract.notional(mine, levels.price_centers / tick)
+                np.testing.assert_allclose(expected, recorded, rtol=1e-9)
+            place = next(due, -1)
+            if place < 0:
+                break
+        assert place < 0, "every map was compared"
 
 
 def test_messages_are_the_runs_own_events(run: RunFrames, tmp_path: Path) -> None:
