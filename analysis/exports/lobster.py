@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
 
-from marginquake.analysis.exports.book import BookEvent, EventBook
+from marginquake.analysis.exports.event_book import BookEvent, EventBook
 from marginquake.analysis.frames.market import SECOND_NS, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.sim.core.contract import ContractSpec

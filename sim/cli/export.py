@@ -81,7 +81,7 @@ def _check_date(date: str | None) -> None:
 
 
 def _write_table(frames: "RunFrames", markets: list[str], path: Path, records: "np.dtype[np.void]") -> None:
-    from marginquake.analysis.exports.tables import write_labelled
+    from marginquake.analysis.exports.labelled_tables import write_labelled
 
     rows = write_labelled(frames, markets, path, records)
     print(f"{rows:,} rows")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marginquake.analysis.exports.book import BookEvent, EventBook
+from marginquake.analysis.exports.event_book import BookEvent, EventBook
 from marginquake.analysis.exports.lobster import lobster_paths, price_scale, write_lobster
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames, load_run

@@ -67,7 +67,7 @@ def test_tables_of_several_markets_have_a_column_that_says_which(run: Path, tmp_
 
 
 def test_risk_and_early_warning_say_of_which_market(run: Path, tmp_path: Path) -> None:
-    asked = ("risk", run, "--at", "1s", "--volatility", "60%", "--horizon", "5s", "--csv", tmp_path / "r.csv")
+    asked = ("risk", run, "--at", "0s", "--volatility", "60%", "--horizon", "5s", "--csv", tmp_path / "r.csv")
     told = marginquake(*asked)
     assert told.exit_code == 0, told.stderr
     assert "market main: Margin calls of" in told.stdout
