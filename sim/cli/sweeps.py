@@ -160,7 +160,7 @@ def tipping(
     with one_message(verbose), logging_to(verbose, None):
         scenario_file(scenario)
         from marginquake.sim.studies.design import EventConfig
-        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point
+        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point, with_free_name
 
         low, high = between
         if not low < high or (log_scale and low <= 0):
@@ -171,7 +171,9 @@ def tipping(
         question = TippingQuestion(
             label, scenario, parameter, low, high, log_scale, tuple(overrides or ()), event, tolerance, seeds
         )
-        with sweep_bar(label, shown=not quiet) as progress:
+        if name is None and not replace:
+            question = with_free_name(question, out)
+        with sweep_bar(question.name, shown=not quiet) as progress:
             found = find_tipping_point(question, out, workers, scheduler, progress, replace)
         if not quiet:
             print(f"{parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "

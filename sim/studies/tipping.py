@@ -4,10 +4,11 @@ Part of the composition root.  The runs lie in an ordinary sweep directory, so t
 first one stopped, and `tipping.json` holds the result.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -28,6 +29,7 @@ from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
 from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
 
 SEEDS_AT_A_TIME = 8
+ANSWER = "tipping.json"
 Progress = Callable[[SweepProgress], None]
 
 
@@ -66,6 +68,17 @@ class TippingPoint:
     runs: int
     narrow: bool
     predicted: float
+
+
+def with_free_name(question: TippingQuestion, out: Path) -> TippingQuestion:
+    """The question under its name, or where the answer to another one has it, under one that says which it is."""
+    try:
+        _Search(question, out).check_same_question()
+    except RunDirectoryError:
+        said = (question.scenario, question.low, question.high, question.log_scale, question.overrides, question.event)
+        digest = hashlib.sha256(repr(said).encode()).hexdigest()[:8]
+        return replace(question, name=f"{question.name}-{digest}")
+    return question
 
 
 def find_tipping_point(
@@ -118,6 +131,8 @@ class _Search:
 
     def check_same_question(self) -> None:
         """Refuse to write over the answer to another one: it has other ends, or another event."""
+        if not (self._path / ANSWER).is_file():
+            return
         self._places = [0.0, 1.0]
         plan = sweeping.plan_sweep(self._sweep((1,)), self._known)
         directory = SweepDirectory(self._path)
@@ -192,7 +207,7 @@ class _Search:
             "thresholds": {str(seed): value for seed, value in thresholds.items()},
         }
         plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
-        (self._path / "tipping.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        (self._path / ANSWER).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
         event = f"{question.event.metric} above {question.event.above:g}"
         values = list(thresholds.values())
         (self._path / "figures").mkdir(exist_ok=True)
