@@ -149,7 +149,6 @@ def _load(directory: Path) -> RunFrames:
     manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
-    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core import opening_checks
 from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.fuel import FAR, NEAR, fuel_ratio
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.core.records import MarginMode
-from marginquake.sim.core.fuel import FAR, NEAR, fuel_ratio
 from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.venue.venue import Venue
 
