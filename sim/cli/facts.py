@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from marginquake.sim.cli.common import RUNS, RunsFolder, UserError, Verbose, check_output, one_message, open_console
+from marginquake.sim.cli.common import (
+    RUNS,
+    RunsFolder,
+    UserError,
+    Verbose,
+    by_market,
+    check_output,
+    one_message,
+    open_console,
+)
 
 if TYPE_CHECKING:
     from marginquake.analysis.facts import FactRow
+    from marginquake.analysis.frames.run_frames import RunFrames
 
 app = typer.Typer()
 VERDICT_STYLES = {"pass": "green", "fail": "red", "n.a.": "dim"}
@@ -26,6 +36,7 @@ def facts(
     metaorder_gap: Annotated[
         float, typer.Option(metavar="S", help="A pause of a whale that ends its metaorder, seconds.")
     ] = 30.0,
+    market: Annotated[str | None, typer.Option(metavar="NAME", help="Only this market; default all.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict."""
@@ -44,15 +55,34 @@ def facts(
             raise UserError(f"--metaorder-gap {metaorder_gap:g}: must be positive")
         paths = [find_run(run, out) for run in runs]
         _check_runs_differ(paths)
-        measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
-        rows = scoreboard(measurements)
-        _print_facts(rows, paths)
+        loaded = [load_run(path) for path in paths]
+        names = _markets(loaded, market)
+        if figure is not None and len(names) > 1:
+            raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
+        written = {}
+        for name in names:
+            measurements = [measure(run, name, metaorder_gap) for run in loaded]
+            rows = scoreboard(measurements)
+            _print_facts(rows, paths, f"market {name}: " if len(loaded[0].markets) > 1 else "")
+            written[name] = to_csv(rows, [path.name for path in paths])
         if csv is not None:
-            csv.write_text(to_csv(rows, [path.name for path in paths]), encoding="utf-8")
+            csv.write_text(by_market(written), encoding="utf-8")
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_facts
 
             plot_facts(measurements, figure, paths[0].name if len(paths) == 1 else f"{len(paths)} runs")
+
+
+def _markets(loaded: "list[RunFrames]", market: str | None) -> list[str]:
+    """The markets asked for, of which every run has all."""
+    there = list(loaded[0].markets)
+    if market is not None and market not in there:
+        raise UserError(f"--market {market}: the runs have {', '.join(there)}")
+    wanted = there if market is None else [market]
+    for run in loaded:
+        if lacking := [name for name in wanted if name not in run.markets]:
+            raise UserError(f"{run.path}: has no market {lacking[0]}; it has {', '.join(run.markets)}: say --market")
+    return wanted
 
 
 def _check_runs_differ(paths: list[Path]) -> None:
@@ -70,7 +100,8 @@ def _check_runs_differ(paths: list[Path]) -> None:
         print("the runs are of different scenarios: the intervals are not over seeds alone", file=sys.stderr)
 
 
-def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
+def _print_facts(rows: "list[FactRow]", paths: list[Path], of: str) -> None:
+    """The table.  `of`: whose it is, before its title."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -78,7 +109,7 @@ def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
     from marginquake.analysis.facts import score_rows as board
 
     title = paths[0].name if len(paths) == 1 else f"{len(paths)} runs, {paths[0].name} to {paths[-1].name}"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=f"{of}{title}", title_justify="left", box=None, pad_edge=False)
     for heading in board.HEADINGS:
         table.add_column(heading)
     for row in rows:

@@ -80,6 +80,21 @@ def test_risk_and_early_warning_say_of_which_market(run: Path, tmp_path: Path) -
     assert warned.stderr.startswith("market main: ")
 
 
+def test_facts_of_each_market_stand_under_its_name(run: Path, tmp_path: Path) -> None:
+    told = marginquake("facts", run, "--csv", tmp_path / "f.csv")
+    assert told.exit_code == 0, told.stderr
+    assert [line.rstrip() for line in told.stdout.splitlines() if line.startswith("market ")] == [
+        f"market {name}: {run.name}" for name in ("main", "b")
+    ]
+    heading, *rows = (tmp_path / "f.csv").read_text().splitlines()
+    assert heading.startswith("market,")
+    assert {row.partition(",")[0] for row in rows} == {"main", "b"}
+    alone = marginquake("facts", run, "--market", "b")
+    assert "market main" not in alone.stdout
+    refused = marginquake("facts", run, "--figure", tmp_path / "f.png")
+    assert (refused.exit_code, "say --market" in refused.stderr) == (2, True)
+
+
 def test_comparisons_and_sweeps_name_the_market(tmp_path: Path) -> None:
     short = ["duration=2s", "warmup=1s"]
     found = sweeping.compare(TWO, "liquidation.enabled=false", seeds=2, overrides=short, out=tmp_path, workers=1)
