@@ -104,7 +104,7 @@ def against(
 
     Both at bars of `bar_s` seconds; default the series' own, or the sampling of the runs where that is coarser.  What
     the scoreboard defines at a finer scale is not measured at another; the same estimators at the scale of the bars
-    stand beside.  `fill_s`: gaps up to this long are bars without trades.  `market`: of the runs; default the first.
+    stand beside.  `fill_s`: gaps up to this long are bars without trades.  `market`: of the runs; default their first.
     Raises `NotBars`, and `Unmeasurable` for runs that cannot be sampled so.
     """
     need_extra()

@@ -54,11 +54,9 @@ def _sentence(market: MarketFrames, levels: LiquidationMap, notional: Floats) ->
     if not notional.any():
         return "At no time did anything wait to be forced within the prices of the map."
     near, far = (fuel_within(market, levels, distance) for distance in (NEAR, FAR))
-    both = "" if far.side == near.side else f"{WHO[far.side].lower()} "
-    said = (
-        f"{WHO[near.side]} within 1 % of the start price: {formats.short_number(near.notional)}; {both}within 5 %: "
-        f"{formats.short_number(far.notional)}."
-    )
+    first = f"{WHO[near.side].format('1 %')} the start price: {_against(near)}"
+    whose = "within 5 %" if far.side == near.side else WHO[far.side].format("5 %").lower()
+    said = f"{first}; {whose}: {_against(far)}."
     depth = number(market.summary, "depth_1pct")
     if depth is None or math.isnan(near.ratio) or math.isnan(far.ratio):
         return said
@@ -67,7 +65,13 @@ def _sentence(market: MarketFrames, levels: LiquidationMap, notional: Floats) ->
     )
 
 
-WHO = {1: "Longs to be sold", -1: "Shorts to be bought"}
+WHO = {1: "Longs to be sold within {} below", -1: "Shorts to be bought within {} above"}
+
+
+def _against(found: "FuelWithin") -> str:
+    """`34.4M against 13.9M of bids`."""
+    book = "bids" if found.side > 0 else "asks"
+    return f"{formats.short_number(found.notional)} against {formats.short_number(found.resting)} of {book}"
 
 
 @final
@@ -75,12 +79,14 @@ WHO = {1: "Longs to be sold", -1: "Shorts to be bought"}
 class FuelWithin:
     """What waited to be forced within `distance` of the start price, on the side with more (+1 longs), quote units.
 
-    `ratio`: the fuel ratio of the summary (eq. 29), NaN where it has none.
+    `resting`: in the book on the way there, by the same map.  `ratio`: the fuel ratio of the summary (eq. 29), NaN where
+    it has none.
     """
 
     distance: float
     side: int
     notional: float
+    resting: float
     ratio: float
 
 
@@ -89,9 +95,9 @@ def fuel_within(market: MarketFrames, levels: LiquidationMap, distance: float) -
     mark = market.run["mark"]
     start = float(mark[np.isfinite(mark)][0])
     near = reach_near(levels, opening(levels), start, distance)
-    side, notional = (1, near.longs) if near.longs >= near.shorts else (-1, near.shorts)
+    side, notional, rests = (1, near.longs, near.bids) if near.longs >= near.shorts else (-1, near.shorts, near.asks)
     ratio = number(market.summary, f"fuel_ratio_within_{100 * distance:.0f}pct")
     depth = number(market.summary, "depth_1pct")
     if ratio is None or depth is None:
-        return FuelWithin(distance, side, notional, math.nan)
-    return FuelWithin(distance, side, forced_notional(ratio, distance, depth), ratio)
+        return FuelWithin(distance, side, notional, rests, math.nan)
+    return FuelWithin(distance, side, forced_notional(ratio, distance, depth), rests, ratio)

@@ -25,13 +25,13 @@ ScenarioArgument = Annotated[
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors: exit 2.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over other results of the same name, which is refused otherwise.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A dask scheduler, tcp://host:8786, instead of own workers.")
-]
-Replace = Annotated[
-    bool, typer.Option("--replace", help="Write over other results of the same name, which is refused otherwise.")
 ]
 CORES = os.cpu_count() or 1
 RUNS = Path("runs")

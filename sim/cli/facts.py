@@ -108,7 +108,7 @@ def facts(
             raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
         written = {}
         for name in names:
-            measurements = [measure(run, name, metaorder_gap_s=metaorder_gap) for run in loaded]
+            measurements = [measure(run, name, metaorder_gap) for run in loaded]
             rows = scoreboard(measurements)
             _print_facts(rows, paths, f"market {name}: " if len(loaded[0].markets) > 1 else "")
             written[name] = to_csv(rows, [path.name for path in paths])
@@ -118,6 +118,18 @@ def facts(
             from marginquake.analysis.figures.draw import plot_facts
 
             plot_facts(measurements, figure, paths[0].name if len(paths) == 1 else f"{len(paths)} runs")
+
+
+def _markets(loaded: "list[RunFrames]", market: str | None) -> list[str]:
+    """The markets asked for, of which every run has all."""
+    there = list(loaded[0].markets)
+    if market is not None and market not in there:
+        raise UserError(f"--market {market}: the runs have {', '.join(there)}")
+    wanted = there if market is None else [market]
+    for run in loaded:
+        if lacking := [name for name in wanted if name not in run.markets]:
+            raise UserError(f"{run.path}: has no market {lacking[0]}; it has {', '.join(run.markets)}: say --market")
+    return wanted
 
 
 def _beside(
@@ -130,7 +142,7 @@ def _beside(
     figure: Path | None,
     market: str | None,
 ) -> None:
-    """Runs beside a file of prices: table, sentences, CSV and figure."""
+    """Runs beside a file of prices: table, sentences, CSV and figure; of each market."""
     from marginquake.analysis.facts import NotBars, against, beside_tables
     from marginquake.analysis.frames.run_frames import load_run
     from marginquake.analysis.statistics.estimate import Unmeasurable
@@ -142,25 +154,31 @@ def _beside(
     if fill_s < 0:
         raise UserError(f"--fill-gaps {fill_gaps}: must not be negative")
     series, what = _read_prices(file, columns)
-    try:
-        loaded = [load_run(path) for path in paths]
-        names = _markets(loaded, market) if loaded else []
-        if len(names) > 1:
-            raise UserError(f"--against {file}: the runs have {', '.join(names)}; say --market")
-        beside = against(loaded, series, bar_s, fill_s, names[0] if names else None)
-    except NotBars as error:
-        raise UserError(f"{file}: {error}") from None
-    except Unmeasurable as error:
-        raise UserError(f"{_title(paths)}: {error}") from None
-    title = f"{_title(paths)} beside {file.name}" if paths else file.name
-    styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
-    rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
-    _print_table(title, beside_tables.headings(beside.rows), rows)
-    for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
-        print(line)
-    print(beside.summary)
+    loaded = [load_run(path) for path in paths]
+    if market is not None and not loaded:
+        raise UserError(f"--market {market}: is about runs, and none is named")
+    names = _markets(loaded, market) if loaded else [""]
+    if figure is not None and len(names) > 1:
+        raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
+    written = {}
+    for name in names:
+        of = f"market {name}: " if loaded and len(loaded[0].markets) > 1 else ""
+        try:
+            beside = against(loaded, series, bar_s, fill_s, name or None)
+        except NotBars as error:
+            raise UserError(f"{file}: {error}") from None
+        except Unmeasurable as error:
+            raise UserError(f"{of}{_title(paths)}: {error}") from None
+        title = f"{of}{_title(paths)} beside {file.name}" if paths else file.name
+        styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
+        rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
+        _print_table(title, beside_tables.headings(beside.rows), rows)
+        for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
+            print(line)
+        print(beside.summary)
+        written[name] = beside_tables.to_csv(beside.rows)
     if csv is not None:
-        csv.write_text(beside_tables.to_csv(beside.rows), encoding="utf-8")
+        csv.write_text(by_market(written), encoding="utf-8")
     if figure is not None:
         from marginquake.analysis.figures.draw import plot_beside
 
@@ -189,18 +207,6 @@ def _read_prices(file: Path, columns: "PriceColumns") -> "tuple[PriceSeries, str
 
 def _title(paths: list[Path]) -> str:
     return paths[0].name if len(paths) == 1 else f"{len(paths)} runs, {paths[0].name} to {paths[-1].name}"
-
-
-def _markets(loaded: "list[RunFrames]", market: str | None) -> list[str]:
-    """The markets asked for, of which every run has all."""
-    there = list(loaded[0].markets)
-    if market is not None and market not in there:
-        raise UserError(f"--market {market}: the runs have {', '.join(there)}")
-    wanted = there if market is None else [market]
-    for run in loaded:
-        if lacking := [name for name in wanted if name not in run.markets]:
-            raise UserError(f"{run.path}: has no market {lacking[0]}; it has {', '.join(run.markets)}: say --market")
-    return wanted
 
 
 def _check_runs_differ(paths: list[Path]) -> None:

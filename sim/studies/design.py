@@ -27,7 +27,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from marginquake.sim.core.fields import Block
 from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.typing import Floats
-from marginquake.sim.runs.sweep_plan import Event
 from marginquake.sim.scenario import extends, yaml_tree
 from marginquake.sim.scenario.config import NAME
 from marginquake.sim.scenario.installed import find, not_found, scenario_file
@@ -60,7 +59,7 @@ class EventConfig(Block):
         return self
 
 
-def event_words(event: EventConfig | Event) -> str:
+def event_words(event: EventConfig) -> str:
     """'bad_debt above 1e+06'."""
     if event.above is not None:
         return f"{event.metric} above {event.above:g}"

@@ -35,7 +35,7 @@ from marginquake.sim.runs.sweep_plan import (
     read_plan,
     value_text,
 )
-from marginquake.sim.studies.design import EventConfig, Sweep, event_words
+from marginquake.sim.studies.design import EventConfig, Sweep
 
 AXIS = "axis_"
 """Before the name of an axis: its column in the table."""
@@ -78,11 +78,11 @@ class SweepDirectory:
         finished = [run for point in there.points for run in point.runs.values() if self.holds(run)]
         asked = set(map(_without_seed, runs))
         missing = [run for run in finished if _without_seed(run) not in asked]
-        other_event = whole and event_words(there.event) != event_words(event)
+        other_event = whole and _of_event(there.event) != _of_event(event)
         if finished and (len(missing) == len(finished) or (whole and (missing or other_event))):
             what = f"{len(missing)} of its {len(finished)} finished runs are not part of this one"
             if not missing:
-                what = f"its event is {event_words(there.event)}"
+                what = f"its event is {' '.join(_of_event(there.event))}"
             raise RunDirectoryError(
                 f"{self.path} holds other results ({there.question or there.name}): {what}; choose another --name or "
                 "--out, or --replace (in Python replace=True) writes over them"
@@ -186,6 +186,13 @@ def unpack(packed: bytes, target: Path) -> Path:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     return target
+
+
+def _of_event(event: Event | EventConfig) -> tuple[str, str, str]:
+    """Metric, side and threshold."""
+    if event.above is not None:
+        return event.metric, "above", f"{event.above:g}"
+    return event.metric, "below", f"{event.below:g}"
 
 
 def _without_seed(run: str) -> str:

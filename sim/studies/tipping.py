@@ -34,7 +34,7 @@ from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
-from marginquake.sim.runs.sweep_plan import is_sweep, read_plan
+from marginquake.sim.runs.sweep_plan import Event, read_plan
 from marginquake.sim.scenario.scenario import NOT_OF_THE_MARKET
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies import sweep as sweeping
@@ -44,6 +44,7 @@ from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
 from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
 
 SEEDS_AT_A_TIME = 8
+ANSWER = "tipping.json"
 USUAL_SEEDS = 40
 HALF = 0.5
 USUAL_WITHIN = 0.1
@@ -54,7 +55,6 @@ AN_ODD_PLACE = 0.4372
 """Of the range: values there are neither whole numbers nor whole steps."""
 BISECTION: Final = "bisection of every seed's threshold"
 PROBES: Final = "probes on the same seeds"
-ANSWER: Final = "tipping.json"
 Progress = Callable[[SweepProgress], None]
 
 
@@ -206,33 +206,16 @@ def check_same_question(question: TippingQuestion, out: Path) -> None:
     path = sweeping.sweep_path(out, question.name)
     if not (path / ANSWER).is_file():
         return
-    plan = sweeping.plan_sweep(_sweep_of(question, (0.0, 1.0), (1,)))
-    SweepDirectory(path).check_same_study(plan.runs.values(), question.event, whole=False)
-    there = f"at {_percent(float(json.loads((path / ANSWER).read_text()).get('probability', HALF)))}"
-    asked = f"at {_percent(question.probability)}"
-    if is_sweep(path):
-        event = read_plan(path).event
-        there, asked = f"{event_words(event)} {there}", f"{event_words(question.event)} {asked}"
+    way_out = "choose another --name, or --replace (in Python replace_answer=True) writes over it"
+    there, asked = read_plan(path).event, Event(**question.event.model_dump())
     if there != asked:
-        raise RunDirectoryError(
-            f"{path} holds the answer for {there}; choose another --name, or --replace (in Python replace=True) writes "
-            "over it"
-        )
-
-
-def _sweep_of(question: TippingQuestion, places: Sequence[float], seeds: tuple[int, ...]) -> Sweep:
-    """The runs of these places of the range as a sweep."""
-    axis = {
-        "name": "parameter",
-        "label": question.parameter,
-        "scale": "log" if question.log_scale else "linear",
-        "low": question.low,
-        "high": question.high,
-    }
-    points = tuple(question.point(number, place) for number, place in enumerate(places))
-    text = json.dumps({"tipping": question.parameter, "scenario": str(question.scenario)}) + "\n"
-    words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
-    return Sweep(question.name, words, "list", (axis,), points, seeds, question.event, text)
+        word, threshold = ("above", there.above) if there.above is not None else ("below", there.below)
+        raise RunDirectoryError(f"{path} holds the answer for {there.metric} {word} {threshold:g}; {way_out}")
+    probability = json.loads((path / ANSWER).read_text(encoding="utf-8")).get("probability", HALF)
+    if probability != question.probability:
+        raise RunDirectoryError(f"{path} holds the answer for {_percent(probability)} of runs; {way_out}")
+    ends = sweeping.plan_sweep(_sweep(question, (0.0, 1.0), (1,))).runs.values()
+    SweepDirectory(path).check_same_study(ends, question.event, whole=False)
 
 
 def with_free_name(question: TippingQuestion, out: Path) -> TippingQuestion:
@@ -249,23 +232,38 @@ def with_free_name(question: TippingQuestion, out: Path) -> TippingQuestion:
     return question
 
 
+def _sweep(question: TippingQuestion, places: Sequence[float], seeds: tuple[int, ...]) -> Sweep:
+    """The runs of these seeds at these places of the range."""
+    axis = {
+        "name": "parameter",
+        "label": question.parameter,
+        "scale": "log" if question.log_scale else "linear",
+        "low": question.low,
+        "high": question.high,
+    }
+    points = tuple(question.point(number, place) for number, place in enumerate(places))
+    text = json.dumps({"tipping": question.parameter, "scenario": str(question.scenario)}) + "\n"
+    words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
+    return Sweep(question.name, words, "list", (axis,), points, seeds, question.event, text)
+
+
 def find_tipping_point(
     question: TippingQuestion,
     out: Path,
     workers: int,
     scheduler: str | None = None,
     progress: Progress | None = None,
-    replace: bool = False,
+    replace_answer: bool = False,
 ) -> TippingPoint:
     """Search until the interval is narrow enough or the seeds are used up.
 
-    Raises RunDirectoryError where the two ends do not differ, a run fails, or the results of another question have the
-    name, unless `replace`; ScenarioError where a value is wrong.
+    Raises RunDirectoryError where the two ends do not differ, a run fails, or the answer to another question has the
+    name, unless `replace_answer`; ScenarioError where a value is wrong.
     """
     question = settle(question)
-    plan = None if question.bisects else plan_probes(question)
-    if not replace:
+    if not replace_answer:
         check_same_question(question, out)
+    plan = None if question.bisects else plan_probes(question)
     with open_farm(sweeping.run_point, workers, scheduler) as farm:
         runs = _Runs(question, out, farm, progress)
         return _bisect(runs) if plan is None else _probe(runs, plan)
@@ -401,7 +399,7 @@ class _Runs:
         """Run these seeds at these places, unless they are there already, and tell what came out."""
         self.places += [p for p in dict.fromkeys(place for _, place in trials) if p not in self.places]
         seeds = tuple(sorted({seed for seed, _ in [*trials, *self._tried]}))
-        plan = sweeping.plan_sweep(_sweep_of(self.question, self.places, seeds), self._known)
+        plan = sweeping.plan_sweep(_sweep(self.question, self.places, seeds), self._known)
         numbers = {place: number for number, place in enumerate(self.places)}
         keys = [(numbers[place], seed) for seed, place in trials]
         directory = SweepDirectory(self._path)

@@ -36,7 +36,7 @@ ODD: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "everybody falls": ((FALL,), ()),
     "no events kept": (("record.events=none",), ()),
     "no liquidations": (("liquidation.enabled=false", FALL), ()),
-    "makers only": (("index.shocks=[]",), ("makers",)),
+    "makers only": (("index.shocks=[]", "index.fundamental.volatility=0%"), ("makers",)),
     "background flow only": (("index.shocks=[]",), ("flow",)),
     "nobody holds a position at first": ((), ("makers", "flow", "arbs", "value")),
 }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
 from marginquake.sim.runs.sweep_plan import Event
 
@@ -24,9 +24,8 @@ def event_words(sweep: SweepData) -> str:
     return threshold_words(sweep.event, sweep.described(sweep.event.metric))
 
 
-def threshold_words(event: Event, metric: SummaryMetric | None = None) -> str:
-    """The metric and its threshold; `metric`: how it is called, where that is not by its name alone."""
-    metric = metric or metric_of(event.metric)
+def threshold_words(event: Event, metric: SummaryMetric) -> str:
+    """The metric and its threshold."""
     if event.above is not None:
         return f"{metric.label} > {metric.text(event.above)}"
     return f"{metric.label} < {metric.text(math.nan if event.below is None else event.below)}"
