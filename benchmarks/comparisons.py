@@ -38,7 +38,7 @@ def document(
         parser.error(f"no such comparison: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     for name in given.names or names:
         plan = sweeping.plan_sweep(load_file(folder / f"{name}.yaml", given.seeds))
-        result = sweeping.run_sweep(plan, given.out, given.workers, resume=True)
+        result = sweeping.run_sweep(plan, given.out, given.workers, resume=True, replace=True)
         print(f"{name}: {result.made} runs made, {len(result.failures)} failed", flush=True)
     finished = [sweeping.sweep_path(given.out, name) for name in names]
     images = given.output.parent / "images"

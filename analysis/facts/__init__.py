@@ -93,21 +93,28 @@ class Beside:
     summary: str
 
 
-def against(runs: Sequence[RunFrames], series: PriceSeries, bar_s: float | None = None, fill_s: float = 0.0) -> Beside:
+def against(
+    runs: Sequence[RunFrames],
+    series: PriceSeries,
+    bar_s: float | None = None,
+    fill_s: float = 0.0,
+    market: str | None = None,
+) -> Beside:
     """Every fact that prices and volumes can answer, of the runs (none: of the series alone) and of a real series.
 
     Both at bars of `bar_s` seconds; default the series' own, or the sampling of the runs where that is coarser.  What
     the scoreboard defines at a finer scale is not measured at another; the same estimators at the scale of the bars
-    stand beside.  `fill_s`: gaps up to this long are bars without trades.  Raises `NotBars`, and `Unmeasurable` for
-    runs that cannot be sampled so.
+    stand beside.  `fill_s`: gaps up to this long are bars without trades.  `market`: of the runs; default their first.
+    Raises `NotBars`, and `Unmeasurable` for runs that cannot be sampled so.
     """
     need_extra()
     file, said = bars_of_file(series, bar_s, fill_s)
-    coarsest_s = max((every_s_of_run(frames.first) for frames in runs), default=0.0)
+    markets = [frames.first if market is None else frames.markets[market] for frames in runs]
+    coarsest_s = max(map(every_s_of_run, markets), default=0.0)
     if bar_s is None and coarsest_s > file.bar_s * (1 + 1e-6):
         said.append(f"file sampled every {time_text(coarsest_s)} like the runs, from {time_text(file.bar_s)} bars")
         file = file.sampled(coarsest_s)
-    ours, real = sides([bars_of_run(frames.first, file.bar_s) for frames in runs], file)
+    ours, real = sides([bars_of_run(each, file.bar_s) for each in markets], file)
     facts = [*FACTS.values(), *returns.facts_at(max(file.bar_s, MINUTE_S))]
     rows = measure_beside(facts, ours, real)
     of_books = sum(fact.of_prices is None for fact in FACTS.values())

@@ -59,7 +59,7 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         tag(heat, side, float(known[-1]))
     _volume(market, volume, first_s, last_s)
     panels.time_axis((heat, volume), first_s, last_s)
-    traded = float(np.nansum(run["volume"]))
+    traded = market.total("volume")
     panels.heading(
         figure,
         "Order book over time",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from marginquake.analysis.figures import FIGURES
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames, load_run
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.png import label, render
 from marginquake.sim.runs.directory import RunDirectoryError
 
@@ -17,20 +18,30 @@ if TYPE_CHECKING:
     from marginquake.sim.core.barriers import Cell
 
 
-def plot_run(run: str | Path | RunFrames, figure: str | None = None) -> list[Path]:
-    """Draw all figures (or one) of a run as PNG files in its `figures/`; returns their paths.
+def plot_run(run: str | Path | RunFrames, figure: str | None = None, left_out: LeftOut | None = None) -> list[Path]:
+    """Draw all figures (or one) of a run as PNG files in its `figures/`; returns the paths of those drawn.
 
-    The first market's files carry the figure's name; other markets' also `-<market>`.
+    The first market's files carry the figure's name; other markets' also `-<market>`.  Of all figures, one that fails
+    is left out, with a line on stderr (or in `left_out`); a figure that is asked for by name raises what went wrong.
     """
     if figure is not None and figure not in FIGURES:
         raise RunDirectoryError(f"no figure {figure!r}; there are: {', '.join(FIGURES)}")
     frames = run if isinstance(run, RunFrames) else load_run(run)
+    if figure is not None:
+        return [
+            draw_figure(market, figure, figure_path(frames, market, figure, position), label(frames, market))
+            for position, market in enumerate(frames.markets.values())
+        ]
+    failed = LeftOut() if left_out is None else left_out
     written = []
     for position, market in enumerate(frames.markets.values()):
-        names = [name for name in FIGURES if FIGURES[name].applies(market)] if figure is None else [figure]
-        for name in names:
+        for name, picture in FIGURES.items():
             path = figure_path(frames, market, name, position)
-            written.append(draw_figure(market, name, path, label(frames, market)))
+            with failed.unless_it_fails(f"figure {path.stem}"):
+                if picture.applies(market):
+                    written.append(draw_figure(market, name, path, label(frames, market)))
+    if left_out is None:
+        failed.tell()
     return written
 
 

@@ -50,6 +50,8 @@ def draw(market: MarketFrames, figure: "Figure") -> None:
         raise RunDirectoryError(f"round_prices: fills of stops were {missing}")
     run = market.run
     time_s, price = run["time_s"], run["last"]
+    if not np.isfinite(price).any():
+        raise RunDirectoryError("round_prices: nobody traded in this run, so no price came near a round one")
     spacing = _spacing(price[np.isfinite(price)])
     (top,), (digits,), (speed,) = panels.panels(figure, (2.6, 1.5, 1.3), gap_inches=0.66)
     top.plot(time_s, price, color=theme.LAST, linewidth=0.8)

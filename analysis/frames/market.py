@@ -1,7 +1,7 @@
 """One market of a run as columns: series, events, maps."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
@@ -176,12 +176,18 @@ class MarketFrames:
     """One row an account with a position and snapshot, of this market; no columns where a run did not record them."""
     index_feedback: IndexFeedback | None = None
     """How far hedging on spot moves the index; None where it does not, or where the run does not say."""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    """Its numbers in `summary.json`, by key: those of a further market stand there as `<market>.<key>`."""
 
     @cached_property
     def run(self) -> Columns:
         """`series` from the end of the warm-up on."""
         after = self.series["time_s"] >= 0
         return {name: column[after] for name, column in self.series.items()} if after.any() else self.series
+
+    def total(self, flow: str) -> float:
+        """Sum of a flow of the series from t = 0 on, as the summary counts it; the row of t = 0 is of before."""
+        return float(np.nansum(self.series[flow][self.series["time_s"] > 0]))
 
     @cached_property
     def pauses(self) -> tuple[FaultSpan, ...]:
@@ -290,6 +296,14 @@ class MarketFrames:
 
     def _notional(self, price_ticks: NDArray[Any], lots: NDArray[Any]) -> Floats:
         return np.asarray(self.contract.notional(lots, price_ticks.astype(np.float64)), np.float64)
+
+
+def market_summary(summary: Mapping[str, Any], market: str | None) -> Mapping[str, Any]:
+    """The part of a summary that is about one market: the first for None, whose keys have no market before them."""
+    if market is None or market == summary.get("market"):
+        return {key: value for key, value in summary.items() if "." not in key}
+    prefix = f"{market}."
+    return {key[len(prefix) :]: value for key, value in summary.items() if key.startswith(prefix)}
 
 
 def _split(table: Columns, key: str) -> dict[str, Columns]:

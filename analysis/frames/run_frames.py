@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.analysis.frames.labelled_events import empty, labelled_parts
 from marginquake.analysis.frames.market import (
     DRAWN_KINDS,
     EVENT_COLUMNS,
@@ -21,11 +22,15 @@ from marginquake.analysis.frames.market import (
     MarketFrames,
     PublishedBracket,
     _split,
+    market_summary,
 )
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
 from marginquake.sim.runs.event_log import parts_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @final
@@ -44,6 +49,18 @@ class RunFrames:
     def first(self) -> MarketFrames:
         """The first market of the scenario."""
         return next(iter(self.markets.values()))
+
+    @property
+    def events(self) -> "pa.Table":
+        """All events that the run kept, market after market: a pyarrow Table with words for codes, read from its files.
+
+        `run.events.to_pandas()` has categories, and duckdb can ask `run.events` itself.  Columns: `market`, and those
+        of docs/events.md.
+        """
+        import pyarrow as pa
+
+        parts = list(labelled_parts(self.path, list(self.markets)))
+        return pa.concat_tables(parts) if parts else empty(list(self.markets))
 
     @property
     def name(self) -> str:
@@ -107,6 +124,7 @@ def frames_of(data: RunData, scenario: ScenarioText) -> RunFrames:
             read_audit=partial(_audited, data.audit[market]) if market in data.audit else dict,
             read_positions=partial(dict, positions.get(market, {})),
             index_feedback=_index_feedback(resolved, market, data.summary),
+            summary=market_summary(data.summary, market),
             **_declared(resolved, market, Path(name)),
         )
         for market, columns in series.items()
@@ -131,11 +149,11 @@ def _load(directory: Path) -> RunFrames:
     manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
-    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
+    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -148,6 +166,7 @@ def _load(directory: Path) -> RunFrames:
             read_audit=partial(_read_audit, tuple(parts_of(directory / "audit", name))),
             read_positions=partial(_read_market, positions, name) if positions.is_file() else dict,
             index_feedback=_index_feedback(scenario, name, summary),
+            summary=market_summary(summary, name),
             **_declared(scenario, name, directory),
         )
         for name, columns in series.items()
@@ -292,11 +311,12 @@ def _read_maps(path: Path) -> dict[str, LiquidationMap]:
 
 
 def _maps_of(archive: Mapping[str, NDArray[Any]]) -> dict[str, LiquidationMap]:
+    """Maps by market.  One without a price bin, as runs of before have it where a tick is coarse, is none."""
     keys = ("time_s", "price_edges", "long_notional", "short_notional", "bid_depth", "ask_depth")
     return {
         name: LiquidationMap(**{key: np.asarray(archive[f"{name}/{key}"], np.float64) for key in keys})
         for name in map(str, archive["markets"])
-        if f"{name}/time_s" in archive
+        if f"{name}/time_s" in archive and len(archive[f"{name}/price_edges"]) > 1
     }
 
 

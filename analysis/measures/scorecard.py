@@ -4,10 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import Columns, MarketFrames
+from marginquake.analysis.frames.market import Columns, MarketFrames, market_summary
 from marginquake.analysis.measures import summary_metrics
 from marginquake.analysis.measures.summary_metrics import COUNT, MONEY, PERCENT, InScorecard, SummaryMetric
 from marginquake.sim.core.price_moves import largest_fall, largest_rise
@@ -19,6 +17,8 @@ HEADLINES = (
     "index_feedback_depth_1pct", "insurance_fund_end",
 )  # fmt: skip
 """What the report shows as tiles, in this order; where the largest rise is larger, it stands for the fall."""
+WHOLE_RUN = ("wall_seconds",)
+"""Numbers of the scorecard that are the run's, not a market's."""
 FROM_START = {
     "max_drawdown_fraction": "fall_from_start_fraction",
     "max_rise_fraction": "rise_from_start_fraction",
@@ -47,12 +47,54 @@ def scorecard_rows(summary: Summary, market: str | None = None) -> list[ScoreRow
     return list(_rows_by_key(market_summary(summary, market)).values())
 
 
+def markets_of(summary: Summary) -> tuple[str, ...]:
+    """The markets that a summary is about: the first, then those whose keys have their name before them."""
+    others = dict.fromkeys(key.partition(".")[0] for key in summary if "." in key)
+    return (str(summary.get("market", "main")), *others)
+
+
+class Scorecard(NamedTuple):
+    """The scorecard of a run as a table: one column a market.  `headings` are empty where there is one market."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def scorecard(summary: Summary) -> Scorecard:
+    """Label, value in each market, note.  Rows stand as in the first market.
+
+    A number of the whole run, such as computing time, is the same in every column.  A note with numbers of its own in
+    it is left to the reports where markets differ in it: there the plain meaning stands.
+    """
+    markets = markets_of(summary)
+    if len(markets) == 1:
+        return Scorecard((), tuple(scorecard_rows(summary)))
+    columns = [_rows_by_key(market_summary(summary, market)) for market in markets]
+    plain = {metric.key: metric.note for metric in summary_metrics.SUMMARY_METRICS}
+    rows = []
+    for key in dict.fromkeys(key for column in columns for key in column):
+        found = [column.get(key, columns[0].get(key) if key in WHOLE_RUN else None) for column in columns]
+        known = [row for row in found if row is not None]
+        notes = {row.note for row in known}
+        values = ("0" if row is None else row.value for row in found)
+        rows.append((known[0].label, *values, notes.pop() if len(notes) == 1 else plain[key]))
+    return Scorecard(("", *markets, ""), tuple(rows))
+
+
 def one_line(summary: Summary, from_start: bool = False) -> str:
     """'12 margin calls, largest fall 3.4%, largest rise 0.8%': what `list` says of a run, the larger move first.
 
     Numbers that an old run lacks are left out.  `from_start`: falls and rises from the first price, as
-    `counterfactual` compares them; else from a peak or low.
+    `counterfactual` compares them; else from a peak or low.  Of several markets: `main: ...; b: ...`.
     """
+    markets = markets_of(summary)
+    if len(markets) > 1:
+        said = ((market, _one_line(market_summary(summary, market), from_start)) for market in markets)
+        return "; ".join(f"{market}: {line}" for market, line in said)
+    return _one_line(summary, from_start)
+
+
+def _one_line(summary: Summary, from_start: bool) -> str:
     known = summary_metrics.registered()
     listed = [metric for metric in known.values() if metric.listed]
     if from_start:
@@ -82,14 +124,6 @@ def number(summary: Summary, key: str) -> float | None:
     return float(value)
 
 
-def market_summary(summary: Summary, market: str | None) -> Summary:
-    """The summary of one market: values of another than the first are stored under `<market>.<key>`."""
-    if market is None or market == summary.get("market"):
-        return {key: value for key, value in summary.items() if "." not in key}
-    prefix = f"{market}."
-    return {key[len(prefix) :]: value for key, value in summary.items() if key.startswith(prefix)}
-
-
 def market_moves(series: Columns) -> str:
     """`Largest fall of the last price 3.59 %, of the fundamental 1.37 %`; the rise comes first where it is larger.
 
@@ -108,10 +142,9 @@ def market_moves(series: Columns) -> str:
 
 def what_happened(market: MarketFrames) -> str:
     """`market_moves`, how many were called, and how much was forced to trade."""
-    run = market.run
     return (
-        f"{market_moves(run)}. {int(np.sum(run['margin_calls'])):,} margin calls; "
-        f"{formats.short_number(float(np.sum(run['forced_volume'])))} traded by force."
+        f"{market_moves(market.run)}. {market.total('margin_calls'):,.0f} margin calls; "
+        f"{formats.short_number(market.total('forced_volume'))} traded by force."
     )
 
 

@@ -310,7 +310,12 @@ def metric_of(name: str) -> SummaryMetric:
     """
     market, _, key = name.rpartition(".")
     metric = registered().get(key) or _unregistered(key)
-    return replace(metric, key=name, label=f"{market}: {metric.label}", short="") if market else metric
+    return replace(of_market(metric, market), key=name) if market else metric
+
+
+def of_market(metric: SummaryMetric, market: str) -> SummaryMetric:
+    """The metric with its market named, for runs that have several."""
+    return replace(metric, label=f"{market}: {metric.label}", short=f"{market}: {metric.short}")
 
 
 def _unregistered(key: str) -> SummaryMetric:

@@ -1,5 +1,6 @@
-"""What waits to be forced by price and time, and how it stands against the book at the start: for figure and report."""
+"""What waits to be forced by price and time, and how much of it at the start: for figure and report."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -8,7 +9,9 @@ import numpy as np
 from marginquake.analysis import formats
 from marginquake.analysis.frames.lookup import opening, reach_near
 from marginquake.analysis.frames.market import LiquidationMap, MarketFrames
+from marginquake.analysis.measures.scorecard import number
 from marginquake.analysis.presentation.panels import price_window
+from marginquake.sim.core.fuel import FAR, NEAR, forced_notional
 from marginquake.sim.core.typing import Bools, Floats
 
 FAR_SHARE = 0.05
@@ -21,7 +24,7 @@ class WaitingMap:
     """Forced notional waiting, longs and shorts together: (times, price bins), quote units.
 
     `window`: the prices to show, and `shown` the bins in it.  `opening`: number of the first map with anything on it.
-    `sentence`: what waits near the start price against what rests there, on the side with more.
+    `sentence`: what waits near the start price, with the fuel ratios of the scorecard, on the side with more.
     """
 
     levels: LiquidationMap
@@ -50,18 +53,51 @@ def waiting_map(market: MarketFrames) -> WaitingMap | None:
 def _sentence(market: MarketFrames, levels: LiquidationMap, notional: Floats) -> str:
     if not notional.any():
         return "At no time did anything wait to be forced within the prices of the map."
+    near, far = (fuel_within(market, levels, distance) for distance in (NEAR, FAR))
+    first = f"{WHO[near.side].format('1 %')} the start price: {_against(near)}"
+    whose = "within 5 %" if far.side == near.side else WHO[far.side].format("5 %").lower()
+    said = f"{first}; {whose}: {_against(far)}."
+    depth = number(market.summary, "depth_1pct")
+    if depth is None or math.isnan(near.ratio) or math.isnan(far.ratio):
+        return said
+    return (
+        f"{said} Fuel ratio {near.ratio:.2f} within 1 %, {far.ratio:.2f} within 5 % (D1 {formats.short_number(depth)})."
+    )
+
+
+WHO = {1: "Longs to be sold within {} below", -1: "Shorts to be bought within {} above"}
+
+
+def _against(found: "FuelWithin") -> str:
+    """`34.4M against 13.9M of bids`."""
+    book = "bids" if found.side > 0 else "asks"
+    return f"{formats.short_number(found.notional)} against {formats.short_number(found.resting)} of {book}"
+
+
+@final
+@dataclass(frozen=True)
+class FuelWithin:
+    """What waited to be forced within `distance` of the start price, on the side with more (+1 longs), quote units.
+
+    `resting`: in the book on the way there, by the same map.  `ratio`: the fuel ratio of the summary (eq. 29), NaN where
+    it has none.
+    """
+
+    distance: float
+    side: int
+    notional: float
+    resting: float
+    ratio: float
+
+
+def fuel_within(market: MarketFrames, levels: LiquidationMap, distance: float) -> FuelWithin:
+    """The fuel of the summary, and by the first map whose it is.  A run without the number has the map's notional."""
     mark = market.run["mark"]
     start = float(mark[np.isfinite(mark)][0])
-    near, far = (reach_near(levels, opening(levels), start, distance) for distance in (0.01, 0.05))
-    if far.longs >= far.shorts:
-        who, book = "Longs to be sold within 1 % below", "bids"
-        sides = [(each.longs, each.bids, each.pressure_below) for each in (near, far)]
-    else:
-        who, book = "Shorts to be bought within 1 % above", "asks"
-        sides = [(each.shorts, each.asks, each.pressure_above) for each in (near, far)]
-    (forced, rests, pressure), (forced_far, rests_far, pressure_far) = sides
-    return (
-        f"{who} the start price: {formats.short_number(forced)} against {formats.short_number(rests)} of {book} "
-        f"({pressure:.2f}); within 5 %: {formats.short_number(forced_far)} against {formats.short_number(rests_far)} "
-        f"({pressure_far:.2f})."
-    )
+    near = reach_near(levels, opening(levels), start, distance)
+    side, notional, rests = (1, near.longs, near.bids) if near.longs >= near.shorts else (-1, near.shorts, near.asks)
+    ratio = number(market.summary, f"fuel_ratio_within_{100 * distance:.0f}pct")
+    depth = number(market.summary, "depth_1pct")
+    if ratio is None or depth is None:
+        return FuelWithin(distance, side, notional, rests, math.nan)
+    return FuelWithin(distance, side, forced_notional(ratio, distance, depth), rests, ratio)

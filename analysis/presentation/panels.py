@@ -126,8 +126,9 @@ def shade_faults(axes: "Sequence[Axes]", faults: Sequence[FaultSpan], first_s: f
 
 
 def legend_above(axis: "Axes", columns: int = 8) -> None:
-    """Legend in one line just above the axes, at the right."""
-    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=columns, markerscale=1.0)
+    """Legend in one line just above the axes, at the right; none where nothing is named."""
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.005), ncols=columns, markerscale=1.0)
 
 
 def panel_label(axis: "Axes", text: str) -> None:
@@ -231,14 +232,16 @@ def price_window(
     path: Floats, edges: Floats, room_fraction: float = 0.45, least_fraction: float = 0.02
 ) -> tuple[float, float]:
     """Prices to show around a path, inside the map: `room_fraction` of its height on either side, and at least
-    `least_fraction` of the price.
+    `least_fraction` of the price.  The whole map where the path does not touch it.
     """
     known = path[np.isfinite(path)]
+    first, last = float(edges[0]), float(edges[-1])
     if not len(known):
-        return float(edges[0]), float(edges[-1])
+        return first, last
     low, high = float(known.min()), float(known.max())
     room = max(room_fraction * (high - low), least_fraction * 0.5 * (high + low))
-    return max(low - room, float(edges[0])), min(high + room, float(edges[-1]))
+    low, high = max(low - room, first), min(high + room, last)
+    return (low, high) if low < high else (first, last)
 
 
 def nothing(axis: "Axes", text: str) -> None:

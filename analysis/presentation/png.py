@@ -1,5 +1,6 @@
 """A figure becomes a PNG file.  Headless: no display, no global state of matplotlib's pyplot."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme as style
+from marginquake.sim.runs.directory import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,6 +50,9 @@ def _write_png(canvas: Any, path: Path) -> None:
 
     size = canvas.get_width_height()
     image = Image.frombuffer("RGBA", size, canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert("RGB")
-    image.save(path, compress_level=4)
-    if path.stat().st_size > MAX_BYTES:
-        image.quantize(256, dither=Image.Dither.NONE).save(path, compress_level=9)
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=4)
+    if file.tell() > MAX_BYTES:
+        file = io.BytesIO()
+        image.quantize(256, dither=Image.Dither.NONE).save(file, "PNG", compress_level=9)
+    write_whole(path, file.getvalue())

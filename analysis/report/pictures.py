@@ -9,6 +9,7 @@ from marginquake.analysis.figures.draw import draw_figure, figure_path
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.png import label
 
 
@@ -26,15 +27,20 @@ class Still:
     source: str
 
 
-def stills(run: RunFrames, market: MarketFrames, position: int, embedded: bool) -> list[Still]:
-    """The figures of the market at `position` in the scenario; `embedded` False gives their names only."""
+def stills(run: RunFrames, market: MarketFrames, position: int, embedded: bool, left_out: LeftOut) -> list[Still]:
+    """The figures of the market at `position` in the scenario; `embedded` False gives their names only.
+
+    One that is missing and cannot be drawn is noted in `left_out`.
+    """
     found = []
     for name, picture in FIGURES.items():
         path = figure_path(run, market, name, position)
-        if picture.in_charts or not (path.is_file() or picture.applies(market)):
+        if embedded and not picture.in_charts and not path.is_file():
+            with left_out.unless_it_fails(f"figure {path.stem}"):
+                if picture.applies(market):
+                    draw_figure(market, name, path, label(run, market))
+        if picture.in_charts or not path.is_file():
             continue
-        if embedded and not path.is_file():
-            draw_figure(market, name, path, label(run, market))
         data = f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}" if embedded else ""
         found.append(
             Still(

@@ -14,12 +14,14 @@ from marginquake.analysis import formats
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames, load_run
 from marginquake.analysis.measures.scorecard import headline_rows
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.page import TEMPLATES, template
 from marginquake.analysis.report import palette
 from marginquake.analysis.report.pictures import stills
 from marginquake.analysis.report.sections import SECTIONS
 from marginquake.analysis.report.thinning import detail
 from marginquake.analysis.report.time_chart import extent
+from marginquake.sim.runs.directory import write_whole
 
 MOST_BYTES = 4_800_000
 """A page larger than this leaves its still figures where they lie and names them, then draws its charts less finely."""
@@ -33,29 +35,38 @@ SCRIPTS = (
 """In the order in which they are run."""
 
 
-def write_report(run: str | Path | RunFrames) -> Path:
-    """Write `report.html` into a run directory and return its path."""
+def write_report(run: str | Path | RunFrames, left_out: LeftOut | None = None) -> Path:
+    """Write `report.html` into a run directory and return its path.
+
+    A section or figure that fails is left out: the page says so, and stderr (or `left_out`, which may hold figures
+    that failed before).
+    """
     frames = run if isinstance(run, RunFrames) else load_run(run)
     path = frames.path / "report.html"
-    path.write_text(render_report(frames), encoding="utf-8")
+    failed = LeftOut() if left_out is None else left_out
+    write_whole(path, render_report(frames, failed).encode("utf-8"))
+    if left_out is None:
+        failed.tell()
     return path
 
 
-def render_report(frames: RunFrames) -> str:
-    """The page as text; figures that are missing in `figures/` are drawn.
+def render_report(frames: RunFrames, left_out: LeftOut | None = None) -> str:
+    """The page as text; figures that are missing in `figures/` are drawn.  `left_out`: as in `write_report`.
 
     Where it would be too large, it is drawn less finely, and says so; where it is too large all the same, it says that.
     """
+    left_out = LeftOut() if left_out is None else left_out
     page = template("report.html.j2")
-    content = _content(frames)
-    text = str(page.render(**content, stills=_stills(frames, embedded=True)))
-    named = _stills(frames, embedded=False) if _too_large(text) else []
+    pictures = _stills(frames, True, left_out)
+    content = _content(frames, left_out)
+    text = str(page.render(**content, stills=pictures))
+    named = _stills(frames, False, left_out) if _too_large(text) else []
     for share in DETAILS:
         if not _too_large(text):
             break
         if share < 1:
             with detail(share):
-                content = _content(frames)
+                content = _content(frames, left_out)
         note = (
             f"To stay small enough to be mailed, its charts have {share:.3g} of the usual points." if share < 1 else ""
         )
@@ -73,8 +84,8 @@ def _too_large(text: str) -> bool:
     return len(text.encode("utf-8")) > MOST_BYTES
 
 
-def _content(frames: RunFrames) -> dict[str, Any]:
-    markets = [_market(frames, market, position) for position, market in enumerate(frames.markets.values())]
+def _content(frames: RunFrames, left_out: LeftOut) -> dict[str, Any]:
+    markets = [_market(frames, market, position, left_out) for position, market in enumerate(frames.markets.values())]
     seconds = float(frames.first.run["time_s"][-1])
     return {
         "name": _title(frames.name),
@@ -83,6 +94,7 @@ def _content(frames: RunFrames) -> dict[str, Any]:
         "length": formats.clock(seconds),
         "markets": markets,
         "warnings": [str(each["text"]) for each in frames.manifest.get("warnings", ())],
+        "left_out": left_out.lines,
         "provenance": _provenance(frames.manifest),
         "scenario_text": frames.scenario_text.rstrip(),
         "palette": palette.css(),
@@ -97,12 +109,14 @@ def _title(name: str) -> str:
     return re.sub(r"\b(\d{4}) (\d\d) (\d\d)\b", r"\1-\2-\3", name.replace("_", " "))
 
 
-def _market(frames: RunFrames, market: MarketFrames, position: int) -> dict[str, Any]:
-    sections = [
-        {"name": section.name, "title": section.title, "content": section.content(frames, market)}
-        for section in SECTIONS
-        if section.applies(frames, market)
-    ]
+def _market(frames: RunFrames, market: MarketFrames, position: int, left_out: LeftOut) -> dict[str, Any]:
+    several = f" of {market.name}" if len(frames.markets) > 1 else ""
+    sections = []
+    for section in SECTIONS:
+        with left_out.unless_it_fails(f"section {section.title}{several}"):
+            if section.applies(frames, market):
+                content = section.content(frames, market)
+                sections.append({"name": section.name, "title": section.title, "content": content})
     from_s, to_s = extent(market.run)
     return {
         "name": market.name,
@@ -114,11 +128,11 @@ def _market(frames: RunFrames, market: MarketFrames, position: int) -> dict[str,
     }
 
 
-def _stills(frames: RunFrames, embedded: bool) -> list[Any]:
+def _stills(frames: RunFrames, embedded: bool, left_out: LeftOut) -> list[Any]:
     return [
         still
         for position, market in enumerate(frames.markets.values())
-        for still in stills(frames, market, position, embedded)
+        for still in stills(frames, market, position, embedded, left_out)
     ]
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.frames.market import MarketFrames, market_summary
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures.cases import Liquidations
 from marginquake.analysis.measures.costs import total
-from marginquake.analysis.measures.scorecard import market_summary, number
+from marginquake.analysis.measures.scorecard import number
 from marginquake.analysis.presentation.page import finite
 from marginquake.analysis.report.section import Chart, Content, Table
 from marginquake.analysis.report.time_chart import Flow, Line, Panel, busy_windows, column, flows, lines, time_chart

@@ -13,6 +13,7 @@ from marginquake.sim.cli.common import (
     RunsFolder,
     UserError,
     Verbose,
+    by_market,
     check_output,
     clock,
     one_message,
@@ -45,7 +46,7 @@ def clusters(
         str, typer.Option(metavar="T", help="Time of the map, such as 5min or 5:00; 0s is the end of warm-up.")
     ] = "0s",
     side: Annotated[SideName | None, typer.Option(help="Only levels of longs, or of shorts; default both.")] = None,
-    market: Annotated[str | None, typer.Option(metavar="NAME", help="Which market; default the first.")] = None,
+    market: Annotated[str | None, typer.Option(metavar="NAME", help="Only this market; default all.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write truth and estimates by bin.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     verbose: Verbose = False,
@@ -53,7 +54,8 @@ def clusters(
     """Where forced sales wait: clusters, the ladder, open interest by entry, the outsider's map, what came true.
 
     Maps are those of the last snapshot of positions at or before --at (record.positions_every).  In JSON, null is no
-    value and the word "Infinity" an infinite one (a PI where nothing rests).
+    value and the word "Infinity" an infinite one (a PI where nothing rests).  Of several markets, JSON has them by name
+    and CSV has a column `market`.
     """
     with one_message(verbose):
         check_output("--csv", csv, "")
@@ -64,15 +66,21 @@ def clusters(
         frames = load_run(find_run(run, out))
         if market is not None and market not in frames.markets:
             raise UserError(f"--market {market}: the run has {', '.join(frames.markets)}")
-        chosen = frames.first if market is None else frames.markets[market]
-        at_s, sign = _time(at, chosen), SIGNS[side]
-        _check_recorded(chosen, at_s, run)
+        chosen = list(frames.markets.values()) if market is None else [frames.markets[market]]
+        at_s, sign = _time(at, chosen[0]), SIGNS[side]
+        for each in chosen:
+            _check_recorded(each, at_s, run)
         if csv is not None:
-            csv.write_text(to_csv(chosen, at_s, sign), encoding="utf-8")
+            csv.write_text(by_market({each.name: to_csv(each, at_s, sign) for each in chosen}), encoding="utf-8")
         if as_json:
-            print(json.dumps(as_plain(chosen, at_s, sign), indent=2, allow_nan=False))
+            content = {each.name: as_plain(each, at_s, sign) for each in chosen}
+            said = content if len(chosen) > 1 else content[chosen[0].name]
+            print(json.dumps(said, indent=2, allow_nan=False))
             return
-        _print(chosen, at_s, tables(chosen, at_s, sign))
+        for number, each in enumerate(chosen):
+            if number:
+                print()
+            _print(each, at_s, tables(each, at_s, sign))
 
 
 def _time(text: str, market: "MarketFrames") -> float:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +25,9 @@ ScenarioArgument = Annotated[
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's path, or its name under runs/.")]
 RunOrSweep = Annotated[str, typer.Argument(metavar="RUN", help="A run or sweep: its path, or its name under runs/.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors: exit 2.")]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over other results of the same name, which is refused otherwise.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 Scheduler = Annotated[
@@ -110,13 +113,17 @@ def open_console(stderr: bool) -> "Console":
     return Console(stderr=stderr, highlight=False)
 
 
-def print_scorecard(title: str, rows: Iterable[Iterable[object]]) -> None:
-    """Headline numbers as a table without lines."""
+def print_scorecard(title: str, rows: Iterable[Iterable[object]], headings: Iterable[str] = ()) -> None:
+    """Headline numbers as a table without lines; `headings` name its columns where there are several of values."""
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    named = tuple(headings)
+    table = Table(title=title, title_justify="left", show_header=bool(named), box=None, pad_edge=False)
+    for heading in named:
+        table.add_column(escape(heading))
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     open_console(stderr=False).print(table)
 
 
@@ -142,12 +149,25 @@ def refuse_warnings(count: int, what_now: str) -> None:
 
 def print_run(path: Path) -> None:
     """The scorecard of a run, and where its report is."""
-    from marginquake.analysis.measures.scorecard import scorecard_rows
+    from marginquake.analysis.measures.scorecard import scorecard
     from marginquake.sim.runs.directory import read_summary
 
-    print_scorecard(path.name, scorecard_rows(read_summary(path)))
+    card = scorecard(read_summary(path))
+    print_scorecard(path.name, card.rows, card.headings)
     if (path / "report.html").is_file():
         print(f"Open the report: {path / 'report.html'}")
+
+
+def by_market(tables: Mapping[str, str]) -> str:
+    """CSV texts of several markets as one, with a first column `market`; the text itself where there is one."""
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    lines = []
+    for place, (market, text) in enumerate(tables.items()):
+        heading, *rows = text.splitlines()
+        lines += [f"market,{heading}"] if place == 0 else []
+        lines += [f"{market},{row}" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def check_output(option: str, path: Path | None, suffix: str) -> None:

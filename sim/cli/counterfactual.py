@@ -74,13 +74,17 @@ def counterfactual(
                 file=sys.stderr,
             )
         elif not no_figures and found.result.without != twins.NOTHING:
+            from marginquake.analysis.presentation.left_out import LeftOut
             from marginquake.analysis.studies.twins.figure import plot_counterfactual
             from marginquake.sim.studies.mechanisms import described
 
+            left_out = LeftOut()
             for result in found.results:
-                for drawn in plot_counterfactual(result, found.base, found.twin, described):
-                    if not quiet:
-                        print(drawn)
+                with left_out.unless_it_fails(f"figures of {result.market}"):
+                    for drawn in plot_counterfactual(result, found.base, found.twin, described):
+                        if not quiet:
+                            print(drawn)
+            left_out.tell()
         print(found.path, flush=True)
 
 

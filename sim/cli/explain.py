@@ -1,5 +1,6 @@
 """`marginquake explain`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ def explain_command(
     cascade: Annotated[
         int, typer.Option(min=1, metavar="K", help="Which cascade: 1 is the one in which most was closed by force.")
     ] = 1,
-    market: Annotated[str | None, typer.Option(metavar="NAME", help="Of this market; default the first.")] = None,
+    market: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this market; default all.")] = None,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
@@ -32,14 +33,23 @@ def explain_command(
         frames = load_run(find_run(run, out))
         if market is not None and market not in frames.markets:
             raise UserError(f"--market {market}: the run has {', '.join(frames.markets)}")
-        try:
-            told = explain(frames, frames.markets[market] if market else None, cascade)
-        except NoSuchCascade as error:
-            raise UserError(f"--cascade {cascade}: {error}") from None
-        _print(told)
+        chosen = [market] if market else list(frames.markets)
+        missing = []
+        for name in chosen:
+            title = f"Market {name}" if len(frames.markets) > 1 else ""
+            try:
+                told = explain(frames, frames.markets[name], cascade)
+            except NoSuchCascade as error:
+                missing.append(f"--cascade {cascade}: {f'{title}: ' if title else ''}{error}")
+                continue
+            _print(told, title)
+        if len(missing) == len(chosen):
+            raise UserError("\n".join(missing))
+        for line in missing:
+            print(line, file=sys.stderr)
 
 
-def _print(told: "Explanation") -> None:
+def _print(told: "Explanation", title: str) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.padding import Padding
@@ -48,6 +58,8 @@ def _print(told: "Explanation") -> None:
     console = open_console(stderr=False)
     if not console.is_terminal:
         console = Console(width=120, highlight=False)
+    if title:
+        console.print(f"[bold]{escape(title)}[/bold]")
     console.print(f"[bold]{escape(told.headline)}[/bold]")
     for section in told.sections:
         console.print(f"\n[bold]{escape(section.title)}[/bold]")
@@ -60,3 +72,5 @@ def _print(told: "Explanation") -> None:
             for row in section.rows:
                 table.add_row(*(escape(cell) for cell in row))
             console.print(Padding(table, (1, 0, 0, 2)))
+    if title:
+        console.print()

@@ -12,6 +12,7 @@ from marginquake.sim.cli.common import (
     RunsFolder,
     UserError,
     Verbose,
+    by_market,
     check_output,
     one_message,
     open_console,
@@ -20,6 +21,7 @@ from marginquake.sim.cli.common import (
 
 if TYPE_CHECKING:
     from marginquake.analysis.facts import FactRow, PriceSeries
+    from marginquake.analysis.frames.run_frames import RunFrames
 
 app = typer.Typer()
 
@@ -68,6 +70,7 @@ def facts(
     time_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of PRICES.csv, or its number.")] = None,
     price_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the price.")] = None,
     volume_column: Annotated[str | None, typer.Option(metavar="NAME", help="The same for the volume.")] = None,
+    market: Annotated[str | None, typer.Option(metavar="NAME", help="Only this market; default all.")] = None,
     verbose: Verbose = False,
 ) -> None:
     """Hold runs against stylised facts of real markets: estimate, interval over seeds, band, verdict.
@@ -95,19 +98,38 @@ def facts(
         if against is not None:
             if metaorder_gap != METAORDER_GAP_S:
                 raise UserError("--metaorder-gap is about orders, of which --against compares none: leave it out")
-            _beside(paths, against, columns, bar, fill_gaps, csv, figure)
+            _beside(paths, against, columns, bar, fill_gaps, csv, figure, market)
             return
         if (bar, fill_gaps, *columns) != (None,) * 6:
             raise UserError("--bar, --fill-gaps, --format and columns are of a price file: name one by --against FILE")
-        measurements = [measure(load_run(path), metaorder_gap_s=metaorder_gap) for path in paths]
-        rows = scoreboard(measurements)
-        _print_facts(rows, paths)
+        loaded = [load_run(path) for path in paths]
+        names = _markets(loaded, market)
+        if figure is not None and len(names) > 1:
+            raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
+        written = {}
+        for name in names:
+            measurements = [measure(run, name, metaorder_gap) for run in loaded]
+            rows = scoreboard(measurements)
+            _print_facts(rows, paths, f"market {name}: " if len(loaded[0].markets) > 1 else "")
+            written[name] = to_csv(rows, [path.name for path in paths])
         if csv is not None:
-            csv.write_text(to_csv(rows, [path.name for path in paths]), encoding="utf-8")
+            csv.write_text(by_market(written), encoding="utf-8")
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_facts
 
             plot_facts(measurements, figure, paths[0].name if len(paths) == 1 else f"{len(paths)} runs")
+
+
+def _markets(loaded: "list[RunFrames]", market: str | None) -> list[str]:
+    """The markets asked for, of which every run has all."""
+    there = list(loaded[0].markets)
+    if market is not None and market not in there:
+        raise UserError(f"--market {market}: the runs have {', '.join(there)}")
+    wanted = there if market is None else [market]
+    for run in loaded:
+        if lacking := [name for name in wanted if name not in run.markets]:
+            raise UserError(f"{run.path}: has no market {lacking[0]}; it has {', '.join(run.markets)}: say --market")
+    return wanted
 
 
 def _beside(
@@ -118,8 +140,9 @@ def _beside(
     fill_gaps: str | None,
     csv: Path | None,
     figure: Path | None,
+    market: str | None,
 ) -> None:
-    """Runs beside a file of prices: table, sentences, CSV and figure."""
+    """Runs beside a file of prices: table, sentences, CSV and figure; of each market."""
     from marginquake.analysis.facts import NotBars, against, beside_tables
     from marginquake.analysis.frames.run_frames import load_run
     from marginquake.analysis.statistics.estimate import Unmeasurable
@@ -131,21 +154,31 @@ def _beside(
     if fill_s < 0:
         raise UserError(f"--fill-gaps {fill_gaps}: must not be negative")
     series, what = _read_prices(file, columns)
-    try:
-        beside = against([load_run(path) for path in paths], series, bar_s, fill_s)
-    except NotBars as error:
-        raise UserError(f"{file}: {error}") from None
-    except Unmeasurable as error:
-        raise UserError(f"{_title(paths)}: {error}") from None
-    title = f"{_title(paths)} beside {file.name}" if paths else file.name
-    styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
-    rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
-    _print_table(title, beside_tables.headings(beside.rows), rows)
-    for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
-        print(line)
-    print(beside.summary)
+    loaded = [load_run(path) for path in paths]
+    if market is not None and not loaded:
+        raise UserError(f"--market {market}: is about runs, and none is named")
+    names = _markets(loaded, market) if loaded else [""]
+    if figure is not None and len(names) > 1:
+        raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
+    written = {}
+    for name in names:
+        of = f"market {name}: " if loaded and len(loaded[0].markets) > 1 else ""
+        try:
+            beside = against(loaded, series, bar_s, fill_s, name or None)
+        except NotBars as error:
+            raise UserError(f"{file}: {error}") from None
+        except Unmeasurable as error:
+            raise UserError(f"{of}{_title(paths)}: {error}") from None
+        title = f"{of}{_title(paths)} beside {file.name}" if paths else file.name
+        styles = {"agree": "green", "differ": "red", "n.a.": "dim"}
+        rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
+        _print_table(title, beside_tables.headings(beside.rows), rows)
+        for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
+            print(line)
+        print(beside.summary)
+        written[name] = beside_tables.to_csv(beside.rows)
     if csv is not None:
-        csv.write_text(beside_tables.to_csv(beside.rows), encoding="utf-8")
+        csv.write_text(by_market(written), encoding="utf-8")
     if figure is not None:
         from marginquake.analysis.figures.draw import plot_beside
 
@@ -191,11 +224,12 @@ def _check_runs_differ(paths: list[Path]) -> None:
         print("the runs are of different scenarios: the intervals are not over seeds alone", file=sys.stderr)
 
 
-def _print_facts(rows: "list[FactRow]", paths: list[Path]) -> None:
+def _print_facts(rows: "list[FactRow]", paths: list[Path], of: str) -> None:
+    """The table.  `of`: whose it is, before its title."""
     from marginquake.analysis.facts import score_rows as board
 
     cells = [(board.cells_of(row), VERDICT_STYLES[row.verdict]) for row in rows]
-    _print_table(_title(paths), board.HEADINGS, cells)
+    _print_table(f"{of}{_title(paths)}", board.HEADINGS, cells)
     print(board.in_band_line(rows))
 
 

@@ -15,6 +15,7 @@ from marginquake.sim.cli import (
     counterfactual,
     doctor,
     explain,
+    export,
     facts,
     first_passage,
     liquidations,
@@ -69,12 +70,12 @@ def common(
 
 MODULES = (
     run, new, runs, facts, listing, watch, sweeps, tipping_point, explain, counterfactual, clusters, risk, liquidations,
-    first_passage, doctor,
+    first_passage, export, doctor,
 )  # fmt: skip
 ORDER = (
     "run", "new", "validate", "schema", "show", "plot", "report", "facts", "replay", "list", "clean", "watch", "sweep",
     "compare", "tipping", "sensitivity", "explain", "counterfactual", "clusters", "risk", "early-warning",
-    "liquidations", "first-passage", "doctor",
+    "liquidations", "first-passage", "export", "doctor",
 )  # fmt: skip
 """Of the commands in `--help`; a command that is not here would have no place."""
 

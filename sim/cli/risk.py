@@ -11,6 +11,7 @@ from marginquake.sim.cli.common import (
     RunsFolder,
     UserError,
     Verbose,
+    by_market,
     check_output,
     clock,
     one_message,
@@ -30,7 +31,7 @@ app = typer.Typer()
 SeveralRuns = Annotated[
     list[str], typer.Argument(metavar="RUN...", help="Runs of one scenario, a seed each, with their twins or without.")
 ]
-MarketName = Annotated[str | None, typer.Option(metavar="NAME", help="Which market; default the first.")]
+MarketName = Annotated[str | None, typer.Option(metavar="NAME", help="Only this market; default all.")]
 SHARES_OF_RUN = (12, 3, 1)
 """Horizons that are asked for if nobody says: parts of the run after the moment of the forecast, about."""
 ROUND = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 45, 50)
@@ -82,25 +83,29 @@ def risk(
         given = _load(runs, out)
         beside = _twins_beside(given)
         loaded = given + beside
-        name = _market(loaded, market)
-        try:
-            found = assess(loaded, _asked(loaded[0], name, horizon, at, volatility, window, population), name)
-            table = columns(loaded[0].markets[name]) if pressure else {}
-        except Unmeasurable as why:
-            raise UserError(str(why)) from None
-        _print_risk(found, loaded, bins)
+        assessed, pressures = {}, {}
+        for name in _markets(loaded, market, population):
+            try:
+                assessed[name] = assess(
+                    loaded, _asked(loaded[0], name, horizon, at, volatility, window, population), name
+                )
+                pressures[name] = table_csv(columns(loaded[0].markets[name])) if pressure else ""
+            except Unmeasurable as why:
+                raise UserError(f"{_of(loaded, name)}{why}") from None
+            _print_risk(assessed[name], loaded, bins)
         if beside:
             print(f"Twins without forced orders, found in {beside[0].path.parent}: {len(beside)} of {len(given)}.")
         written = {csv: to_csv, accounts: accounts_csv}
         for path, text in written.items():
             if path is not None:
-                path.write_text(text(found), encoding="utf-8")
+                path.write_text(by_market({name: text(each) for name, each in assessed.items()}), encoding="utf-8")
         if pressure is not None:
-            pressure.write_text(table_csv(table), encoding="utf-8")
+            pressure.write_text(by_market(pressures), encoding="utf-8")
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_reliability
 
-            plot_reliability([(loaded[0].name, found)], figure, f"{len(loaded)} runs")
+            cases = [(f"{_of(loaded, name)}{loaded[0].name}", each) for name, each in assessed.items()]
+            plot_reliability(cases, figure, f"{len(loaded)} runs")
 
 
 @app.command("early-warning")
@@ -134,31 +139,48 @@ def early_warning(
         for option, value in (("--quantile", quantile), ("--false-alarms", false_alarms)):
             if not 0 < value < 1:
                 raise UserError(f"{option} {value:g}: must lie between 0 and 1")
-        from dataclasses import replace
-
-        from marginquake.analysis.early_warning import usual, warn
-        from marginquake.analysis.early_warning.tables import pressure_line
-        from marginquake.analysis.statistics.estimate import Unmeasurable
-
         loaded = _load(runs, out)
-        name = _market(loaded, market)
-        try:
-            asked = replace(usual(loaded[0], name), quantile=quantile, false_alarms=false_alarms)
-            if horizon is not None:
-                horizon_s = _seconds("--horizon", horizon)
-                asked = replace(asked, horizon_s=horizon_s, window_s=12.0 * horizon_s, every_s=horizon_s / 4.0)
-            for field, option, text in (("window_s", "--window", window), ("every_s", "--every", every)):
-                if text is not None:
-                    asked = replace(asked, **{field: _seconds(option, text)})
-            trial = warn(loaded, asked, name)
-        except Unmeasurable as why:
-            raise UserError(str(why)) from None
-        _print_trial(trial, loaded[0].name)
-        print(pressure_line(loaded, name))
-        if figure is not None:
-            from marginquake.analysis.figures.draw import plot_early_warning
+        names = _markets(loaded, market)
+        if figure is not None and len(names) > 1:
+            raise UserError(f"--figure {figure}: the runs have {', '.join(names)}; say --market")
+        for name in names:
+            _warn(loaded, name, horizon, window, every, quantile, false_alarms, figure)
 
-            plot_early_warning(trial, figure, f"{loaded[0].name}  {trial.seeds} seeds")
+
+def _warn(
+    loaded: "list[RunFrames]",
+    name: str,
+    horizon: str | None,
+    window: str | None,
+    every: str | None,
+    quantile: float,
+    false_alarms: float,
+    figure: Path | None,
+) -> None:
+    """Judge the models on one market and print it."""
+    from dataclasses import replace
+
+    from marginquake.analysis.early_warning import usual, warn
+    from marginquake.analysis.early_warning.tables import pressure_line
+    from marginquake.analysis.statistics.estimate import Unmeasurable
+
+    try:
+        asked = replace(usual(loaded[0], name), quantile=quantile, false_alarms=false_alarms)
+        if horizon is not None:
+            horizon_s = _seconds("--horizon", horizon)
+            asked = replace(asked, horizon_s=horizon_s, window_s=12.0 * horizon_s, every_s=horizon_s / 4.0)
+        for field, option, text in (("window_s", "--window", window), ("every_s", "--every", every)):
+            if text is not None:
+                asked = replace(asked, **{field: _seconds(option, text)})
+        trial = warn(loaded, asked, name)
+    except Unmeasurable as why:
+        raise UserError(f"{_of(loaded, name)}{why}") from None
+    _print_trial(trial, f"{_of(loaded, name)}{loaded[0].name}")
+    print(pressure_line(loaded, name))
+    if figure is not None:
+        from marginquake.analysis.figures.draw import plot_early_warning
+
+        plot_early_warning(trial, figure, f"{_of(loaded, name)}{loaded[0].name}  {trial.seeds} seeds")
 
 
 def _load(names: Iterable[str], out: Path) -> "list[RunFrames]":
@@ -181,11 +203,21 @@ def _twins_beside(given: "list[RunFrames]") -> "list[RunFrames]":
     return [twin for run, twin in twins if not_twins(run, twin) is None]
 
 
-def _market(loaded: "list[RunFrames]", market: str | None) -> str:
+def _markets(loaded: "list[RunFrames]", market: str | None, population: str | None = None) -> list[str]:
+    """The markets that are asked for: all of the runs unless one is named, or a population that is in one."""
     there = loaded[0].markets
     if market is not None and market not in there:
         raise UserError(f"--market {market}: the runs have {', '.join(there)}")
-    return market or next(iter(there))
+    if market is not None:
+        return [market]
+    if population is not None:
+        return [name for name, each in there.items() if population in each.accounts["population"]] or list(there)
+    return list(there)
+
+
+def _of(loaded: "list[RunFrames]", market: str) -> str:
+    """What says whose a line is where there are several markets: `market b: `."""
+    return f"market {market}: " if len(loaded[0].markets) > 1 else ""
 
 
 def _asked(
@@ -251,12 +283,13 @@ def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> N
     from marginquake.analysis.risk import assessment
     from marginquake.analysis.risk.summary import pressure_lines, volatility_lines
 
-    title = f"Margin calls of {loaded[0].name}, share of accounts that some price would liquidate"
+    of = _of(loaded, found.market)
+    title = f"{of}Margin calls of {loaded[0].name}, share of accounts that some price would liquidate"
     _print_table(title, assessment.CALL_HEADINGS, map(assessment.call_cells, found.groups))
-    _print_table("Scores of the forecasts", assessment.SCORE_HEADINGS, map(assessment.score_cells, found.groups))
+    _print_table(f"{of}Scores of the forecasts", assessment.SCORE_HEADINGS, map(assessment.score_cells, found.groups))
     if bins:
         rows = (cells for group in found.groups for cells in assessment.bin_cells(group))
-        _print_table("Reliability", assessment.BIN_HEADINGS, rows)
+        _print_table(f"{of}Reliability", assessment.BIN_HEADINGS, rows)
     own = [run for run, _ in pair_with_twins(loaded)]
     for line in (*assessment.remarks(found), *pressure_lines(own, found.market), *volatility_lines(own, found.market)):
         print(line)

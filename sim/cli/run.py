@@ -44,6 +44,9 @@ def run(
     ] = None,
     out: RunsFolder = RUNS,
     name: Annotated[str | None, typer.Option(metavar="S", help="Name of the run directory.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over another run of the same name, which is refused otherwise.")
+    ] = False,
     reuse: Annotated[bool, typer.Option("--reuse", help="Take the same run if it is already there.")] = False,
     check_invariants: Annotated[
         bool, typer.Option("--check-invariants", help="Check conservation and the book after every step (slow).")
@@ -74,7 +77,7 @@ def run(
         said: tuple[str, ...] = ()
         if scenario is None:
             with _progress_bar(str(resume), shown=not quiet) as progress:
-                result = running.resume(str(resume), out, progress)
+                result = running.resume(str(resume), out, progress, replace)
         else:
             loaded = running.load_scenario(scenario, overrides or ())
             if strict or not quiet:
@@ -84,7 +87,16 @@ def run(
             said = tuple(map(str, loaded.warnings))
             with _progress_bar(loaded.name, shown=not quiet) as progress:
                 result = running.run(
-                    loaded, seed, out, name, reuse, check_invariants, progress, not no_figures, checkpoint_every
+                    loaded,
+                    seed,
+                    out,
+                    name,
+                    reuse,
+                    check_invariants,
+                    progress,
+                    not no_figures,
+                    checkpoint_every,
+                    replace=replace,
                 )
         if not quiet:
             if result.reused:

@@ -56,7 +56,10 @@ def plot(
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """Draw the figures of a run or sweep again, or (--against) the run over its twin; prints their paths."""
+    """Draw the figures of a run or sweep again, or (--against) the run over its twin; prints their paths.
+
+    A figure that cannot be drawn is left out with a line; exit 1 if that is all there is to say.
+    """
     with one_message(verbose):
         from marginquake.analysis.figures.draw import plot_run
         from marginquake.analysis.studies.twins.figure import plot_twin
@@ -75,8 +78,11 @@ def plot(
         if against is not None:
             print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
             return
-        for drawn in plot_run(path, figure):
+        written = plot_run(path, figure)
+        for drawn in written:
             print(drawn)
+        if not written:
+            raise typer.Exit(1)
 
 
 @app.command()

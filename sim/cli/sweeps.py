@@ -9,6 +9,7 @@ import typer
 from marginquake.sim.cli.common import (
     CORES,
     RUNS,
+    Replace,
     RunsFolder,
     Scheduler,
     UserError,
@@ -37,6 +38,7 @@ def sweep(
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an earlier call has stopped.")] = False,
+    replace: Replace = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every point; run nothing.")] = False,
     limit: Annotated[int | None, typer.Option(min=0, metavar="N", help="At most so many runs in this call.")] = None,
     out: RunsFolder = RUNS,
@@ -58,7 +60,7 @@ def sweep(
         if dry_run:
             print_plan(plan, out)
             return
-        run_sweep(plan, out, workers, scheduler, resume, limit, quiet)
+        run_sweep(plan, out, workers, scheduler, resume, limit, quiet, replace)
 
 
 @app.command()
@@ -78,6 +80,7 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override of all alternatives; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -107,7 +110,7 @@ def compare(
             other = "the baseline" if before is first else f"policy {before.values['policy']}"
             print(f"note: policy {point.values['policy']}: same rule as {other}", file=sys.stderr)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
-            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress, replace)
         tell_failures(result)
         report = report_sweep(result.path)
         if not quiet:
@@ -135,6 +138,7 @@ def sensitivity(
     metric: Annotated[
         str, typer.Option(metavar="M", help="A number of summary.json, or event.")
     ] = "max_drawdown_fraction",
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -165,7 +169,7 @@ def sensitivity(
         if not quiet:
             print_plan_warnings(plan)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
-            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress)
+            result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress, replace)
         tell_failures(result)
         if result.failures:
             raise typer.Exit(1)
@@ -193,12 +197,13 @@ def run_sweep(
     resume: bool,
     limit: int | None,
     quiet: bool,
+    replace: bool,
 ) -> None:
     """Run what is missing, with a bar; exit 1 if anything failed."""
     from marginquake.sim.studies import sweep as sweeping
 
     with sweep_bar(plan.sweep.name, shown=not quiet) as progress:
-        result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress)
+        result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress, replace)
     if not quiet:
         print(
             f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there"

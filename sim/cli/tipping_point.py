@@ -8,6 +8,7 @@ import typer
 from marginquake.sim.cli.common import (
     CORES,
     RUNS,
+    Replace,
     RunsFolder,
     ScenarioArgument,
     Scheduler,
@@ -69,6 +70,7 @@ def tipping(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override a field; may be repeated.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="S", help="Name of the directory.")] = None,
+    replace: Replace = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
     out: RunsFolder = RUNS,
@@ -86,7 +88,7 @@ def tipping(
         scenario_file(scenario)
         from marginquake.sim.studies.quantity import read_range
         from marginquake.sim.studies.run import load_scenario
-        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point, settle
+        from marginquake.sim.studies.tipping import TippingQuestion, find_tipping_point, settle, with_free_name
 
         event = _event(outcome, metric, above)
         try:
@@ -109,8 +111,10 @@ def tipping(
             return
         if not quiet:
             print_warnings(load_scenario(scenario, question.point(0, 0.0).overrides))
-        with sweep_bar(label, shown=not quiet) as progress:
-            found = find_tipping_point(question, out, workers, scheduler, progress)
+        if name is None and not replace:
+            question = with_free_name(question, out)
+        with sweep_bar(question.name, shown=not quiet) as progress:
+            found = find_tipping_point(question, out, workers, scheduler, progress, replace)
         if not quiet:
             _tell_tipping_point(question, found)
         print(found.path, flush=True)

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from marginquake.sim.core.measured import Measured
-from marginquake.sim.core.records import AUDIT, EVENT
+from marginquake.sim.core.records import AUDIT, COMMAND, EVENT
 from marginquake.sim.model.market_session import MarketSession
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.runs.event_log import log_folder
@@ -37,12 +37,14 @@ class RunRecorder:
         for session in self._sessions:
             session.recorder.log.settle()
             session.margin_calls.audit.log.settle()
+            session.venue.conditional_orders.settle()
 
     def move_logs(self, folder: Path) -> None:
         """Logs go on in this folder of a run as of the last `settle`."""
         for session in self._sessions:
             session.recorder.log.move(log_folder(folder, EVENT))
             session.margin_calls.audit.log.move(log_folder(folder, AUDIT))
+            session.venue.conditional_orders.move(log_folder(folder, COMMAND))
 
     def progress(self) -> Progress:
         """Totals so far."""
@@ -88,6 +90,8 @@ class RunRecorder:
         events = {market: rows for market, rows in logs.items() if rows is not None}
         trails = {session.venue.name: session.margin_calls.audit.log.finish() for session in self._sessions}
         audit = {market: rows for market, rows in trails.items() if rows is not None}
+        for session in self._sessions:
+            session.venue.conditional_orders.finish()
         measured = self.measured(participants)
         return RunData(events, series, accounts, maps, summary, populations, audit, positions, measured)
 

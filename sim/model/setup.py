@@ -8,7 +8,7 @@ import numpy as np
 
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.opening_book import OpeningBook
-from marginquake.sim.core.records import AUDIT, Cause, MarginMode
+from marginquake.sim.core.records import AUDIT, COMMAND, Cause, MarginMode
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.streams import Streams
@@ -58,6 +58,8 @@ class Seating:
         members = [p for p in scenario.populations.values() if p.market == config.name]
         capacity = sum(member.count for member in members)
         venue = Venue(config, self._streams, scenario.step, capacity, scenario.path.parent)
+        if scenario.record.events == "all":
+            venue.keep_conditional(self._open_log(config.name, records=COMMAND))
         venue.index.advance(now_ns, scenario.step)
         participants = [self._seat(venue, member) for member in members]
         venue.net_deposits = venue.exchange.net_deposits()

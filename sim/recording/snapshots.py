@@ -23,7 +23,10 @@ class MapRecorder:
     def __init__(self, venue: Venue, record: RecordConfig) -> None:
         self._venue = venue
         edges = np.linspace(1 - record.map_range, 1 + record.map_range, record.map_bins + 1) * venue.initial_ticks
-        self._edges = np.unique(np.rint(edges).astype(np.int64))
+        # Where a tick is coarser than the range, the bins are the tick of the start price and its neighbours.
+        near = venue.initial_ticks + np.array([-1, 0, 1, 2])
+        whole = np.unique(np.rint(edges).astype(np.int64))
+        self._edges = whole if len(whole) > len(near) else np.union1d(whole, near[near > 0])
         self._times: list[float] = []
         self._columns: dict[str, list[bytes]] = {name: [] for name in MAPS}
 

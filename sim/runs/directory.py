@@ -11,7 +11,8 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,9 @@ Scalar = int | float | str | bool | None
 
 PARTIAL = ".partial"
 """Folders with this ending hold runs that are not complete: see sim/runs/partial_runs.py."""
+
+KEPT_NAMES = ("sweeps", "twins")
+"""Folders beside the runs that hold runs themselves."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
@@ -85,6 +89,8 @@ def check_target(parent: Path, name: str) -> None:
         )
     if name.endswith(PARTIAL):
         raise RunDirectoryError(f"--name {name!r}: the ending {PARTIAL} is kept for runs that are not complete")
+    if name in KEPT_NAMES:
+        raise RunDirectoryError(f"--name {name}: {parent / name} is where {name} are kept; choose another --name")
     existing = parent
     while not existing.exists():
         existing = existing.parent
@@ -132,10 +138,11 @@ def write_run(
     manifest: Mapping[str, Any],
     name: str,
     finish: Callable[[Path], None] | None = None,
+    replace: bool = False,
 ) -> Path:
     """Complete the run in `folder` and give it its name, atomically; returns its path.
 
-    `finish` may add files (figures, the report): it receives `folder`, already complete otherwise.
+    `finish` may change what lies in `folder`, which is complete by then.  `replace`: also in place of another run.
     """
     _write_tables(data, folder)
     _write_text(folder / "scenario.yaml", scenario.source_text)
@@ -144,13 +151,35 @@ def write_run(
     _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
     if finish is not None:
         finish(folder)
-    return give_name(folder, name)
+    return give_name(folder, name, replace)
 
 
-def give_name(folder: Path, name: str) -> Path:
-    """Rename a complete run, in place of an older one of that name; returns its new path."""
-    _swap_in(folder, folder.with_name(name))
-    return folder.with_name(name)
+def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """True if two manifests are of runs with the same events: same scenario and model version, same seed."""
+    return all(one.get(key) == other.get(key) for key in ("scenario_digest", "seed"))
+
+
+def give_name(folder: Path, name: str, replace: bool = False) -> Path:
+    """Rename a complete run, in place of an older one of the same events; returns its new path.
+
+    Where another run has taken the name meanwhile, that one stays and this one gets a name of its own, with a line on
+    stderr, unless `replace`: what has been simulated is not thrown away.
+    """
+    target = folder.with_name(name)
+    if not replace and is_complete(target) and not same_run(read_manifest(folder), read_manifest(target)):
+        manifest = read_manifest(folder)
+        own = run_name(str(manifest.get("scenario")), str(manifest.get("scenario_digest")), manifest.get("seed", 0))
+        free = (folder.with_name(each) for each in (own, f"{own}-{os.getpid()}"))
+        taken, target = target, next(path for path in free if not os.path.lexists(path))
+        print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
+    _swap_in(folder, target)
+    return target
+
+
+def note_left_out(path: Path, lines: Sequence[str]) -> None:
+    """Say in the manifest of a complete run which pictures could not be drawn when it was made."""
+    content = plain({**read_manifest(path), "left_out": list(lines)})
+    write_whole(path / "manifest.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def sweep_leftovers(parent: Path) -> None:
@@ -253,6 +282,16 @@ def _write_tables(data: RunData, folder: Path) -> None:
     if data.positions:
         write_parquet(folder / "positions.parquet", data.positions)
     np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, or leave what was there: a half one never stands under its name, whatever interrupts."""
+    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    try:
+        hidden.write_bytes(content)
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Where the records that a run keeps go (events, audit rows): to memory, to Parquet files meanwhile, or nowhere."""
+"""Where records that a run keeps go (events, audit rows, orders): to memory, to Parquet files meanwhile, or nowhere."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.sim.core.records import AUDIT, EVENT, join, raw_copy
+from marginquake.sim.core.records import AUDIT, COMMAND, EVENT, join, raw_copy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -43,12 +43,15 @@ class EventLog(Protocol):
 
 
 OpenLog = Callable[..., EventLog]
-"""A log for the market of that name: `open_log(market)` for events, `open_log(market, records=AUDIT)` for the audit."""
+"""A log for the market of that name: `open_log(market)` for events, `open_log(market, records=AUDIT)` for the audit,
+`records=COMMAND` for the conditional orders that were sent."""
+FOLDERS = {EVENT: "events", AUDIT: "audit", COMMAND: "conditional_orders"}
+"""Where in a run directory records of each type are."""
 
 
 def log_folder(run: Path, records: np.dtype[Any]) -> Path:
     """Where in a run directory records of this type are."""
-    return run / ("audit" if records == AUDIT else "events")
+    return run / FOLDERS[records]
 
 
 def parts_of(folder: Path, market: str) -> list[Path]:
@@ -176,6 +179,7 @@ class ParquetLog:
         names = self._records.names or ()
         table = pa.table({name: pa.array(np.ascontiguousarray(rows[name])) for name in names})
         if self._writer is None:
+            self._folder.mkdir(exist_ok=True)
             self._writer = pq.ParquetWriter(self._path, table.schema, **encoding(table.schema))
         self._writer.write_table(table, row_group_size=max(1, len(rows)))
         self._rows_in_part += len(rows)

@@ -1,14 +1,16 @@
 """The composition root: from a scenario file to a run directory.  Only this and `sim.cli` see everything."""
 
+import contextlib
+import dataclasses
 import gc
 import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mesa
 
@@ -16,7 +18,7 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.fields import format_duration, parse_time
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.runs import directory, partial_runs
+from marginquake.sim.runs import directory, partial_runs, taken_names
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
@@ -26,7 +28,11 @@ from marginquake.sim.scenario.installed import scenario_file
 from marginquake.sim.scenario.measured_warnings import measured_warnings
 from marginquake.sim.scenario.scenario import Scenario
 
+if TYPE_CHECKING:
+    from marginquake.analysis.presentation.left_out import LeftOut
+
 LOG = logging.getLogger("marginquake")
+REPORT = "report.html"
 PROGRESS_EVERY_S = 0.2
 """Wall time between two reports of progress, seconds."""
 
@@ -48,11 +54,13 @@ class RunResult:
     """Where a run lies, and its flat summary.  `reused`: it was there already and nothing was simulated.
 
     `warnings`: what is valid but hardly meant, a line each: of the scenario first, then what the run measured.
+    `left_out`: a line for the pictures and sections of the report that could not be drawn; the run is complete.
     """
 
     path: Path
     summary: Mapping[str, Scalar]
     reused: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -97,12 +105,15 @@ def run(
     command: Sequence[str] | None = None,
     twin_of: Mapping[str, Any] | None = None,
     files_as_read: bool = False,
+    replace: bool = False,
 ) -> RunResult:
     """Simulate one scenario and write its run directory, complete or not at all.
 
-    `seed`: instead of the scenario's.  `name`: the directory's name; default `<scenario>-<hash8>-s<seed>`.
-    `reuse`: return a complete run of the same scenario, model and seed if it is there.  `check_invariants`: check
-    conservation and the book after every step (slow).  `figures`: draw the pictures and the report.
+    `seed`: instead of the scenario's.  `name`: the directory's name; default `<scenario>-<hash8>-s<seed>`.  Raises
+    `RunDirectoryError` before anything is simulated where another run has that name, unless `replace`.
+    `reuse`: return a complete run of the same scenario, model and seed if it is there; where its report is missing, it
+    is drawn.  `check_invariants`: check conservation and the book after every step (slow).
+    `figures`: draw the pictures and the report, once the run is complete: what cannot be drawn is left out.
     `checkpoint_every`: simulated time ("30min", or ns) between checkpoints; the run then lies in
     `<out>/<name>.partial` until it is complete, and `resume` goes on with it however it was cut off.
     `spectator`: looks on; not together with checkpoints, which hold what the run is made of and nobody who watches.
@@ -121,11 +132,12 @@ def run(
     every_ns = _checkpoint_period(checkpoint_every, loaded)
     if every_ns and spectator is not None:
         raise ValueError("a run with checkpoints has no spectator")
-    directory.check_target(parent, name)
     directory.sweep_leftovers(parent)
-    if reuse and _holds(parent / name, digest, seed):
+    wanted = {"scenario": loaded.name, "scenario_digest": digest, "seed": seed}
+    taken_names.check_new(parent, name, wanted, replace, keeps_partial=bool(every_ns) or spectator is not None)
+    if reuse and _holds(parent / name, wanted):
         LOG.info("reusing %s", parent / name)
-        return RunResult(parent / name, directory.read_summary(parent / name), reused=True)
+        return _reused(parent / name, figures)
 
     job = Job(
         name=name,
@@ -140,21 +152,28 @@ def run(
         duration_ns=loaded.duration,
         twin_of=twin_of,
     )
+    if replace and (every_ns or spectator is not None):
+        taken_names.discard_interrupted(parent, name)
     if every_ns:
-        return _run_with_checkpoints(job, loaded, parent, progress)
-    if spectator is not None:
-        partial_runs.check_free(parent, name)
+        return _finished(_run_with_checkpoints(job, loaded, parent, progress, replace), figures)
     with directory.new_run(parent, name) as folder:
         open_log: OpenLog = partial(logs_in, folder)
         if spectator is not None:
             open_log = spectator.open_log(open_log)
-        return _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator)
+        path = _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator, replace)
+    if replace:
+        taken_names.discard_interrupted(parent, name)
+    return _finished(path, figures)
 
 
-def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None) -> RunResult:
+def resume(
+    run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None, replace: bool = False
+) -> RunResult:
     """Go on with a run that was started with `checkpoint_every` and cut off; it ends as if it had not been.
 
-    `run`: its path or name, with `.partial` or without.  A run that has been completed since is returned as it is.
+    `run`: its path or name, with `.partial` or without.  A run that has been completed since is returned; if it was cut
+    off while its pictures were drawn, they are drawn.  Refused where another run has taken its name meanwhile, unless
+    `replace`.
     The checkpoint is a pickle: go on with runs of your own only.
     """
     try:
@@ -163,24 +182,29 @@ def resume(run: str | Path, out: str | Path = "runs", progress: ProgressCallback
         final = str(run).rstrip("/").removesuffix(directory.PARTIAL)
         for path in (Path(final), Path(out) / final):
             if directory.is_complete(path):
-                return RunResult(path, directory.read_summary(path), reused=True)
+                return _reused(path, figures=_wants_figures(path))
         raise
     with partial_runs.held(folder):
         if not (folder / FILE).exists() and directory.has_everything(folder):
+            name = folder.name.removesuffix(directory.PARTIAL)
+            manifest = directory.read_manifest(folder)
+            taken_names.check_name(folder.parent, name, manifest, replace)
             partial_runs.strip(folder)
-            path = directory.give_name(folder, folder.name.removesuffix(directory.PARTIAL))
-            return RunResult(path, directory.read_summary(path), reused=True)
+            path = directory.give_name(folder, name, replace)
+            return _reused(path, figures=_wants_figures(path))
         job, model = read_checkpoint(folder)
         if model.setup.digest(MODEL_VERSION) != job.scenario_digest:
             raise RunDirectoryError(
                 f"{folder}: a class of yours or a data file has changed since its checkpoint; run the scenario again "
                 "from the start"
             )
-        directory.check_target(folder.parent, job.name)
+        wanted = {"scenario": model.setup.name, "scenario_digest": job.scenario_digest, "seed": job.seed}
+        taken_names.check_name(folder.parent, job.name, wanted, replace)
         model.recorder.move_logs(folder)
-        job = replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
+        job = dataclasses.replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
         LOG.info("going on with %s, %s", folder, partial_runs.position(job))
-        return _keep_on(job, model, folder, progress)
+        path = _keep_on(job, model, folder, progress, replace)
+    return _finished(path, job.figures)
 
 
 def simulate(
@@ -226,18 +250,20 @@ def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
     return period
 
 
-def _run_with_checkpoints(job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None) -> RunResult:
+def _run_with_checkpoints(
+    job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None, replace: bool
+) -> Path:
     partial_runs.check_free(parent, job.name)
     model = _build(job, loaded, partial(logs_in, partial_runs.partial_path(parent, job.name)))
     folder = partial_runs.begin(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model))
     with partial_runs.held(folder):
-        return _keep_on(job, model, folder, progress)
+        return _keep_on(job, model, folder, progress, replace)
 
 
-def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None) -> RunResult:
+def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None, replace: bool) -> Path:
     """Carry out a checkpointed job; an interruption ends with a message on how to go on."""
     try:
-        return _carry_out(job, model, folder, progress)
+        return _carry_out(job, model, folder, progress, replace=replace)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
 
@@ -248,42 +274,54 @@ def _carry_out(
     folder: Path,
     progress: ProgressCallback | None,
     spectator: Spectator | None = None,
-) -> RunResult:
-    """Simulate to the end in `folder`, complete the run and give it its name."""
+    replace: bool = False,
+) -> Path:
+    """Simulate to the end in `folder`, complete the run and give it its name; returns its path."""
     loaded = model.setup
     started = time.perf_counter() - job.wall_seconds
 
     def keep(now_ns: int) -> None:
         if job.every_ns and now_ns % job.every_ns == 0:
             model.recorder.settle()
-            stand = replace(job, now_ns=now_ns, wall_seconds=time.perf_counter() - started)
+            stand = dataclasses.replace(job, now_ns=now_ns, wall_seconds=time.perf_counter() - started)
             write_checkpoint(folder, stand, model)
             LOG.info("checkpoint, %s", partial_runs.position(stand))
-
-    def complete(path: Path) -> None:
-        if job.figures:
-            _draw(path)
-        partial_runs.strip(path)
 
     try:
         data = _advance(model, progress, keep, spectator)
     except Stopped:
         wall = time.perf_counter() - started
         raise KeyboardInterrupt(
-            _set_aside(replace(job, now_ns=model.now_ns, wall_seconds=wall), model, folder)
+            _set_aside(dataclasses.replace(job, now_ns=model.now_ns, wall_seconds=wall), model, folder)
         ) from None
     finally:
         release(model)
     wall = time.perf_counter() - started
     rate = model.steps_total / wall
-    data = replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": rate})
+    data = dataclasses.replace(data, summary={**data.summary, "wall_seconds": wall, "steps_per_second": rate})
     manifest = {**provenance(), **_identity(loaded, job), "wall_seconds": wall}
     manifest["event_digest"] = data.summary["event_digest"]
     found = (*loaded.warnings, *measured_warnings(loaded, data.measured))
     manifest["warnings"] = [warning.plain() for warning in found]
-    path = directory.write_run(folder, data, loaded, manifest, job.name, complete)
+    path = directory.write_run(folder, data, loaded, manifest, job.name, partial_runs.strip, replace)
     LOG.info("wrote %s", path)
-    return RunResult(path, directory.read_summary(path))
+    return path
+
+
+def _finished(path: Path, figures: bool) -> RunResult:
+    """The result of a run that has just been made; its pictures are drawn now that nothing can harm it any more."""
+    return RunResult(path, directory.read_summary(path), left_out=_draw_what_can_be(path) if figures else ())
+
+
+def _reused(path: Path, figures: bool) -> RunResult:
+    """A run that was there; a report that is missing is drawn."""
+    missing = figures and not (path / REPORT).is_file()
+    return RunResult(path, directory.read_summary(path), True, _draw_what_can_be(path) if missing else ())
+
+
+def _wants_figures(path: Path) -> bool:
+    """Whether a complete run was asked for with pictures; not, where its manifest does not say."""
+    return directory.read_manifest(path).get("figures") is True
 
 
 def _set_aside(job: Job, model: MarketModel, folder: Path) -> str:
@@ -346,6 +384,7 @@ def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
         "overrides": list(loaded.overrides),
         "markets": [market.name for market in loaded.markets],
         "command": list(job.command),
+        "figures": job.figures,
     }
     if job.twin_of is not None:
         identity["twin_of"] = dict(job.twin_of)
@@ -356,21 +395,38 @@ def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
     return identity
 
 
-def _holds(path: Path, digest: str, seed: int) -> bool:
+def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
     """True if `path` is a complete run of exactly this scenario, model and seed."""
-    if not directory.is_complete(path):
-        return False
-    manifest = directory.read_manifest(path)
-    return manifest.get("scenario_digest") == digest and manifest.get("seed") == seed
+    return directory.is_complete(path) and directory.same_run(directory.read_manifest(path), wanted)
 
 
-def _draw(path: Path) -> None:
+def _draw_what_can_be(path: Path) -> tuple[str, ...]:
+    """Draw pictures and report of a complete run; a line for what could not be drawn, on stderr and in its manifest."""
+    from marginquake.analysis.presentation.left_out import LeftOut
+
+    left_out = LeftOut()
+    try:
+        with left_out.unless_it_fails("report"):
+            _draw(path, left_out)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted while its pictures were drawn; the run is complete: {path}; `marginquake plot {path}` and "
+            f"`marginquake report {path}` draw them"
+        ) from None
+    if left_out:
+        left_out.tell()
+        with contextlib.suppress(OSError):  # a full disk: it has been said
+            directory.note_left_out(path, left_out.lines)
+    return left_out.lines
+
+
+def _draw(path: Path, left_out: "LeftOut") -> None:
     from marginquake.analysis.figures.draw import plot_run
     from marginquake.analysis.report.run_report import write_report
 
     LOG.info("drawing figures")
-    plot_run(path)
-    write_report(path)
+    plot_run(path, left_out=left_out)
+    write_report(path, left_out)
 
 
 def _progress(model: MarketModel, done: int) -> RunProgress:

@@ -17,7 +17,7 @@ from marginquake.sim.runs.sweep_plan import Failure, value_text
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.axis_levels import problems_of_levels
-from marginquake.sim.studies.design import Point, Sweep, comparison_of, load_sweep
+from marginquake.sim.studies.design import PAIRWISE_DESIGN, Point, Sweep, comparison_of, load_sweep
 from marginquake.sim.studies.sweep_directory import SweepDirectory, pack
 from marginquake.sim.studies.workers import Farm, SweepProgress, Task, open_farm, run_tasks
 
@@ -155,13 +155,14 @@ def sweep(
     workers: int = 2,
     resume: bool = False,
     progress: Callable[[SweepProgress], None] | None = None,
+    replace: bool = False,
 ) -> SweepResult:
     """Run every point of a sweep file (or an installed sweep) on every seed; `resume`: go on where an earlier call
-    has stopped.
+    has stopped.  `replace`: write over the results of another sweep of that name, which is refused otherwise.
 
     Raises ScenarioError with every problem of the file and of its points before anything runs.
     """
-    return run_sweep(plan_sweep(load_sweep(file)), Path(out), workers, None, resume, None, progress)
+    return run_sweep(plan_sweep(load_sweep(file)), Path(out), workers, None, resume, None, progress, replace)
 
 
 def compare(
@@ -172,17 +173,19 @@ def compare(
     out: str | Path = "runs",
     workers: int = 2,
     progress: Callable[[SweepProgress], None] | None = None,
+    replace: bool = False,
 ) -> CompareResult:
     """Compare rules on the same seeds: paired differences, intervals, a verdict in words; the first is the baseline.
 
     `alternatives`: one comparison (a file, or the name of an installed one: "policies/mark_rule"), or a scenario and
     what to compare it with: other scenarios, or overrides `path.to.field=value` (several joined by ` ; `).  `seeds`: 1
-    to this; default the file's, or 20.  Runs that are finished already are not made again.
+    to this; default the file's, or 20.  Runs that are finished already are not made again.  `replace`: write over the
+    results of another comparison of that name, which is refused otherwise.
     """
     from marginquake.analysis.studies import comparison
 
     plan = plan_sweep(comparison_of([str(each) for each in alternatives], seeds, overrides, name))
-    made = run_sweep(plan, Path(out), workers, None, True, None, progress)
+    made = run_sweep(plan, Path(out), workers, None, True, None, progress, replace)
     report = comparison.write_comparison(made.path)
     return CompareResult(made.path, report, comparison.compare(comparison.load_comparison(made.path)), made.failures)
 
@@ -195,12 +198,14 @@ def run_sweep(
     resume: bool = False,
     limit: int | None = None,
     progress: Callable[[SweepProgress], None] | None = None,
+    replace: bool = False,
 ) -> SweepResult:
     """Run what is missing and write the table; what has finished is never lost, however this ends.
 
-    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not given.
+    `limit`: at most so many runs.  Raises RunDirectoryError if some are finished already and `resume` is not given, and
+    if another study has the name, unless `replace`.
     """
-    check_sweep(plan, out, resume)
+    check_sweep(plan, out, resume, replace)
     todo = plan.missing(SweepDirectory(sweep_path(out, plan.name)))
     todo = todo if limit is None else todo[:limit]
     if not todo:
@@ -209,9 +214,15 @@ def run_sweep(
         return make(plan, out, todo, farm, progress)
 
 
-def check_sweep(plan: SweepPlan, out: Path, resume: bool) -> None:
-    """Refuse to go on with runs of an earlier call unless that is meant."""
+def check_sweep(plan: SweepPlan, out: Path, resume: bool, replace: bool = False) -> None:
+    """Refuse to go on with runs of an earlier call, or to write over another study, unless that is meant.
+
+    A sweep may be changed and gone on with; a comparison says what is there or something else.
+    """
     directory = SweepDirectory(sweep_path(out, plan.name))
+    if not replace:
+        whole = plan.sweep.design == PAIRWISE_DESIGN
+        directory.check_same_study(plan.runs.values(), plan.sweep.event, whole)
     todo = plan.missing(directory)
     finished = len(plan.runs) - len(todo)
     if finished and not resume:

@@ -17,7 +17,7 @@ import math
 import os
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
@@ -65,6 +65,28 @@ class SweepDirectory:
         _write(self.path / PLAN_FILE, text + "\n")
         directory.sweep_leftovers(self.points)
         self._event = sweep.event
+
+    def check_same_study(self, runs: Iterable[str], event: Event | EventConfig, whole: bool) -> None:
+        """Refuse to write over the results of another study of this name.
+
+        It is another one where no run of the plan that is there is among `runs`.  `whole`: also where some scenario of
+        it is not, or where something else counts as the event; more seeds are the same study.
+        """
+        if not is_sweep(self.path):
+            return
+        there = read_plan(self.path)
+        finished = [run for point in there.points for run in point.runs.values() if self.holds(run)]
+        asked = set(map(_without_seed, runs))
+        missing = [run for run in finished if _without_seed(run) not in asked]
+        other_event = whole and _of_event(there.event) != _of_event(event)
+        if finished and (len(missing) == len(finished) or (whole and (missing or other_event))):
+            what = f"{len(missing)} of its {len(finished)} finished runs are not part of this one"
+            if not missing:
+                what = f"its event is {' '.join(_of_event(there.event))}"
+            raise RunDirectoryError(
+                f"{self.path} holds other results ({there.question or there.name}): {what}; choose another --name or "
+                "--out, or --replace (in Python replace=True) writes over them"
+            )
 
     def holds(self, run: str) -> bool:
         """True if this run is finished."""
@@ -164,6 +186,18 @@ def unpack(packed: bytes, target: Path) -> Path:
         shutil.rmtree(hidden, ignore_errors=True)
         raise
     return target
+
+
+def _of_event(event: Event | EventConfig) -> tuple[str, str, str]:
+    """Metric, side and threshold."""
+    if event.above is not None:
+        return event.metric, "above", f"{event.above:g}"
+    return event.metric, "below", f"{event.below:g}"
+
+
+def _without_seed(run: str) -> str:
+    """`tiny-12345678` of `tiny-12345678-s3`."""
+    return run.rpartition("-s")[0]
 
 
 def _column(values: list[Any]) -> Any:

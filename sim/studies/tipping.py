@@ -5,6 +5,7 @@ Part of the composition root.  The runs lie in an ordinary sweep directory, so t
 first one stopped, and `tipping.json` holds the result.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 
 from marginquake.analysis.frames.lookup import starting_fuel
 from marginquake.analysis.levels.feedback import crossing, feedback_number
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.probing import (
@@ -32,6 +34,7 @@ from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.sweep_plan import Event, read_plan
 from marginquake.sim.scenario.scenario import NOT_OF_THE_MARKET
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies import sweep as sweeping
@@ -41,6 +44,7 @@ from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
 from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
 
 SEEDS_AT_A_TIME = 8
+ANSWER = "tipping.json"
 USUAL_SEEDS = 40
 HALF = 0.5
 USUAL_WITHIN = 0.1
@@ -197,18 +201,65 @@ def _load(question: TippingQuestion, place: float) -> Any:
     return running.load_scenario(point.scenario, point.overrides)
 
 
+def check_same_question(question: TippingQuestion, out: Path) -> None:
+    """Refuse to write over the answer to another one: it has other ends, another event or another probability."""
+    path = sweeping.sweep_path(out, question.name)
+    if not (path / ANSWER).is_file():
+        return
+    way_out = "choose another --name, or --replace (in Python replace_answer=True) writes over it"
+    there, asked = read_plan(path).event, Event(**question.event.model_dump())
+    if there != asked:
+        word, threshold = ("above", there.above) if there.above is not None else ("below", there.below)
+        raise RunDirectoryError(f"{path} holds the answer for {there.metric} {word} {threshold:g}; {way_out}")
+    probability = json.loads((path / ANSWER).read_text(encoding="utf-8")).get("probability", HALF)
+    if probability != question.probability:
+        raise RunDirectoryError(f"{path} holds the answer for {_percent(probability)} of runs; {way_out}")
+    ends = sweeping.plan_sweep(_sweep(question, (0.0, 1.0), (1,))).runs.values()
+    SweepDirectory(path).check_same_study(ends, question.event, whole=False)
+
+
+def with_free_name(question: TippingQuestion, out: Path) -> TippingQuestion:
+    """The question under its name, or where the answer to another one has it, under one that says which it is."""
+    try:
+        check_same_question(question, out)
+    except RunDirectoryError:
+        said = (question.scenario, question.low, question.high, question.log_scale, question.overrides, question.event)
+        digest = hashlib.sha256(repr(said).encode()).hexdigest()[:8]
+        return replace(question, name=f"{question.name}-{digest}")
+    return question
+
+
+def _sweep(question: TippingQuestion, places: Sequence[float], seeds: tuple[int, ...]) -> Sweep:
+    """The runs of these seeds at these places of the range."""
+    axis = {
+        "name": "parameter",
+        "label": question.parameter,
+        "scale": "log" if question.log_scale else "linear",
+        "low": question.low,
+        "high": question.high,
+    }
+    points = tuple(question.point(number, place) for number, place in enumerate(places))
+    text = json.dumps({"tipping": question.parameter, "scenario": str(question.scenario)}) + "\n"
+    words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
+    return Sweep(question.name, words, "list", (axis,), points, seeds, question.event, text)
+
+
 def find_tipping_point(
     question: TippingQuestion,
     out: Path,
     workers: int,
     scheduler: str | None = None,
     progress: Progress | None = None,
+    replace_answer: bool = False,
 ) -> TippingPoint:
     """Search until the interval is narrow enough or the seeds are used up.
 
-    Raises RunDirectoryError where the two ends do not differ, or a run fails; ScenarioError where a value is wrong.
+    Raises RunDirectoryError where the two ends do not differ, a run fails, or the answer to another question has the
+    name, unless `replace_answer`; ScenarioError where a value is wrong.
     """
     question = settle(question)
+    if not replace_answer:
+        check_same_question(question, out)
     plan = None if question.bisects else plan_probes(question)
     with open_farm(sweeping.run_point, workers, scheduler) as farm:
         runs = _Runs(question, out, farm, progress)
@@ -247,10 +298,13 @@ def _bisect(runs: "_Runs") -> TippingPoint:
     result = runs.result(point, found.seeds, found.contrary, narrow, tried)
     method = {"method": BISECTION, "interval_of_shares": "Wilson 95 %", "rising": search.rising}
     runs.write(result, {**method, "thresholds": thresholds})
-    draw_tipping(
-        list(thresholds.values()), point, question.parameter, event_words(question.event), question.log_scale,
-        runs.figure, result.predicted, [each.drawn for each in result.tried],
-    )  # fmt: skip
+    left_out = LeftOut()
+    with left_out.unless_it_fails("figure tipping"):
+        draw_tipping(
+            list(thresholds.values()), point, question.parameter, event_words(question.event), question.log_scale,
+            runs.figure, result.predicted, [each.drawn for each in result.tried],
+        )  # fmt: skip
+    left_out.tell()
     return result
 
 
@@ -270,10 +324,13 @@ def _probe(runs: "_Runs", plan: ProbePlan) -> TippingPoint:
     result = runs.result(point, plan.seeds, found.contrary, narrow, tried)
     method = {"method": PROBES, "interval_of_shares": "Clopper-Pearson 95 %", "rising": found.rising}
     runs.write(result, {**method, "thresholds": {}, "within": plan.half_width})
-    draw_probes(
-        [each.drawn for each in result.tried], question.probability, point,
-        question.parameter, event_words(question.event), question.log_scale, question.range.shown, runs.figure,
-    )  # fmt: skip
+    left_out = LeftOut()
+    with left_out.unless_it_fails("figure tipping"):
+        draw_probes(
+            [each.drawn for each in result.tried], question.probability, point,
+            question.parameter, event_words(question.event), question.log_scale, question.range.shown, runs.figure,
+        )  # fmt: skip
+    left_out.tell()
     return result
 
 
@@ -339,7 +396,7 @@ class _Runs:
         """Run these seeds at these places, unless they are there already, and tell what came out."""
         self.places += [p for p in dict.fromkeys(place for _, place in trials) if p not in self.places]
         seeds = tuple(sorted({seed for seed, _ in [*trials, *self._tried]}))
-        plan = sweeping.plan_sweep(self._sweep(seeds), self._known)
+        plan = sweeping.plan_sweep(_sweep(self.question, self.places, seeds), self._known)
         numbers = {place: number for number, place in enumerate(self.places)}
         keys = [(numbers[place], seed) for seed, place in trials]
         directory = SweepDirectory(self._path)
@@ -352,20 +409,6 @@ class _Runs:
             run = plan.runs[key]
             self._tried[seed, place] = run
             tell(seed, place, is_event(run_directory.read_summary(directory.points / run), self.question.event))
-
-    def _sweep(self, seeds: tuple[int, ...]) -> Sweep:
-        question = self.question
-        axis = {
-            "name": "parameter",
-            "label": question.parameter,
-            "scale": "log" if question.log_scale else "linear",
-            "low": question.low,
-            "high": question.high,
-        }
-        points = tuple(question.point(number, place) for number, place in enumerate(self.places))
-        text = json.dumps({"tipping": question.parameter, "scenario": str(question.scenario)}) + "\n"
-        words = f"Where does {question.scenario.stem} tip in {question.parameter}?"
-        return Sweep(question.name, words, "list", (axis,), points, seeds, question.event, text)
 
     def result(
         self, point: Estimate, seeds: int, contrary: int, narrow: bool, tried: Sequence[ValueTried]
@@ -412,7 +455,7 @@ class _Runs:
             **more,
         }
         plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
-        (self._path / "tipping.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        (self._path / ANSWER).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
     @cached_property
     def _predicted(self) -> float:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core import opening_checks
 from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.fuel import FAR, NEAR, fuel_ratio
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.core.records import MarginMode
 from marginquake.sim.market.context import SeedPositions
 from marginquake.sim.venue.venue import Venue
 
 LOG = logging.getLogger(__name__)
-FUEL_REACH = 0.05
 ROUNDS = 6
 
 
@@ -49,17 +49,17 @@ class Fuel:
 
     def ratio_5pct(self, depth_1pct: float) -> float:
         """Lambda: the heavier side's fuel per 1 % within 5 %, over D1."""
-        return max(self.long_5pct, self.short_5pct) / 5.0 / depth_1pct
+        return fuel_ratio(max(self.long_5pct, self.short_5pct), FAR, depth_1pct)
 
     def ratio_1pct(self, depth_1pct: float) -> float:
         """The heavier side's fuel within 1 %, over D1."""
-        return max(self.long_1pct, self.short_1pct) / depth_1pct
+        return fuel_ratio(max(self.long_1pct, self.short_1pct), NEAR, depth_1pct)
 
 
 def measure_fuel(venue: Venue) -> Fuel:
     """Read the fuel off the true liquidation-price index."""
     mark = venue.exchange.mark_ticks
-    shares = (-FUEL_REACH, -0.01, 0.0, 0.01, FUEL_REACH)
+    shares = (-FAR, -NEAR, 0.0, NEAR, FAR)
     edges = np.array([round(mark * (1.0 + share)) for share in shares], np.int64)
     edges[2] = mark
     _, _, longs, shorts = venue.exchange.profile(edges)

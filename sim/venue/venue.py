@@ -18,12 +18,13 @@ from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.contract import ContractConfig, ContractSpec, InverseContractConfig
 from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage_capped
-from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Stage, join
+from marginquake.sim.core.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Stage, join
 from marginquake.sim.market.orders import OrderIds
 from marginquake.sim.market.streams import Streams
 from marginquake.sim.rules.faults import FaultSchedule
 from marginquake.sim.rules.funding import MarginTerms
 from marginquake.sim.rules.mark import MARK_RULES, MarkInputs
+from marginquake.sim.runs.event_log import EventLog, NoLog
 from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.venue.arrivals import Arrivals
 from marginquake.sim.venue.audit import Crossings, Moment
@@ -100,6 +101,7 @@ class Venue:
         self.breaker = None if breaker is None else CircuitBreaker(breaker)
         self.traded_until_ns = -(2**63)
         """What arrived by then has been processed; in a pause it stands still."""
+        self.keep_conditional(NoLog(self.name, COMMAND))
         self.waterfall = Waterfall(
             self.accounts,
             self.brackets,
@@ -145,10 +147,20 @@ class Venue:
             self._note_crossings(self.exchange.move_mark(self.exchange.mark_ticks, resumed))
             commands["arrival_ns"] = np.maximum(commands["arrival_ns"], resumed)
         if len(commands):
+            if self.keeps_conditional:
+                kind = commands["kind"]
+                waits = (kind == OrderKind.STOP) | (kind == OrderKind.TAKE_PROFIT)
+                if waits.any():
+                    self.conditional_orders.append(commands[waits])
             self.exchange.run(commands)
         self.traded_until_ns = until_ns
         if breaker is not None and until_ns >= 0:
             breaker.watch(until_ns, self.exchange.last_ticks)
+
+    def keep_conditional(self, log: EventLog) -> None:
+        """Keep the stops and take-profits that arrive: events do not say whether an accepted order rests or waits."""
+        self.conditional_orders = log
+        self.keeps_conditional = not isinstance(log, NoLog)
 
     def update_mark(self, now_ns: int) -> None:
         """A new mark every `mark.period`: margins, band, stops that watch it, margin calls."""

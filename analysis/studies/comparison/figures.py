@@ -12,7 +12,6 @@ from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import bootstrap_interval
 from marginquake.analysis.studies.comparison.load import Comparison
-from marginquake.analysis.studies.comparison.metrics import metric_named
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, compare
 from marginquake.sim.core.typing import Floats
 
@@ -78,7 +77,7 @@ def draw_falls(comparison: Comparison, figure: "Figure") -> None:
 
     Intervals are those of the paired differences, as text: intervals of the means would overlap and mislead.
     """
-    metric = metric_named(FALL)
+    metric = comparison.described(FALL)
     falls = np.array([comparison.values[name][FALL] for name in comparison.alternatives]) * metric.unit.scale
     ((axis,),) = panels.panels(figure, (1.0,))
     places = np.arange(len(falls), dtype=np.float64)
@@ -203,7 +202,7 @@ def levels(comparison: Comparison, key: str) -> list[Level]:
 
 def levels_markdown(comparison: Comparison, keys: Sequence[str] = SHOWN) -> str:
     """A row an alternative: mean with its interval, and below it the paired difference from the baseline."""
-    metrics = [metric_named(key) for key in keys]
+    metrics = [comparison.described(key) for key in keys]
     lines = [f"| | {' | '.join(metric.short for metric in metrics)} |", f"|---|{'---|' * len(metrics)}"]
     columns = [levels(comparison, key) for key in keys]
     for name, row in zip(comparison.alternatives, zip(*columns, strict=True), strict=True):
@@ -231,7 +230,7 @@ def draw_levels(comparison: Comparison, figure: "Figure", keys: Sequence[str] = 
     )
     places = np.arange(len(comparison.alternatives), dtype=np.float64)[::-1]
     for number, (axis, key) in enumerate(zip(axes, keys, strict=True)):
-        metric = metric_named(key)
+        metric = comparison.described(key)
         for place, level in zip(places, levels(comparison, key), strict=True):
             _line(axis, metric, place, level)
         axis.set_ylim(-0.6, len(places) - 0.4)

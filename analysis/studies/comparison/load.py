@@ -9,7 +9,8 @@ from typing import Final, final
 import numpy as np
 
 from marginquake.analysis.frames.run_frames import load_run
-from marginquake.analysis.studies.comparison.metrics import measure
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, of_market
+from marginquake.analysis.studies.comparison.metrics import PROFIT, measure, metric_named
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError, read_manifest
 from marginquake.sim.runs.sweep_plan import is_sweep, read_failures, read_plan
@@ -56,6 +57,14 @@ class Comparison:
     values: Mapping[str, Mapping[str, Floats]]
     file_text: str
     digests: Mapping[str, str]
+    first_market: str = ""
+    """Name of the first market where the runs have several; empty where they have one."""
+
+    def described(self, key: str) -> SummaryMetric:
+        """How a metric is called and written; the first market is named where the runs have several."""
+        found = metric_named(key)
+        first = not key.startswith(PROFIT) and "." not in key
+        return of_market(found, self.first_market) if self.first_market and first else found
 
     @property
     def baseline(self) -> str:
@@ -121,15 +130,16 @@ def load_comparison(path: str | Path) -> Comparison:
             question=plan.question,
             model_version=plan.model_version,
             alternatives=alternatives,
-            scenarios={label: scenario for label, (scenario, _) in measured.items()},
+            scenarios={label: scenario for label, (scenario, _, _) in measured.items()},
             overrides=overrides,
             seeds=seeds,
             dropped=tuple(seed for seed in plan.seeds if seed not in seeds),
             failures=failures,
             runs=runs,
-            values={label: values for label, (_, values) in measured.items()},
+            values={label: values for label, (_, _, values) in measured.items()},
             file_text=_text(directory / "sweep.yaml"),
             digests={label: _digest(directory, runs[label]) for label in alternatives},
+            first_market=next((market for _, market, _ in measured.values() if market), ""),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         if isinstance(error, RunDirectoryError):
@@ -151,14 +161,15 @@ def _finished(directory: Path, labels: Mapping[int, str]) -> dict[tuple[str, int
     return {(labels[int(point)], int(seed)): str(run) for point, seed, run in rows}
 
 
-def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, dict[str, Floats]]:
-    """The scenario of these runs, and every metric of each."""
+def _measured(directory: Path, runs: tuple[str, ...]) -> tuple[str, str, dict[str, Floats]]:
+    """The scenario of these runs, their first market where there are several, and every metric of each."""
     rows: list[dict[str, float]] = []
     for run in runs:
         frames = load_run(directory / "points" / run)
         rows.append(measure(frames))
     keys = dict.fromkeys(key for row in rows for key in row)
-    return frames.name, {key: np.array([row.get(key, np.nan) for row in rows], np.float64) for key in keys}
+    first = frames.first.name if len(frames.markets) > 1 else ""
+    return frames.name, first, {key: np.array([row.get(key, np.nan) for row in rows], np.float64) for key in keys}
 
 
 def _digest(directory: Path, runs: tuple[str, ...]) -> str:

@@ -5,11 +5,12 @@ Amplification is not among them: it needs the twin run without forced orders, wh
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from marginquake.analysis.frames.market import MarketFrames
+from marginquake.analysis.frames.market import MarketFrames, market_summary
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.measures import summary_metrics
 from marginquake.analysis.measures.profits import FUND, ROUNDING, population_label, results_by_population
@@ -47,7 +48,10 @@ def compared_metrics() -> tuple[SummaryMetric, ...]:
 
 
 def metric_named(key: str) -> SummaryMetric:
-    """The metric of a key, `profit.<population>` included."""
+    """The metric of a key: `profit.<population>` is one, and `<market>.<key>` that of a further market."""
+    market, dot, own = key.partition(".")
+    if dot and not key.startswith(PROFIT):
+        return replace(summary_metrics.of_market(metric_named(own), market), key=key)
     if key.startswith(PROFIT):
         population = key.removeprefix(PROFIT)
         note = "equity and spot hedges, without money paid in"
@@ -56,8 +60,18 @@ def metric_named(key: str) -> SummaryMetric:
 
 
 def measure(run: RunFrames) -> dict[str, float]:
-    """All metrics of a run's first market by key; NaN where the run cannot answer (no two-sided book, say)."""
-    summary, market = run.summary, run.first
+    """All metrics of a run by key; NaN where the run cannot answer (no two-sided book, say).
+
+    Keys of markets after the first have the market's name before them.
+    """
+    found = _of_market(run.summary, run.first)
+    for market in list(run.markets.values())[1:]:
+        own = _of_market(market_summary(run.summary, market.name), market)
+        found |= {f"{market.name}.{key}": value for key, value in own.items()}
+    return found
+
+
+def _of_market(summary: Mapping[str, object], market: MarketFrames) -> dict[str, float]:
     derived = {
         "insurance_change": _value(summary, "insurance_fund_end") - _value(summary, "insurance_fund_start"),
         "mean_spread": _mean_spread(market),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from marginquake.analysis import formats
 from marginquake.analysis.presentation import theme
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.page import template
 from marginquake.analysis.presentation.png import render
 from marginquake.analysis.statistics.paired import LEVEL
@@ -21,6 +22,7 @@ from marginquake.analysis.studies.comparison.figures import (
 )
 from marginquake.analysis.studies.comparison.load import Comparison, load_comparison
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, compare, effect_size, p_value
+from marginquake.sim.runs.directory import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,23 +45,30 @@ FALLS_CAPTION = "Largest fall of the last price from its running peak. Each thin
 
 
 def write_comparison(path: str | Path) -> Path:
-    """Draw the figures of a comparison, write its `report.html` and return that file's path."""
+    """Draw the figures of a comparison, write its `report.html` and return that file's path.
+
+    A figure that fails is left out, with a line in the page and on stderr.
+    """
     comparison = load_comparison(path)
     pairs = compare(comparison)
-    figures = [
-        _figure(comparison, "differences", FOREST_CAPTION, forest_height_inches(pairs), lambda f: draw_forest(pairs, f))
-    ]
+    figures, left_out = [], LeftOut()
+    with left_out.unless_it_fails("figure differences"):
+        height = forest_height_inches(pairs)
+        figures.append(_figure(comparison, "differences", FOREST_CAPTION, height, lambda f: draw_forest(pairs, f)))
     if all(FALL in comparison.values[name] for name in comparison.alternatives):
-        figures.append(
-            _figure(comparison, "falls", FALLS_CAPTION, FALLS_HEIGHT_INCHES, lambda f: draw_falls(comparison, f))
-        )
+        with left_out.unless_it_fails("figure falls"):
+            figures.append(
+                _figure(comparison, "falls", FALLS_CAPTION, FALLS_HEIGHT_INCHES, lambda f: draw_falls(comparison, f))
+            )
     if all(key in comparison.values[name] for key in SHOWN for name in comparison.alternatives):
-        height = levels_height_inches(comparison)
-        figures.append(_figure(comparison, "levels", LEVELS_CAPTION, height, lambda f: draw_levels(comparison, f)))
+        with left_out.unless_it_fails("figure levels"):
+            height = levels_height_inches(comparison)
+            figures.append(_figure(comparison, "levels", LEVELS_CAPTION, height, lambda f: draw_levels(comparison, f)))
+    left_out.tell()
     page = comparison.path / "report.html"
-    page.write_text(
-        template("comparison.html.j2").render(**_content(comparison, pairs), figures=figures), encoding="utf-8"
-    )
+    content = _content(comparison, pairs)
+    text = template("comparison.html.j2").render(**content, figures=figures, left_out=left_out.lines)
+    write_whole(page, text.encode("utf-8"))
     return page
 
 

@@ -10,7 +10,6 @@ from marginquake.analysis import formats
 from marginquake.analysis.measures.summary_metrics import Better, SummaryMetric
 from marginquake.analysis.statistics.paired import LEVEL, Paired, adjust_holm, paired, smallest_p_value
 from marginquake.analysis.studies.comparison.load import Comparison
-from marginquake.analysis.studies.comparison.metrics import metric_named
 
 
 @final
@@ -156,7 +155,7 @@ def _pair(comparison: Comparison, alternative: str) -> Pair:
     differences: list[Paired] = []
     for key in comparison.metrics:
         if key in before and key in after and (found := paired(before[key], after[key])) is not None:
-            metrics.append(metric_named(key))
+            metrics.append(comparison.described(key))
             differences.append(found)
     findings = findings_of(metrics, differences)
     return Pair(comparison.baseline, alternative, findings, comparison.same_rule_as(alternative))

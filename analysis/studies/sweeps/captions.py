@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.studies.sweeps.load import SweepData, Value
 from marginquake.sim.runs.sweep_plan import Event
 
@@ -21,12 +21,11 @@ def clipped(text: str, most: int = 62) -> str:
 
 def event_words(sweep: SweepData) -> str:
     """'forced volume / open interest > 5 %'."""
-    return threshold_words(sweep.event)
+    return threshold_words(sweep.event, sweep.described(sweep.event.metric))
 
 
-def threshold_words(event: Event) -> str:
+def threshold_words(event: Event, metric: SummaryMetric) -> str:
     """The metric and its threshold."""
-    metric = metric_of(event.metric)
     if event.above is not None:
         return f"{metric.label} > {metric.text(event.above)}"
     return f"{metric.label} < {metric.text(math.nan if event.below is None else event.below)}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import label_levels, limits, shape
@@ -59,7 +59,7 @@ def spread_over(values: Sequence[Value], most: int = MOST_FANS) -> list[Value]:
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Fans above, shares below, one column for each value of the second axis."""
     axis, second = sweep.numeric_axes[0], second_axis(sweep)
-    described = metric_of(metric)
+    described = sweep.described(metric)
     levels = [float(value) for value in sweep.levels(axis)]
     every = sweep.levels(second) if second else []
     fans: list[dict[str, Value]] = [{second.name: value} for value in spread_over(every)] if second else [{}]

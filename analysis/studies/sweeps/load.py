@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from marginquake.analysis import formats
 from marginquake.analysis.frames.market import Columns
+from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of, of_market
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import (
@@ -76,6 +77,13 @@ class SweepData:
     def __len__(self) -> int:
         """How many runs have finished."""
         return len(self.table["point"])
+
+    def described(self, metric: str) -> SummaryMetric:
+        """How a metric is called and written; the first market is named where the runs have several."""
+        found = metric_of(metric)
+        if "." in metric or "market" not in self.table or not any("." in key for key in self.table):
+            return found
+        return of_market(found, str(self.table["market"][0])) if len(self) else found
 
     @property
     def planned(self) -> int:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
@@ -49,7 +48,7 @@ def height_inches(sweep: SweepData) -> float:
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Two panels over the first two numeric axes; further axes are pooled."""
     x, y = sweep.numeric_axes[:2]
-    described = metric_of(metric)
+    described = sweep.described(metric)
     if shape(sweep) == "scattered":
         how = draw_scattered(sweep, x, y, described, figure)
     else:

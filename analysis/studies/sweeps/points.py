@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import wilson
 from marginquake.analysis.studies.sweeps.axis_layout import shape
@@ -51,7 +50,7 @@ def point_names(sweep: SweepData) -> dict[int, str]:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Median, middle half and middle nine tenths of the metric; the share of the event at the right."""
-    described, names = metric_of(metric), point_names(sweep)
+    described, names = sweep.described(metric), point_names(sweep)
     outcomes = by_point(sweep, metric)
     left = float(np.clip(0.4 + 0.075 * max(map(len, names.values())), 1.0, 4.5))
     ((values, shares),) = panels.panels(figure, (1.0,), widths=(1.7, 1.0), left_inches=left, column_gap_inches=0.35)

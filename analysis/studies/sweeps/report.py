@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import theme
+from marginquake.analysis.presentation.left_out import LeftOut
 from marginquake.analysis.presentation.page import template
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import bootstrap, wilson
@@ -16,6 +17,7 @@ from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import event_words, value_texts
 from marginquake.analysis.studies.sweeps.figures import SWEEP_FIGURES, draw_figure, reasons
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, PooledRuns, SweepData, by_point, load_sweep
+from marginquake.sim.runs.directory import write_whole
 
 MOST_ROWS = 1000
 """Points in the table of the report; a larger design says where the others are."""
@@ -36,17 +38,28 @@ MADE_BY = ("software_version", "git_commit", "python_version", "platform")
 
 
 def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None) -> Path:
-    """Draw the figures again and write `report.html` into a sweep directory; returns its path."""
+    """Draw the figures again and write `report.html` into a sweep directory; returns its path.
+
+    A figure that fails is left out, with a line in the page and on stderr.
+    """
     data = sweep if isinstance(sweep, SweepData) else load_sweep(sweep)
     path = data.path / "report.html"
-    path.write_text(template("sweep.html.j2").render(**_content(data, metric or DEFAULT_METRIC)), encoding="utf-8")
+    content = _content(data, metric or DEFAULT_METRIC)
+    write_whole(path, str(template("sweep.html.j2").render(**content)).encode("utf-8"))
     return path
 
 
 def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
-    described, outcomes = metric_of(metric), by_point(sweep, metric)
+    described, outcomes = sweep.described(metric), by_point(sweep, metric)
     refused = reasons(sweep, metric)
     written = sweep.path / "sweep.yaml"
+    figures, left_out = [], LeftOut()
+    for name in SWEEP_FIGURES:
+        if name not in refused:
+            with left_out.unless_it_fails(f"figure {name}"):
+                figures.append(_figure(sweep, name, metric))
+    left_out.tell()
+    unanswered = [refused["sensitivity"]] if sweep.design == "saltelli" and "sensitivity" in refused else []
     return {
         "name": sweep.name.replace("_", " "),
         "question": sweep.question,
@@ -55,8 +68,8 @@ def _content(sweep: SweepData, metric: str) -> dict[str, Any]:
         "event": event_words(sweep),
         "metric": described.label,
         "tiles": _tiles(sweep, outcomes, described),
-        "figures": [_figure(sweep, name, metric) for name in SWEEP_FIGURES if name not in refused],
-        "notes": [refused["sensitivity"]] if sweep.design == "saltelli" and "sensitivity" in refused else [],
+        "figures": figures,
+        "notes": [*unanswered, *(f"Could not be drawn, {line}" for line in left_out.lines)],
         "axes": _axes(sweep),
         "heads": [axis.label for axis in sweep.axes],
         "median_head": f"median {described.title}",

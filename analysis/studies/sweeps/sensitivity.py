@@ -11,7 +11,6 @@ import numpy as np
 
 from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import MissingExtra
-from marginquake.analysis.measures.summary_metrics import metric_of
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.studies.sweeps.captions import clipped, runs_words, short
@@ -95,7 +94,7 @@ def sobol_indices(sweep: SweepData, metric: str) -> SobolIndices:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Two bars an axis with their intervals, largest total on top."""
-    described, found = metric_of(metric), sobol_indices(sweep, metric)
+    described, found = sweep.described(metric), sobol_indices(sweep, metric)
     order = np.argsort(-found.total)
     labels = [clipped(short(sweep.axes[number].label), 50) for number in order]
     left = float(np.clip(0.4 + 0.085 * max(map(len, labels)), 1.4, 4.6))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from marginquake.analysis import formats
-from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of
+from marginquake.analysis.measures.summary_metrics import SummaryMetric
 from marginquake.analysis.presentation import panels, theme
 from marginquake.analysis.statistics.estimate import Estimate
 from marginquake.analysis.statistics.intervals import LEAST_VALUES, interval_over_seeds
@@ -80,7 +80,7 @@ def swings(sweep: SweepData, metric: str) -> list[AxisSwing]:
 
 def draw(sweep: SweepData, metric: str, figure: "Figure") -> None:
     """Bars from no change, intervals on them, medians at both ends beside them."""
-    described = metric_of(metric)
+    described = sweep.described(metric)
     found = swings(sweep, metric)
     labels = [_label(swing) for swing in found]
     longest = max(len(line) for label in labels for line in label.split("\n"))

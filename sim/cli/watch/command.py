@@ -108,17 +108,19 @@ def _run(
     spectator: "Screen | Lines", loaded: "Scenario", seed: int | None, save: bool, out: Path, figures: bool
 ) -> None:
     """To the end, and the scorecard."""
-    from marginquake.analysis.measures.scorecard import scorecard_rows
+    from marginquake.analysis.measures.scorecard import scorecard
     from marginquake.sim.runs.event_log import NoLog
     from marginquake.sim.studies import run as running
 
     if save:
         result = running.run(loaded, seed, out, figures=figures, spectator=spectator)
-        print_scorecard(result.path.name, scorecard_rows(result.summary))
+        card = scorecard(result.summary)
+        print_scorecard(result.path.name, card.rows, card.headings)
         print(result.path, flush=True)
         return
     data = running.simulate(loaded, loaded.seed if seed is None else seed, open_log=NoLog, spectator=spectator)
-    print_scorecard(loaded.name, scorecard_rows(data.summary))
+    card = scorecard(data.summary)
+    print_scorecard(loaded.name, card.rows, card.headings)
 
 
 class Clock:
@@ -290,5 +292,6 @@ def _print_stopped(spectator: Screen | Lines, loaded: "Scenario", what_is_left: 
     if frame is None:
         print(f"stopped before {loaded.name} began; nothing was kept", file=sys.stderr)
         return
-    print_scorecard(f"{loaded.name}, until it was stopped", watch_view.summary_rows(frame))
+    of = f", market {frame.market}" if len(loaded.markets) > 1 else ""
+    print_scorecard(f"{loaded.name}{of}, until it was stopped", watch_view.summary_rows(frame))
     print(what_is_left, file=sys.stderr)

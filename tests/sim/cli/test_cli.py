@@ -119,8 +119,10 @@ def test_reuse_takes_the_same_run_and_only_that(finished: Path) -> None:
     assert (finished / "manifest.json").stat().st_mtime_ns == written
     options = ("--out", finished.parent, "--name", "named", "--no-figures", "--quiet", "--reuse")
     marginquake("run", TINY, *options, "--seed", 1)
-    marginquake("run", TINY, *options, "--seed", 2)
-    assert directory.read_manifest(finished.parent / "named")["seed"] == 2, "another seed is another run"
+    refused = marginquake("run", TINY, *options, "--seed", 2)
+    assert (refused.exit_code, refused.stdout) == (2, ""), "another seed is another run"
+    marginquake("run", TINY, *options, "--seed", 2, "--replace")
+    assert directory.read_manifest(finished.parent / "named")["seed"] == 2
     shutil.rmtree(finished.parent / "named")
 
 
@@ -390,5 +392,5 @@ def test_many_runs_in_one_process_keep_no_model_alive(tmp_path: Path) -> None:
     scenario = load_scenario(TINY, ["duration=1s", "warmup=1s", "record.events=none"])
     others = alive()  # models that other tests built by hand
     for seed in range(8):
-        run(scenario, seed=seed, out=tmp_path, name="again", figures=False)
+        run(scenario, seed=seed, out=tmp_path, name="again", figures=False, replace=True)
     assert alive() <= others

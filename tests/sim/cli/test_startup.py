@@ -23,7 +23,7 @@ HEAVY = (
 )
 COMMANDS = ("run", "new", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "doctor",
             "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch", "clusters",
-            "counterfactual", "early-warning", "explain")  # fmt: skip
+            "counterfactual", "early-warning", "explain", "export")  # fmt: skip
 
 
 def loaded_after(program: str) -> set[str]:

@@ -136,7 +136,7 @@ def test_a_run_that_dies_at_its_very_end_can_be_gone_on_with(
         patch.setattr(home, moment, die)
         with pytest.raises(Died):
             running.run(TINY, out=tmp_path, name="tiny", figures=moment == "_draw", checkpoint_every="3s")
-    monkeypatch.setattr(running, "_draw", lambda path: None)
+    monkeypatch.setattr(running, "_draw", lambda path, left_out: None)
     assert differences(untouched, running.resume(tmp_path / "tiny").path) == []
 
 

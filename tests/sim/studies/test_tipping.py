@@ -137,6 +137,14 @@ def test_a_tiny_market_tips_in_leverage(tmp_path: Path) -> None:
     assert flat.exit_code == 2
     assert "does not tip between 2 and 3" in flat.stderr
 
+    other = (*asked[:-2], "--above", "8")
+    refused = tipping(tmp_path, *other, "--name", path.name)
+    assert refused.exit_code == 2
+    assert "holds the answer for margin_calls above 5; choose another --name, or --replace" in refused.stderr
+    assert json.loads((path / "tipping.json").read_text()) == facts
+    elsewhere = Path(tipping(tmp_path, *other).stdout.splitlines()[-1])
+    assert elsewhere.name.startswith(f"{path.name}-"), "a name that nobody chose makes way"
+
 
 def test_a_range_must_rise(tmp_path: Path) -> None:
     done = tipping(tmp_path, "--parameter", "x", "--between", "5", "3")

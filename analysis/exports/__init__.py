@@ -1,0 +1,1 @@
+"""Runs in the forms of other programs: LOBSTER message and order-book files, events with words for codes."""

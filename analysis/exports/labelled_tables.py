@@ -1,0 +1,59 @@
+"""Events, audit log or conditional orders as one file with words for codes."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from marginquake.analysis.frames.labelled_events import empty, labelled_parts
+from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.sim.core.records import COMMAND, EVENT
+from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.event_log import encoding, log_folder
+
+
+def write_labelled(run: RunFrames, markets: Sequence[str], path: Path, records: "np.dtype[Any]" = EVENT) -> int:
+    """Write what the run holds of these markets as Parquet or, where the name ends so, CSV; returns the rows.
+
+    Words are dictionary columns in Parquet: pandas reads categories, duckdb and polars text.  Raises
+    `RunDirectoryError` where the run kept none.
+    """
+    if not log_folder(run.path, records).is_dir():
+        level = "all" if records == COMMAND else "liquidations"
+        raise RunDirectoryError(
+            f"{run.path}: has no {log_folder(run.path, records).name}/; run with record.events: {level}"
+        )
+    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    try:
+        rows = _write(run, markets, hidden, path.suffix.lower() == ".csv", records)
+        hidden.replace(path)
+    finally:
+        hidden.unlink(missing_ok=True)
+    return rows
+
+
+def _write(run: RunFrames, markets: Sequence[str], path: Path, as_csv: bool, records: "np.dtype[Any]") -> int:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet as pq
+
+    schema = empty(list(run.markets), records).schema
+    if as_csv:
+        plain = pa.schema([(field.name, pa.string() if _is_words(field) else field.type) for field in schema])
+        writer: Any = pyarrow.csv.CSVWriter(path, plain)
+    else:
+        plain, writer = schema, pq.ParquetWriter(path, schema, **encoding(schema))
+    rows = 0
+    with writer:
+        for table in labelled_parts(run.path, markets, records):
+            writer.write_table(table.cast(plain))
+            rows += table.num_rows
+    return rows
+
+
+def _is_words(field: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_dictionary(field.type))
