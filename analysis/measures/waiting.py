@@ -79,7 +79,7 @@ def _against(found: "FuelWithin") -> str:
 class FuelWithin:
     """What waited to be forced within `distance` of the start price, on the side with more (+1 longs), quote units.
 
-    `resting`: in the book on the way there, by the same map.  `ratio`: the fuel ratio of the summary (eq. 29), NaN where
+    `resting`: in the book on the way there, by the map.  `ratio`: the fuel ratio of the summary (eq. 29), NaN where
     it has none.
     """
 
