@@ -22,8 +22,15 @@ from marginquake.analysis.statistics.intervals import (
 from marginquake.analysis.statistics.paired import paired
 
 ANALYSIS = Path(__file__).parents[3] / "analysis"
-OTHER_DRAWS = {"statistics/intervals.py", "statistics/paired.py", "risk/volatility.py", "causes/hawkes.py", "studies/probing.py"}
-"""The bootstrap, signs of the sign-flip test, windows in random order, times within a tick and the test of fit, thresholds of made-up markets."""
+OTHER_DRAWS = {
+    "statistics/intervals.py",
+    "statistics/paired.py",
+    "risk/volatility.py",
+    "causes/hawkes.py",
+    "studies/probing.py",
+}
+"""The bootstrap, signs of the sign-flip test, windows in random order, times within a tick and the test of fit,
+thresholds of made-up markets."""
 
 Floats = np.ndarray
 LAWS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], Floats], float, float]] = {
