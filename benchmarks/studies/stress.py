@@ -21,7 +21,7 @@ def jobs(scale: Scale) -> list[Job]:
     for scenario in ("short_squeeze.yaml", "thin_book.yaml"):
         wanted += [Job(scenario, over, seed, keep="populations") for over in ((), (OFF,)) for seed in scale.few_seeds]
     wanted += [Job("adl_stress.yaml", (), seed, keep="populations") for seed in scale.few_seeds]
-    wanted += [Job("stop_hunt_levels.yaml", (), seed, keep="populations") for seed in scale.few_seeds]
+    wanted += [Job("stop_hunt_levels.yaml", (), seed, keep="populations") for seed in scale.seeds]
     return wanted
 
 
@@ -93,7 +93,7 @@ def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
     from marginquake.analysis.levels.round_prices import visits
 
     speed, turn, crossings = [], [], 0
-    for seed in scale.few_seeds:
+    for seed in scale.seeds:
         series = runs[Job("stop_hunt_levels.yaml", (), seed, keep="populations")]["series"]
         time_s, price = np.asarray(series["time_s"]), np.asarray(series["last"])
         live = time_s > 0
@@ -108,7 +108,7 @@ def hunt_report(runs: Mapping[Job, Kept], scale: Scale) -> str:
             turn.append(found.turned / found.approaches - sum(v.turned for v in others) / approaches)
     return (
         f"Round prices are multiples of {ROUND:g}, compared with that grid shifted by {len(OTHER_OFFSETS)} offsets. "
-        f"{crossings} crossings on {len(scale.few_seeds)} seeds; each counts once until the price has left the "
+        f"{crossings} crossings on {len(scale.seeds)} seeds; each counts once until the price has left the "
         "level by a tenth of the grid. Osler predicts both above 0.\n\n"
         "* Move in the minute after a crossing, in its direction, round less other prices: "
         f"{shown(speed, '+.1f')} bp.\n"
@@ -159,7 +159,7 @@ def report(runs: Mapping[Job, Kept], scale: Scale) -> Section:
     cycle, rebuilt = cycle_report(runs, scale)
     seeds: Sequence[int] = scale.few_seeds
     text = (
-        f"{len(seeds)} seeds; means with 95 % intervals over seeds.\n\n"
+        f"{len(seeds)} seeds ({len(scale.seeds)} of stop_hunt_levels); means with 95 % intervals over seeds.\n\n"
         f"### short_squeeze and thin_book, against the same seed without forced orders\n\n{twins}\n\n"
         f"### adl_stress\n\n{adl}\n\n### stop_hunt_levels\n\n{hunt_report(runs, scale)}\n\n"
         f"### re_leveraging_cycle\n\n{cycle}\n"
