@@ -178,12 +178,18 @@ def regular(rng: np.random.Generator) -> np.ndarray:
     return np.cumsum(rng.normal(3.0, 0.6, 300).clip(0.1))
 
 
-def in_bursts(rng: np.random.Generator) -> np.ndarray:
-    """A burst of exactly ten events within two seconds every minute."""
-    return np.sort((60.0 * np.arange(30)[:, None] + rng.uniform(20.0, 22.0, (30, 10))).ravel())
+def in_pairs(rng: np.random.Generator) -> np.ndarray:
+    """Each event again exactly 5 s later."""
+    first = rng.uniform(0, 3_000, 150)
+    return np.sort(np.concatenate((first, first + 5.0)))
 
 
-@pytest.mark.parametrize("wrong", [regular, in_bursts])
+def with_one_fall(rng: np.random.Generator) -> np.ndarray:
+    """Independent events, and twice as many within twenty seconds."""
+    return np.sort(np.concatenate((rng.uniform(0, 3_600, 100), 1_800 + rng.uniform(0, 20, 200))))
+
+
+@pytest.mark.parametrize("wrong", [regular, in_pairs, with_one_fall])
 def test_a_stream_that_is_clearly_no_such_process_does_not_fit(
     wrong: Callable[[np.random.Generator], np.ndarray],
 ) -> None:
