@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final, final
 
 from marginquake.sim.assets.price_times import unit_by_size
+from marginquake.sim.core.data_files import why_not_text
 from marginquake.sim.core.fields import NUMBER
 from marginquake.sim.core.problems import closest
 
@@ -100,6 +101,8 @@ def read_table(data: bytes, file: str, wanted: Sequence[str]) -> Table:
 
     `wanted`: names that the header has if there is one.  Raises UnicodeDecodeError and csv.Error.
     """
+    if (why := why_not_text(data)) is not None:
+        raise ColumnError("file", f"{file} {why}")
     text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     if text.lstrip()[:1] in ("[", "{"):
         raise ColumnError("file", f"{file} is JSON; save it as CSV, a row for each candle or point")

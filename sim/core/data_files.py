@@ -11,6 +11,18 @@ from typing import Final, final
 
 CONTENT_KEY: Final = "sha256"
 """The field beside `file` that holds the digest of the content."""
+_NOT_TEXT: Final = (
+    (b"PAR1", "is a Parquet file; write it as CSV"),
+    (b"PK", "is a spreadsheet or a zip file; unpack it, or export it as CSV"),
+    (b"\x1f\x8b", "is compressed; unpack it first"),
+    (b"\xd0\xcf\x11\xe0", "is a spreadsheet; export it as CSV"),
+)
+"""How files begin that people take for CSV, and what to do with them."""
+
+
+def why_not_text(content: bytes) -> str | None:
+    """What a file is that is no text at all, and the way out; None where nothing says so."""
+    return next((what for beginning, what in _NOT_TEXT if content.startswith(beginning)), None)
 
 
 @final

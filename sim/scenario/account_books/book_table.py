@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
+from marginquake.sim.core.data_files import why_not_text
+
 DELIMITERS: Final = (",", ";", "\t", "|")
-_NOT_TEXT: Final = (
-    (b"PK", "is a spreadsheet or a zip file; export it as CSV"),
-    (b"\x1f\x8b", "is compressed; unpack it first"),
-    (b"\xd0\xcf\x11\xe0", "is a spreadsheet; export it as CSV"),
-)
 
 
 @final
@@ -56,9 +53,8 @@ def read_book_table(path: Path) -> BookTable:
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     if content[:4] == b"PAR1":
         return _parquet_table(content, digest)
-    for beginning, what in _NOT_TEXT:
-        if content.startswith(beginning):
-            raise BookFileError(what)
+    if (why := why_not_text(content)) is not None:
+        raise BookFileError(why)
     return _csv_table(_text(content), digest)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, final
 import numpy as np
 from pydantic import Field, ValidationInfo, model_validator
 
-from marginquake.sim.core.data_files import content_digest, read_content
+from marginquake.sim.core.data_files import content_digest, read_content, why_not_text
 from marginquake.sim.core.fields import DataFile
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats
@@ -143,7 +143,10 @@ def _read_columns(sha256: str, file: str, column: str, weight_column: str | None
     wanted = [column] if weight_column is None else [column, weight_column]
     rows: list[tuple[float, float]] = []
     try:
-        stream = io.StringIO(read_content(file, sha256).decode("utf-8-sig"), newline="")
+        content = read_content(file, sha256)
+        if (why := why_not_text(content)) is not None:
+            raise ValueError(f"{file} {why}")
+        stream = io.StringIO(content.decode("utf-8-sig"), newline="")
         reader = csv.DictReader(stream)
         names = reader.fieldnames or []
         for name in wanted:

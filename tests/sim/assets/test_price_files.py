@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marginquake.sim.assets.price_path import PricePath, PricePathError, ReplayConfig, load_price_path
+from marginquake.sim.assets.price_series import read_price_series
 from marginquake.sim.assets.price_times import UNITS, TimeError, read_times
 from marginquake.sim.core.fields import SECOND
+from marginquake.sim.scenario.distributions.discrete import Empirical
 
 START_S = 1_722_816_000
 """2024-08-05 00:00:00 UTC."""
@@ -345,3 +347,21 @@ def test_times_that_a_spreadsheet_has_rounded_are_refused(tmp_path: Path) -> Non
 def test_a_price_file_is_read_again_when_its_content_is_another(tmp_path: Path) -> None:
     assert load(tmp_path, "time,price\n0,1\n60,2\n").prices == (1.0, 2.0)
     assert load(tmp_path, "time,price\n0,1\n60,3\n").prices == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "said"),
+    [
+        (b"PAR1\x15\x04", "is a Parquet file; write it as CSV"),
+        (b"PK\x03\x04\x14", "is a spreadsheet or a zip file; unpack it, or export it as CSV"),
+        (b"\x1f\x8b\x08\x00", "is compressed; unpack it first"),
+        (b"\xd0\xcf\x11\xe0\xa1", "is a spreadsheet; export it as CSV"),
+    ],
+)
+def test_what_is_no_text_is_told_by_what_it_is(tmp_path: Path, beginning: bytes, said: str) -> None:
+    file = tmp_path / "p.csv"
+    assert said in str(refusal(tmp_path, beginning + bytes(range(256))))
+    with pytest.raises(PricePathError, match=said):
+        read_price_series(file)
+    with pytest.raises(ValueError, match=said):
+        Empirical(file=str(file), column="x").support()

@@ -134,7 +134,7 @@ def test_rows_know_their_lines_also_behind_blank_ones_and_within_quotes(tmp_path
         (b"id,leverage\na,5\nM\xfcller,5\n", "book.csv:3: is not UTF-8 text"),
         (b"id,leverage\na,5\nb,\x005\n", "book.csv:3: is not text"),
         (b'id,leverage\na,5\n"b,5\n', "book.csv:3: is no CSV from here on"),
-        (b"PK\x03\x04 sheet", "book.csv: is a spreadsheet or a zip file; export it as CSV"),
+        (b"PK\x03\x04 sheet", "book.csv: is a spreadsheet or a zip file; unpack it, or export it as CSV"),
         (b"\x1f\x8b\x08 packed", "book.csv: is compressed; unpack it first"),
         (b"PAR1 cut off", "book.csv: is no Parquet file that can be read"),
         (b"name,amount\na,5\n", "book.csv:1: has none of side, leverage, collateral, notional, entry_price; it has"),
