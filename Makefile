@@ -12,7 +12,7 @@ STAMP_RUN := $(VENV)/.stamp-run
 STAMP_DEV := $(VENV)/.stamp-dev
 PYTEST_WORKERS ?= 3
 
-.PHONY: help demo test test-312 validate bench lint format clean
+.PHONY: help demo test test-312 validate soak bench lint format clean
 
 help:
 	@echo "make demo      run scenarios/long_squeeze.yaml and write its report"
@@ -20,6 +20,7 @@ help:
 	@echo "               MARGINQUAKE_THOROUGH=10 draws ten times as many streams and seeds, and longer ones"
 	@echo "make test-312  the same on Python 3.12 (PYTHON312=/path/to/python3.12)"
 	@echo "make validate  seeded studies; writes docs/validation.md"
+	@echo "make soak      random scenarios, streams, kills, faults for HOURS=1 from seed SEED=1; whatever is found is reproduced by one line"
 	@echo "make bench     every benchmark; writes the tables of docs/performance.md (BENCH='book pams' runs some)"
 	@echo "make lint      format and lint only;  make format  mend formatting"
 	@echo "make clean     remove environments and caches (runs/ stays)"
@@ -66,6 +67,11 @@ test-312:
 validate: $(STAMP_RUN)
 	@$(PIP_INSTALL) --editable '.[facts]'
 	$(PY) -m benchmarks.validate
+
+HOURS ?= 1
+SEED ?= 1
+soak: $(STAMP_DEV)
+	$(PY) -m tests.soak --hours $(HOURS) --first-seed $(SEED)
 
 bench: $(STAMP_RUN)
 	@$(PY) -m benchmarks.bench $(BENCH)
