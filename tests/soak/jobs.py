@@ -14,8 +14,8 @@ from marginquake.sim.runs.event_log import OpenLog
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.venue.exchange import Exchange
+from tests.oracles.exchange_laws import obey
 from tests.oracles.naive_exchange import NaiveExchange
-from tests.sim.kernels.test_invariants import obey
 from tests.soak.draws import draw_scenario
 from tests.soak.folded import assert_events_tell_the_tables
 from tests.support.compare_exchanges import assert_twins_agree
