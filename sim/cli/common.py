@@ -70,10 +70,11 @@ def one_message(verbose: bool) -> Iterator[None]:
 def is_users(error: Exception) -> bool:
     """True for a mistake of the user's, False for a failing simulation."""
     from marginquake.sim.core.data_files import DataFileChanged
+    from marginquake.sim.core.integers.limits import TooLarge
     from marginquake.sim.core.problems import ScenarioError
     from marginquake.sim.runs.directory import RunDirectoryError
 
-    if isinstance(error, UserError | RunDirectoryError | ScenarioError | DataFileChanged):
+    if isinstance(error, UserError | RunDirectoryError | ScenarioError | DataFileChanged | TooLarge):
         return True
     from marginquake.sim.studies.workers import ClusterUnreachable
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, final
 from pydantic import Discriminator, Field, Tag
 
 from marginquake.sim.core.fields import Block
+from marginquake.sim.core.integers.limits import INT64_MOST, LEAST_LEVERAGE, POSITION_MARGIN
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.core.valuation import LotValue
 
@@ -50,7 +51,6 @@ Contract = Annotated[
     Annotated[ContractConfig, Tag("linear")] | Annotated[InverseContractConfig, Tag("inverse")],
     Discriminator(_contract_type),
 ]
-INT64_LIMIT = 2**63 - 1
 FINEST_ROUNDING = 10_000
 """A lot of an inverse contract is worth at least so many money units at the initial price: half a basis point."""
 
@@ -103,9 +103,9 @@ class ContractSpec:
         if self.inverse:
             dearest, formula, larger = self.lot_value.at_one_tick, "worth of a lot at one tick", "tick_size"
         largest = self.max_position_lots * dearest
-        if largest * 16 > INT64_LIMIT:
+        if largest * POSITION_MARGIN > INT64_MOST:
             raise ValueError(
-                f"max_position_lots * {formula} = {largest:.3g} money units could overflow int64; "
+                f"max_position_lots * {formula} = {Decimal(largest):.3g} money units could overflow int64; "
                 f"use a larger {larger} or money_unit"
             )
 
@@ -135,6 +135,12 @@ class ContractSpec:
     def lot_value(self) -> LotValue:
         """How money follows from lots and ticks."""
         return LotValue(int(self._exact_value.to_integral_value()), self.inverse)
+
+    @cached_property
+    def least_leverage(self) -> float:
+        """Less leverage is taken for this: the initial margin of the largest position must fit in 64 bits."""
+        dearest = self.lot_value.at_one_tick * (1 if self.inverse else self.max_price_ticks)
+        return max(LEAST_LEVERAGE, self.max_position_lots * dearest / 2.0**62)
 
     @property
     def amount_unit(self) -> Decimal:

@@ -10,16 +10,11 @@ from typing import final
 import numpy as np
 
 from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.integers.limits import MOST_LOTS, MOST_MONEY
 from marginquake.sim.core.margin import BracketSchedule
 from marginquake.sim.core.typing import Floats, Ints
 
 PPM = 1_000_000
-LEAST_LEVERAGE = 1e-3
-"""Of a setting: less is taken for this."""
-MOST_MONEY = 2**58
-"""More money units than this in one account could overflow where accounts are added up."""
-MOST_LOTS = 2**40
-"""Sizes are cut here before they become integers; no contract allows so many."""
 _WHOLE_LOT = 1e-9
 """A position that misses a whole lot by so small a share of itself is that lot: a sum of decimals did not come out."""
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from marginquake.sim.core.accounts import ACCOUNT
 from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.integers.limits import MOST_MONEY
 from marginquake.sim.core.margin import BracketSchedule, backing_equity, maintenance_money, muldiv
-from marginquake.sim.core.opening_book import LEAST_LEVERAGE, MOST_MONEY, OpeningBook
+from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.problems import Place, Problem
 from marginquake.sim.core.records import MarginMode
 from marginquake.sim.core.typing import Bools, Floats, Ints
@@ -43,7 +44,7 @@ def ruled_out(
     accounts["collateral"] = book.money(contract)
     accounts["mode"] = MarginMode.ISOLATED if isolated else MarginMode.CROSS
     allowed = np.minimum(np.nan_to_num(book.leverage, nan=1.0), brackets.max_leverage)
-    accounts["initial_margin_ppm"] = _initial_ppm(allowed)
+    accounts["initial_margin_ppm"] = _initial_ppm(allowed, contract)
     largest = _largest_notional(brackets, accounts["initial_margin_ppm"])
     booked = np.where(held, np.minimum(lots, contract.max_position_lots), 0) * np.sign(signed_lots)
     entry = entry_ticks.clip(1, contract.max_price_ticks - 1)
@@ -97,9 +98,9 @@ def book_place(file: str, line: int) -> Place:
     return Place(file, line, Path(file).parent)
 
 
-def _initial_ppm(leverage: Floats) -> Ints:
+def _initial_ppm(leverage: Floats, contract: ContractSpec) -> Ints:
     """Initial margin of a leverage setting, parts per million, rounded up so that nobody exceeds it."""
-    return np.ceil(PPM / np.maximum(leverage, LEAST_LEVERAGE)).clip(1, 2**31 - 1).astype(np.int64)
+    return np.ceil(PPM / np.maximum(leverage, contract.least_leverage)).clip(1, 2**31 - 1).astype(np.int64)
 
 
 def _largest_notional(brackets: BracketSchedule, own_ppm: Ints) -> Ints:
@@ -156,7 +157,7 @@ def _over_the_position_limit(facts: _Facts, row: int) -> str:
 
 def _over_the_bracket(facts: _Facts, row: int) -> str:
     most = facts.contract.to_amount(
-        int(_largest_notional(facts.brackets, _initial_ppm(facts.book.leverage[row : row + 1]))[0])
+        int(_largest_notional(facts.brackets, _initial_ppm(facts.book.leverage[row : row + 1], facts.contract))[0])
     )
     return (
         f"notional {facts.notional(row):.6g} is over what the venue's brackets allow at leverage "

@@ -13,6 +13,7 @@ from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.recording.recorder import MarketRecorder
 from marginquake.sim.scenario.config import RecordConfig
+from marginquake.sim.venue.ledger_bounds import LOOK_EVERY
 from marginquake.sim.venue.margin_calls import MarginCalls, SeatedEngine
 from marginquake.sim.venue.market_data import MarketData
 from marginquake.sim.venue.venue import Venue
@@ -101,6 +102,8 @@ class MarketSession:
         if len(self.last_events) > len(self._places):
             self._places = np.empty(2 * len(self.last_events), np.int64)
         self.recorder.observe(now_ns)
+        if now_ns // self.venue.step_ns % LOOK_EVERY == 0:
+            self.venue.check_bounds()
         if now_ns % record.series_every == 0:
             self.recorder.sample(now_ns)
         if now_ns % record.map_every == 0 and now_ns >= 0:

@@ -109,6 +109,8 @@ class MarketModel(mesa.Model):
 
     def finish(self) -> RunData:
         """Everything the run leaves behind; events only if they were kept in memory."""
+        for session in self.sessions:
+            session.venue.check_bounds()
         if self.now_ns % self.setup.record.series_every:
             self.recorder.sample(self.now_ns)
         head: dict[str, int | float | str | bool] = {

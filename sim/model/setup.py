@@ -7,7 +7,10 @@ import mesa
 import numpy as np
 
 from marginquake.sim.core.accounts import Rows
+from marginquake.sim.core.integers.casts import money, wait_ns
+from marginquake.sim.core.integers.limits import TooLarge
 from marginquake.sim.core.opening_book import OpeningBook
+from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.records import AUDIT, COMMAND, Cause, MarginMode
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -18,6 +21,7 @@ from marginquake.sim.runs.event_log import EventLog, NoLog, OpenLog
 from marginquake.sim.scenario.config import MarketConfig
 from marginquake.sim.scenario.distributions import sample
 from marginquake.sim.scenario.scenario import Population, Scenario
+from marginquake.sim.venue.ledger_bounds import check_all_money
 from marginquake.sim.venue.liquidation_desk import LiquidationDesk
 from marginquake.sim.venue.margin_calls import MarginCalls, SeatedEngine
 from marginquake.sim.venue.market_data import MarketData
@@ -77,7 +81,11 @@ class Seating:
         config: Any = population.config
         stream = self._streams[f"{venue.name}/{population.name}"]
         rows = venue.accounts.claim(len(self.participants), population.count, int(stream.key >> np.uint64(1)))
-        book = _open_accounts(venue, rows, config, stream, population.book)
+        try:
+            book = _open_accounts(venue, rows, config, stream, population.book)
+            check_all_money(venue.exchange.net_deposits())
+        except TooLarge as error:
+            raise ScenarioError([self._at_deposit(population, str(error))]) from None
         context = _context_for(venue, population.name, rows, stream, book)
         participant = population.participant_class(self._model, config, context)
         self.participants.append(participant)
@@ -91,6 +99,15 @@ class Seating:
             listens=_overrides(participant, "on_events"),
             starts_seeded=_overrides(participant, "seed_positions"),
         )
+
+    def _at_deposit(self, population: Population, message: str) -> Problem:
+        """What drawn deposits come to, at the line of the population's deposit."""
+        scenario = self._scenario
+        path = ("populations", population.name, "deposit")
+        if scenario.places is None:
+            return Problem(Place(str(scenario.path), 0, scenario.path.parent), ".".join(path), message)
+        found = scenario.places.find(population.market, path)
+        return Problem(found.place, found.field, message, found.value)
 
     def _seat_engine(self, venue: Venue, margin_calls: MarginCalls) -> SeatedEngine:
         """The liquidation engine: a participant without accounts that may order for all of them."""
@@ -114,7 +131,7 @@ def _open_accounts(venue: Venue, rows: Rows, config: Any, stream: Any, book: Ope
     deposits = sample(config.deposit, stream.child("deposit"), count)
     leverage = sample(config.leverage, stream.child("leverage"), count)
     if book is None:
-        table["collateral"][rows] = np.rint(deposits / contract.money_amount).astype(np.int64)
+        table["collateral"][rows] = money(deposits / contract.money_amount, "the largest deposit drawn")
     else:
         book = book.completed(leverage, deposits, venue.brackets, contract.money_amount)
         table["collateral"][rows] = book.money(contract)
@@ -124,7 +141,7 @@ def _open_accounts(venue: Venue, rows: Rows, config: Any, stream: Any, book: Ope
     venue.capped_accounts += int((leverage > venue.brackets.max_leverage).sum())
     table["mode"][rows] = MARGIN_MODES[config.margin_mode]
     latency = sample(config.latency, stream.child("latency"), count)
-    venue.accounts.latency_ns[rows] = np.rint(latency).astype(np.int64)
+    venue.accounts.latency_ns[rows] = wait_ns(np.rint(latency))
     return book
 
 

@@ -17,6 +17,7 @@ from marginquake.sim.core.plugins import import_class, is_outdated, search_in
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.account_books.opening import open_book
+from marginquake.sim.scenario.bounds.amounts import Member, check_all_money, check_amounts
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
@@ -152,7 +153,17 @@ class _Loader:
                     self.problems += check_faults(market_config, tree, head.duration)
             for _, traits, tree in populations.values():
                 self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
+        members = {name: self._members(name, populations, market_names) for name in market_names}
+        if not self.problems:
+            for name, (config, tree) in markets.items():
+                if config is not None:
+                    self.problems += check_amounts(config, tree, members[name])
         books = self._books(populations, {name: config for name, (config, _) in markets.items()})
+        if not self.problems:
+            for name, (config, tree) in markets.items():
+                if config is not None:
+                    here = [replace(member, book=books.get(member.name)) for member in members[name]]
+                    self.problems += check_all_money(config, tree, here)
         if self.problems or head is None:
             return None
         for config, tree in markets.values():
@@ -176,6 +187,16 @@ class _Loader:
             notes=tuple(dict.fromkeys(self.notes)),
             places=places,
         )
+
+    def _members(
+        self, market: str, populations: Mapping[str, tuple[type[Any], BaseModel, Node]], markets: Sequence[str]
+    ) -> list[Member]:
+        """The populations that trade a market."""
+        return [
+            Member(name, kind, traits, tree)
+            for name, (kind, traits, tree) in populations.items()
+            if (getattr(traits, "market", None) or markets[0]) == market
+        ]
 
     def _widened(self, config: MarketConfig | None, head: ScenarioHead, places: Places) -> MarketConfig | None:
         """The market with the ladder that it needs, where the scenario leaves that open."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.accounts import INSURANCE_ROW, AccountTable, Rows
+from marginquake.sim.core.integers.casts import exact_sum
 from marginquake.sim.core.records import COMMAND, EVENT, Flag, Side, raw_copy
 from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.kernels import JIT, depth, liquidation_index, rulebook, settlement
@@ -336,12 +337,12 @@ class Exchange:
     def net_deposits(self) -> int:
         """Sum of collateral less cost over every row: changes only with deposits, never with trading."""
         rows = self.accounts.rows
-        return int(rows["collateral"].sum() - rows["cost"].sum())
+        return exact_sum(rows["collateral"]) - exact_sum(rows["cost"])
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the market breaks a law it must keep (docs/design.md)."""
         rows = self.accounts.rows
-        assert rows["position_lots"].sum() == 0, "every long lot has a short lot"
+        assert exact_sum(rows["position_lots"]) == 0, "every long lot has a short lot"
         bid, ask = self.best_bid_ticks, self.best_ask_ticks
         assert not (bid and ask) or bid < ask, f"the book is crossed: {bid} >= {ask}"
         live = self._market.orders[live_slots(self._market)]

@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 from marginquake.sim.core import opening_checks
 from marginquake.sim.core.accounts import Rows
 from marginquake.sim.core.fuel import FAR, NEAR, fuel_ratio
+from marginquake.sim.core.integers.casts import exact_sum, money, whole
+from marginquake.sim.core.integers.limits import MOST_OPEN_MONEY, TooLarge
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.core.records import MarginMode
 from marginquake.sim.market.context import SeedPositions
+from marginquake.sim.venue.ledger_bounds import check_all_money, open_interest_money
 from marginquake.sim.venue.venue import Venue
 
 LOG = logging.getLogger(__name__)
 ROUNDS = 6
+SCALE_WAY_OUT = "ask for a smaller fuel_ratio, seed more accounts, or raise contract.money_unit"
 
 
 @final
@@ -98,6 +102,7 @@ def seed_market(venue: Venue, seeds: list[Seed], depth_1pct: float) -> float:
         _move_entries(venue, takers)
     _book_other_side(venue, seeds)
     venue.net_deposits = venue.exchange.net_deposits()
+    check_all_money(venue.net_deposits)
     return factor
 
 
@@ -166,12 +171,19 @@ def _book(venue: Venue, sizes: list[_Sizes], factor: float) -> None:
     for of in sizes:
         scale = factor if of.positions.scalable else 1.0
         # an account without a position keeps its deposit in proportion: its leverage is what the scenario says
-        table["collateral"][of.block] = np.rint(of.deposits * scale).astype(np.int64)
-        size = np.minimum(np.maximum(1, np.rint(of.lots * scale)), of.largest)
+        with np.errstate(over="ignore"):
+            deposits, lots = of.deposits * scale, of.lots * scale
+        table["collateral"][of.block] = money(deposits, _scaled(venue, factor), SCALE_WAY_OUT)
+        size = np.minimum(np.maximum(1, np.rint(lots)), of.largest)
         allowed = size >= 1
-        rows, scaled = of.rows[allowed], (of.side * size).astype(np.int64)[allowed]
+        rows, scaled = of.rows[allowed], whole(of.side * size, _scaled(venue, factor))[allowed]
         venue.exchange.seed_positions(rows, scaled, of.sizing_ticks[allowed])
         _drop(venue, rows[_too_close(venue, rows, of.positions.minimum_distance)])
+
+
+def _scaled(venue: Venue, factor: float) -> str:
+    """What made sizes what they are, for a message."""
+    return f"{venue.name}: positions at the start and their deposits, times {factor:.3g} for the fuel ratio"
 
 
 def _block(rows: Rows) -> slice:
@@ -212,7 +224,7 @@ def _drop(venue: Venue, rows: Rows) -> None:
 
 def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
     """Whoever takes the other side receives minus everybody's sum, with collateral that carries it unlevered."""
-    open_lots = int(venue.accounts.rows["position_lots"].sum())
+    open_lots = exact_sum(venue.accounts.rows["position_lots"])
     others = [seed for seed in seeds if seed.positions.takes_other_side]
     if open_lots == 0:
         return
@@ -221,6 +233,7 @@ def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
             f"{venue.name}: seeded positions leave {open_lots} lots without another side; "
             "add a population of type hedger"
         )
+    _check_open_interest(venue, abs(open_lots))
     rows = np.concatenate([seed.rows for seed in others])
     share, rest = divmod(abs(open_lots), len(rows))
     lots = np.full(len(rows), share, np.int64)
@@ -233,3 +246,13 @@ def _book_other_side(venue: Venue, seeds: list[Seed]) -> None:
     venue.exchange.seed_positions(rows, lots, entry)
     hedged = np.concatenate([np.full(len(seed.rows), seed.positions.hedged_on_spot) for seed in others])
     venue.spot.seed(rows[hedged], -lots[hedged].astype(np.float64))
+
+
+def _check_open_interest(venue: Venue, lots: int) -> None:
+    """Raises TooLarge where positions at the start are more than a market may hold."""
+    worth = open_interest_money(venue.contract.lot_value, lots, venue.exchange.mark_ticks)
+    if worth > MOST_OPEN_MONEY:
+        raise TooLarge(
+            f"{venue.name}: positions at the start come to {worth:.6g} money units on one side, more than "
+            f"{MOST_OPEN_MONEY:.6g} (2^58); {SCALE_WAY_OUT}"
+        )

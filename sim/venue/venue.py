@@ -17,6 +17,8 @@ from marginquake.sim.assets.oracle import Oracle
 from marginquake.sim.assets.spot import SpotHoldings
 from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.contract import ContractConfig, ContractSpec, InverseContractConfig
+from marginquake.sim.core.integers.casts import exact_sum
+from marginquake.sim.core.integers.limits import TooLarge
 from marginquake.sim.core.margin import BracketSchedule, backing_money, leverage_capped
 from marginquake.sim.core.records import COMMAND, EVENT, EventKind, MarginMode, OrderKind, Stage, join
 from marginquake.sim.market.orders import OrderIds
@@ -31,6 +33,7 @@ from marginquake.sim.venue.audit import Crossings, Moment
 from marginquake.sim.venue.circuit_breaker import CircuitBreaker
 from marginquake.sim.venue.exchange import NO_EVENTS, Exchange, ExchangeRules
 from marginquake.sim.venue.funding import Funding
+from marginquake.sim.venue.ledger_bounds import WAY_OUT, beyond_bounds, check_all_money
 from marginquake.sim.venue.margin_schedule import MarginSchedule
 from marginquake.sim.venue.waterfall import Waterfall
 
@@ -258,10 +261,12 @@ class Venue:
         if len(rows) == 0:
             return
         table = self.accounts.rows
+        brought = exact_sum(money)
+        check_all_money(self.net_deposits + brought)
         np.add.at(table["collateral"], rows, money)
         isolated = (table["mode"][rows] == MarginMode.ISOLATED) & (table["position_lots"][rows] != 0)
         np.add.at(table["isolated_margin"], rows[isolated], money[isolated])
-        self.net_deposits += int(money.sum())
+        self.net_deposits += brought
         self.exchange.relink(rows)
         events = np.zeros(len(rows), EVENT)
         events["time_ns"] = now_ns
@@ -286,7 +291,7 @@ class Venue:
         """Leverage of the next position, cut at the venue's maximum; who has a position or orders keeps the old one."""
         table = self.accounts.rows
         free = (table["position_lots"][rows] == 0) & (table["first_order"][rows] == 0)
-        chosen = leverage[free].clip(1e-3, self.brackets.max_leverage)
+        chosen = leverage[free].clip(self.contract.least_leverage, self.brackets.max_leverage)
         table["initial_margin_ppm"][rows[free]] = np.ceil(PPM / chosen).clip(1, 2**31 - 1).astype(np.int64)
 
     def add_events(self, events: NDArray[Any]) -> None:
@@ -310,11 +315,18 @@ class Venue:
         self._taken = 0
         return self.exchange.drain_events()
 
+    def check_bounds(self) -> None:
+        """Raise TooLarge where an amount has left its bounds, or has wrapped."""
+        broken = beyond_bounds(self.accounts, self.exchange.mark_ticks, self.net_deposits)
+        if broken is not None:
+            raise TooLarge(f"{self.name}: {broken}; nothing from here on would be right; {WAY_OUT}")
+
     def check_invariants(self) -> None:
         """Raise AssertionError where a law of the market is broken."""
         self.exchange.check_invariants()
+        broken = beyond_bounds(self.accounts, self.exchange.mark_ticks, self.net_deposits)
+        assert broken is None, broken
         self._check_liquidation_prices()
-        assert self.exchange.net_deposits() == self.net_deposits, "money is neither made nor lost"
 
     def _check_liquidation_prices(self) -> None:
         """Whoever is watched is called exactly where equity first meets maintenance, calculated again."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from marginquake.sim.core.account_book import FIELDS, BookColumns
 from marginquake.sim.core.fields import NUMBER, parse_amount
-from marginquake.sim.core.opening_book import LEAST_LEVERAGE
+from marginquake.sim.core.integers.limits import LEAST_LEVERAGE
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.scenario.account_books.book_table import BookTable
