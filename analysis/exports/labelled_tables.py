@@ -1,6 +1,6 @@
 """Events, audit log or conditional orders as one file with words for codes."""
 
-import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def write_labelled(run: RunFrames, markets: Sequence[str], path: Path, records: 
         raise RunDirectoryError(
             f"{run.path}: has no {log_folder(run.path, records).name}/; run with record.events: {level}"
         )
-    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     try:
         rows = _write(run, markets, hidden, path.suffix.lower() == ".csv", records)
         hidden.replace(path)

@@ -1,6 +1,6 @@
 """A run as LOBSTER message and order-book files (lobsterdata.com, "Output structure"; mapping: docs/events.md)."""
 
-import os
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +65,7 @@ def write_lobster(
     message, orderbook = lobster_paths(run, market, folder, levels, date)
     scale = price_scale(market.contract)
     per_tick = round(market.contract.tick_size * scale)
-    hidden = [path.with_name(f".tmp-{path.name}-{os.getpid()}") for path in (message, orderbook)]
+    hidden = [path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}") for path in (message, orderbook)]
     rows = 0
     try:
         with hidden[0].open("w", encoding="ascii") as messages, hidden[1].open("w", encoding="ascii") as books:

@@ -1,6 +1,9 @@
 """`marginquake list`: the scenarios, venues, traders and rules there are, and the runs made."""
 
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -50,17 +53,19 @@ def _list_names(what: str) -> None:
 
 def _list_runs(out: Path) -> None:
     from marginquake.sim.runs.checkpoint import read_job
-    from marginquake.sim.runs.directory import list_runs
+    from marginquake.sim.runs.directory import list_damaged, list_runs
     from marginquake.sim.runs.partial_runs import list_interrupted, position
     from marginquake.sim.studies.twin_runs import folder_of, list_twins
 
-    runs, waiting, twins = list_runs(out), list_interrupted(out), list_twins(out)
-    if not runs and not waiting:
+    runs, waiting, damaged, twins = list_runs(out), list_interrupted(out), list_damaged(out), list_twins(out)
+    if not (runs or waiting or damaged):
         print(f"no runs under {out}", file=sys.stderr)
     for path in runs:
-        print(f"{path}  {_facts(path)}")
+        _print_line(path, _facts)
     for path in waiting:
-        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
+        _print_line(path, lambda path: f"{position(read_job(path))}; `marginquake run --resume {path}` goes on")
+    for path in damaged:
+        _print_line(path, _why_damaged)
     if twins:
         print(
             f"and {len(twins)} {plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
@@ -76,7 +81,29 @@ def _list_twins(out: Path) -> None:
         print(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
     for twin in twins:
         whose = f" (of {twin.run})" if twin.run else ""
-        print(f"{twin.path}  {said_off(twin.without)}{whose}; {_facts(twin.path, from_start=True)}")
+        _print_line(twin.path, partial(_twin_line, f"{said_off(twin.without)}{whose}"))
+
+
+def _twin_line(said: str, path: Path) -> str:
+    return f"{said}; {_facts(path, from_start=True)}"
+
+
+def _print_line(path: Path, say: Callable[[Path], str]) -> None:
+    """One entry; of what cannot be read, why, and nothing of what somebody has deleted meanwhile."""
+    try:
+        line = say(path)
+    except Exception as error:  # files may hold anything, and the others are to be shown
+        if not os.path.lexists(path):
+            return
+        line = f"unreadable: {str(error).removeprefix(f'{path}: ') or type(error).__name__}"
+    print(f"{path}  {' '.join(line.split())}")
+
+
+def _why_damaged(path: Path) -> str:
+    from marginquake.sim.runs.directory import read_manifest
+
+    read_manifest(path)
+    return "unreadable: its manifest.json does not say that it is complete"
 
 
 def _facts(path: Path, from_start: bool = False) -> str:

@@ -14,13 +14,18 @@ from marginquake.sim.cli.common import (
     RunsFolder,
     UserError,
     Verbose,
+    clock,
     one_message,
     plural,
     print_run,
+    read_seconds,
 )
 from marginquake.sim.cli.sweeps import draw_sweep, report_sweep
 
 app = typer.Typer()
+
+LEAST_QUIET_S = 600.0
+"""Signs of life come once a minute; a busy machine or disk may be late with some."""
 
 
 @app.command()
@@ -103,17 +108,33 @@ def clean(
     twins: Annotated[
         bool, typer.Option("--twins", help="Also delete the twins (runs/twins) of no run that is kept.")
     ] = False,
+    leftovers: Annotated[
+        str | None,
+        typer.Option(
+            "--leftovers",
+            metavar="AGE",
+            help="Also delete what killed runs left that might be somebody's, without a sign of life for so long: 2d.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     out: RunsFolder = RUNS,
     verbose: Verbose = False,
 ) -> None:
-    """Delete all but the newest runs, twins of none, and what killed runs left behind; says what it leaves."""
+    """Delete all but the newest runs, twins of none, and what killed runs left behind; says what it leaves.
+
+    What a process on another machine may be at is left, unless --leftovers says after how long it is dead.
+    """
     with one_message(verbose):
+        from marginquake.sim.runs.leftovers import sweep_leftovers
         from marginquake.sim.runs.partial_runs import clean_runs, superfluous
         from marginquake.sim.studies.twin_runs import delete_twins, orphans
 
-        if keep is None and not twins:
-            raise UserError("clean: say --keep N (how many of the newest runs), --twins, or both")
+        if keep is None and not twins and leftovers is None:
+            raise UserError("clean: say --keep N (how many of the newest runs), --twins, --leftovers AGE, or several")
+        quiet_s = None if leftovers is None else _quiet_time(leftovers)
+        if not dry_run and (keep is not None or quiet_s is not None):
+            for parent in _folders_of_runs(out):
+                sweep_leftovers(parent)
         doomed = [] if keep is None else superfluous(out, keep)
         lonely = orphans(out, doomed)
         word = "would delete" if dry_run else "deleted"
@@ -126,14 +147,64 @@ def clean(
                 delete_twins(lonely)
             for twin in lonely:
                 print(f"{word} {twin.path}")
+        if quiet_s is not None:
+            _clean_leftovers(out, quiet_s, word, dry_run)
         _say_what_is_left(out, 0 if twins else len(lonely), len(lonely) if twins and dry_run else 0)
+        _say_what_might_live(out, quiet_s if dry_run else None)
+
+
+def _quiet_time(text: str) -> float:
+    """Seconds; long enough for a process that lives to have given a sign."""
+    quiet_s = read_seconds("--leftovers", text)
+    if quiet_s < LEAST_QUIET_S:
+        raise UserError(f"--leftovers {text}: at least 10min; who lives gives a sign once a minute")
+    return quiet_s
+
+
+def _clean_leftovers(out: Path, quiet_s: float, word: str, dry_run: bool) -> None:
+    from marginquake.sim.runs.leftovers import delete_leftovers, left_behind
+
+    for parent in _folders_of_runs(out):
+        found = left_behind(parent) if dry_run else delete_leftovers(parent, quiet_s)
+        for each in found:
+            if each.quiet_s >= quiet_s:
+                print(f"{word} {each.path}")
+
+
+def _say_what_might_live(out: Path, quiet_s: float | None) -> None:
+    """On stderr: what was left because nobody here can say whether its process has ended.  `quiet_s`: taken for
+    deleted after so long."""
+    from marginquake.sim.runs.leftovers import left_behind
+    from marginquake.sim.runs.partial_runs import list_interrupted, who_may_hold
+
+    for path in list_interrupted(out):
+        if (said := who_may_hold(path)) is not None:
+            print(f"left {said}", file=sys.stderr)
+    for parent in _folders_of_runs(out):
+        for each in left_behind(parent):
+            if quiet_s is None or each.quiet_s < quiet_s:
+                print(
+                    f"left {each.path}: {each.why}; no sign of life for {clock(each.quiet_s)}; "
+                    "`marginquake clean --leftovers AGE` deletes what has given none for so long",
+                    file=sys.stderr,
+                )
+
+
+def _folders_of_runs(out: Path) -> list[Path]:
+    """Where killed processes may have left something."""
+    from marginquake.sim.runs.directory import entries
+    from marginquake.sim.studies.twin_runs import folder_of
+
+    return [out, folder_of(out), *(sweep / "points" for sweep in entries(out / "sweeps"))]
 
 
 def _say_what_is_left(out: Path, lonely: int, gone: int) -> None:
     """On stderr: other folders that hold runs.  `lonely`: twins of no run among those left; `gone`: twins to be taken
     for deleted."""
-    from marginquake.sim.studies.twin_runs import folder_of, list_twins
+    from marginquake.sim.studies.twin_runs import folder_of, list_twins, unreadable
 
+    for path in unreadable(out):
+        print(f"left {path}: it cannot be read; twins are left too, for they might be its own", file=sys.stderr)
     left = len(list_twins(out)) - gone
     if left:
         whose = " of runs that are kept"

@@ -1,16 +1,17 @@
 """Write and read runs/<name>/: complete or absent, and readable with pandas, polars or duckdb without code of ours.
 
-Everything is written into a hidden sibling (`.tmp-<name>-<pid>`) and renamed at the end.  An existing run of the same
-name is renamed away first (`.old-<name>-<pid>`), so that after a crash at any instant one of the two is whole; the
-next run in the same folder puts it back, or sweeps what is no longer needed.
+Everything is written into a hidden sibling (`.tmp-<name>-<token>`) and renamed at the end.  An existing run of the same
+name is renamed away first (`.old-<name>-<token>`), so that after a crash at any instant one of the two is whole; the
+next run in the same folder puts it back, or sweeps what is no longer needed (sim/runs/leftovers.py).
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
 import re
-import shutil
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from marginquake.sim.core.measured import Measured
 from marginquake.sim.core.version import SCHEMA_VERSION
+from marginquake.sim.runs import leftovers, locks
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
 
 Scalar = int | float | str | bool | None
@@ -33,7 +35,8 @@ KEPT_NAMES = ("sweeps", "twins")
 """Folders beside the runs that hold runs themselves."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<pid>\d+)\Z")
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a rename to a name that something has."""
 
 
 class RunDirectoryError(ValueError):
@@ -111,14 +114,11 @@ def new_run(parent: Path, name: str) -> Iterator[Path]:
     """
     check_target(parent, name)
     is_new = not parent.exists()
-    parent.mkdir(parents=True, exist_ok=True)
-    hidden = parent / f".tmp-{name}-{os.getpid()}"
-    shutil.rmtree(hidden, ignore_errors=True)
-    prepare(hidden)
     try:
-        yield hidden
+        with leftovers.hidden(parent, "tmp", name) as hidden:
+            prepare(hidden)
+            yield hidden
     finally:
-        shutil.rmtree(hidden, ignore_errors=True)
         if is_new:
             with contextlib.suppress(OSError):  # there are runs in it by now
                 parent.rmdir()
@@ -139,10 +139,11 @@ def write_run(
     name: str,
     finish: Callable[[Path], None] | None = None,
     replace: bool = False,
+    before: int | None = None,
 ) -> Path:
     """Complete the run in `folder` and give it its name, atomically; returns its path.
 
-    `finish` may change what lies in `folder`, which is complete by then.  `replace`: also in place of another run.
+    `finish` may change what lies in `folder`, which is complete by then.  `replace`, `before`: as `give_name` has them.
     """
     _write_tables(data, folder)
     _write_text(folder / "scenario.yaml", scenario.source_text)
@@ -151,7 +152,7 @@ def write_run(
     _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
     if finish is not None:
         finish(folder)
-    return give_name(folder, name, replace)
+    return give_name(folder, name, replace, before)
 
 
 def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -159,42 +160,64 @@ def same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in ("scenario_digest", "seed"))
 
 
-def give_name(folder: Path, name: str, replace: bool = False) -> Path:
+def holder(path: Path) -> int:
+    """What has a name at this moment, as a number that it keeps under any other; 0 for nothing."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def give_name(folder: Path, name: str, replace: bool = False, before: int | None = None) -> Path:
     """Rename a complete run, in place of an older one of the same events; returns its new path.
 
     Where another run has taken the name meanwhile, that one stays and this one gets a name of its own, with a line on
-    stderr, unless `replace`: what has been simulated is not thrown away.
+    stderr, unless `replace`: what has been simulated is not thrown away.  `before`: `holder` of the name when this run
+    began; where another process has completed the same run since, its result stays, and `folder` is deleted.  None: the
+    same run is replaced whenever it was made.
     """
+    own = read_manifest(folder)
     target = folder.with_name(name)
-    if not replace and is_complete(target) and not same_run(read_manifest(folder), read_manifest(target)):
-        manifest = read_manifest(folder)
-        own = run_name(str(manifest.get("scenario")), str(manifest.get("scenario_digest")), manifest.get("seed", 0))
-        free = (folder.with_name(each) for each in (own, f"{own}-{os.getpid()}"))
-        taken, target = target, next(path for path in free if not os.path.lexists(path))
-        print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
-    _swap_in(folder, target)
-    return target
+    with locks.one_at_a_time(folder.parent):
+        for _ in range(locks.ATTEMPTS):
+            if _takes(folder, target):
+                return target
+            if is_complete(target) and same_run(own, read_manifest(target)):
+                if before is not None and holder(target) != before:
+                    print(f"{target}: another process completed the same run meanwhile; it stays", file=sys.stderr)
+                    leftovers.remove(folder)
+                    return target
+            elif not (replace and is_complete(target)):
+                taken, target = target, _free_name(folder, own)
+                print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
+                continue
+            if _swap_in(folder, target):
+                return target
+    raise RunDirectoryError(f"{target}: other processes take this name again and again; the run is in {folder}")
+
+
+def put_in_place(folder: Path, target: Path) -> Path:
+    """Rename a complete run to a name that says what is in it; returns that.
+
+    The same run stays where another process has put it there meanwhile; anything else is in its way.
+    """
+    own = read_manifest(folder)
+    with locks.one_at_a_time(target.parent):
+        for _ in range(locks.ATTEMPTS):
+            if _takes(folder, target):
+                return target
+            if is_complete(target) and same_run(own, read_manifest(target)):
+                leftovers.remove(folder)
+                return target
+            if _swap_in(folder, target):
+                return target
+    raise RunDirectoryError(f"{target}: other processes take this name again and again")
 
 
 def note_left_out(path: Path, lines: Sequence[str]) -> None:
     """Say in the manifest of a complete run which pictures could not be drawn when it was made."""
     content = plain({**read_manifest(path), "left_out": list(lines)})
     write_whole(path / "manifest.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-
-
-def sweep_leftovers(parent: Path) -> None:
-    """Remove what killed runs left behind; put back a run that was renamed away and never replaced."""
-    if not parent.is_dir():
-        return
-    for path in sorted(parent.glob(".*")):
-        match = _HIDDEN.match(path.name)
-        if match is None or _alive(int(match["pid"])):
-            continue
-        target = parent / match["name"]
-        if match["what"] == "old" and not target.exists():
-            path.rename(target)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def is_complete(path: Path) -> bool:
@@ -212,10 +235,43 @@ def has_everything(path: Path) -> bool:
 
 def list_runs(parent: Path) -> list[Path]:
     """Complete runs below `parent`, oldest first."""
-    if not parent.is_dir():
+    return sorted(
+        filter(is_complete, entries(parent)), key=lambda path: (modified_ns(path / "manifest.json"), path.name)
+    )
+
+
+def list_damaged(parent: Path) -> list[Path]:
+    """Folders below `parent` that were runs and cannot be read as such any more, by name."""
+    return [
+        path
+        for path in entries(parent)
+        if not path.name.endswith(PARTIAL) and _has_manifest(path) and not is_complete(path) and os.path.lexists(path)
+    ]
+
+
+def entries(parent: Path) -> list[Path]:
+    """What lies in a folder under a name of its own; nothing where the folder cannot be read."""
+    try:
+        names = os.listdir(parent)
+    except OSError:
         return []
-    runs = [path for path in parent.iterdir() if not path.name.startswith(".") and is_complete(path)]
-    return sorted(runs, key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name))
+    return [parent / name for name in sorted(names) if not name.startswith(".")]
+
+
+def modified_ns(file: Path) -> int:
+    """When a file was written, ns since 1970; 0 where it has gone meanwhile or nobody may look at it."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _has_manifest(path: Path) -> bool:
+    """True also where nobody may look into the folder."""
+    try:
+        return os.path.lexists(path / "manifest.json") if os.access(path, os.R_OK | os.X_OK) else path.is_dir()
+    except OSError:
+        return False
 
 
 def find_run(run: str, parent: Path = Path("runs")) -> Path:
@@ -244,29 +300,39 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return _read_json(path / "manifest.json")
 
 
-def _swap_in(hidden: Path, target: Path) -> None:
-    if not target.exists():
-        hidden.rename(target)
-        return
-    old = target.with_name(f".old-{target.name}-{os.getpid()}")
-    shutil.rmtree(old, ignore_errors=True)
-    target.rename(old)
-    try:
-        hidden.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _takes(folder: Path, target: Path) -> bool:
+    """Rename a folder to a name that nothing has; False where something has it."""
+    if os.path.lexists(target) and not target.is_dir():
         return False
-    except PermissionError:
-        return True
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
     return True
+
+
+def _swap_in(folder: Path, target: Path) -> bool:
+    """Rename a folder to a name that an older one has, which is deleted; False where another process came first."""
+    with leftovers.hidden(target.parent, "old", target.name) as old:
+        try:
+            target.rename(old)
+        except FileNotFoundError:
+            return False
+        try:
+            is_in = _takes(folder, target)
+        except BaseException:
+            _takes(old, target)
+            raise
+        return is_in
+
+
+def _free_name(folder: Path, manifest: Mapping[str, Any]) -> Path:
+    """A name by content that nothing has."""
+    own = run_name(str(manifest.get("scenario")), str(manifest.get("scenario_digest")), manifest.get("seed", 0))
+    free = (folder.with_name(each) for each in (own, f"{own}-{secrets.token_hex(3)}"))
+    return next(path for path in free if not os.path.lexists(path))
 
 
 def _write_tables(data: RunData, folder: Path) -> None:
@@ -286,7 +352,7 @@ def _write_tables(data: RunData, folder: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file, or leave what was there: a half one never stands under its name, whatever interrupts."""
-    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     try:
         hidden.write_bytes(content)
         hidden.replace(path)

@@ -6,15 +6,18 @@ taken for a run.  It is made with its first checkpoint in it, and renamed to the
 
 import contextlib
 import os
-import shutil
+import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from marginquake.sim.runs import checkpoint, directory
+from marginquake.sim.runs import checkpoint, directory, leftovers, locks
 from marginquake.sim.runs.checkpoint import Job
 from marginquake.sim.runs.directory import PARTIAL, RunDirectoryError
+from marginquake.sim.runs.locks import Claimed, State
 
-LOCK = "lock"
+PATIENCE_S = 0.5
+"""How long a claim may be busy because somebody looks at it, seconds."""
 
 
 def partial_path(parent: Path, name: str) -> Path:
@@ -22,20 +25,19 @@ def partial_path(parent: Path, name: str) -> Path:
     return parent / f"{name}{PARTIAL}"
 
 
-def begin(parent: Path, name: str, first_checkpoint: Callable[[Path], None]) -> Path:
-    """Make the folder of a checkpointed run, with its first checkpoint in it; returns its path."""
+@contextlib.contextmanager
+def begun(parent: Path, name: str, first_checkpoint: Callable[[Path], None]) -> Iterator[Path]:
+    """The folder of a checkpointed run that begins, with its first checkpoint in it; it is held during the block."""
     folder = partial_path(parent, name)
     check_free(parent, name)
     parent.mkdir(parents=True, exist_ok=True)
-    hidden = parent / f".tmp-{folder.name}-{os.getpid()}"
-    shutil.rmtree(hidden, ignore_errors=True)
-    try:
-        directory.prepare(hidden)
-        first_checkpoint(hidden)
-        hidden.rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-    return folder
+    with held(folder):
+        with leftovers.hidden(parent, "tmp", folder.name) as hidden:
+            directory.prepare(hidden)
+            first_checkpoint(hidden)
+            check_free(parent, name)
+            hidden.rename(folder)
+        yield folder
 
 
 def set_aside(hidden: Path, name: str, last_checkpoint: Callable[[Path], None]) -> Path:
@@ -49,7 +51,7 @@ def set_aside(hidden: Path, name: str, last_checkpoint: Callable[[Path], None]) 
 def check_free(parent: Path, name: str) -> None:
     """Refuse to begin where an interrupted run of the same name waits."""
     folder = partial_path(parent, name)
-    if folder.exists():
+    if os.path.lexists(folder):
         raise RunDirectoryError(
             f"{folder} is the same run, interrupted: `marginquake run --resume {folder}` goes on with it; "
             "delete it to start afresh"
@@ -59,36 +61,67 @@ def check_free(parent: Path, name: str) -> None:
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Nobody else may go on with this run meanwhile; the claim ends with the process, however it ends."""
-    import fcntl
-
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunDirectoryError(f"{folder}: another process is running it") from error
+    with _claim(folder):
         yield
 
 
 def is_held(folder: Path) -> bool:
-    """True while a process runs it."""
-    try:
-        with held(folder):
-            return False
-    except RunDirectoryError:
-        return True
+    """True while a process runs it, or where one might."""
+    return locks.look(_claim_file(folder))[0] is not State.FREE
+
+
+def who_may_hold(folder: Path) -> str | None:
+    """In words, who may be running it without being seen from here, and the way out; None where all can be seen."""
+    file = _claim_file(folder)
+    state, owner = locks.look(file)
+    if state is not State.UNKNOWN:
+        return None
+    return (
+        f"{folder}: {owner or 'another process'} was running it, and nothing can be seen of that process from here; if "
+        f"it has ended, delete {file}"
+    )
+
+
+def _claim(folder: Path) -> locks.Claim:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return locks.claim(_claim_file(folder))
+        except Claimed as claimed:
+            if time.monotonic() < deadline:
+                time.sleep(PATIENCE_S / 20)
+                continue
+            raise RunDirectoryError(who_may_hold(folder) or f"{folder}: another process is running it") from claimed
+
+
+def _claim_file(folder: Path) -> Path:
+    """Beside the folder, so that a complete run has nothing of it."""
+    whole = Path(os.path.abspath(folder))
+    return whole.with_name(f"{leftovers.CLAIM}{whole.name}")
 
 
 def strip(folder: Path) -> None:
     """Take out what only an unfinished run has."""
-    for name in (checkpoint.FILE, f"{checkpoint.FILE}.new", LOCK):
+    for name in (checkpoint.FILE, f"{checkpoint.FILE}.new"):
         (folder / name).unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> bool:
+    """Delete an interrupted run; False where a process is at it or has been faster, or where there is none."""
+    if not os.path.lexists(folder):
+        return False
+    try:
+        with held(folder):
+            return leftovers.delete(folder)
+    except RunDirectoryError:
+        return False
 
 
 def list_interrupted(parent: Path) -> list[Path]:
     """Folders of checkpointed runs below `parent` that are not complete, oldest checkpoint first."""
     if not parent.is_dir():
         return []
-    found = [path for path in parent.glob(f"*{PARTIAL}") if (path / checkpoint.FILE).is_file()]
+    found = [path for path in directory.entries(parent) if path.name.endswith(PARTIAL) and _has_checkpoint(path)]
     return sorted(found, key=lambda path: (_age(path), path.name))
 
 
@@ -119,13 +152,12 @@ def clean_runs(parent: Path, keep: int) -> list[Path]:
 
     Interrupted runs count like others; those that a process is at are left alone.
     """
-    directory.sweep_leftovers(parent)
-    doomed = superfluous(parent, keep)
-    for path in doomed:
-        away = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-        path.rename(away)
-        shutil.rmtree(away)
-    return doomed
+    leftovers.sweep_leftovers(parent)
+    return [
+        path
+        for path in superfluous(parent, keep)
+        if (discard(path) if path.name.endswith(PARTIAL) else leftovers.delete(path))
+    ]
 
 
 def superfluous(parent: Path, keep: int) -> list[Path]:
@@ -135,9 +167,18 @@ def superfluous(parent: Path, keep: int) -> list[Path]:
     return runs[: max(0, len(runs) - keep)]
 
 
+def _has_checkpoint(path: Path) -> bool:
+    """True also where nobody may look at it."""
+    try:
+        return stat.S_ISREG((path / checkpoint.FILE).stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def _age(path: Path) -> int:
-    file = path / (checkpoint.FILE if path.name.endswith(PARTIAL) else "manifest.json")
-    return file.stat().st_mtime_ns
+    return directory.modified_ns(path / (checkpoint.FILE if path.name.endswith(PARTIAL) else "manifest.json"))
 
 
 def _clock(time_ns: int) -> str:

@@ -3,7 +3,7 @@
 The same run (same scenario, model version and seed) may be made again under its name: it holds the same events.
 """
 
-import shutil
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def check_new(parent: Path, name: str, wanted: Mapping[str, Any], replace: bool,
     """
     check_name(parent, name, wanted, replace)
     waiting = partial_runs.partial_path(parent, name)
-    if not waiting.exists():
+    if not os.path.lexists(waiting):
         return
     if partial_runs.is_held(waiting):
         raise RunDirectoryError(f"{waiting}: another process is running it; wait for it, or choose another --name")
@@ -52,8 +52,8 @@ def check_new(parent: Path, name: str, wanted: Mapping[str, Any], replace: bool,
 
 
 def discard_interrupted(parent: Path, name: str) -> None:
-    """Do away with an interrupted run of this name, once it is to be replaced."""
-    shutil.rmtree(partial_runs.partial_path(parent, name), ignore_errors=True)
+    """Do away with an interrupted run of this name, once it is to be replaced; not while a process is at it."""
+    partial_runs.discard(partial_runs.partial_path(parent, name))
 
 
 def _identity_of(waiting: Path) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ def _identity_of(waiting: Path) -> Mapping[str, Any]:
             job = checkpoint.read_job(waiting)
             return {"scenario_digest": job.scenario_digest, "seed": job.seed}
         return directory.read_manifest(waiting)
-    except (RunDirectoryError, ValueError, TypeError, KeyError):
+    except (RunDirectoryError, ValueError, TypeError, KeyError, OSError, RecursionError):
         return {}
 
 

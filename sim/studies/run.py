@@ -18,7 +18,7 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.fields import format_duration, parse_time
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.runs import directory, partial_runs, taken_names
+from marginquake.sim.runs import directory, leftovers, partial_runs, taken_names
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
@@ -132,7 +132,7 @@ def run(
     every_ns = _checkpoint_period(checkpoint_every, loaded)
     if every_ns and spectator is not None:
         raise ValueError("a run with checkpoints has no spectator")
-    directory.sweep_leftovers(parent)
+    leftovers.sweep_leftovers(parent)
     wanted = {"scenario": loaded.name, "scenario_digest": digest, "seed": seed}
     taken_names.check_new(parent, name, wanted, replace, keeps_partial=bool(every_ns) or spectator is not None)
     if reuse and _holds(parent / name, wanted):
@@ -152,15 +152,16 @@ def run(
         duration_ns=loaded.duration,
         twin_of=twin_of,
     )
+    before = directory.holder(parent / name)
     if replace and (every_ns or spectator is not None):
         taken_names.discard_interrupted(parent, name)
     if every_ns:
-        return _finished(_run_with_checkpoints(job, loaded, parent, progress, replace), figures)
+        return _finished(_run_with_checkpoints(job, loaded, parent, progress, replace, before), figures)
     with directory.new_run(parent, name) as folder:
         open_log: OpenLog = partial(logs_in, folder)
         if spectator is not None:
             open_log = spectator.open_log(open_log)
-        path = _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator, replace)
+        path = _carry_out(job, _build(job, loaded, open_log), folder, progress, spectator, replace, before)
     if replace:
         taken_names.discard_interrupted(parent, name)
     return _finished(path, figures)
@@ -179,18 +180,21 @@ def resume(
     try:
         folder = partial_runs.find_interrupted(run, Path(out))
     except RunDirectoryError:
-        final = str(run).rstrip("/").removesuffix(directory.PARTIAL)
-        for path in (Path(final), Path(out) / final):
-            if directory.is_complete(path):
-                return _reused(path, figures=_wants_figures(path))
+        if (path := _completed(run, Path(out))) is not None:
+            return _reused(path, figures=_wants_figures(path))
         raise
     with partial_runs.held(folder):
+        if not folder.is_dir():  # another process has just completed it, or deleted it
+            if (path := _completed(folder, Path(out))) is not None:
+                return _reused(path, figures=_wants_figures(path))
+            raise RunDirectoryError(f"{folder}: another process has deleted it")
+        before = directory.holder(folder.with_name(folder.name.removesuffix(directory.PARTIAL)))
         if not (folder / FILE).exists() and directory.has_everything(folder):
             name = folder.name.removesuffix(directory.PARTIAL)
             manifest = directory.read_manifest(folder)
             taken_names.check_name(folder.parent, name, manifest, replace)
             partial_runs.strip(folder)
-            path = directory.give_name(folder, name, replace)
+            path = directory.give_name(folder, name, replace, before)
             return _reused(path, figures=_wants_figures(path))
         job, model = read_checkpoint(folder)
         if model.setup.digest(MODEL_VERSION) != job.scenario_digest:
@@ -203,8 +207,14 @@ def resume(
         model.recorder.move_logs(folder)
         job = dataclasses.replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
         LOG.info("going on with %s, %s", folder, partial_runs.position(job))
-        path = _keep_on(job, model, folder, progress, replace)
+        path = _keep_on(job, model, folder, progress, replace, before)
     return _finished(path, job.figures)
+
+
+def _completed(run: str | Path, out: Path) -> Path | None:
+    """The run that an interrupted one has become since; None where there is none."""
+    final = str(run).rstrip("/").removesuffix(directory.PARTIAL)
+    return next(filter(directory.is_complete, (Path(final), out / final)), None)
 
 
 def simulate(
@@ -251,19 +261,20 @@ def _checkpoint_period(every: int | str | None, loaded: Scenario) -> int:
 
 
 def _run_with_checkpoints(
-    job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None, replace: bool
+    job: Job, loaded: Scenario, parent: Path, progress: ProgressCallback | None, replace: bool, before: int
 ) -> Path:
     partial_runs.check_free(parent, job.name)
     model = _build(job, loaded, partial(logs_in, partial_runs.partial_path(parent, job.name)))
-    folder = partial_runs.begin(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model))
-    with partial_runs.held(folder):
-        return _keep_on(job, model, folder, progress, replace)
+    with partial_runs.begun(parent, job.name, lambda hidden: write_checkpoint(hidden, job, model)) as folder:
+        return _keep_on(job, model, folder, progress, replace, before)
 
 
-def _keep_on(job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None, replace: bool) -> Path:
+def _keep_on(
+    job: Job, model: MarketModel, folder: Path, progress: ProgressCallback | None, replace: bool, before: int
+) -> Path:
     """Carry out a checkpointed job; an interruption ends with a message on how to go on."""
     try:
-        return _carry_out(job, model, folder, progress, replace=replace)
+        return _carry_out(job, model, folder, progress, replace=replace, before=before)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
 
@@ -275,6 +286,7 @@ def _carry_out(
     progress: ProgressCallback | None,
     spectator: Spectator | None = None,
     replace: bool = False,
+    before: int = 0,
 ) -> Path:
     """Simulate to the end in `folder`, complete the run and give it its name; returns its path."""
     loaded = model.setup
@@ -303,7 +315,7 @@ def _carry_out(
     manifest["event_digest"] = data.summary["event_digest"]
     found = (*loaded.warnings, *measured_warnings(loaded, data.measured))
     manifest["warnings"] = [warning.plain() for warning in found]
-    path = directory.write_run(folder, data, loaded, manifest, job.name, partial_runs.strip, replace)
+    path = directory.write_run(folder, data, loaded, manifest, job.name, partial_runs.strip, replace, before)
     LOG.info("wrote %s", path)
     return path
 

@@ -15,14 +15,14 @@ import io
 import json
 import math
 import os
-import shutil
+import secrets
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
-from marginquake.sim.runs import directory
+from marginquake.sim.runs import directory, leftovers
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import (
     FAILURES_FILE,
@@ -63,7 +63,7 @@ class SweepDirectory:
         _write(self.path / "sweep.yaml", sweep.text)
         text = json.dumps({"schema_version": PLAN_VERSION, "model_version": model_version, **plan}, indent=2)
         _write(self.path / PLAN_FILE, text + "\n")
-        directory.sweep_leftovers(self.points)
+        leftovers.sweep_leftovers(self.points)
         self._event = sweep.event
 
     def check_same_study(self, runs: Iterable[str], event: Event | EventConfig, whole: bool) -> None:
@@ -133,7 +133,7 @@ class SweepDirectory:
         axes = {f"{AXIS}{axis.name}" for axis in plan.axes}
         columns = {name: (_axis_column if name in axes else _column)([row.get(name) for row in rows]) for name in names}
         target = self.path / "results.parquet"
-        hidden = self.path / f".tmp-results-{os.getpid()}"
+        hidden = self.path / f".tmp-results-{secrets.token_hex(6)}"
         pq.write_table(pa.table(columns), hidden)
         os.replace(hidden, target)
         return target
@@ -173,19 +173,12 @@ def pack(path: Path) -> bytes:
 
 
 def unpack(packed: bytes, target: Path) -> Path:
-    """A packed directory in its place, whole or not at all; replaces one that is there."""
-    hidden = target.with_name(f".tmp-{target.name}-{os.getpid()}")
-    shutil.rmtree(hidden, ignore_errors=True)
-    hidden.mkdir()
-    try:
+    """A packed run in its place, whole or not at all; the same run that another process has put there stays."""
+    with leftovers.hidden(target.parent, "tmp", target.name) as hidden:
+        hidden.mkdir()
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(hidden, filter="data")
-        shutil.rmtree(target, ignore_errors=True)
-        hidden.rename(target)
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
-    return target
+        return directory.put_in_place(hidden, target)
 
 
 def _of_event(event: Event | EventConfig) -> tuple[str, str, str]:
@@ -224,6 +217,6 @@ def _axis_column(values: list[Any]) -> Any:
 
 
 def _write(path: Path, text: str) -> None:
-    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     hidden.write_text(text, encoding="utf-8")
     os.replace(hidden, path)

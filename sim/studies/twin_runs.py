@@ -3,10 +3,9 @@
 Part of the composition root, as `sim.studies.run` is.
 """
 
-import os
+import contextlib
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import Any, final
 
 from marginquake.sim.core.version import MODEL_VERSION
-from marginquake.sim.runs import directory, partial_runs
+from marginquake.sim.runs import directory, leftovers, partial_runs
 from marginquake.sim.runs.checkpoint import read_job
+from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.sweep_directory import pack, unpack
@@ -85,7 +85,7 @@ def make_all(orders: Mapping[str, TwinOrder], folder: Path, workers: int, tell: 
             tell()
         return
     folder.mkdir(parents=True, exist_ok=True)
-    directory.sweep_leftovers(folder)
+    leftovers.sweep_leftovers(folder)
     failed: list[str] = []
     tasks = [Task(0, order.seed, name, order.file.read_text(encoding="utf-8")) for name, order in orders.items()]
     with open_farm(partial(_packed, dict(orders)), min(workers, len(tasks))) as farm:
@@ -139,10 +139,11 @@ def twin_of(run: str, scenario_digest: str, without: Sequence[str]) -> dict[str,
 
 def read_twin_run(path: Path) -> Twin:
     """What a run in `twins/` is; one that does not say (made by hand, or before twins had names) is nobody's."""
-    said = directory.read_manifest(path).get("twin_of")
-    if not isinstance(said, Mapping):
+    try:
+        said = directory.read_manifest(path)["twin_of"]
+        return Twin(path, tuple(map(str, said["without"])), str(said["run"]), str(said["scenario_digest"]))
+    except (RunDirectoryError, KeyError, TypeError):
         return Twin(path, None, "", "")
-    return Twin(path, tuple(said["without"]), str(said["run"]), str(said["scenario_digest"]))
 
 
 def said_off(without: Sequence[str] | None) -> str:
@@ -168,22 +169,50 @@ def twin_beside(run: Path, without: Sequence[str]) -> Path | None:
 
 
 def orphans(runs: Path, but: Sequence[Path] = ()) -> list[Twin]:
-    """Twins of no run that is kept; runs in `but` are taken to be gone.  An interrupted run keeps its twins too."""
-    gone = set(but)
-    kept = {
-        directory.read_manifest(path).get("scenario_digest") for path in directory.list_runs(runs) if path not in gone
-    }
-    kept |= {read_job(path).scenario_digest for path in partial_runs.list_interrupted(runs) if path not in gone}
+    """Twins of no run that is kept; runs in `but` are taken to be gone.  An interrupted run keeps its twins too.
+
+    None while a run is kept that cannot be read: they might be its own.
+    """
+    if unreadable(runs, but):
+        return []
+    kept = set()
+    for path in _kept(runs, but):
+        with contextlib.suppress(RunDirectoryError):  # deleted meanwhile
+            kept.add(_digest_of(path))
     return [twin for twin in list_twins(runs) if twin.scenario_digest not in kept]
+
+
+def unreadable(runs: Path, but: Sequence[Path] = ()) -> list[Path]:
+    """Runs below `runs`, complete or interrupted, of which nobody can say what they are."""
+    found = [path for path in directory.list_damaged(runs) if path not in set(but)]
+    for path in _kept(runs, but):
+        try:
+            _digest_of(path)
+        except RunDirectoryError:
+            found += [path] if path.exists() else []
+    return found
+
+
+def _kept(runs: Path, but: Sequence[Path]) -> list[Path]:
+    gone = set(but)
+    return [path for path in (*directory.list_runs(runs), *partial_runs.list_interrupted(runs)) if path not in gone]
+
+
+def _digest_of(path: Path) -> str:
+    """Of the scenario of a run; `RunDirectoryError` where it cannot be read."""
+    try:
+        if path.name.endswith(directory.PARTIAL):
+            return read_job(path).scenario_digest
+        return str(directory.read_manifest(path).get("scenario_digest"))
+    except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+        raise RunDirectoryError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 
 def delete_twins(twins: Sequence[Twin]) -> None:
     """Delete these runs, and the folder if it is empty then."""
     for twin in twins:
-        away = twin.path.with_name(f".tmp-{twin.path.name}-{os.getpid()}")
-        twin.path.rename(away)
-        shutil.rmtree(away)
+        leftovers.delete(twin.path)
     for folder in {twin.path.parent for twin in twins}:
-        directory.sweep_leftovers(folder)
-        if not any(folder.iterdir()):
+        leftovers.sweep_leftovers(folder)
+        with contextlib.suppress(OSError):  # there are others in it
             folder.rmdir()

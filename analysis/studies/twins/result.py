@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +124,7 @@ def write_twin(results: Sequence[TwinResult], run: Path) -> Path:
     """Write the results of all markets into their run, whole or not at all; those of before are replaced."""
     path = path_of(run, results[0].without)
     path.parent.mkdir(exist_ok=True)
-    hidden = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     content = {"format": FORMAT, "key": results[0].key, "markets": [asdict(result) for result in results]}
     try:
         hidden.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

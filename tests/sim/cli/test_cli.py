@@ -328,7 +328,8 @@ def test_kill_9_leaves_no_run_and_the_next_one_works(running: subprocess.Popen[s
     running.kill()
     running.communicate(timeout=60)
     out = tmp_path / "out"
-    [left] = leftovers(out)
+    claim, left = leftovers(out)
+    assert claim.startswith(".lock-")
     assert left.startswith(".tmp-tiny-")
     result = marginquake("run", TINY, "--out", out, "--quiet", "--no-figures")
     assert result.exit_code == 0, result.output
@@ -340,12 +341,12 @@ def test_kill_9_while_writing_leaves_no_run_and_the_next_one_sweeps(tmp_path: Pa
 import os, signal
 from marginquake.sim.runs import directory
 from marginquake.sim.studies import run as running
-directory._swap_in = lambda hidden, target: os.kill(os.getpid(), signal.SIGKILL)
+directory._takes = lambda folder, target: os.kill(os.getpid(), signal.SIGKILL)
 running.run({str(TINY)!r}, out={str(tmp_path / "out")!r}, name="tiny", figures=False)
 """
     killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL
-    [left] = leftovers(tmp_path / "out")
+    _, left = leftovers(tmp_path / "out")
     assert left.startswith(".tmp-tiny-")
     result = marginquake("run", TINY, "--out", tmp_path / "out", "--name", "tiny", "--quiet", "--no-figures")
     assert result.exit_code == 0, result.output

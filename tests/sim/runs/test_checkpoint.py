@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.checkpoint_kills import differences, kill_at_random
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.runs import checkpoint, directory, partial_runs
+from marginquake.sim.runs import checkpoint, directory, leftovers, partial_runs
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.studies import run as running
 from tests.support.command_line import marginquake
@@ -254,7 +254,7 @@ with held(Path({str(waiting)!r})):
 
 def test_nothing_that_sweeps_touches_a_run_that_waits(waiting: Path) -> None:
     before = sorted(os.listdir(waiting))
-    directory.sweep_leftovers(waiting.parent)
+    leftovers.sweep_leftovers(waiting.parent)
     running.run(TINY, out=waiting.parent, name="other", figures=False)
     assert sorted(os.listdir(waiting)) == before
     assert directory.list_runs(waiting.parent) == [waiting.parent / "other"]

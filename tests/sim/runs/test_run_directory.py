@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from marginquake.sim.core.records import AUDIT, EVENT, EventKind
-from marginquake.sim.runs import directory, partial_runs
+from marginquake.sim.runs import directory, leftovers, partial_runs
 from marginquake.sim.runs.directory import RunData, RunDirectoryError
+from tests.support.paths import ROOT
 
 NAME = "demo-12345678-s7"
 MANIFEST = {"seed": 7, "event_digest": "abc"}
@@ -132,27 +134,38 @@ def test_a_failure_while_writing_leaves_the_old_run_and_nothing_else(
 
 def test_a_crash_between_the_two_renames_is_mended_by_the_next_run(tmp_path: Path) -> None:
     path = write(tmp_path, calls=1)
-    path.rename(tmp_path / f".old-{NAME}-{dead_pid()}")  # the process died here
-    (tmp_path / f".tmp-{NAME}-{dead_pid()}").mkdir()
+    kill_at(tmp_path, "path.rename(hidden)")
     assert not path.exists()
-    directory.sweep_leftovers(tmp_path)
+    assert [name.partition("-")[0] for name in hidden(tmp_path)] == [".lock", ".old"]
+    leftovers.sweep_leftovers(tmp_path)
     assert directory.read_summary(path)["margin_calls"] == 1
     assert hidden(tmp_path) == []
 
 
 def test_leftovers_of_the_living_and_other_peoples_dot_files_stay(tmp_path: Path) -> None:
-    keep = [f".tmp-{NAME}-{os.getpid()}", ".git", ".tmp-without-pid"]
+    keep = [".git", ".tmp-without-token", f".tmp-{NAME}-1234", f".tmp-{NAME}-0123456789ab"]
     for name in keep:
         (tmp_path / name).mkdir()
-    (tmp_path / f".tmp-{NAME}-{dead_pid()}").mkdir()
-    directory.sweep_leftovers(tmp_path)
+    with leftovers.hidden(tmp_path, "tmp", NAME) as mine:
+        mine.mkdir()
+        leftovers.sweep_leftovers(tmp_path)
+        assert hidden(tmp_path) == sorted([*keep, mine.name, f".lock-{mine.name[-12:]}"])
     assert hidden(tmp_path) == sorted(keep)
 
 
-def dead_pid() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.run([sys.executable, "-S", "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE)
-    return int(process.stdout)
+def kill_at(parent: Path, statement: str) -> None:
+    """A process that has a hidden name for the run, does this and is killed."""
+    code = f"""
+import os, signal
+from pathlib import Path
+from marginquake.sim.runs import leftovers
+path = Path({str(parent / NAME)!r})
+with leftovers.hidden(path.parent, "old", path.name) as hidden:
+    {statement}
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b"])
