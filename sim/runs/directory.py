@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.measured import Measured
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
 
@@ -319,7 +320,7 @@ def plain(value: Any) -> Any:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
