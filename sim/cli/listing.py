@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunsFolder, UserError, Verbose, one_message, plural
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -45,7 +47,7 @@ def _list_names(what: str) -> None:
     rows = CATALOGUES[what]()
     width = max(len(name) for name, _ in rows)
     for name, line in rows:
-        print(f"{name:{width}}  {line}".rstrip())
+        say(f"{name:{width}}  {line}".rstrip())
 
 
 def _list_runs(out: Path) -> None:
@@ -56,13 +58,13 @@ def _list_runs(out: Path) -> None:
 
     runs, waiting, twins = list_runs(out), list_interrupted(out), list_twins(out)
     if not runs and not waiting:
-        print(f"no runs under {out}", file=sys.stderr)
+        say(f"no runs under {out}", file=sys.stderr)
     for path in runs:
-        print(f"{path}  {_facts(path)}")
+        say(f"{path}  {_facts(path)}")
     for path in waiting:
-        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
+        say(f"{path}  {position(read_job(path))}; `marginquake run --resume {quote(str(path))}` goes on")
     if twins:
-        print(
+        say(
             f"and {len(twins)} {plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
             file=sys.stderr,
         )
@@ -73,10 +75,10 @@ def _list_twins(out: Path) -> None:
 
     twins = list_twins(out)
     if not twins:
-        print(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
+        say(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
     for twin in twins:
         whose = f" (of {twin.run})" if twin.run else ""
-        print(f"{twin.path}  {said_off(twin.without)}{whose}; {_facts(twin.path, from_start=True)}")
+        say(f"{twin.path}  {said_off(twin.without)}{whose}; {_facts(twin.path, from_start=True)}")
 
 
 def _facts(path: Path, from_start: bool = False) -> str:

@@ -19,6 +19,7 @@ from marginquake.sim.cli.common import (
     print_run,
 )
 from marginquake.sim.cli.sweeps import draw_sweep, report_sweep
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -35,11 +36,11 @@ def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> 
         manifest = read_manifest(path)
         for key in ("created_utc", "seed", "overrides", "event_digest", "software_version", "git_commit", "command"):
             value = manifest.get(key)
-            print(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
+            say(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
         twin = read_twin_run(path)
         if twin.without is not None:
-            print(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
-        print(path)
+            say(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
+        say(path)
 
 
 @app.command()
@@ -76,11 +77,11 @@ def plot(
             raise UserError(f"--metric {metric}: belongs to sweeps, and {run} is none")
         path = find_run(run, out)
         if against is not None:
-            print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
+            say(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
             return
         written = plot_run(path, figure)
         for drawn in written:
-            print(drawn)
+            say(drawn)
         if not written:
             raise typer.Exit(1)
 
@@ -94,7 +95,7 @@ def report(run: RunOrSweep, out: RunsFolder = RUNS, verbose: Verbose = False) ->
         from marginquake.sim.studies.sweep_directory import find_sweep
 
         sweep_found = find_sweep(run, out)
-        print(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
+        say(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
 
 
 @app.command()
@@ -120,12 +121,12 @@ def clean(
         if not dry_run and keep is not None:
             doomed = clean_runs(out, keep)
         for path in doomed:
-            print(f"{word} {path}")
+            say(f"{word} {path}")
         if twins:
             if not dry_run:
                 delete_twins(lonely)
             for twin in lonely:
-                print(f"{word} {twin.path}")
+                say(f"{word} {twin.path}")
         _say_what_is_left(out, 0 if twins else len(lonely), len(lonely) if twins and dry_run else 0)
 
 
@@ -139,7 +140,7 @@ def _say_what_is_left(out: Path, lonely: int, gone: int) -> None:
         whose = " of runs that are kept"
         if lonely:
             whose = f", {lonely} of no run that is kept; `marginquake clean --twins` deletes those"
-        print(f"left {folder_of(out)}: {left} {plural('twin', left)}{whose}", file=sys.stderr)
+        say(f"left {folder_of(out)}: {left} {plural('twin', left)}{whose}", file=sys.stderr)
     sweeps = out / "sweeps"
     if sweeps.is_dir() and any(sweeps.iterdir()):
-        print(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)
+        say(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)

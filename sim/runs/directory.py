@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.measured import Measured
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
@@ -172,7 +173,7 @@ def give_name(folder: Path, name: str, replace: bool = False) -> Path:
         own = run_name(str(manifest.get("scenario")), str(manifest.get("scenario_digest")), manifest.get("seed", 0))
         free = (folder.with_name(each) for each in (own, f"{own}-{os.getpid()}"))
         taken, target = target, next(path for path in free if not os.path.lexists(path))
-        print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
+        say(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
     _swap_in(folder, target)
     return target
 

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from marginquake.sim.runs import checkpoint, directory
 from marginquake.sim.runs.checkpoint import Job
@@ -51,7 +52,7 @@ def check_free(parent: Path, name: str) -> None:
     folder = partial_path(parent, name)
     if folder.exists():
         raise RunDirectoryError(
-            f"{folder} is the same run, interrupted: `marginquake run --resume {folder}` goes on with it; "
+            f"{folder} is the same run, interrupted: `marginquake run --resume {quote(str(folder))}` goes on with it; "
             "delete it to start afresh"
         )
 

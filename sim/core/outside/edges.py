@@ -10,7 +10,7 @@ import io
 import math
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TextIO
 
 _BEYOND_A_LINE: Final = (
     "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"  # controls of terminals, old and new, but for tab and line feed
@@ -20,13 +20,19 @@ _BEYOND_A_LINE: Final = (
 )
 _HARMFUL: Final = re.compile(f"[{_BEYOND_A_LINE}]")
 _NO_LINE: Final = re.compile(f"[\\t\\n{_BEYOND_A_LINE}]")
-_FORMULA: Final = re.compile("[\\s]*[=+\\-@\uff1d\uff0b\uff0d\uff20|%]|[\\t\\r\\n]")
+_FORMULA: Final = re.compile("[=+\\-@＝＋－＠](?=.)|[\\t\\r\\n]", re.DOTALL)
 """How a cell begins that a spreadsheet takes for a formula, or for the end of the cell before."""
 
 
 def terminal_text(text: object) -> str:
     """Text that a terminal shows and never obeys: `ESC[2J` comes out as `\\x1b[2J`.  Lines stay lines."""
     return _HARMFUL.sub(_escaped, str(text))
+
+
+def say(text: object = "", *, file: TextIO | None = None, end: str = "\n", flush: bool = False) -> None:
+    """`print` of one text for a terminal, or whatever stdout is; every line that we write goes through here or through
+    the console of the command line."""
+    print(terminal_text(text), file=file, end=end, flush=flush)
 
 
 def one_line(text: object) -> str:
@@ -54,7 +60,7 @@ def csv_text(rows: Iterable[Iterable[object]]) -> str:
 
 def markdown_cell(value: object) -> str:
     """A cell of a Markdown table."""
-    return re.sub(r"([\\|<>`*_\[\]])", r"\\\\\1", one_line(value))
+    return re.sub(r"([\\|<])", r"\\\1", one_line(value))
 
 
 def _escaped(found: re.Match[str]) -> str:
