@@ -1,5 +1,7 @@
 """What the twin says, and what the tree says beside it."""
 
+from shlex import quote
+
 import numpy as np
 
 from marginquake.analysis import formats
@@ -20,7 +22,9 @@ def twin(view: CascadeView) -> Section:
     if not sentences:
         name = view.run.path.name
         name = "RUN" if name.startswith(".") else name  # a run that has no name yet
-        sentences.append(f"No twin is known yet: `marginquake counterfactual {name} --without liquidation` makes one.")
+        sentences.append(
+            f"No twin is known yet: `marginquake counterfactual {quote(name)} --without liquidation` makes one."
+        )
     sentences += filter(None, (two_sizes(each.direction, view.market.run["last"]) for each in known[:1]))
     sentences += _branching(view, known)
     rows = tuple(

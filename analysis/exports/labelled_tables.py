@@ -9,6 +9,7 @@ import numpy as np
 
 from marginquake.analysis.frames.labelled_events import empty, labelled_parts
 from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.sim.core.outside.edges import csv_cell
 from marginquake.sim.core.records import COMMAND, EVENT
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.event_log import encoding, log_folder
@@ -48,9 +49,25 @@ def _write(run: RunFrames, markets: Sequence[str], path: Path, as_csv: bool, rec
     rows = 0
     with writer:
         for table in labelled_parts(run.path, markets, records):
-            writer.write_table(table.cast(plain))
+            writer.write_table((_for_spreadsheets(table) if as_csv else table).cast(plain))
             rows += table.num_rows
     return rows
+
+
+def _for_spreadsheets(table: Any) -> Any:
+    """The table with words that no spreadsheet computes."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if _is_words(field):
+            chunks = [
+                pa.DictionaryArray.from_arrays(chunk.indices, pa.array(map(csv_cell, chunk.dictionary.to_pylist())))
+                for chunk in table.column(place).chunks
+            ]
+            table = table.set_column(
+                place, field.name, pa.chunked_array(chunks, pa.dictionary(field.type.index_type, pa.string()))
+            )
+    return table
 
 
 def _is_words(field: Any) -> bool:

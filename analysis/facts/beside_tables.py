@@ -1,7 +1,5 @@
 """Runs beside a real price series as text: table, CSV, and the sentences that say what it comes to."""
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from marginquake.analysis.facts.fact import targets
 from marginquake.analysis.facts.prices import time_text
 from marginquake.analysis.facts.score_rows import UNBOUNDED
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
+from marginquake.sim.core.outside.edges import csv_text
 
 NAMES_SHOWN = 8
 MOST_TIMES = 100
@@ -236,9 +235,7 @@ def _over(side: Side, other: Side | None) -> str:
 def to_csv(rows: Sequence[BesideRow]) -> str:
     """The table with full precision."""
     sides = [f"{side}{end}" for side in ("runs", "file") for end in ("", "_low", "_high", "_over", "_reason")]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    table: list[list[object]] = [
         [
             "id",
             "label",
@@ -256,7 +253,7 @@ def to_csv(rows: Sequence[BesideRow]) -> str:
             "file_in_band",
             "verdict",
         ]
-    )
+    ]
     for row in rows:
         cells: list[object] = [row.fact.id, row.fact.label, row.fact.unit]
         for side in (row.runs or SideEstimate(), row.file):
@@ -266,5 +263,5 @@ def to_csv(rows: Sequence[BesideRow]) -> str:
         both = row.runs is not None and row.difference.has_interval
         cells += [*row.difference, row.overlap if both else None, *row.band]
         cells += [target.grade if target else "", target.source if target else "", *in_band, row.verdict]
-        writer.writerow(["" if cell is None or cell != cell else cell for cell in cells])
-    return text.getvalue()
+        table.append(["" if cell is None or cell != cell else cell for cell in cells])
+    return csv_text(table)

@@ -1,6 +1,5 @@
 """What a fact of the scoreboard is: a number estimated from one run, how runs are put together, and its band."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.typing import Floats
 
 if TYPE_CHECKING:
@@ -138,5 +138,5 @@ def measured(estimate: Callable[[Floats], float], pool: Floats) -> Measurement:
 @cache
 def targets() -> Mapping[str, Target]:
     """The bands of analysis/facts/targets.json by id."""
-    rows = json.loads(TARGETS_FILE.read_text(encoding="utf-8"))
+    rows = read_json(TARGETS_FILE)
     return {row["id"]: Target(float(row["lo"]), float(row["hi"]), row["grade"], row["source"]) for row in rows}

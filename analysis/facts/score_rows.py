@@ -1,7 +1,5 @@
 """From the measurements of several runs to the scoreboard: estimates, intervals over seeds, bands, verdicts."""
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,7 @@ from marginquake.analysis import formats
 from marginquake.analysis.facts.fact import Fact, Measurement, targets
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES, bootstrap, interval_over_seeds
+from marginquake.sim.core.outside.edges import csv_text, markdown_cell
 from marginquake.sim.core.typing import Floats, Ints
 
 SEED = 20_260
@@ -200,7 +199,7 @@ def cells_of(row: FactRow) -> tuple[str, ...]:
 def to_markdown(rows: Sequence[FactRow]) -> str:
     """The scoreboard as a table, and the count below it."""
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells_of(row)) + " |" for row in rows]
+    lines += ["| " + " | ".join(markdown_cell(cell) for cell in cells_of(row)) + " |" for row in rows]
     return "\n".join([*lines, "", in_band_line(rows) + ".", ""])
 
 
@@ -210,13 +209,8 @@ def to_csv(rows: Sequence[FactRow], runs: Sequence[str]) -> str:
         "id", "label", "unit", "estimate", "statistic", "low", "high", "pooled", "lo", "hi", "grade", "source",
         "verdict", "settled", "measured", "runs", "reason",
     )  # fmt: skip
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*fields, *runs])
-    for row in rows:
-        cells = [getattr(row, name) for name in fields]
-        writer.writerow([_plain(cell) for cell in (*cells, *row.values)])
-    return text.getvalue()
+    cells = [[*(getattr(row, name) for name in fields), *row.values] for row in rows]
+    return csv_text([[*fields, *runs], *([_plain(cell) for cell in row] for row in cells)])
 
 
 def _plain(cell: object) -> object:

@@ -1,6 +1,5 @@
 """A run directory, read: `load_run`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from marginquake.analysis.frames.market import (
 )
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
+from marginquake.sim.core.outside.stored_text import read_json, read_yaml
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
 from marginquake.sim.runs.event_log import parts_of
 
@@ -146,14 +146,14 @@ def leading_comment(text: str) -> str:
 
 def _load(directory: Path) -> RunFrames:
     manifest_file = directory / "manifest.json"
-    manifest = json.loads(manifest_file.read_text(encoding="utf-8")) if manifest_file.is_file() else {}
+    manifest = read_json(manifest_file) if manifest_file.is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
-    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(directory / "summary.json")
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -230,10 +230,7 @@ def _brackets_of(venue: Mapping[str, Any]) -> tuple[PublishedBracket, ...]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # a safe loader, the C one where it was built
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise RunDirectoryError(f"{path}: not a mapping")
     return data

@@ -1,7 +1,5 @@
 """Clusters and maps of one market as tables of words, as plain data for JSON, and bin by bin for CSV."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -16,6 +14,7 @@ from marginquake.analysis.levels.entries import EntryMap, entry_map, entry_peaks
 from marginquake.analysis.levels.ladder import Ladder, ladder
 from marginquake.analysis.levels.outsider_map import MapError, map_error, outsider_errors, outsider_map
 from marginquake.analysis.levels.true_map import Concentration, LevelMap, find_clusters, true_map
+from marginquake.sim.core.outside.edges import csv_text
 
 SIDES = {1: "long", -1: "short"}
 INFINITE = ("-Infinity", "Infinity")
@@ -221,21 +220,26 @@ def to_csv(market: MarketFrames, at_s: float = 0.0, side: int = 0) -> str:
     """One line a bin: prices, true notional by leverage band, all together and cumulative, both estimates."""
     truth = true_map(market, at_s)
     prints, entries = outsider_map(market, at_s), outsider_map(market, at_s, "entries")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    table: list[list[object]] = [
         [
-            "side", "distance", "price_near", "price_far", *(f"true {band.label}" for band in truth.bands), "true",
-            "true_cumulative", "outsider_prints", "outsider_entries",
+            "side",
+            "distance",
+            "price_near",
+            "price_far",
+            *(f"true {band.label}" for band in truth.bands),
+            "true",
+            "true_cumulative",
+            "outsider_prints",
+            "outsider_entries",
         ]
-    )  # fmt: skip
+    ]
     for each in (1, -1) if side == 0 else (side,):
         columns = [
             truth.centers, truth.prices(each)[:-1], truth.prices(each)[1:], *truth.by_band(each), truth.of(each),
             truth.cumulative(each), prints.of(each), entries.of(each),
         ]  # fmt: skip
-        writer.writerows([SIDES[each], *(f"{value:.10g}" for value in row)] for row in np.transpose(columns))
-    return text.getvalue()
+        table += [[SIDES[each], *(f"{value:.10g}" for value in row)] for row in np.transpose(columns)]
+    return csv_text(table)
 
 
 def _concentration_line(truth: LevelMap, side: int) -> str:

@@ -3,8 +3,6 @@
 docs/model.md, eq. 7c, says what each is.  A measure is a function of `Liquidations` and one entry in `MEASURES`.
 """
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from marginquake.analysis.measures import call_accuracy, costs, stages
 from marginquake.analysis.measures.cases import Liquidations
 from marginquake.analysis.measures.stages import Transition
 from marginquake.analysis.statistics.estimate import Unmeasurable
+from marginquake.sim.core.outside.edges import csv_text
 from marginquake.sim.core.records import AuditCause, Stage
 from marginquake.sim.runs.directory import plain
 
@@ -162,14 +161,12 @@ def cells_of(each: Transition) -> tuple[str, ...]:
 
 def to_csv(results: dict[str, Sequence[Result]]) -> str:
     """One line a market and measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("market", "measure", "value", "unit", "reason"))
+    table: list[tuple[object, ...]] = [("market", "measure", "value", "unit", "reason")]
     for market, rows in results.items():
         for row in rows:
             value = "" if math.isnan(row.value) else repr(row.value)
-            writer.writerow((market, row.name, value, row.unit, row.reason))
-    return text.getvalue()
+            table.append((market, row.name, value, row.unit, row.reason))
+    return csv_text(table)
 
 
 def as_plain(market: MarketFrames) -> dict[str, Any]:

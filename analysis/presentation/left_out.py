@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import final
 
+from marginquake.sim.core.outside.edges import say
+
 LOG = logging.getLogger("marginquake")
 
 
@@ -41,7 +43,7 @@ class LeftOut:
     def tell(self) -> None:
         """Say every line on stderr: whoever asked for pictures should know which are not there."""
         for line in self.lines:
-            print(line, file=sys.stderr)
+            say(line, file=sys.stderr)
 
 
 def reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """A figure becomes a PNG file.  Headless: no display, no global state of matplotlib's pyplot."""
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme as style
+from marginquake.sim.core.outside.edges import terminal_text
 from marginquake.sim.runs.directory import write_whole
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, d
 
     path.parent.mkdir(parents=True, exist_ok=True)
     theme: Any = style.DARK if dark else style.LIGHT
-    with matplotlib.rc_context(theme):
+    with matplotlib.rc_context(theme), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box in the picture says it
         figure = Figure(figsize=(style.WIDTH_INCHES, height_inches), dpi=style.DPI)
         canvas: Any = FigureCanvasAgg(figure)  # Any: matplotlib leaves its canvas untyped
         draw(figure)
@@ -40,9 +43,31 @@ def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, d
             1 - 0.3 / style.WIDTH_INCHES, 1 - 0.34 / height_inches, source, ha="right", va="center", fontsize=9,
             color=style.NIGHT_MUTED if dark else style.MUTED,
         )  # fmt: skip
+        _settle_text(figure)
         canvas.draw()
     _write_png(canvas, path)
     return path
+
+
+def _settle_text(figure: "Figure") -> None:
+    """Names as they are written, but for what no font has; powers of ten that matplotlib writes itself as powers."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter, LogFormatter
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(terminal_text(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            for formatter, labels in (
+                (axis.get_major_formatter(), axis.get_majorticklabels),
+                (axis.get_minor_formatter(), axis.get_minorticklabels),
+            ):
+                if isinstance(formatter, FixedFormatter):
+                    formatter.seq = [terminal_text(each) for each in formatter.seq]
+                elif isinstance(formatter, LogFormatter):
+                    for label in labels():
+                        label.set_parse_math(True)
 
 
 def _write_png(canvas: Any, path: Path) -> None:

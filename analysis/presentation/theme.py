@@ -22,6 +22,7 @@ POPULATION_COLOURS = (
 _COMMON: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
     "font.size": 10.0,
+    "text.parse_math": False,  # a `$` in a name is a dollar
     "axes.titlesize": 10.5,
     "axes.titley": 1.0,  # a fixed place: finding a free one measures every tick label twice
     "axes.labelsize": 9.5,

@@ -20,6 +20,7 @@ from marginquake.analysis.risk.excess import Excess, excess
 from marginquake.analysis.statistics.estimate import Estimate, Unmeasurable
 from marginquake.analysis.statistics.intervals import LEAST_VALUES
 from marginquake.analysis.statistics.reliability import Bin, Brier, brier, diagram, table_of, with_interval
+from marginquake.sim.core.outside.edges import csv_text
 from marginquake.sim.core.typing import Floats
 
 
@@ -264,18 +265,13 @@ def accounts_csv(assessment: Assessment) -> str:
             head.format(account)
             + f"{side},{notional:.8g},{standing.mark:.10g},{trigger:.10g},{p:.6g},{int(called)},{int(crossed)},"
             + ("" if twin_crossed is None else str(int(twin_crossed)))
-            + (f",{_quoted(ids.get(account, ''))}" if ids else "")
+            + (f",{csv_text([[ids.get(account, '')]])[:-1]}" if ids else "")
             for account, side, notional, trigger, p, called, crossed, twin_crossed in zip(
                 standing.account, standing.side, standing.notional, standing.trigger, made.probability, made.called,
                 made.crossed, twin, strict=True,
             )
         ]  # fmt: skip
     return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    """A cell of a CSV file, in quotes where it needs them."""
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"\r\n') else text
 
 
 def table_csv(table: Columns) -> str:

@@ -25,7 +25,8 @@ from marginquake.sim.assets.price_table import (
 )
 from marginquake.sim.assets.price_times import UNITS, TimeError, format_time, parse_start, read_times
 from marginquake.sim.core.data_files import content_digest, read_content
-from marginquake.sim.core.fields import DataFile, Duration, Fraction
+from marginquake.sim.core.fields import MAX_DURATION_NS, DataFile, Duration, Fraction
+from marginquake.sim.core.outside.columns import plain_number
 from marginquake.sim.rules.registry import RuleBlock
 
 KEPT_PATHS: Final = 4
@@ -152,7 +153,9 @@ def load_price_path(config: ReplayConfig, folder: Path) -> PricePath:
         return _read_path(sha256, str(file), _Reading.of(config))
     except ColumnError as error:
         raise PricePathError(error.field, str(error), error.suggestion) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise PricePathError("file", f"{file} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise PricePathError("file", f"{file} cannot be read: {error}") from None
 
 
@@ -195,6 +198,8 @@ def _read_path(sha256: str, file: str, reading: _Reading) -> PricePath:
         times, prices = _from(_start_ns(reading.start, unit), times, prices)
     if len(times) < 2 or len(table.rows) < 2:
         raise _too_short(file, reading)
+    if times[-1] - times[0] > MAX_DURATION_NS:
+        raise PricePathError("file", f"{file}: its times span more than the clock can count (146 years)")
     recording = Recording(
         format="points" if columns.open is None else "candles",
         unit=unit,
@@ -307,7 +312,7 @@ def prices_of(table: Table, column: int) -> list[float]:
     """The prices in a column, all positive.  Raises PricePathError."""
     texts = table.column(column)
     try:
-        prices = [float(text) for text in texts]
+        prices = [plain_number(text) for text in texts]
     except ValueError:
         prices = []
     if prices and min(prices) > 0.0 and math.isfinite(math.fsum(prices)):
@@ -317,7 +322,7 @@ def prices_of(table: Table, column: int) -> list[float]:
 
 def _price(text: str, where: str) -> float:
     try:
-        price = float(text)
+        price = plain_number(text)
     except ValueError:
         hint = "; write it with a decimal point and nothing between thousands" if "," in text else ""
         raise PricePathError("file", f"{where}: price {text!r} is not a number{hint}") from None

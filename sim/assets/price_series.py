@@ -13,6 +13,8 @@ from typing import final, get_args
 from marginquake.sim.assets.price_path import Format, PricePathError, prices_of, times_of
 from marginquake.sim.assets.price_table import PRICE, TIME, ColumnError, Table, find_columns, find_volume, read_table
 from marginquake.sim.assets.price_times import UNITS
+from marginquake.sim.core.outside.bounded_files import read_bounded
+from marginquake.sim.core.outside.columns import plain_number
 from marginquake.sim.core.problems import closest
 
 
@@ -47,7 +49,7 @@ def read_price_series(
     is_unit = form in (*UNITS, "iso", "epoch")
     wanted = [name for name in (time_column, price_column, volume_column) if name is not None]
     try:
-        table = read_table(file.read_bytes(), str(file), wanted or [TIME, PRICE])
+        table = read_table(read_bounded(file), str(file), wanted or [TIME, PRICE])
         if not table.rows:
             raise PricePathError("file", f"{file}: a header line and no rows")
         columns = find_columns(table, None if is_unit else form, time_column, price_column)
@@ -72,7 +74,7 @@ def _volumes_of(table: Table, column: int) -> tuple[float, ...]:
     volumes = []
     for text, line in zip(table.column(column), table.lines, strict=True):
         try:
-            volume = float(text)
+            volume = plain_number(text)
         except ValueError:
             volume = math.nan
         if not 0.0 <= volume < math.inf:

@@ -12,6 +12,7 @@ from typing import Final, final
 from marginquake.sim.assets.price_times import unit_by_size
 from marginquake.sim.core.data_files import why_not_text
 from marginquake.sim.core.fields import NUMBER
+from marginquake.sim.core.outside.columns import columns_in_words, looks_like_a_table, too_wide
 from marginquake.sim.core.problems import closest
 
 TIME, PRICE = "time", "price"
@@ -107,7 +108,12 @@ def read_table(data: bytes, file: str, wanted: Sequence[str]) -> Table:
     if text.lstrip()[:1] in ("[", "{"):
         raise ColumnError("file", f"{file} is JSON; save it as CSV, a row for each candle or point")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text, wanted))
-    found = [(tuple(row), reader.line_num) for row in reader if row]
+    found: list[tuple[tuple[str, ...], int]] = []
+    for cells in reader:
+        if (why := too_wide(len(cells))) is not None:
+            raise ColumnError("file", f"{file}:{reader.line_num} {why}")
+        if cells:
+            found.append((tuple(cells), reader.line_num))
     while found and _is_remark(found[0][0], wanted):
         del found[0]
     if not found:
@@ -208,7 +214,7 @@ def _price_column(table: Table, name: str | None) -> int:
     if found is None:
         why = _no_column(table, "price_column", PRICE)
         close = _named(table, _CLOSES)
-        if close is not None:
+        if close is not None and _is_told(table):
             # Without an open it is no candle, and only its owner knows whether the close acts at its row's time.
             message = (
                 f"{why}; if {table.header[close]} acts at the time of its row, price_column: {table.header[close]}"
@@ -233,11 +239,15 @@ def _column(table: Table, field: str, name: str) -> int:
 
 def _no_column(table: Table, field: str, name: str) -> ColumnError:
     message = f"{table.file}:{table.header_line}: no column {name!r}; {_has(table)}"
-    return ColumnError(field, message, closest(name, table.header))
+    return ColumnError(field, message, closest(name, table.header) if _is_told(table) else None)
 
 
 def _has(table: Table) -> str:
-    return f"it has {', '.join(table.header)}"
+    return columns_in_words(table.header, table.rows)
+
+
+def _is_told(table: Table) -> bool:
+    return looks_like_a_table(table.header, table.rows)
 
 
 def _by_number(table: Table, form: str | None, time: str | None, price: str | None) -> Columns:

@@ -20,6 +20,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
     from marginquake.analysis.frames.market import MarketFrames
@@ -75,11 +76,11 @@ def clusters(
         if as_json:
             content = {each.name: as_plain(each, at_s, sign) for each in chosen}
             said = content if len(chosen) > 1 else content[chosen[0].name]
-            print(json.dumps(said, indent=2, allow_nan=False))
+            say(json.dumps(said, indent=2, allow_nan=False))
             return
         for number, each in enumerate(chosen):
             if number:
-                print()
+                say()
             _print(each, at_s, tables(each, at_s, sign))
 
 
@@ -106,15 +107,11 @@ def _check_recorded(market: "MarketFrames", at_s: float, run: str) -> None:
 
 
 def _print(market: "MarketFrames", at_s: float, found: "tuple[Table, ...]") -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table as RichTable
 
     from marginquake.analysis.levels import positions_at
 
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=160, highlight=False)
+    console = open_console(elsewhere=160)
     held = positions_at(market, at_s)
     last = "" if abs(held.time_s - at_s) < 1e-6 else f", the last snapshot before {clock(at_s)}"
     console.print(f"{market.name}: positions of {clock(held.time_s)}{last}, mark {held.mark:,.8g}")
@@ -123,8 +120,8 @@ def _print(market: "MarketFrames", at_s: float, found: "tuple[Table, ...]") -> N
         for place, heading in enumerate(each.headings):
             table.add_column(heading, justify="left" if place < each.left else "right")
         for row in each.rows:
-            table.add_row(*(escape(cell) for cell in row))
-        console.print(f"\n[bold]{escape(each.title)}[/bold]", soft_wrap=True)
+            table.add_row(*row)
+        console.print(f"\n{each.title}", style="bold", soft_wrap=True)
         console.print(table)
         if each.remark:
-            console.print(escape(each.remark), style="dim", soft_wrap=True)
+            console.print(each.remark, style="dim", soft_wrap=True)

@@ -1,15 +1,19 @@
 """What every command of `marginquake` shares: options, one message for every failure, the console."""
 
 import contextlib
+import csv
+import io
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, final
 
 import typer
+
+from marginquake.sim.core.outside.edges import csv_text, say, terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,18 +55,18 @@ def one_message(verbose: bool) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
         sys.unraisablehook = lambda _: None
-        print(interrupt if interrupt.args else "interrupted", file=sys.stderr)
+        say(interrupt if interrupt.args else "interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
     except BrokenPipeError:
         raise
     except Exception as error:  # every failure ends here, as one message
         users = is_users(error)
         if users:
-            print(error, file=sys.stderr)
+            say(error, file=sys.stderr)
         elif verbose:
-            traceback.print_exc()
+            say(traceback.format_exc(), file=sys.stderr, end="")
         else:
-            print(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
+            say(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
         logging.getLogger("marginquake").debug("failed", exc_info=error)
         raise typer.Exit(2 if users else 1) from None
 
@@ -95,7 +99,7 @@ def logging_to(verbose: bool, log_file: Path | None) -> Iterator[None]:
         except OSError as error:
             raise UserError(f"--log-file {log_file}: {error.strerror}") from error
     for handler in handlers:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
     if handlers:
         logger.setLevel(logging.DEBUG)
@@ -107,39 +111,63 @@ def logging_to(verbose: bool, log_file: Path | None) -> Iterator[None]:
             handler.close()
 
 
-def open_console(stderr: bool) -> "Console":
-    """A rich console that colours nothing by itself."""
-    from rich.console import Console
+@final
+class _Lines(logging.Formatter):
+    """A log is read in a terminal, too."""
 
-    return Console(stderr=stderr, highlight=False)
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal_text(super().format(record))
+
+
+def open_console(stderr: bool = False, elsewhere: int | None = None) -> "Console":
+    """A rich console that colours nothing by itself, and takes nothing in a text for markup or an escape code.
+
+    `elsewhere`: its width where nobody looks on, as in a file.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+    from rich.text import Text
+
+    class PlainConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(terminal_text(segment.text), segment.style)
+
+        def render_str(self, text: str, **how: Any) -> Text:
+            """Escaped before it is laid out, so that columns still fit."""
+            return super().render_str(terminal_text(text), **how)
+
+    console = PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if elsewhere is not None and not console.is_terminal:
+        console.width = elsewhere
+    return console
 
 
 def print_scorecard(title: str, rows: Iterable[Iterable[object]], headings: Iterable[str] = ()) -> None:
     """Headline numbers as a table without lines; `headings` name its columns where there are several of values."""
-    from rich.markup import escape
     from rich.table import Table
 
     named = tuple(headings)
     table = Table(title=title, title_justify="left", show_header=bool(named), box=None, pad_edge=False)
     for heading in named:
-        table.add_column(escape(heading))
+        table.add_column(heading)
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    open_console(stderr=False).print(table)
+        table.add_row(*map(str, row))
+    open_console().print(table)
 
 
 def print_warnings(scenario: "Scenario") -> None:
     """Say on stderr what is valid in a scenario but hardly meant, and what was chosen for it."""
     for note in scenario.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", file=sys.stderr)
     for warning in scenario.warnings:
-        print(warning, file=sys.stderr)
+        say(warning, file=sys.stderr)
 
 
 def print_plan_warnings(plan: "SweepPlan") -> None:
     """The same for the scenarios of a sweep or comparison: each once, not once a run."""
     for warning in plan.warnings:
-        print(warning, file=sys.stderr)
+        say(warning, file=sys.stderr)
 
 
 def refuse_warnings(count: int, what_now: str) -> None:
@@ -156,19 +184,19 @@ def print_run(path: Path) -> None:
     card = scorecard(read_summary(path))
     print_scorecard(path.name, card.rows, card.headings)
     if (path / "report.html").is_file():
-        print(f"Open the report: {path / 'report.html'}")
+        say(f"Open the report: {path / 'report.html'}")
 
 
 def by_market(tables: Mapping[str, str]) -> str:
     """CSV texts of several markets as one, with a first column `market`; the text itself where there is one."""
     if len(tables) == 1:
         return next(iter(tables.values()))
-    lines = []
-    for place, (market, text) in enumerate(tables.items()):
-        heading, *rows = text.splitlines()
-        lines += [f"market,{heading}"] if place == 0 else []
-        lines += [f"{market},{row}" for row in rows]
-    return "\n".join(lines) + "\n"
+    lines: list[list[str]] = []
+    for market, text in tables.items():
+        heading, *rows = csv.reader(io.StringIO(text, newline=""))
+        lines += [] if lines else [["market", *heading]]
+        lines += [[market, *row] for row in rows]
+    return csv_text(lines)
 
 
 def check_output(option: str, path: Path | None, suffix: str) -> None:
@@ -203,7 +231,11 @@ def sweep_bar(title: str, shown: bool) -> Iterator["Callable[[SweepProgress], No
         return
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[facts]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[facts]}", markup=False),
+    )
     with Progress(*columns, console=open_console(stderr=True)) as bar:
         task = bar.add_task(title, total=None, facts="starting workers")
 

@@ -19,6 +19,7 @@ from marginquake.sim.cli.common import (
     print_warnings,
     sweep_bar,
 )
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import SUFFIXES, find, scenario_file
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def counterfactual(
                 last = found.base.markets[result.market].run["last"]
                 _print(result, sentences.two_sizes(result.direction, last), several=len(found.results) > 1)
         if found.fuller:
-            print(
+            say(
                 f"{found.path} holds more ({found.fuller}): it is left as it is, and its pictures too; ask for as much "
                 "to replace it, or delete it",
                 file=sys.stderr,
@@ -83,9 +84,9 @@ def counterfactual(
                 with left_out.unless_it_fails(f"figures of {result.market}"):
                     for drawn in plot_counterfactual(result, found.base, found.twin, described):
                         if not quiet:
-                            print(drawn)
+                            say(drawn)
             left_out.tell()
-        print(found.path, flush=True)
+        say(found.path, flush=True)
 
 
 def _run_of(run: str, without: Sequence[str], out: Path, quiet: bool) -> Path:
@@ -117,18 +118,14 @@ def _is_scenario(run: str, out: Path) -> bool:
 
 
 def _print(result: "TwinResult", sizes: str, several: bool) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from marginquake.analysis.studies.twins import sentences
     from marginquake.sim.studies.mechanisms import described
 
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=160, highlight=False)
+    console = open_console(elsewhere=160)
     if several:
-        print(f"market {result.market}")
+        say(f"market {result.market}")
     for headings, rows in (
         (sentences.cell_headings(result), sentences.cell_rows(result, described)),
         (sentences.headings(result, sentences.EFFECT_HEADINGS), sentences.effect_rows(result, described)),
@@ -137,12 +134,12 @@ def _print(result: "TwinResult", sizes: str, several: bool) -> None:
         for place, heading in enumerate(headings):
             table.add_column(heading, justify="left" if place == 0 else "right")
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         console.print(table)
         console.print()
     for sentence in sentences.sentences(result, described):
-        print(sentence)
+        say(sentence)
     if sizes:
-        print(sizes if len(result.seeds) == 1 else f"Seed {result.seeds[0]}: {sizes[0].lower()}{sizes[1:]}")
+        say(sizes if len(result.seeds) == 1 else f"Seed {result.seeds[0]}: {sizes[0].lower()}{sizes[1:]}")
     if several:
-        print()
+        say()

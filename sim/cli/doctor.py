@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunsFolder, Verbose, one_message
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -25,19 +26,19 @@ def doctor(
         from marginquake.sim.studies.diagnosis import delete_old_kernels, diagnose
 
         if prune:
-            print(f"deleted {delete_old_kernels() / 1e6:.0f} MB of old kernels", file=sys.stderr)
+            say(f"deleted {delete_old_kernels() / 1e6:.0f} MB of old kernels", file=sys.stderr)
         found = diagnose(out, (kernels, agents), speed=not no_speed)
         if as_json:
             import json
 
-            print(json.dumps({"well": found.is_well, **found.facts}, indent=2))
+            say(json.dumps({"well": found.is_well, **found.facts}, indent=2))
         else:
             for check in found.checks:
                 mark = "" if check.level == "ok" else f"{check.level}: "
                 way_out = f"; {check.way_out}" if check.way_out else ""
-                print(f"{check.name:12}{mark}{check.says}{way_out}")
+                say(f"{check.name:12}{mark}{check.says}{way_out}")
         for check in found.checks:
             if check.level == "wrong":
-                print(f"{check.name}: {check.says}; {check.way_out}", file=sys.stderr)
+                say(f"{check.name}: {check.says}; {check.way_out}", file=sys.stderr)
         if not found.is_well:
             raise typer.Exit(1)

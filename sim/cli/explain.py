@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunArgument, RunsFolder, UserError, Verbose, one_message, open_console
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
     from marginquake.analysis.explanation import Explanation
@@ -46,31 +47,27 @@ def explain_command(
         if len(missing) == len(chosen):
             raise UserError("\n".join(missing))
         for line in missing:
-            print(line, file=sys.stderr)
+            say(line, file=sys.stderr)
 
 
 def _print(told: "Explanation", title: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.padding import Padding
     from rich.table import Table
 
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=120, highlight=False)
+    console = open_console(elsewhere=120)
     if title:
-        console.print(f"[bold]{escape(title)}[/bold]")
-    console.print(f"[bold]{escape(told.headline)}[/bold]")
+        console.print(title, style="bold")
+    console.print(told.headline, style="bold")
     for section in told.sections:
-        console.print(f"\n[bold]{escape(section.title)}[/bold]")
+        console.print(f"\n{section.title}", style="bold")
         for sentence in section.sentences:
-            console.print(Padding(escape(sentence), (0, 0, 0, 2)))
+            console.print(Padding(sentence, (0, 0, 0, 2)))
         if section.rows:
             table = Table(box=None, pad_edge=False)
             for number, heading in enumerate(section.headings):
                 table.add_column(heading, justify="right" if number else "left", header_style="dim")
             for row in section.rows:
-                table.add_row(*(escape(cell) for cell in row))
+                table.add_row(*row)
             console.print(Padding(table, (1, 0, 0, 2)))
     if title:
         console.print()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunArgument, RunsFolder, UserError, Verbose, check_output, one_message
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +85,8 @@ def _write_table(frames: "RunFrames", markets: list[str], path: Path, records: "
     from marginquake.analysis.exports.labelled_tables import write_labelled
 
     rows = write_labelled(frames, markets, path, records)
-    print(f"{rows:,} rows")
-    print(path)
+    say(f"{rows:,} rows")
+    say(path)
 
 
 def _write_lobster(
@@ -106,6 +107,6 @@ def _write_lobster(
     folder.mkdir(exist_ok=True)
     for each in chosen:
         files = write_lobster(frames, each, folder, levels, date or DATE)
-        print(f"{files.rows:,} messages of {units(frames, each, files.scale)}")
-        print(files.messages)
-        print(files.orderbook)
+        say(f"{files.rows:,} messages of {units(frames, each, files.scale)}")
+        say(files.messages)
+        say(files.orderbook)

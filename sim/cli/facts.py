@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
     from marginquake.analysis.facts import FactRow, PriceSeries
@@ -174,8 +175,8 @@ def _beside(
         rows = [(beside_tables.cells_of(row), styles.get(row.verdict, "")) for row in beside.rows]
         _print_table(title, beside_tables.headings(beside.rows), rows)
         for line in (f"{file.name}: {what}", *beside.remarks, *beside.details):
-            print(line)
-        print(beside.summary)
+            say(line)
+        say(beside.summary)
         written[name] = beside_tables.to_csv(beside.rows)
     if csv is not None:
         csv.write_text(by_market(written), encoding="utf-8")
@@ -221,7 +222,7 @@ def _check_runs_differ(paths: list[Path]) -> None:
             raise UserError(f"{path} holds the same events as {seen[digest]}: each run counts once")
         seen[digest] = path
     if len({manifest.get("scenario_digest") for manifest in manifests}) > 1:
-        print("the runs are of different scenarios: the intervals are not over seeds alone", file=sys.stderr)
+        say("the runs are of different scenarios: the intervals are not over seeds alone", file=sys.stderr)
 
 
 def _print_facts(rows: "list[FactRow]", paths: list[Path], of: str) -> None:
@@ -230,21 +231,16 @@ def _print_facts(rows: "list[FactRow]", paths: list[Path], of: str) -> None:
 
     cells = [(board.cells_of(row), VERDICT_STYLES[row.verdict]) for row in rows]
     _print_table(f"{of}{_title(paths)}", board.HEADINGS, cells)
-    print(board.in_band_line(rows))
+    say(board.in_band_line(rows))
 
 
 def _print_table(title: str, headings: Iterable[str], rows: Iterable[tuple[tuple[str, ...], str]]) -> None:
     """A table without lines; each row with its style."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in headings:
-        table.add_column(escape(heading))
+        table.add_column(heading)
     for cells, style in rows:
-        table.add_row(*(escape(cell) for cell in cells), style=style)
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=TABLE_WIDTH, highlight=False)
-    console.print(table)
+        table.add_row(*cells, style=style)
+    open_console(elsewhere=TABLE_WIDTH).print(table)

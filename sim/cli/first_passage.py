@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from marginquake.sim.cli.common import UserError, Verbose, check_output, one_message, open_console
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
@@ -97,11 +98,11 @@ def first_passage(
         _print_cells(question, cells)
         if csv is not None:
             csv.write_text(to_csv(cells), encoding="utf-8")
-            print(csv)
+            say(csv)
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_first_passage
 
-            print(plot_first_passage(cells, figure, _small_print(question)))
+            say(plot_first_passage(cells, figure, _small_print(question)))
 
 
 def _market(scenario: Path | None, name: str | None, overrides: list[str]) -> "MarketConfig":
@@ -176,12 +177,12 @@ def _print_cells(question: "Question", cells: "list[Cell]") -> None:
             f"{cell.continuous:.4f}", f"{cell.closed_form:.4f}", f"{cell.simulated:.4f}",
             f"{cell.error:+.2f}" if cell.is_checked else "",
         )  # fmt: skip
-    open_console(stderr=False).print(table)
+    open_console().print(table)
     checked = [cell for cell in cells if cell.is_checked]
-    print(
+    say(
         f"{sum(cell.agrees for cell in checked)} of {len(checked)} cells with a closed form between 0.001 and 0.999 "
         "are within 3 standard errors plus 0.002"
     )
     overshoot = mean_overshoot(cells)
     if overshoot == overshoot:
-        print(f"mean overshoot {1e4 * overshoot:.3f} bp, expected {1e4 * cells[0].expected_overshoot:.3f} bp")
+        say(f"mean overshoot {1e4 * overshoot:.3f} bp, expected {1e4 * cells[0].expected_overshoot:.3f} bp")

@@ -16,10 +16,9 @@ from marginquake.sim.cli.common import (
     one_message,
     open_console,
 )
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from marginquake.analysis.frames.market import MarketFrames
     from marginquake.analysis.measures.quality import Result
     from marginquake.analysis.measures.stages import Transition
@@ -54,7 +53,7 @@ def liquidations(
             csv.write_text(to_csv({name: measure(each) for name, each in chosen.items()}), encoding="utf-8")
         if as_json:
             plain = {name: as_plain(each) | (_accounts(each) if accounts else {}) for name, each in chosen.items()}
-            print(json.dumps(plain, indent=2, allow_nan=False))
+            say(json.dumps(plain, indent=2, allow_nan=False))
             return
         for name, each in chosen.items():
             _print(name if len(frames) > 1 else "", measure(each), transition_matrix(each))
@@ -71,14 +70,13 @@ def _accounts(market: "MarketFrames") -> dict[str, Any]:
 
 
 def _print_accounts(market: "MarketFrames") -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from marginquake.analysis.measures.account_outcomes import HEADINGS, NO_IDS, cells, outcomes, were_touched
 
     with_id = bool(market.account_ids)
     found = outcomes(market, were_touched(market))
-    console = _console()
+    console = open_console(elsewhere=160)
     console.print()
     if not found:
         console.print("No account was called, sold by force or closed by ADL.")
@@ -88,30 +86,21 @@ def _print_accounts(market: "MarketFrames") -> None:
     for heading in HEADINGS if with_id else NO_IDS:
         table.add_column(heading, justify="left" if heading in words else "right", overflow="fold")
     for each in found:
-        table.add_row(*(escape(cell) for cell in cells(each, with_id)))
+        table.add_row(*cells(each, with_id))
     console.print(table)
 
 
-def _console() -> "Console":
-    """Wide enough for a line a row where nobody looks on."""
-    from rich.console import Console
-
-    console = open_console(stderr=False)
-    return console if console.is_terminal else Console(width=160, highlight=False)
-
-
 def _print(title: str, results: "list[Result]", transitions: "list[Transition]") -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from marginquake.analysis.measures.quality import HEADINGS, TRANSITION_HEADINGS, cells_of
 
-    console = _console()
+    console = open_console(elsewhere=160)
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading == "value" else "left")
     for row in results:
-        table.add_row(escape(row.label), row.shown, escape(row.reason), style="dim" if row.reason else None)
+        table.add_row(row.label, row.shown, row.reason, style="dim" if row.reason else None)
     console.print(table)
     if not transitions:
         return

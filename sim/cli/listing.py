@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunsFolder, UserError, Verbose, one_message, plural
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -48,7 +50,7 @@ def _list_names(what: str) -> None:
     rows = CATALOGUES[what]()
     width = max(len(name) for name, _ in rows)
     for name, line in rows:
-        print(f"{name:{width}}  {line}".rstrip())
+        say(f"{name:{width}}  {line}".rstrip())
 
 
 def _list_runs(out: Path) -> None:
@@ -59,15 +61,17 @@ def _list_runs(out: Path) -> None:
 
     runs, waiting, damaged, twins = list_runs(out), list_interrupted(out), list_damaged(out), list_twins(out)
     if not (runs or waiting or damaged):
-        print(f"no runs under {out}", file=sys.stderr)
+        say(f"no runs under {out}", file=sys.stderr)
     for path in runs:
         _print_line(path, _facts)
     for path in waiting:
-        _print_line(path, lambda path: f"{position(read_job(path))}; `marginquake run --resume {path}` goes on")
+        _print_line(
+            path, lambda path: f"{position(read_job(path))}; `marginquake run --resume {quote(str(path))}` goes on"
+        )
     for path in damaged:
         _print_line(path, _why_damaged)
     if twins:
-        print(
+        say(
             f"and {len(twins)} {plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
             file=sys.stderr,
         )
@@ -78,7 +82,7 @@ def _list_twins(out: Path) -> None:
 
     twins = list_twins(out)
     if not twins:
-        print(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
+        say(f"no twins under {folder_of(out)}; `marginquake counterfactual RUN` makes some", file=sys.stderr)
     for twin in twins:
         whose = f" (of {twin.run})" if twin.run else ""
         _print_line(twin.path, partial(_twin_line, f"{said_off(twin.without)}{whose}"))
@@ -88,15 +92,15 @@ def _twin_line(said: str, path: Path) -> str:
     return f"{said}; {_facts(path, from_start=True)}"
 
 
-def _print_line(path: Path, say: Callable[[Path], str]) -> None:
+def _print_line(path: Path, tell: Callable[[Path], str]) -> None:
     """One entry; of what cannot be read, why, and nothing of what somebody has deleted meanwhile."""
     try:
-        line = say(path)
+        line = tell(path)
     except Exception as error:  # files may hold anything, and the others are to be shown
         if not os.path.lexists(path):
             return
         line = f"unreadable: {str(error).removeprefix(f'{path}: ') or type(error).__name__}"
-    print(f"{path}  {' '.join(line.split())}")
+    say(f"{path}  {' '.join(line.split())}")
 
 
 def _why_damaged(path: Path) -> str:

@@ -29,6 +29,7 @@ from marginquake.sim.cli import (
 )
 from marginquake.sim.cli.lazy_imports import postpone
 from marginquake.sim.cli.watch import command as watch
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.version import __version__
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"marginquake {__version__}")
+        say(f"marginquake {__version__}")
         raise typer.Exit
 
 

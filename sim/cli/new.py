@@ -1,10 +1,12 @@
 """`marginquake new`."""
 
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from marginquake.sim.cli.common import Verbose, one_message
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -23,5 +25,5 @@ def new(
         from marginquake.sim.studies.starter import new_scenario
 
         path = new_scenario(name, source)
-        print(f"run it: marginquake run {path}")
-        print(path)
+        say(f"run it: marginquake run {quote(str(path))}")
+        say(path)

@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
     from marginquake.analysis.early_warning import Trial
@@ -94,7 +95,7 @@ def risk(
                 raise UserError(f"{_of(loaded, name)}{why}") from None
             _print_risk(assessed[name], loaded, bins)
         if beside:
-            print(f"Twins without forced orders, found in {beside[0].path.parent}: {len(beside)} of {len(given)}.")
+            say(f"Twins without forced orders, found in {beside[0].path.parent}: {len(beside)} of {len(given)}.")
         written = {csv: to_csv, accounts: accounts_csv}
         for path, text in written.items():
             if path is not None:
@@ -176,7 +177,7 @@ def _warn(
     except Unmeasurable as why:
         raise UserError(f"{_of(loaded, name)}{why}") from None
     _print_trial(trial, f"{_of(loaded, name)}{loaded[0].name}")
-    print(pressure_line(loaded, name))
+    say(pressure_line(loaded, name))
     if figure is not None:
         from marginquake.analysis.figures.draw import plot_early_warning
 
@@ -292,14 +293,14 @@ def _print_risk(found: "Assessment", loaded: "list[RunFrames]", bins: bool) -> N
         _print_table(f"{of}Reliability", assessment.BIN_HEADINGS, rows)
     own = [run for run, _ in pair_with_twins(loaded)]
     for line in (*assessment.remarks(found), *pressure_lines(own, found.market), *volatility_lines(own, found.market)):
-        print(line)
+        say(line)
 
 
 def _print_trial(trial: "Trial", name: str) -> None:
     from marginquake.analysis.early_warning import BASELINE, tables
 
-    print(tables.summary(trial))
-    print()
+    say(tables.summary(trial))
+    say()
     _print_table(f"Early warning in {name}, out of sample by seed", tables.HEADINGS, map(tables.cells, trial.models))
     models = tuple(model.name for model in trial.models)
     _print_table("Mean weights of standardised signals", (*tables.WEIGHT_HEADINGS, *models), tables.weight_rows(trial))
@@ -307,21 +308,17 @@ def _print_trial(trial: "Trial", name: str) -> None:
         *tables.remarks(trial),
         *(tables.verdict(model) for model in trial.models if model.name != BASELINE),
     ):
-        print(line)
+        say(line)
 
 
 def _print_table(title: str, headings: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    console = open_console(stderr=False)
-    if not console.is_terminal:
-        console = Console(width=200, highlight=False)
+    console = open_console(elsewhere=200)
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading)
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*row)
     console.print(table)
     console.print()

@@ -24,6 +24,7 @@ from marginquake.sim.cli.common import (
     refuse_warnings,
 )
 from marginquake.sim.core.numbers import short_number
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
@@ -100,13 +101,13 @@ def run(
                 )
         if not quiet:
             if result.reused:
-                print("this run was there already; nothing was simulated", file=sys.stderr)
+                say("this run was there already; nothing was simulated", file=sys.stderr)
             print_run(result.path)
         measured = [warning for warning in result.warnings if warning not in said]
         if strict or not quiet:
             for warning in measured:
-                print(warning, file=sys.stderr)
-        print(result.path, flush=True)
+                say(warning, file=sys.stderr)
+        say(result.path, flush=True)
         if strict:
             refuse_warnings(len(measured), "the run is complete")
 
@@ -139,9 +140,9 @@ def validate(
                 loaded = running.load_scenario(file, overrides or ())
             except (ScenarioError, UserError) as error:
                 problems += 1
-                print(error, file=sys.stderr)
+                say(error, file=sys.stderr)
             else:
-                print(f"{file}: ok", flush=True)
+                say(f"{file}: ok", flush=True)
                 print_warnings(loaded)
                 warnings += len(loaded.warnings)
                 right.append((file, loaded))
@@ -167,13 +168,13 @@ def schema(
 
         text = json.dumps(scenario_schema(AGENT_TYPES), indent=2) + "\n"
         if output is None:
-            print(text, end="")
+            say(text, end="")
         else:
             try:
                 output.write_text(text, encoding="utf-8")
             except OSError as error:
                 raise UserError(f"--output {output}: {error.strerror}") from error
-            print(output)
+            say(output)
 
 
 @app.command()
@@ -186,12 +187,12 @@ def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbos
         path = find_run(run, out)
         with _progress_bar(path.name, shown=not quiet) as progress:
             recorded, again = running.replay(path, progress)
-        print(f"recorded  {recorded}")
-        print(f"replayed  {again}")
+        say(f"recorded  {recorded}")
+        say(f"replayed  {again}")
         if recorded != again:
-            print(f"{path}: the replay gave other events", file=sys.stderr)
+            say(f"{path}: the replay gave other events", file=sys.stderr)
             raise typer.Exit(1)
-        print("same events")
+        say("same events")
 
 
 def _rehearse(file: Path, loaded: "Scenario") -> int:
@@ -200,12 +201,12 @@ def _rehearse(file: Path, loaded: "Scenario") -> int:
     from marginquake.sim.studies.workers import kernels_are_cold
 
     if kernels_are_cold():
-        print("compiling for the rehearsal; that takes about a minute, once", file=sys.stderr)
+        say("compiling for the rehearsal; that takes about a minute, once", file=sys.stderr)
     rehearsal = rehearse(loaded)
     for warning in rehearsal.warnings:
-        print(warning, file=sys.stderr)
+        say(warning, file=sys.stderr)
     if rehearsal.not_done is not None:
-        print(f"note: {file}: {rehearsal.not_done}", file=sys.stderr)
+        say(f"note: {file}: {rehearsal.not_done}", file=sys.stderr)
     return len(rehearsal.warnings)
 
 

@@ -21,6 +21,7 @@ from marginquake.sim.cli.common import (
     read_seconds,
 )
 from marginquake.sim.cli.sweeps import draw_sweep, report_sweep
+from marginquake.sim.core.outside.edges import say
 
 app = typer.Typer()
 
@@ -40,11 +41,11 @@ def show(run: RunArgument, out: RunsFolder = RUNS, verbose: Verbose = False) -> 
         manifest = read_manifest(path)
         for key in ("created_utc", "seed", "overrides", "event_digest", "software_version", "git_commit", "command"):
             value = manifest.get(key)
-            print(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
+            say(f"{key:17}{shlex.join(value) if isinstance(value, list) else value}")
         twin = read_twin_run(path)
         if twin.without is not None:
-            print(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
-        print(path)
+            say(f"{'twin of':17}{twin.run}, {said_off(twin.without)}")
+        say(path)
 
 
 @app.command()
@@ -81,11 +82,11 @@ def plot(
             raise UserError(f"--metric {metric}: belongs to sweeps, and {run} is none")
         path = find_run(run, out)
         if against is not None:
-            print(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
+            say(plot_twin(path, find_run(against, out), path / "figures" / "twin.png"))
             return
         written = plot_run(path, figure)
         for drawn in written:
-            print(drawn)
+            say(drawn)
         if not written:
             raise typer.Exit(1)
 
@@ -99,7 +100,7 @@ def report(run: RunOrSweep, out: RunsFolder = RUNS, verbose: Verbose = False) ->
         from marginquake.sim.studies.sweep_directory import find_sweep
 
         sweep_found = find_sweep(run, out)
-        print(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
+        say(report_sweep(sweep_found) if sweep_found is not None else write_report(find_run(run, out)))
 
 
 @app.command()
@@ -141,12 +142,12 @@ def clean(
         if not dry_run and keep is not None:
             doomed = clean_runs(out, keep)
         for path in doomed:
-            print(f"{word} {path}")
+            say(f"{word} {path}")
         if twins:
             if not dry_run:
                 delete_twins(lonely)
             for twin in lonely:
-                print(f"{word} {twin.path}")
+                say(f"{word} {twin.path}")
         if quiet_s is not None:
             _clean_leftovers(out, quiet_s, word, dry_run)
         _say_what_is_left(out, 0 if twins else len(lonely), len(lonely) if twins and dry_run else 0)
@@ -168,7 +169,7 @@ def _clean_leftovers(out: Path, quiet_s: float, word: str, dry_run: bool) -> Non
         found = left_behind(parent) if dry_run else delete_leftovers(parent, quiet_s)
         for each in found:
             if each.quiet_s >= quiet_s:
-                print(f"{word} {each.path}")
+                say(f"{word} {each.path}")
 
 
 def _say_what_might_live(out: Path, quiet_s: float | None) -> None:
@@ -179,11 +180,11 @@ def _say_what_might_live(out: Path, quiet_s: float | None) -> None:
 
     for path in list_interrupted(out):
         if (said := who_may_hold(path)) is not None:
-            print(f"left {said}", file=sys.stderr)
+            say(f"left {said}", file=sys.stderr)
     for parent in _folders_of_runs(out):
         for each in left_behind(parent):
             if quiet_s is None or each.quiet_s < quiet_s:
-                print(
+                say(
                     f"left {each.path}: {each.why}; no sign of life for {clock(each.quiet_s)}; "
                     "`marginquake clean --leftovers AGE` deletes what has given none for so long",
                     file=sys.stderr,
@@ -204,13 +205,13 @@ def _say_what_is_left(out: Path, lonely: int, gone: int) -> None:
     from marginquake.sim.studies.twin_runs import folder_of, list_twins, unreadable
 
     for path in unreadable(out):
-        print(f"left {path}: it cannot be read; twins are left too, for they might be its own", file=sys.stderr)
+        say(f"left {path}: it cannot be read; twins are left too, for they might be its own", file=sys.stderr)
     left = len(list_twins(out)) - gone
     if left:
         whose = " of runs that are kept"
         if lonely:
             whose = f", {lonely} of no run that is kept; `marginquake clean --twins` deletes those"
-        print(f"left {folder_of(out)}: {left} {plural('twin', left)}{whose}", file=sys.stderr)
+        say(f"left {folder_of(out)}: {left} {plural('twin', left)}{whose}", file=sys.stderr)
     sweeps = out / "sweeps"
     if sweeps.is_dir() and any(sweeps.iterdir()):
-        print(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)
+        say(f"left {sweeps}: clean deletes no sweep and no comparison", file=sys.stderr)

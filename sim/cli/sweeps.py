@@ -21,6 +21,7 @@ from marginquake.sim.cli.common import (
     print_plan_warnings,
     sweep_bar,
 )
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.scenario.installed import scenario_file
 
@@ -108,7 +109,7 @@ def compare(
         for point, before in plan.twins():
             first = plan.sweep.points[0]
             other = "the baseline" if before is first else f"policy {before.values['policy']}"
-            print(f"note: policy {point.values['policy']}: same rule as {other}", file=sys.stderr)
+            say(f"note: policy {point.values['policy']}: same rule as {other}", file=sys.stderr)
         with sweep_bar(wanted.name, shown=not quiet) as progress:
             result = sweeping.run_sweep(plan, out, workers, scheduler, True, None, progress, replace)
         tell_failures(result)
@@ -118,8 +119,8 @@ def compare(
             from marginquake.analysis.studies.comparison import load_comparison as read
 
             for pair in pairs_of(read(result.path)):
-                print(pair.sentence)
-        print(report, flush=True)
+                say(pair.sentence)
+        say(report, flush=True)
         if result.failures:
             raise typer.Exit(1)
 
@@ -175,18 +176,18 @@ def sensitivity(
             raise typer.Exit(1)
         found = sobol_indices(read(result.path), metric)
         if not quiet:
-            print(f"{'axis':24}{'first order':>20}{'total':>20}")
+            say(f"{'axis':24}{'first order':>20}{'total':>20}")
             for row in zip(found.axes, found.first, found.first_half, found.total, found.total_half, strict=True):
                 axis, first, first_half, total, total_half = row
-                print(f"{axis:24}{f'{first:.2f} +- {first_half:.2f}':>20}{f'{total:.2f} +- {total_half:.2f}':>20}")
+                say(f"{axis:24}{f'{first:.2f} +- {first_half:.2f}':>20}{f'{total:.2f} +- {total_half:.2f}':>20}")
         for drawn in plot_sweep(result.path, "sensitivity", metric):
-            print(drawn, flush=True)
+            say(drawn, flush=True)
 
 
 def tell_failures(result: "SweepResult") -> None:
     """Every run that failed, on stderr."""
     for failure in result.failures:
-        print(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+        say(f"failed: point {failure.point}, seed {failure.seed}: {failure.error}", file=sys.stderr)
 
 
 def run_sweep(
@@ -205,13 +206,11 @@ def run_sweep(
     with sweep_bar(plan.sweep.name, shown=not quiet) as progress:
         result = sweeping.run_sweep(plan, out, workers, scheduler, resume, limit, progress, replace)
     if not quiet:
-        print(
-            f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there"
-        )
+        say(f"{result.made} runs made, {len(plan.runs) - result.made - result.left - len(result.failures)} were there")
         if result.left:
-            print(f"{result.left} are left: --resume goes on")
+            say(f"{result.left} are left: --resume goes on")
     tell_failures(result)
-    print(result.path, flush=True)
+    say(result.path, flush=True)
     if result.failures:
         raise typer.Exit(1)
 
@@ -223,7 +222,7 @@ def draw_sweep(path: Path, figure: str | None, metric: str | None) -> None:
 
     try:
         for drawn in plot_sweep(path, figure, metric):
-            print(drawn)
+            say(drawn)
     except MissingExtra as error:
         raise UserError(str(error)) from None
 
@@ -257,6 +256,6 @@ def print_plan(plan: "SweepPlan", out: Path) -> None:
     for point in plan.sweep.points:
         done = sum(directory.holds(plan.runs[point.number, seed]) for seed in plan.sweep.seeds)
         table.add_row(str(point.number), *map(value_text, point.values.values()), f"{done}/{len(plan.sweep.seeds)}")
-    open_console(stderr=False).print(table)
+    open_console().print(table)
     missing = len(plan.missing(directory))
-    print(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")
+    say(f"{len(plan.runs)} runs, {missing} to be made; every point is valid")

@@ -21,6 +21,7 @@ from marginquake.sim.cli.common import (
     print_warnings,
     sweep_bar,
 )
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def tipping(
         if dry_run:
             settle(question)
             if question.bisects:
-                print("bisection: seeds come in eight at a time; how many runs it takes is not known before")
+                say("bisection: seeds come in eight at a time; how many runs it takes is not known before")
             return
         if not quiet:
             print_warnings(load_scenario(scenario, question.point(0, 0.0).overrides))
@@ -117,7 +118,7 @@ def tipping(
             found = find_tipping_point(question, out, workers, scheduler, progress, replace)
         if not quiet:
             _tell_tipping_point(question, found)
-        print(found.path, flush=True)
+        say(found.path, flush=True)
 
 
 def _event(outcome: str, metric: str, above: str | None) -> "EventConfig":
@@ -167,7 +168,7 @@ def _tell_plan(question: "TippingQuestion") -> None:
     from marginquake.sim.studies.tipping import plan_probes
 
     plan = plan_probes(question)
-    print(
+    say(
         f"plan: {plan.seeds} seeds at a value (then {100 * question.probability:g} % is known to "
         f"+- {100 * plan.half_width:.2g} points), fewer where it is clear; likely {plan.likely[0]:,} to "
         f"{plan.likely[1]:,} runs, at most {plan.most:,}; what is there already is not run again",
@@ -188,26 +189,26 @@ def _tell_tipping_point(question: "TippingQuestion", found: "TippingPoint") -> N
         low, high = (f"{100 * end:.1f}" for end in (each.share.low, each.share.high))
         table.add_row(shown(each.value), f"{each.events}/{each.runs}", f"{100 * each.share.value:.1f} %",
                       f"[{low}, {high}]", each.says)  # fmt: skip
-    open_console(stderr=False).print(table)
+    open_console().print(table)
     first, last = found.point.low, found.point.high
     if question.bisects:
-        print(f"{question.parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
+        say(f"{question.parameter}: half of {found.seeds} seeds cascade at {found.point.value:.4g} "
               f"[{first:.4g}, {last:.4g}] ({found.runs} runs)")  # fmt: skip
     else:
-        print(f"{question.parameter}: {100 * found.probability:g} % of runs at {shown(found.point.value)}, "
+        say(f"{question.parameter}: {100 * found.probability:g} % of runs at {shown(found.point.value)}, "
               f"95 % interval [{shown(first)}, {shown(last)}] ({found.runs:,} runs)")  # fmt: skip
         for end, word, move in ((first, question.range.low, "lower"), (last, question.range.high, "raise")):
             if not math.isfinite(end):
                 edge = found.tried[0 if move == "lower" else -1]
-                print(f"at {shown(word)} {edge.events} of {edge.runs} runs cannot be told from "
+                say(f"at {shown(word)} {edge.events} of {edge.runs} runs cannot be told from "
                       f"{100 * found.probability:g} %: {move} the end to close the interval")  # fmt: skip
     if not found.narrow:
         more = "more --seeds narrow it" if question.bisects else "a smaller --within narrows it"
-        print(f"the interval is wider than asked (--tolerance {question.tolerance:g}); {more}")
+        say(f"the interval is wider than asked (--tolerance {question.tolerance:g}); {more}")
     if found.contrary:
-        print(
+        say(
             f"{found.contrary} seeds cascade at the calm end and not at the other; they are left out"
             if question.bisects
             else f"{found.contrary} of {found.seeds} seeds have it at a calmer value and not at a wilder one"
         )
-    print(f"R = 1 at {found.predicted:.4g}" if math.isfinite(found.predicted) else "R crosses 1 nowhere between")
+    say(f"R = 1 at {found.predicted:.4g}" if math.isfinite(found.predicted) else "R crosses 1 nowhere between")

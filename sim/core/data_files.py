@@ -6,8 +6,11 @@ behind it may change.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final, final
+
+from marginquake.sim.core.outside.bounded_files import read_bounded
 
 CONTENT_KEY: Final = "sha256"
 """The field beside `file` that holds the digest of the content."""
@@ -32,17 +35,17 @@ class DataFileChanged(ValueError):
 
 def content_digest(file: str | Path) -> str:
     """sha256 of what is in the file now, as hexadecimal digits.  Raises OSError if it cannot be read."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return hashlib.sha256(read_bounded(file)).hexdigest()
 
 
 def file_digest(file: str | None) -> str:
     """`sha256:` and the digest of what is in the file now; its name where there is no such file."""
-    return f"sha256:{content_digest(file)}" if file is not None and Path(file).is_file() else str(file)
+    return f"sha256:{content_digest(file)}" if file is not None and os.path.isfile(file) else str(file)
 
 
 def read_content(file: str | Path, sha256: str) -> bytes:
     """The bytes of the file, if they are those with this digest.  Raises DataFileChanged, or OSError."""
-    data = Path(file).read_bytes()
+    data = read_bounded(file)
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise DataFileChanged(changed_message(file, sha256, found))

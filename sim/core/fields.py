@@ -1,11 +1,11 @@
 """How a field of a scenario is written: blocks, and numbers with units."""
 
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -26,10 +26,13 @@ DURATION_UNITS: Final[Mapping[str, int]] = {
 FRACTION_UNITS: Final[Mapping[str, Decimal]] = {"%": Decimal("0.01"), "bps": Decimal("0.0001")}
 AMOUNT_UNITS: Final[Mapping[str, Decimal]] = {"k": Decimal(1000), "M": Decimal(10**6), "bn": Decimal(10**9)}
 MAX_DURATION_NS: Final = 2**62
-NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
+NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?"
+"""Plain digits only: other scripts' digits look like letters to a reader, and like numbers to Python."""
+LONGEST_NUMBER: Final = 100
+"""Characters; longer texts are no number that anybody wrote."""
 _WRITTEN_NUMBER = re.compile(rf"\s*({NUMBER})\s*([^\W\d_][^\d:]*?|%)?\s*")
-_CLOCK = re.compile(r"\s*(-)?(?:(\d{1,7}):)?(\d{1,7}):(\d\d(?:\.\d{1,9})?)\s*")
-_PARTS = re.compile(r"\s*[-+]?\d+(?:\.\d*)?\s*[a-zµμ]+\s*")
+_CLOCK = re.compile(r"\s*(-)?(?:(\d{1,7}):)?(\d{1,7}):(\d\d(?:\.\d{1,9})?)\s*", re.ASCII)
+_PARTS = re.compile(r"\s*[-+]?[0-9]+(?:\.[0-9]*)?\s*[a-zµμ]+\s*")
 
 
 def parse_duration(text: str) -> int:
@@ -57,6 +60,8 @@ def parse_time(text: str) -> int:
 
     `90s`, `1h 30min`, `3:10` (minutes and seconds), `1:03:10`, `-0:05`.
     """
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"must be {_DURATION_HELP}")
     clock = _CLOCK.fullmatch(text)
     if clock is not None:
         sign, hours, minutes, seconds = clock.groups()
@@ -118,7 +123,7 @@ _DURATION_SLIPS: Final[Mapping[str, str]] = {
 
 
 def _split(text: str, meant: str) -> tuple[Decimal, str]:
-    match = _WRITTEN_NUMBER.fullmatch(text)
+    match = _WRITTEN_NUMBER.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
     if match is None:
         raise ValueError(f"must be {meant}")
     return Decimal(match[1]), match[2] or ""
@@ -201,7 +206,7 @@ Amount = Annotated[float, AMOUNT]
 
 
 def _existing_file(value: str, info: ValidationInfo) -> str:
-    if info.context is WRITTEN and not Path(value).is_file():
+    if info.context is WRITTEN and not os.path.isfile(value):
         raise PydanticCustomError("no_file", "no such file")
     return value
 

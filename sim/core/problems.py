@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
+from marginquake.sim.core.outside.edges import one_line
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,8 @@ class Place:
     folder: Path
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}" if self.line else self.source
+        source = clipped(self.source, 500)
+        return f"{source}:{self.line}" if self.line else source
 
 
 @final
@@ -32,11 +35,13 @@ class Problem:
     suggestion: str | None = None
 
     def __str__(self) -> str:
-        parts = [str(self.place), self.path, f"value {self.value}" if self.value is not None else ""]
+        parts = [str(self.place), clipped(self.path), f"value {clipped(self.value)}" if self.value is not None else ""]
         text = ": ".join(part for part in (*parts, self.message) if part)
-        return f"{text}; did you mean {self.suggestion!r}?" if self.suggestion else text
+        return one_line(f"{text}; did you mean {self.suggestion!r}?" if self.suggestion else text)
 
 
+MAX_TOLD: Final = 100
+"""Problems that are told; nobody mends more at once."""
 WARNINGS: Final[Mapping[str, str]] = {
     "implausible_shock": "a declared shock is larger than any that a market has had in such a time",
     "implausible_size": "a volatility, drift, jump or fee is far beyond what markets have",
@@ -91,8 +96,9 @@ class ScenarioWarning:
 
     def __str__(self) -> str:
         way_out = f"; {self.way_out}" if self.way_out else ""
-        parts = [str(self.place), "warning", self.field, f"value {self.value}" if self.value is not None else ""]
-        return f"{': '.join(part for part in (*parts, self.message) if part)}{way_out} [{self.name}]"
+        value = f"value {clipped(self.value)}" if self.value is not None else ""
+        parts = [str(self.place), "warning", clipped(self.field), value]
+        return one_line(f"{': '.join(part for part in (*parts, self.message) if part)}{way_out} [{self.name}]")
 
     def plain(self) -> dict[str, Any]:
         """As the run's manifest keeps it."""
@@ -113,11 +119,20 @@ class ScenarioError(ValueError):
     """Everything that is wrong with a scenario at once; its text has one line a problem."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(dict.fromkeys(problems))
+        told = list(dict.fromkeys(problems))
+        if len(told) > MAX_TOLD + 1:
+            rest = len(told) - MAX_TOLD
+            told[MAX_TOLD:] = [Problem(told[MAX_TOLD].place, "", f"and {rest:,} more problems, here and elsewhere")]
+        self.problems = tuple(told)
         super().__init__("\n".join(map(str, self.problems)))
 
     def __reduce__(self) -> tuple[type["ScenarioError"], tuple[tuple[Problem, ...]]]:
         return ScenarioError, (self.problems,)
+
+
+def clipped(text: str, most: int = 200) -> str:
+    """The beginning of a text that nobody would read to its end."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

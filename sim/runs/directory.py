@@ -22,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.measured import Measured
+from marginquake.sim.core.outside.edges import say
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
 from marginquake.sim.runs import leftovers, locks
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
@@ -184,12 +186,12 @@ def give_name(folder: Path, name: str, replace: bool = False, before: int | None
                 return target
             if is_complete(target) and same_run(own, read_manifest(target)):
                 if before is not None and holder(target) != before:
-                    print(f"{target}: another process completed the same run meanwhile; it stays", file=sys.stderr)
+                    say(f"{target}: another process completed the same run meanwhile; it stays", file=sys.stderr)
                     leftovers.remove(folder)
                     return target
             elif not (replace and is_complete(target)):
                 taken, target = target, _free_name(folder, own)
-                print(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
+                say(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
                 continue
             if _swap_in(folder, target):
                 return target
@@ -385,7 +387,7 @@ def plain(value: Any) -> Any:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):

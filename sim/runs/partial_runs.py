@@ -10,6 +10,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from marginquake.sim.runs import checkpoint, directory, leftovers, locks
 from marginquake.sim.runs.checkpoint import Job
@@ -53,7 +54,7 @@ def check_free(parent: Path, name: str) -> None:
     folder = partial_path(parent, name)
     if os.path.lexists(folder):
         raise RunDirectoryError(
-            f"{folder} is the same run, interrupted: `marginquake run --resume {folder}` goes on with it; "
+            f"{folder} is the same run, interrupted: `marginquake run --resume {quote(str(folder))}` goes on with it; "
             "delete it to start afresh"
         )
 

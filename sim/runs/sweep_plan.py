@@ -3,12 +3,12 @@
 For whoever goes on with a sweep, and for analysis, which may come to it on another machine.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, final
 
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.runs.directory import RunDirectoryError
 
 PLAN_FILE = "sweep.json"
@@ -166,6 +166,6 @@ def _point(content: Mapping[str, Any]) -> PlannedPoint:
 
 def _json(path: Path, name: str) -> Any:
     try:
-        return json.loads((path / name).read_text(encoding="utf-8"))
+        return read_json(path / name)
     except (OSError, ValueError) as error:
         raise RunDirectoryError(f"{path}: {name} cannot be read: {error}") from error

@@ -6,6 +6,7 @@ The same run (same scenario, model version and seed) may be made again under its
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from marginquake.sim.runs import checkpoint, directory, partial_runs
@@ -45,7 +46,7 @@ def check_new(parent: Path, name: str, wanted: Mapping[str, Any], replace: bool,
     if not directory.same_run(there, wanted):
         raise RunDirectoryError(
             f"{waiting} holds another run, interrupted: {_difference(there, wanted)}; `marginquake run --resume "
-            f"{waiting}` goes on with it; {WAY_OUT}"
+            f"{quote(str(waiting))}` goes on with it; {WAY_OUT}"
         )
     if keeps_partial:
         partial_runs.check_free(parent, name)

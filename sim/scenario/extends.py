@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from marginquake.sim.core.data_files import CONTENT_KEY
+from marginquake.sim.core.outside.bounded_files import read_bounded
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import installed
+from marginquake.sim.scenario.bounds.budget import MAX_DEPTH, VALUES_A_FILE, Budget
 from marginquake.sim.scenario.yaml_tree import CONTENT_OF, DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
 
 EXTENDS: Final = "extends"
@@ -22,22 +24,44 @@ class Source:
     """A file read with everything it extends.
 
     `unfinished`: paths of populations that lack what they extend, because it could not be read (the problem is told).
+    `budget`: what overrides may still add.  `extended`: files by the name they are shown by, where each is named, and
+    its fields.
     """
 
     root: Node
     text: str
-    files: list[Path]
+    budget: Budget
     problems: list[Problem] = field(default_factory=list)
     unfinished: set[Path_] = field(default_factory=set)
+    extended: dict[str, tuple[Node, set[str]]] = field(default_factory=dict)
+
+    def told(self, problems: Sequence[Problem], known: Container[str]) -> list[Problem]:
+        """Problems as they may be told.  Of a file that is extended and has hardly a `known` field it is told that it
+        is none of ours, where it is named, and not what stands in it: it may be anybody's."""
+        foreign = {
+            shown: named
+            for shown, (named, fields) in self.extended.items()
+            if 2 * sum(name in known for name in fields) < len(fields)
+        }
+        message = "is no scenario and no fragment of one: most of its fields are unknown"
+        return [
+            problem
+            if (named := foreign.get(problem.place.source)) is None
+            else Problem(named.place, shown_path(named.path), message, named.shown())
+            for problem in problems
+        ]
 
 
 def read_source(path: Path) -> Source:
-    """The merged tree of a file and what it extends.  Raises ScenarioError if the file itself yields no mapping."""
-    reader = _Reader([], [], set())
-    root, text = reader.read(path, os.fspath(path), [])
+    """The merged tree of a file and what it extends.
+
+    Raises ScenarioError if the file itself yields no mapping, or all together is more than `bounds` allow.
+    """
+    reader = _Reader([], set(), Budget())
+    root, text = reader.read(path, os.fspath(path), [], None)
     if root is None:
         raise ScenarioError(reader.problems)
-    return Source(root, text, reader.files, reader.problems, reader.unfinished)
+    return Source(root, text, reader.budget, reader.problems, reader.unfinished, reader.extended)
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -65,10 +89,14 @@ def apply_override(source: Source, argument: str) -> None:
     if not value_text.strip():
         problems.append(Problem(place, path_text, f"no value; write {path_text}=null to delete the field"))
         return
-    value = _parse(value_text, place, problems)
+    if len(keys) > MAX_DEPTH:
+        problems.append(Problem(place, "", f"names a field more than {MAX_DEPTH} levels deep"))
+        return
+    source.budget.spend_bytes(len(argument), place)
+    value = _parse(value_text, place, problems, source.budget)
     if value is None:
         return
-    reader = _Reader(problems, source.files, source.unfinished)
+    reader = _Reader(problems, source.unfinished, source.budget, extended=source.extended)
     if len(keys) == 3 and (keys[0], keys[2]) == (POPULATIONS, EXTENDS):
         _extend_population(root, keys[1], _planted(value, tuple(keys), place), reader)
         return
@@ -96,7 +124,7 @@ def _plant(root: Node, keys: list[str], value: Node, place: Place, problems: lis
         here = shown_path(at)
         last = depth == len(keys) - 1
         if isinstance(parent.value, list):
-            parent_list, index = parent.value, int(key) if key.isdigit() else -1
+            parent_list, index = parent.value, int(key) if re.fullmatch("[0-9]{1,9}", key) else -1
             if not 0 <= index < len(parent_list):
                 message = f"{here} is a list of {len(parent_list)} items, numbered from 0"
                 problems.append(Problem(place, shown_path([*at, key]), message))
@@ -136,33 +164,46 @@ def absolute_files(root: Node) -> None:
 @final
 @dataclass(slots=True)
 class _Reader:
-    """Reads files and what they extend.  Problems are collected; `files` and `unfinished` as in `Source`."""
+    """Reads files and what they extend, each once.  Problems are collected; fields as in `Source`.
+
+    `known`: what has been read, whole with all that it extends, and how many values it has; None where it was not to be
+    had.  Nothing in there is ever changed: who puts it below a population copies it.
+    """
 
     problems: list[Problem]
-    files: list[Path]
     unfinished: set[Path_]
+    budget: Budget
+    known: dict[Path, tuple[Node, int] | None] = field(default_factory=dict)
+    extended: dict[str, tuple[Node, set[str]]] = field(default_factory=dict)
 
-    def read(self, path: Path, shown: str, descendants: list[Path]) -> tuple[Node | None, str]:
-        """A file's own tree on top of those it extends; None with a problem added if it cannot be had."""
+    def read(
+        self, path: Path, shown: str, descendants: list[Path], named: Node | None
+    ) -> tuple[Node | None, str]:  # fmt: skip
+        """A file's own tree on top of those it extends; None with a problem added if it cannot be had.
+
+        `named`: where a file names it; None if somebody does on the command line.
+        """
         place = Place(shown, 0, path.parent.absolute())
-        text = _read_text(path, place, self.problems)
+        self.budget.spend_file(place if named is None else named.place)
+        text = self._text_of(path, place, named)
         if text is None:
             return None, ""
-        self.files.append(path)
-        own = _parse(text, Place(shown, 1, place.folder), self.problems)
+        own = _parse(text, Place(shown, 1, place.folder), self.problems, self.budget)
         if own is None:
             return None, text
         if own.value is None:
             self._add(place, "the file is empty")
             return None, text
         if not isinstance(own.value, dict):
-            kind = "a list" if isinstance(own.value, list) else f"the text or number {own.shown()}"
+            kind = "a list" if isinstance(own.value, list) else "a text or number"
             first = len(text) - len(re.sub(r"\A(?:\s*(?:#.*)?\n)*", "", text))
             where = Place(shown, text.count("\n", 0, first) + 1, place.folder)
             self._add(where, f"must be a mapping of fields (name: value), but is {kind}")
             return None, text
         extends = own.value.pop(EXTENDS, None)
-        family = [*descendants, path.resolve()]
+        if named is not None:
+            self.extended[shown] = named, set(own.value)
+        family = [*descendants, Path(os.path.realpath(path))]
         self.extend_populations(own.value.get(POPULATIONS), path.parent, shown, family)
         base: Node | None = None
         for entry in _extended(extends, self.problems):
@@ -204,21 +245,54 @@ class _Reader:
 
     def _extended_file(self, entry: Node, folder: Path, shown: str, family: list[Path]) -> Node | None:
         """The tree of one file named under `extends`; `family`: the file that names it and those that extend that."""
+        self.budget.spend(VALUES_A_FILE, entry.place)
         name = str(entry.value)
         found = installed.find(name, folder)
         if found is None:
             message, near = installed.not_found(name, folder)
             self.problems.append(Problem(entry.place, shown_path(entry.path), message, entry.shown(), suggestion=near))
             return None
-        target = found.resolve()
+        target = Path(os.path.realpath(found))
         if target in family:
             loop = " -> ".join(p.name for p in (*family[family.index(target) :], target))
             self.problems.append(Problem(entry.place, shown_path(entry.path), f"a file cannot extend itself: {loop}"))
             return None
-        own = installed.written_there(name, folder)
-        if own is None:
-            return self.read(target, str(target), family)[0]
-        return self.read(target, os.path.normpath(os.path.join(os.path.dirname(shown), own)), family)[0]
+        if target not in self.known:
+            own = installed.written_there(name, folder)
+            as_named = None if own is None else os.path.normpath(os.path.join(os.path.dirname(shown), own))
+            tree = self.read(target, as_named or str(target), family, entry)[0]
+            self.known[target] = None if tree is None else (tree, sum(1 for _ in tree.walk()))
+        known = self.known[target]
+        if known is None:
+            return None
+        self.budget.spend(known[1], entry.place)
+        return known[0]
+
+    def _text_of(self, path: Path, place: Place, named: Node | None) -> str | None:
+        """The text of a file; None with a problem added, where it is named, if it has none."""
+        try:
+            data = read_bounded(path, self.budget.bytes)
+        except FileNotFoundError:
+            near = closest(path.name, _siblings(path))
+            hint = os.path.join(os.path.dirname(place.source), near) if near else None
+            self.problems.append(Problem(place, "", "no such file", suggestion=hint))
+            return None
+        except OSError as error:
+            is_folder = isinstance(error, IsADirectoryError)
+            why = "is a folder, not a scenario file" if is_folder else f"cannot be read: {error.strerror}"
+            if named is None:
+                self._add(place, why)
+            else:
+                self.problems.append(Problem(named.place, shown_path(named.path), why, named.shown()))
+            return None
+        self.budget.spend_bytes(len(data), place)
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            message = f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
+            self._add(Place(place.source, line, place.folder), message)
+            return None
 
     def _add(self, place: Place, message: str) -> None:
         self.problems.append(Problem(place, "", message))
@@ -233,27 +307,6 @@ def _extended(extends: Node | None, problems: list[Problem]) -> list[Node]:
             message = "must be a file name or a list of file names"
             problems.append(Problem(entry.place, shown_path(entry.path), message, entry.shown()))
     return [entry for entry in entries if isinstance(entry.value, str) and entry.value]
-
-
-def _read_text(path: Path, place: Place, problems: list[Problem]) -> str | None:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        near = closest(path.name, _siblings(path))
-        hint = os.path.join(os.path.dirname(place.source), near) if near else None
-        problems.append(Problem(place, "", "no such file", suggestion=hint))
-    except IsADirectoryError:
-        problems.append(Problem(place, "", "is a folder, not a scenario file"))
-    except OSError as error:
-        problems.append(Problem(place, "", f"cannot be read: {error.strerror}"))
-    else:
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            message = f"not UTF-8 text (byte 0x{data[error.start]:02x}); save the file as UTF-8"
-            problems.append(Problem(Place(place.source, line, place.folder), "", message))
-    return None
 
 
 def _siblings(path: Path) -> list[str]:

@@ -46,13 +46,15 @@ def scenario_file(name: str | Path) -> Path:
     if found is not None:
         return found
     message, suggestion = not_found(name, Path.cwd())
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         message, suggestion = "is a folder, not a scenario file", None
     raise ScenarioError([Problem(Place(os.fspath(name), 0, Path.cwd()), "", message, suggestion=suggestion)])
 
 
 def not_found(name: str | Path, folder: Path) -> tuple[str, str | None]:
     """What to say of a name that is in neither place: where it was looked for, and the nearest name there is."""
+    if os.path.islink(folder / name):
+        return "is a symbolic link that leads to no file", None
     if Path(name).is_absolute():
         return "no such file", _near(Path(name), folder)
     return f"no such file in {folder.absolute()} or in {installed_folder()}", _near(Path(name), folder)
@@ -60,6 +62,8 @@ def not_found(name: str | Path, folder: Path) -> tuple[str, str | None]:
 
 def _near(name: Path, folder: Path) -> str | None:
     """The known name whose last part is most like that of `name`; of several, one in the same folder."""
+    if not name.name or name.name == "..":
+        return None
     ending = name.suffix if name.suffix in SUFFIXES else ""
     known: dict[str, list[Path]] = {}
     for own in _own_files((folder / name).parent):
@@ -75,7 +79,7 @@ def _near(name: Path, folder: Path) -> str | None:
 def _own_files(folder: Path) -> list[Path]:
     try:
         return sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name with a NUL character
         return []
 
 

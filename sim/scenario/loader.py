@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, final, get_args
@@ -14,10 +14,11 @@ from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
 from marginquake.sim.core.plugins import import_class, is_outdated, search_in
-from marginquake.sim.core.problems import Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
+from marginquake.sim.core.problems import MAX_TOLD, Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.bounds.amounts import Member, check_all_money, check_amounts
+from marginquake.sim.scenario.bounds.budget import MAX_ENTRIES
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
@@ -33,7 +34,13 @@ from marginquake.sim.scenario.checks import (
 )
 from marginquake.sim.scenario.config import NAME, MarketConfig, ScenarioHead
 from marginquake.sim.scenario.extends import Source
-from marginquake.sim.scenario.messages import locate, numbers_written_as_booleans, problems_of, unknown_field
+from marginquake.sim.scenario.messages import (
+    field_names,
+    locate,
+    numbers_written_as_booleans,
+    problems_of,
+    unknown_field,
+)
 from marginquake.sim.scenario.places import Places
 from marginquake.sim.scenario.price_files import replay_notes, replay_warnings, settle_replay
 from marginquake.sim.scenario.price_range import check_range, widened
@@ -71,7 +78,7 @@ def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides
         shown = source.root.place.source
         raise ScenarioError(
             sorted(
-                source.problems,
+                source.told(source.problems, loader.traits.union(SCENARIO_FIELDS)),
                 key=lambda p: (p.place.line == 0, p.place.source != shown, p.place.source, p.place.line),
             )
         )
@@ -115,6 +122,7 @@ class _Loader:
         self.found_reading: list[ScenarioWarning] = []
         self.notes: list[str] = []
         self.every_population_was_read = True
+        self.traits_of_user_classes: set[str] = set()
 
     def load(self, path: Path, text: str, overrides: tuple[str, ...]) -> Scenario | None:
         if self._is_a_fragment():
@@ -207,14 +215,21 @@ class _Loader:
             self.notes.append(note)
         return wider
 
+    @property
+    def traits(self) -> set[str]:
+        """Fields of populations of every type, and of the classes of the user that are named here."""
+        found = {name for participant in self.registry.values() for name in field_names(participant.config_type)}
+        return found | self.traits_of_user_classes
+
     def _is_a_fragment(self) -> bool:
         """Fields of a population, and none of a scenario."""
-        traits = {name for participant in self.registry.values() for name in participant.config_type.model_fields}
-        return not traits.isdisjoint(self.top) and self.top.keys().isdisjoint(SCENARIO_FIELDS)
+        return not self.traits.isdisjoint(self.top) and self.top.keys().isdisjoint(SCENARIO_FIELDS)
 
     def _unknown_fields(self) -> None:
         fragment = self._fragment_at_the_top()
         for key, node in self.top.items():
+            if len(self.problems) > MAX_TOLD:
+                return
             if key not in SCENARIO_FIELDS and not node.deletes and node.place.source != fragment:
                 problem = unknown_field(self.root, node, list(SCENARIO_FIELDS))
                 inner = None if problem.suggestion else _path_of_field(MarketConfig, key)
@@ -242,7 +257,7 @@ class _Loader:
                 read = model.model_validate({**tree.plain(), **given}, context=WRITTEN)
             except ValidationError as error:
                 nodes = [locate(tree, details)[0] for details in error.errors(include_url=False)]
-                if not _drop(tree, [node for node in nodes if node.deletes and node.value is None]):
+                if not _drop(tree, {id(node) for node in nodes if node.deletes and node.value is None}):
                     self.problems += problems_of(error, model, tree)
                     self.problems += numbers_written_as_booleans(model, tree, given)
                     return None
@@ -281,6 +296,8 @@ class _Loader:
         if named is None or named.deletes:
             return found
         for name, node in self._named(named, "population"):
+            if len(self.problems) > MAX_TOLD:
+                break
             if (extends.POPULATIONS, name) in self.unfinished:
                 continue
             if node.value is None:
@@ -341,8 +358,13 @@ class _Loader:
             self._add(node, f"must be a mapping: the name of each {kind}, and its fields below")
             return []
         entries = [(name, child) for name, child in node.value.items() if not child.deletes]
+        if len(entries) > MAX_ENTRIES:
+            self._add(entries[MAX_ENTRIES][1], f"is one {kind} more than the {MAX_ENTRIES:,} there may be", value=None)
+            entries = entries[:MAX_ENTRIES]
         good: list[tuple[str, Node]] = []
         for name, child in entries:
+            if len(self.problems) > MAX_TOLD:
+                break
             if not _is_name(name):
                 message = f"a {kind}'s name must begin with a letter and hold only letters, digits, '_' and '-'"
                 self._add(child, message, value=None)
@@ -382,6 +404,7 @@ class _Loader:
         if not {"type", "market"} <= config_type.model_fields.keys():
             self._add(kind, "its config_type is not a ParticipantConfig: it lacks 'type' or 'market'")
             return None
+        self.traits_of_user_classes |= {*field_names(config_type)}
         return self._if_a_population(kind, found)
 
     def _if_a_population(self, node: Node, participant_class: type[Any]) -> type[Any] | None:
@@ -445,12 +468,12 @@ def _population(
     return Population(name, resolved.type, resolved.market, participant_class, resolved, book)
 
 
-def _drop(tree: Node, doomed: Sequence[Node]) -> bool:
-    """Take these nodes out of the tree; False if there were none."""
+def _drop(tree: Node, doomed: Container[int]) -> bool:
+    """Take the nodes with these `id`s out of the tree; False if there were none."""
     dropped = False
     for node in list(tree.walk()):
         if isinstance(node.value, dict):
-            for key in [key for key, child in node.value.items() if any(child is each for each in doomed)]:
+            for key in [key for key, child in node.value.items() if id(child) in doomed]:
                 del node.value[key]
                 dropped = True
     return dropped

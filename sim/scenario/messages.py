@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from marginquake.sim.core.fields import FRACTION, WRITTEN, format_duration, parse_duration
-from marginquake.sim.core.problems import Problem, closest, shown_path
+from marginquake.sim.core.problems import MAX_TOLD, Problem, closest, shown_path
 from marginquake.sim.rules.registry import Registry
 from marginquake.sim.scenario.distributions import Distribution, find_distribution
 from marginquake.sim.scenario.synonyms import meant_by
@@ -39,7 +39,7 @@ LIST_AT_MOST: Final = 12
 def problems_of(error: ValidationError, model: type[BaseModel], tree: Node) -> list[Problem]:
     """What is wrong with `tree`, which did not fit `model`.  One problem a place."""
     at_path: dict[Path_, list[Problem]] = {}
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False)[:MAX_TOLD]:
         node, path = locate(tree, details)
         if details["type"] == "too_short" and isinstance(node.value, list) and node.value:
             continue  # counted only the items that are right, and what is wrong with the others is said

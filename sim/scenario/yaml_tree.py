@@ -10,7 +10,8 @@ import yaml
 from yaml.resolver import BaseResolver
 
 from marginquake.sim.core.data_files import CONTENT_KEY
-from marginquake.sim.core.problems import Place, Problem, shown_path
+from marginquake.sim.core.problems import Place, Problem, ScenarioError, shown_path
+from marginquake.sim.scenario.bounds.budget import MAX_DEPTH, Budget, beyond
 
 try:
     from yaml._yaml import CParser as _Parser
@@ -41,6 +42,8 @@ CONTENT_OF: Final[Mapping[str, Sequence[str]]] = {
     "span": (FILE_KEY, "start", "format", "time_unit", "time_column", "price_column"),
 }
 """What a resolved scenario writes down about a file's content, and the fields that it depends on."""
+_LARGEST_INTEGER: Final = 10**40
+"""Beyond every amount and count; Python would go on to numbers that no float can hold."""
 
 
 @final
@@ -107,28 +110,31 @@ def dump_inline(value: Any) -> str:
 
 def read_plain(text: str) -> Any:
     """What `dump` wrote, as plain data."""
-    node = _parse(text, Place("", 0, Path()), [])
+    node = _parse(text, Place("", 0, Path()), [], Budget())
     return None if node is None else node.plain()
 
 
-def _parse(text: str, place: Place, problems: list[Problem]) -> Node | None:
-    """The tree of a YAML text that begins at `place`; None with a problem added on a syntax error."""
+def _parse(text: str, place: Place, problems: list[Problem], budget: Budget) -> Node | None:
+    """The tree of a YAML text that begins at `place`; None with a problem added on a syntax error.
+
+    Raises ScenarioError beyond the `budget`.
+    """
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, place, budget.values)
         document = loader.get_single_node()
     except yaml.YAMLError as error:
         problems.append(_syntax_problem(error, text, place))
         return None
-    except RecursionError:
-        problems.append(Problem(place, "", "nested too deeply"))
+    except UnicodeEncodeError:
+        problems.append(Problem(place, "", "not YAML: holds bytes that are no text"))
         return None
     finally:
         if loader is not None:
             loader.dispose()
     if document is None:
         return Node(None, place, ())
-    return _Builder(place, problems).build(document, place, ())
+    return _Builder(place, problems, budget).build(document, place, ())
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, place: Place) -> Problem:
@@ -150,6 +156,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, place: Place) -> Problem:
         message += "; is the indentation right, and is a text with ': ' in quotes?"
     if "could not find expected ':'" in message:
         message += "; write 'name: value' with a space after the colon"
+    if "found undefined alias" in message:
+        message = "an alias (*name) of nothing that was named before (&name)"
     return Problem(where, "", f"not YAML: {message}")
 
 
@@ -157,15 +165,19 @@ def _syntax_problem(error: yaml.YAMLError, text: str, place: Place) -> Problem:
 class _Builder:
     """PyYAML nodes -> our nodes, keeping places and collecting problems."""
 
-    def __init__(self, start: Place, problems: list[Problem]) -> None:
+    def __init__(self, start: Place, problems: list[Problem], budget: Budget) -> None:
         self._start = start
         self._problems = problems
+        self._budget = budget
         self._open: set[int] = set()
 
     def build(self, node: yaml.Node, place: Place, path: Path_) -> Node:
         if id(node) in self._open:
             self._add(place, path, "an alias inside of what it stands for")
             return Node(None, place, path)
+        if len(path) > MAX_DEPTH:
+            raise _too_deep(place)
+        self._budget.spend_text(node.value if isinstance(node, yaml.ScalarNode) else "", place)
         self._open.add(id(node))
         built = Node(self._value(node, path, place), place, path)
         self._open.discard(id(node))
@@ -190,6 +202,7 @@ class _Builder:
         found: dict[str, Node] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node)
+            self._budget.spend_text(key_node.value if isinstance(key_node, yaml.ScalarNode) else "", place)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._add(place, path, "a field's name must be plain text")
                 continue
@@ -227,18 +240,31 @@ def _scalar(node: yaml.Node) -> Scalar:
                 raise ValueError(f"{text!r} is not true or false")
             return text.lower() == "true"
         case "tag:yaml.org,2002:int":
-            if len(text) > 400:
-                raise ValueError("a number with more than 400 digits")
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+            return _integer(text)
         case "tag:yaml.org,2002:float":
             lowered = text.lower()
+            if not _FLOAT.fullmatch(text) and lowered not in ("inf", "-inf", "nan"):  # as Python writes them
+                raise ValueError("the tag !!float stands before what is no number")
             return float(lowered.replace(".inf", "inf").replace(".nan", "nan"))
         case tag:
             raise ValueError(f"the tag {_short_tag(tag)} is not supported; remove it")
 
 
+def _integer(text: str) -> int:
+    if len(text) <= 100 and _INTEGER.fullmatch(text):
+        number = int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        if abs(number) <= _LARGEST_INTEGER:
+            return number
+    raise ValueError("no whole number of at most 40 digits")
+
+
 def _short_tag(tag: str) -> str:
-    return tag.replace("tag:yaml.org,2002:", "!!")
+    short = tag.replace("tag:yaml.org,2002:", "!!")
+    return short if len(short) <= 60 else f"{short[:57]}..."
+
+
+def _too_deep(place: Place) -> ScenarioError:
+    return beyond(place, f"nested more than {MAX_DEPTH} levels deep")
 
 
 _STR_TAG: Final = "tag:yaml.org,2002:str"
@@ -257,12 +283,34 @@ _CORE_SCALARS: Final = (
 """YAML 1.2 core schema (yaml.org/spec/1.2.2, section 10.3.2): tag, pattern, first characters."""
 
 
-class _Loader(_Parser, BaseResolver):
-    """Text -> nodes with YAML 1.2 tags."""
+_INTEGER, _FLOAT = (
+    re.compile(pattern) for wanted in ("int", "float") for name, pattern, _ in _CORE_SCALARS if name == wanted
+)
 
-    def __init__(self, text: str) -> None:
+
+class _Loader(_Parser, BaseResolver):
+    """Text -> nodes with YAML 1.2 tags: at most `most`, and none too deep.  `place`: where the text begins."""
+
+    def __init__(self, text: str, place: Place, most: int) -> None:
         _Parser.__init__(self, text)
         BaseResolver.__init__(self)
+        self._place = place
+        self._left = Budget(most)
+        self._depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:
+        """PyYAML calls this before each node, so that what is too much is never composed."""
+        place = self._place
+        if current_node is not None and place.line:
+            place = Place(place.source, place.line + current_node.start_mark.line, place.folder)
+        self._left.spend(1, place)
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            raise _too_deep(place)
+
+    def ascend_resolver(self) -> None:
+        """PyYAML calls this after each node."""
+        self._depth -= 1
 
 
 class _Dumper(yaml.SafeDumper):

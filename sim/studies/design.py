@@ -30,7 +30,7 @@ from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario import extends, yaml_tree
 from marginquake.sim.scenario.config import NAME
 from marginquake.sim.scenario.installed import find, not_found, scenario_file
-from marginquake.sim.scenario.messages import problems_of
+from marginquake.sim.scenario.messages import field_names, problems_of
 from marginquake.sim.scenario.yaml_tree import Node
 from marginquake.sim.studies.axes import Axis, Number, Value, WrittenValue, number_of, problems_of_axes
 
@@ -410,11 +410,11 @@ DESIGNS: Mapping[str, Callable[[SweepConfig], list[dict[str, Value]]]] = {
 def _read(path: Path, model: type[Config]) -> tuple[Config, Node, str]:
     source = extends.read_source(path)
     if source.problems:
-        raise ScenarioError(source.problems)
+        raise ScenarioError(source.told(source.problems, field_names(model)))
     try:
         return model.model_validate(source.root.plain()), source.root, source.text
     except ValidationError as error:
-        raise ScenarioError(problems_of(error, model, source.root)) from None
+        raise ScenarioError(source.told(problems_of(error, model, source.root), field_names(model))) from None
 
 
 def _scenario_of(path: Path, scenario: str, node: Node) -> Path:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mesa
@@ -276,7 +277,7 @@ def _keep_on(
     try:
         return _carry_out(job, model, folder, progress, replace=replace, before=before)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {folder}") from None
+        raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {quote(str(folder))}") from None
 
 
 def _carry_out(
@@ -343,7 +344,7 @@ def _set_aside(job: Job, model: MarketModel, folder: Path) -> str:
         kept = partial_runs.set_aside(folder, job.name, lambda hidden: write_checkpoint(hidden, job, model))
     except (RunDirectoryError, OSError) as why:
         return f"interrupted; nothing was kept: {why}"
-    return f"interrupted at {partial_runs.position(job)}; go on with: marginquake run --resume {kept}"
+    return f"interrupted at {partial_runs.position(job)}; go on with: marginquake run --resume {quote(str(kept))}"
 
 
 def _advance(
@@ -422,8 +423,8 @@ def _draw_what_can_be(path: Path) -> tuple[str, ...]:
             _draw(path, left_out)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted while its pictures were drawn; the run is complete: {path}; `marginquake plot {path}` and "
-            f"`marginquake report {path}` draw them"
+            f"interrupted while its pictures were drawn; the run is complete: {path}; `marginquake plot "
+            f"{quote(str(path))}` and `marginquake report {quote(str(path))}` draw them"
         ) from None
     if left_out:
         left_out.tell()

@@ -30,6 +30,7 @@ from marginquake.analysis.studies.probing import (
 )
 from marginquake.analysis.studies.sweeps.figures import draw_probes, draw_tipping
 from marginquake.analysis.studies.tipping import Bisection
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
@@ -211,7 +212,7 @@ def check_same_question(question: TippingQuestion, out: Path) -> None:
     if there != asked:
         word, threshold = ("above", there.above) if there.above is not None else ("below", there.below)
         raise RunDirectoryError(f"{path} holds the answer for {there.metric} {word} {threshold:g}; {way_out}")
-    probability = json.loads((path / ANSWER).read_text(encoding="utf-8")).get("probability", HALF)
+    probability = read_json(path / ANSWER).get("probability", HALF)
     if probability != question.probability:
         raise RunDirectoryError(f"{path} holds the answer for {_percent(probability)} of runs; {way_out}")
     ends = sweeping.plan_sweep(_sweep(question, (0.0, 1.0), (1,))).runs.values()

@@ -1,7 +1,6 @@
 """Writes `report.html` of a sweep: one file with everything in it, no request to anywhere."""
 
 import base64
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import event_words, value_texts
 from marginquake.analysis.studies.sweeps.figures import SWEEP_FIGURES, draw_figure, reasons
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, PooledRuns, SweepData, by_point, load_sweep
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.runs.directory import write_whole
 
 MOST_ROWS = 1000
@@ -188,7 +188,7 @@ def _made_by(sweep: SweepData) -> dict[str, str]:
         manifest = sweep.path / "points" / name / "manifest.json"
         if not manifest.is_file():
             continue
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = read_json(manifest)
         for key in MADE_BY:
             if content.get(key) is not None:
                 seen[key][str(content[key])] = None

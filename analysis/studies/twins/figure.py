@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -162,8 +163,8 @@ def plot_twin(run_with: str | Path | RunFrames, run_without: str | Path | RunFra
     why = not_twins(first, second)
     if why is not None:
         raise RunDirectoryError(
-            f"{first.path} and {second.path} are no twins: {why}; `marginquake counterfactual {first.path} --without "
-            "liquidation` makes one and draws them (without anything else, too)"
+            f"{first.path} and {second.path} are no twins: {why}; `marginquake counterfactual "
+            f"{quote(str(first.path))} --without liquidation` makes one and draws them (without anything else, too)"
         )
     return render(
         lambda figure: draw_twin(first.first, second.first, figure), Path(path), 6.6, False, label(first, first.first)

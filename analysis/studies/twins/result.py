@@ -14,6 +14,7 @@ import numpy as np
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.studies.twins.effects import Effect
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.price_moves import Direction
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
@@ -144,7 +145,7 @@ def known_twins(run: RunFrames) -> tuple[TwinResult, ...]:
 def read_twin(path: Path) -> tuple[TwinResult, ...]:
     """One file, a result a market; none if another version of marginquake wrote it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return tuple(map(_market, content["markets"])) if content["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(

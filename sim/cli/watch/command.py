@@ -21,6 +21,7 @@ from marginquake.sim.cli.common import (
     print_warnings,
 )
 from marginquake.sim.cli.watch.ctrl_c import CtrlC
+from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def watch(
             again = ["marginquake", "run", str(scenario), "--seed", str(chosen)]
             for override in overrides or ():
                 again += ["--set", override]
-            print(f"nothing was kept; the same run, kept: {shlex.join(again)}", file=sys.stderr)
+            say(f"nothing was kept; the same run, kept: {shlex.join(again)}", file=sys.stderr)
 
 
 def _run(
@@ -116,7 +117,7 @@ def _run(
         result = running.run(loaded, seed, out, figures=figures, spectator=spectator)
         card = scorecard(result.summary)
         print_scorecard(result.path.name, card.rows, card.headings)
-        print(result.path, flush=True)
+        say(result.path, flush=True)
         return
     data = running.simulate(loaded, loaded.seed if seed is None else seed, open_log=NoLog, spectator=spectator)
     card = scorecard(data.summary)
@@ -249,13 +250,13 @@ class Lines:
 
         sampled = self._watcher.look(model)
         for alert in self._watcher.new_alerts():
-            print(watch_view.alert_line(alert), flush=True)
+            say(watch_view.alert_line(alert), flush=True)
         time_s = model.now_ns / 1e9
         is_over = model.steps_done >= model.steps_total
         if (sampled and time_s >= self._due_s) or is_over:
             self._due_s = time_s + self._every_s
             self.last = self._watcher.frame(model)
-            print(watch_view.plain_line(self.last), flush=True)
+            say(watch_view.plain_line(self.last), flush=True)
         elif self._clock.ctrl_c.asked:
             self.last = self._watcher.frame(model)
         self._clock.go_on(time_s, is_over)
@@ -268,12 +269,12 @@ def _spectator(watcher: "Watcher", loaded: "Scenario", clock: Clock, plain: bool
     """A picture where a terminal can show one."""
     from marginquake.sim.cli.watch.screen import LEAST_HEIGHT, LEAST_WIDTH
 
-    console = open_console(stderr=False)
+    console = open_console()
     shows = console.is_terminal and not console.is_dumb_terminal and not console.options.ascii_only
     if plain or not shows:
         return Lines(watcher, loaded.duration / 1e9, clock)
     if console.width < LEAST_WIDTH or console.height < LEAST_HEIGHT:
-        print(
+        say(
             f"lines only: the terminal has {console.width} x {console.height}, and the picture needs "
             f"{LEAST_WIDTH} x {LEAST_HEIGHT}",
             file=sys.stderr,
@@ -290,8 +291,8 @@ def _print_stopped(spectator: Screen | Lines, loaded: "Scenario", what_is_left: 
 
     frame = spectator.last
     if frame is None:
-        print(f"stopped before {loaded.name} began; nothing was kept", file=sys.stderr)
+        say(f"stopped before {loaded.name} began; nothing was kept", file=sys.stderr)
         return
     of = f", market {frame.market}" if len(loaded.markets) > 1 else ""
     print_scorecard(f"{loaded.name}{of}, until it was stopped", watch_view.summary_rows(frame))
-    print(what_is_left, file=sys.stderr)
+    say(what_is_left, file=sys.stderr)

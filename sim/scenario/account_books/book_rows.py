@@ -11,6 +11,7 @@ import numpy as np
 from marginquake.sim.core.account_book import FIELDS, BookColumns
 from marginquake.sim.core.fields import NUMBER, parse_amount
 from marginquake.sim.core.integers.limits import LEAST_LEVERAGE
+from marginquake.sim.core.outside.columns import columns_in_words, looks_like_a_table
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.scenario.account_books.book_table import BookTable
@@ -82,8 +83,9 @@ def find_columns(table: BookTable, columns: BookColumns) -> tuple[Headers, list[
                 place[field] = plain[field]
         else:
             names = [name for name in table.header if name]
-            message = f"the file has no column {header!r}; it has {', '.join(names)}"
-            problems.append((field, message, closest(header, names)))
+            message = f"the file has no column {header!r}; {columns_in_words(table.header, table.rows)}"
+            near = closest(header, names) if looks_like_a_table(table.header, table.rows) else None
+            problems.append((field, message, near))
     unread = tuple(name for at, name in enumerate(table.header) if name and at not in place.values())
     return Headers(place, unread), problems
 

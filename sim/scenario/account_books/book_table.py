@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final, final
 
 from marginquake.sim.core.data_files import why_not_text
+from marginquake.sim.core.outside.bounded_files import read_bounded
+from marginquake.sim.core.outside.columns import too_wide
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -47,7 +49,7 @@ class BookTable:
 def read_book_table(path: Path) -> BookTable:
     """Read a file once.  Raises BookFileError where there is no table to be had."""
     try:
-        content = path.read_bytes()
+        content = read_bounded(path)
     except OSError as error:
         raise BookFileError(f"cannot be read: {error.strerror}") from None
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -124,11 +126,15 @@ def _names_delimiter(text: str) -> bool:
 
 
 def _check_header(names: tuple[str, ...], line: int) -> None:
+    if (why := too_wide(len(names))) is not None:
+        raise BookFileError(why, line)
     if all(_is_number(name) for name in names):
         raise BookFileError("must be a header, the names of the columns; it holds numbers", line)
-    twice = next((name for place, name in enumerate(names) if name and name in names[:place]), None)
+    twice = next((place for place, name in enumerate(names) if name and name in names[:place]), None)
     if twice is not None:
-        raise BookFileError(f"two columns are called {twice!r}", line)
+        is_a_name = len(names[twice]) <= 60 and names[twice].replace("_", "").isalnum()
+        called = repr(names[twice]) if is_a_name else f"as column {names.index(names[twice]) + 1} is"
+        raise BookFileError(f"two columns are called {called}", line)
 
 
 def _is_number(text: str) -> bool:

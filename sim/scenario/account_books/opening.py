@@ -14,6 +14,7 @@ from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.data_files import CONTENT_KEY, changed_message
 from marginquake.sim.core.margin import BracketSchedule, leverage_capped
 from marginquake.sim.core.opening_book import OpeningBook
+from marginquake.sim.core.outside.columns import columns_in_words
 from marginquake.sim.core.problems import Problem, ScenarioWarning, closest
 from marginquake.sim.scenario.account_books.book_rows import Fault, Headers, find_columns, read_rows
 from marginquake.sim.scenario.account_books.book_table import BookFileError, BookTable, read_book_table
@@ -58,8 +59,8 @@ def open_book(traits: Any, tree: Node, market: MarketConfig | None) -> Opened:
     ]
     if not unknown and not set(headers.place) - {"id"}:
         known = ", ".join(FIELDS[1:])
-        names = ", ".join(name for name in table.header if name)
-        message = f"has none of {known}; it has {names}. Say which is which: columns: {{leverage: ..., side: ...}}"
+        names = columns_in_words(table.header, table.rows)
+        message = f"has none of {known}; {names}. Say which is which: columns: {{leverage: ..., side: ...}}"
         opened.problems.append(_in_file(block, table.header_line, "", message))
     if not table.rows and not table.ragged:
         opened.problems.append(_in_file(block, table.header_line, "", "has a header and no rows"))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, final
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from marginquake.sim.core.data_files import content_digest, read_content, why_not_text
 from marginquake.sim.core.fields import DataFile
+from marginquake.sim.core.outside.columns import columns_in_words, plain_number, too_wide
 from marginquake.sim.core.problems import closest
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.scenario.distributions.base import Bound, Distribution, Quantities, Quantity
@@ -131,7 +133,7 @@ class Empirical(Distribution):
         try:
             return content_digest(self.file)
         except OSError as error:
-            raise ValueError(f"{self.file} cannot be read: {error}") from None
+            raise ValueError(f"{self.file} cannot be read: {error.strerror}") from None
 
 
 @lru_cache(maxsize=64)
@@ -147,20 +149,25 @@ def _read_columns(sha256: str, file: str, column: str, weight_column: str | None
         if (why := why_not_text(content)) is not None:
             raise ValueError(f"{file} {why}")
         stream = io.StringIO(content.decode("utf-8-sig"), newline="")
-        reader = csv.DictReader(stream)
-        names = reader.fieldnames or []
+        reader = csv.reader(stream)
+        names = next((row for row in reader if row), [])
+        if (why := too_wide(len(names))) is not None:
+            raise ValueError(f"{file} {why}")
         for name in wanted:
             if name not in names:
-                near = closest(name, names)
-                hint = f"; did you mean {near!r}?" if near else f"; it has {', '.join(names)}"
-                raise ValueError(f"{file} has no column {name!r}{hint}")
+                raise ValueError(f"{file} has no column {name!r}; {_what_there_is(name, names, reader)}")
+        places = [len(names) - 1 - names[::-1].index(name) for name in wanted]
         for row in reader:
+            if not row:
+                continue
             try:
-                numbers = [float(row[name]) for name in wanted]
-            except (TypeError, ValueError):
+                numbers = [plain_number(row[place]) for place in places]
+            except (IndexError, ValueError):
                 raise ValueError(f"{file}:{reader.line_num}: not a number in {' or '.join(wanted)}") from None
             rows.append((numbers[0], numbers[-1] if weight_column else 1.0))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file} cannot be read: {error}") from None
     table = np.array(sorted(rows), np.float64).reshape(-1, 2)
     values, weights = np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1])
@@ -169,6 +176,13 @@ def _read_columns(sha256: str, file: str, column: str, weight_column: str | None
     if not (np.isfinite(table).all() and (weights >= 0).all() and weights.sum() > 0):
         raise ValueError(f"{file} has values that are not finite, or weights that are negative or all 0")
     return values, weights
+
+
+def _what_there_is(name: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The column that was meant, or all there are."""
+    there_is = columns_in_words(names, rows)
+    near = closest(name, names) if there_is.startswith("it has ") else None
+    return f"did you mean {near!r}?" if near else there_is
 
 
 def staircase(u: Floats, values: Floats, weights: Floats) -> Floats:
