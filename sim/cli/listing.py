@@ -60,7 +60,9 @@ def _list_runs(out: Path) -> None:
     for path in runs:
         print(f"{path}  {_facts(path)}")
     for path in waiting:
-        print(f"{path}  {position(read_job(path))}; `marginquake run --resume {path}` goes on")
+        job = read_job(path)
+        leave = " --allow-code" if job.python_path else ""
+        print(f"{path}  {position(job)}; `marginquake run --resume {path}{leave}` goes on")
     if twins:
         print(
             f"and {len(twins)} {plural('twin', len(twins))} in {folder_of(out)}: `marginquake list --twins`",
