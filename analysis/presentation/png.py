@@ -34,7 +34,9 @@ def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, d
 
     path.parent.mkdir(parents=True, exist_ok=True)
     theme: Any = style.DARK if dark else style.LIGHT
-    with matplotlib.rc_context(theme), warnings.catch_warnings():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # nothing of the user's own settings: they could send texts through LaTeX, say
+        matplotlib.rcParams.update(theme)
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a box in the picture says it
         figure = Figure(figsize=(style.WIDTH_INCHES, height_inches), dpi=style.DPI)
         canvas: Any = FigureCanvasAgg(figure)  # Any: matplotlib leaves its canvas untyped

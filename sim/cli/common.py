@@ -32,6 +32,12 @@ Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors
 Replace = Annotated[
     bool, typer.Option("--replace", help="Write over other results of the same name, which is refused otherwise.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code", help="Import the classes that the scenario names (module:Class), though it is a run's."
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log to stderr; show tracebacks.")]
 Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 Scheduler = Annotated[

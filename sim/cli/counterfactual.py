@@ -10,6 +10,7 @@ import typer
 from marginquake.sim.cli.common import (
     CORES,
     RUNS,
+    AllowCode,
     RunsFolder,
     Verbose,
     Workers,
@@ -48,6 +49,7 @@ def counterfactual(
     workers: Workers = CORES,
     out: RunsFolder = RUNS,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures.")] = False,
+    allow_code: AllowCode = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the result's path.")] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -61,7 +63,8 @@ def counterfactual(
         from marginquake.analysis.studies.twins import sentences
         from marginquake.sim.studies import counterfactual as twins
 
-        study = twins.Study(_run_of(run, without or (), out, quiet), without or (), seeds, pair_only)
+        found_run = _run_of(run, without or (), out, quiet, allow_code)
+        study = twins.Study(found_run, without or (), seeds, pair_only, allow_code)
         with sweep_bar(f"without {', '.join(study.without)}", shown=not quiet) as progress:
             found = study.carry_out(workers, progress)
         if not quiet:
@@ -89,7 +92,7 @@ def counterfactual(
         say(found.path, flush=True)
 
 
-def _run_of(run: str, without: Sequence[str], out: Path, quiet: bool) -> Path:
+def _run_of(run: str, without: Sequence[str], out: Path, quiet: bool, allow_code: bool) -> Path:
     """The run of that name; a scenario is run first, unless that has been done."""
     from marginquake.sim.runs.directory import find_run
 
@@ -99,8 +102,8 @@ def _run_of(run: str, without: Sequence[str], out: Path, quiet: bool) -> Path:
     from marginquake.sim.studies import counterfactual
     from marginquake.sim.studies import run as running
 
-    counterfactual.check_without(Path(run), without)
-    loaded = running.load_scenario(run)
+    counterfactual.check_without(Path(run), without, allow_code or None)
+    loaded = running.load_scenario(run, (), allow_code or None)
     if not quiet:
         print_warnings(loaded)
     return running.run(loaded, out=out, reuse=True, figures=False).path

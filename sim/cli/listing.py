@@ -54,9 +54,8 @@ def _list_names(what: str) -> None:
 
 
 def _list_runs(out: Path) -> None:
-    from marginquake.sim.runs.checkpoint import read_job
     from marginquake.sim.runs.directory import list_damaged, list_runs
-    from marginquake.sim.runs.partial_runs import list_interrupted, position
+    from marginquake.sim.runs.partial_runs import list_interrupted
     from marginquake.sim.studies.twin_runs import folder_of, list_twins
 
     runs, waiting, damaged, twins = list_runs(out), list_interrupted(out), list_damaged(out), list_twins(out)
@@ -65,9 +64,7 @@ def _list_runs(out: Path) -> None:
     for path in runs:
         _print_line(path, _facts)
     for path in waiting:
-        _print_line(
-            path, lambda path: f"{position(read_job(path))}; `marginquake run --resume {quote(str(path))}` goes on"
-        )
+        _print_line(path, _how_to_go_on)
     for path in damaged:
         _print_line(path, _why_damaged)
     if twins:
@@ -101,6 +98,15 @@ def _print_line(path: Path, tell: Callable[[Path], str]) -> None:
             return
         line = f"unreadable: {str(error).removeprefix(f'{path}: ') or type(error).__name__}"
     say(f"{path}  {' '.join(line.split())}")
+
+
+def _how_to_go_on(path: Path) -> str:
+    from marginquake.sim.runs.checkpoint import read_job
+    from marginquake.sim.runs.partial_runs import position
+
+    job = read_job(path)
+    leave = " --allow-code" if job.python_path else ""
+    return f"{position(job)}; `marginquake run --resume {quote(str(path))}{leave}` goes on"
 
 
 def _why_damaged(path: Path) -> str:

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -24,12 +25,15 @@ from marginquake.sim.cli import (
     risk,
     run,
     runs,
+    surroundings,
     sweeps,
     tipping_point,
 )
+from marginquake.sim.cli.common import one_message
 from marginquake.sim.cli.lazy_imports import postpone
 from marginquake.sim.cli.watch import command as watch
 from marginquake.sim.core.outside.edges import say
+from marginquake.sim.core.plugins import Code, code
 from marginquake.sim.core.version import __version__
 
 app = typer.Typer(
@@ -45,6 +49,7 @@ app = typer.Typer(
 def main() -> None:
     """Entry point of the console script."""
     postpone()
+    surroundings.keep_out()
     try:
         app()
     except KeyboardInterrupt:
@@ -62,11 +67,19 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
     """Simulate margin-call clusters and liquidation cascades on a limit order book."""
+    with one_message(verbose=False):
+        surroundings.check()
+    context.with_resource(code(Code.REFUSED, _tell_of_imports))
+
+
+def _tell_of_imports(modules: Sequence[str]) -> None:
+    say(f"note: runs the code of {', '.join(modules)}, which the scenario names", file=sys.stderr)
 
 
 MODULES = (

@@ -10,6 +10,7 @@ import typer
 
 from marginquake.sim.cli.common import (
     RUNS,
+    AllowCode,
     RunArgument,
     RunsFolder,
     Strict,
@@ -61,6 +62,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the run directory.")] = False,
     no_figures: Annotated[bool, typer.Option("--no-figures", help="Leave out pictures and report.")] = False,
     strict: Strict = False,
+    allow_code: AllowCode = False,
     verbose: Verbose = False,
     log_file: Annotated[Path | None, typer.Option(metavar="F", help="Write the log to a file as well.")] = None,
 ) -> None:
@@ -78,9 +80,9 @@ def run(
         said: tuple[str, ...] = ()
         if scenario is None:
             with _progress_bar(str(resume), shown=not quiet) as progress:
-                result = running.resume(str(resume), out, progress, replace)
+                result = running.resume(str(resume), out, progress, replace, allow_code)
         else:
-            loaded = running.load_scenario(scenario, overrides or ())
+            loaded = running.load_scenario(scenario, overrides or (), allow_code or None)
             if strict or not quiet:
                 print_warnings(loaded)
             if strict:
@@ -122,11 +124,16 @@ def validate(
     no_rehearsal: Annotated[
         bool, typer.Option("--no-rehearsal", help="Do not simulate the first 15 min to see what only a run can tell.")
     ] = False,
+    allow_code: Annotated[
+        bool,
+        typer.Option("--allow-code", help="Import the classes that a file names (module:Class), to check them too."),
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Check scenario files; every problem of every file is shown, and what is valid but hardly meant as a warning.
 
     If nothing is wrong, small scenarios are rehearsed for their first 15 simulated minutes, which takes some seconds.
+    Classes of your own are code: without --allow-code they are not imported, and what only they read is not checked.
     """
     with one_message(verbose):
         from marginquake.sim.core.problems import ScenarioError
@@ -137,7 +144,11 @@ def validate(
         for file in files:
             try:
                 scenario_file(file)
-                loaded = running.load_scenario(file, overrides or ())
+                loaded = (
+                    running.load_scenario(file, overrides or (), allow_code=True)
+                    if allow_code
+                    else running.look_at_scenario(file, overrides or ())
+                )
             except (ScenarioError, UserError) as error:
                 problems += 1
                 say(error, file=sys.stderr)
@@ -149,7 +160,7 @@ def validate(
         if problems:
             raise typer.Exit(2)
         if not no_rehearsal:
-            warnings += sum(_rehearse(file, loaded) for file, loaded in right)
+            warnings += sum(_rehearse(file, loaded) for file, loaded in right if loaded.is_whole)
         if strict:
             refuse_warnings(warnings, "without --strict they stop nothing")
 
@@ -178,7 +189,13 @@ def schema(
 
 
 @app.command()
-def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbose: Verbose = False) -> None:
+def replay(
+    run: RunArgument,
+    out: RunsFolder = RUNS,
+    allow_code: AllowCode = False,
+    quiet: bool = False,
+    verbose: Verbose = False,
+) -> None:
     """Run a run again and compare the event digests; exit 1 if they differ."""
     with one_message(verbose):
         from marginquake.sim.runs.directory import find_run
@@ -186,7 +203,7 @@ def replay(run: RunArgument, out: RunsFolder = RUNS, quiet: bool = False, verbos
 
         path = find_run(run, out)
         with _progress_bar(path.name, shown=not quiet) as progress:
-            recorded, again = running.replay(path, progress)
+            recorded, again = running.replay(path, progress, allow_code)
         say(f"recorded  {recorded}")
         say(f"replayed  {again}")
         if recorded != again:

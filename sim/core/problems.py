@@ -56,6 +56,7 @@ WARNINGS: Final[Mapping[str, str]] = {
     "account_book": "a file of accounts has rows that cannot be, columns that are not read, or prices of another day",
     "price_file": "a price file is read in a unit that its times do not look like, or its prices act too early",
     "edited_class": "the module of a class of the user's was edited after Python had imported it",
+    "unread_class": "a class of the user's is code, and was not imported: what only it reads was not checked",
     "liquidated_at_once": "more than a fifth of a crowd is liquidated within the first minute",
     "fuel_halves": "the fuel ratio halves within a quarter of an hour in which nothing happens outside",
     "depth_far_off": "D1 measured is less than half of depth_1pct, or more than twice",

@@ -10,11 +10,11 @@ family has, and what this one reads besides.
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final, Generic, TypeVar, final
 
-from pydantic import BaseModel, GetJsonSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError, core_schema
 
 from marginquake.sim.core.fields import Block
-from marginquake.sim.core.plugins import import_class
+from marginquake.sim.core.plugins import import_class, is_left_unread
 from marginquake.sim.core.problems import closest
 
 
@@ -91,7 +91,7 @@ class Registry(Mapping[str, AnyRule], Generic[AnyRule]):
         if isinstance(name, str) and name in self._rules:
             return self._rules[name]
         if isinstance(name, str) and ":" in name:
-            return self._checked(name, import_class(name))
+            return self._unread() if is_left_unread(name) else self._checked(name, import_class(name))
         raise ValueError(f"there is no such {self.family}; one of {', '.join(self)}, or module:Class")
 
     def _checked(self, name: str, found: type[Any]) -> AnyRule:
@@ -105,6 +105,16 @@ class Registry(Mapping[str, AnyRule], Generic[AnyRule]):
         if block is not None and not issubclass(found.config_type, block):
             raise ValueError(f"the block of {name!r} must be a subclass of {block.__name__}")
         return found  # type: ignore[return-value]
+
+    def _unread(self) -> AnyRule:
+        """Stands for a class that is not imported: what every rule of the family has is read, and all else passes."""
+        block = getattr(self.base, "config_type", self.base)
+        lax = {"model_config": ConfigDict(extra="ignore"), "__module__": __name__}
+        missing = dict.fromkeys(getattr(self.base, "__abstractmethods__", ()), _never)
+        if issubclass(self.base, BaseModel):
+            return type("Unread", (self.base,), {**lax, **missing})  # type: ignore[return-value]
+        config = type("UnreadBlock", (block,), lax)
+        return type("Unread", (self.base,), {**missing, "config_type": config})  # type: ignore[return-value]
 
     def nearest(self, name: object) -> str | None:
         """A known name that may have been meant."""
@@ -195,6 +205,10 @@ def register(name: str, rule: type[Any]) -> None:
             family.add(name, rule)
             return
     raise ValueError(f"{rule.__qualname__} is no rule: subclass one of {', '.join(f.base.__name__ for f in FAMILIES)}")
+
+
+def _never(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError("a class that was left unread")
 
 
 def field_names(block: type[BaseModel]) -> list[str]:

@@ -1,27 +1,28 @@
 """A run's checkpoint: one file with the whole model, and what the run was started with.
 
 The file is a line that says what it is, a line of JSON that can be read without trusting the rest, and a pickle of
-the model.  Unpickling runs code: only checkpoints from the user's own runs folder are ever loaded.
+the model, which a reader of our own takes apart: no code of the file's runs (docs/trust.md).
 """
 
 import json
 import os
 import pickle
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, final
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from marginquake.sim.core.plugins import search_in
+from marginquake.sim.runs import directory, unpickler
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.model_pickle import ArrayPickler
 from marginquake.sim.runs.provenance import made_with
 
 FILE = "checkpoint"
-MAGIC = b"marginquake checkpoint 1\n"
+LONGEST_HEADER = 1_000_000
+MAGIC = b"marginquake checkpoint 2\n"
 
 
 @final
@@ -73,14 +74,17 @@ def write_checkpoint(folder: Path, job: Job, model: Any) -> None:
 def read_job(folder: Path) -> Job:
     """What the run in `folder` was started with and how far it had come; nothing is unpickled."""
     with _open(folder) as file:
-        return _job(_header(folder, file))
+        return _job(folder, _header(folder, file))
 
 
-def read_checkpoint(folder: Path) -> tuple[Job, Any]:
-    """The job and the model.  Refuses a checkpoint that was made with anything else than what runs here."""
+def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
+    """The job and the model.  Refuses a checkpoint that was made with anything else than what runs here.
+
+    `allow_code`: read it as Python reads its pickles, which may run any code, that of the user's classes among it.
+    """
     with _open(folder) as file:
         header = _header(folder, file)
-        job = _job(header)
+        job = _job(folder, header)
         here = made_with()
         other = [
             f"{what} {there} (here {here.get(what, 'none')})"
@@ -92,9 +96,15 @@ def read_checkpoint(folder: Path) -> tuple[Job, Any]:
                 f"{folder}: its checkpoint was made with {', '.join(other)}; go on with the same, or run the scenario "
                 "again from the start"
             )
-        search_in([Path(place) for place in job.python_path])
+        payload = file.read()
         try:
-            model = pickle.load(file)
+            if allow_code:
+                search_in([Path(place) for place in job.python_path])
+                model = pickle.loads(payload)
+            else:
+                model = unpickler.load(payload)
+        except unpickler.NotAdmitted as error:
+            raise RunDirectoryError(f"{folder}: its checkpoint is not read: {error}") from error
         except Exception as error:  # a damaged pickle or a missing user module may raise anything
             raise RunDirectoryError(
                 f"{folder}: its checkpoint cannot be read ({type(error).__name__}: {error}); run the scenario again "
@@ -113,15 +123,25 @@ def _open(folder: Path) -> IO[bytes]:
 def _header(folder: Path, file: IO[bytes]) -> dict[str, Any]:
     if file.readline() != MAGIC:
         raise RunDirectoryError(f"{folder / FILE}: not a checkpoint that this version can read")
-    header: dict[str, Any] = json.loads(file.readline())
+    try:
+        header = json.loads(file.readline(LONGEST_HEADER))
+    except (ValueError, RecursionError) as error:
+        raise RunDirectoryError(f"{folder / FILE}: damaged ({error})") from None
+    if not isinstance(header, dict) or not isinstance(header.get("made_with"), dict):
+        raise RunDirectoryError(f"{folder / FILE}: damaged (it does not say what it was made with)")
     return header
 
 
-def _job(header: dict[str, Any]) -> Job:
-    plain: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in header["job"].items()
-    }
-    return Job(**plain)
+def _job(folder: Path, header: dict[str, Any]) -> Job:
+    """As it was written, if it is what a job can be: its name becomes that of a folder."""
+    try:
+        job = TypeAdapter(Job).validate_json(json.dumps(header.get("job")), strict=True)
+    except ValidationError as error:
+        what = f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+        raise RunDirectoryError(f"{folder / FILE}: damaged (its job, {what})") from None
+    if not directory.is_run_name(job.name):
+        raise RunDirectoryError(f"{folder / FILE}: damaged ({job.name[:80]!r} is no name of a run)")
+    return job
 
 
 def _sync(folder: Path) -> None:
@@ -131,69 +151,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@final
-class ArrayPickler(pickle.Pickler):
-    """Stores views as views, and compiled functions by name.  Read it with `pickle.load`."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        """How to store `thing`; NotImplemented leaves it to pickle."""
-        if type(thing) is np.ndarray and not thing.dtype.hasobject:
-            return _reduce_array(thing)
-        if type(thing).__module__.startswith("numba.") and _by_name(thing) is thing:
-            return thing.__qualname__
-        return NotImplemented
-
-
-def _reduce_array(values: NDArray[Any]) -> Any:
-    owner = values.base
-    if type(owner) is np.ndarray and _is_plain(owner):
-        offset = _address(values) - _address(owner)
-        return _view, (owner, offset, values.shape, values.strides, values.dtype, values.flags.writeable)
-    if not _is_plain(values):
-        return NotImplemented
-    order = "C" if values.flags.c_contiguous else "F"
-    raw = pickle.PickleBuffer(values.reshape(-1, order="A").view(np.uint8).data) if values.size else b""
-    return _array, (raw, values.shape, values.dtype, order, values.flags.writeable)
-
-
-def _is_plain(values: NDArray[Any]) -> bool:
-    """True for an array that is one block of memory."""
-    return values.flags.c_contiguous or values.flags.f_contiguous
-
-
-def _address(values: NDArray[Any]) -> int:
-    address: int = values.__array_interface__["data"][0]
-    return address
-
-
-def _array(raw: Any, shape: tuple[int, ...], dtype: np.dtype[Any], order: Any, writeable: bool) -> NDArray[Any]:
-    """An array that owns its memory."""
-    values: NDArray[Any] = np.empty(shape, dtype, order)
-    if values.size:
-        values.reshape(-1, order="A").view(np.uint8)[:] = np.frombuffer(raw, np.uint8)
-    values.flags.writeable = writeable
-    return values
-
-
-def _view(
-    owner: NDArray[Any],
-    offset: int,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    dtype: np.dtype[Any],
-    writeable: bool,
-) -> NDArray[Any]:
-    """The place in `owner` that a view was of."""
-    block = owner if owner.flags.c_contiguous else owner.T
-    values: NDArray[Any] = np.ndarray(shape, dtype, block, offset, strides)
-    if values.flags.writeable and not writeable:
-        values.flags.writeable = False
-    return values
-
-
-def _by_name(thing: Any) -> Any:
-    """What the module of a function knows by the function's name."""
-    module = sys.modules.get(getattr(thing, "__module__", ""))
-    return getattr(module, getattr(thing, "__qualname__", ""), None)

@@ -86,6 +86,11 @@ def run_name(scenario_name: str, digest: str, seed: int) -> str:
     return f"{scenario_name}-{digest[:8]}-s{seed}"
 
 
+def is_run_name(name: str) -> bool:
+    """Whether a run directory may be called so: never something that leads elsewhere."""
+    return _NAME.match(name) is not None and not name.endswith(PARTIAL) and name not in KEPT_NAMES
+
+
 def check_target(parent: Path, name: str) -> None:
     """Refuse, before anything is simulated, a place where the run could not be written."""
     if not _NAME.match(name):

@@ -1,6 +1,7 @@
 """Where records that a run keeps go (events, audit rows, orders): to memory, to Parquet files meanwhile, or nowhere."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, final
@@ -109,6 +110,11 @@ class NoLog:
         """There are no rows."""
 
 
+STORED = {"_records", "_market", "_group_rows", "_part_rows", "_waiting", "_waiting_rows", "_part", "_rows_in_part"}
+"""Attributes of a log that survive the process."""
+_MARKET = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+
+
 @final
 class ParquetLog:
     """Writes events to `<folder>/<market>-NNNNN.parquet` in row groups of `group_rows`, parts of `part_rows`.
@@ -135,6 +141,17 @@ class ParquetLog:
         self._part = 0
         self._rows_in_part = 0
         self._writer: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but where it writes: what is stored knows no place until it is moved to one."""
+        return {name: value for name, value in vars(self).items() if name not in ("_folder", "_writer")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """As it was settled; it may come from a file that anybody has written."""
+        if state.keys() != STORED or not _MARKET.match(state["_market"]) or state["_part"] < 0:
+            raise ValueError("the log of no market")
+        vars(self).update(state)
+        self._writer = None
 
     def append(self, events: NDArray[Any]) -> None:
         """Keep these rows; every `group_rows` of them go to disk."""

@@ -13,9 +13,9 @@ from marginquake.sim.core.account_book import AccountBook
 from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
-from marginquake.sim.core.plugins import import_class, is_outdated, search_in
+from marginquake.sim.core.plugins import Code, code, import_class
 from marginquake.sim.core.problems import MAX_TOLD, Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
-from marginquake.sim.scenario import extends
+from marginquake.sim.scenario import extends, user_classes
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.bounds.amounts import Member, check_all_money, check_amounts
 from marginquake.sim.scenario.bounds.budget import MAX_ENTRIES
@@ -46,7 +46,6 @@ from marginquake.sim.scenario.price_files import replay_notes, replay_warnings, 
 from marginquake.sim.scenario.price_range import check_range, widened
 from marginquake.sim.scenario.rule_blocks import settle_rules
 from marginquake.sim.scenario.scenario import (
-    CLASS_KEYS,
     HEAD_FIELDS,
     MAIN_MARKET,
     MARKET_FIELDS,
@@ -61,13 +60,23 @@ from marginquake.sim.scenario.yaml_tree import Node, dump
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def load_scenario(path: str | Path, registry: Mapping[str, type[Any]], overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(
+    path: str | Path,
+    registry: Mapping[str, type[Any]],
+    overrides: Sequence[str] = (),
+    user_code: Code = Code.ALLOWED,
+) -> Scenario:
     """Read, merge, check and resolve one scenario file.
 
     `registry`: population types by name, each a class with `config_type`.  `overrides`: `path.to.field=value`, in
-    order, on top of the file.  Raises ScenarioError with every problem of the file.
+    order, on top of the file.  `user_code`: what is done with classes of the user; a scenario whose classes were left
+    unread lacks them, and is not for a run.  Raises ScenarioError with every problem of the file.
     """
-    path = Path(path)
+    with code(user_code):
+        return _load(Path(path), registry, overrides)
+
+
+def _load(path: Path, registry: Mapping[str, type[Any]], overrides: Sequence[str]) -> Scenario:
     source = extends.read_source(path)
     for argument in overrides:
         extends.apply_override(source, argument)
@@ -91,7 +100,7 @@ def load_again(scenario: Scenario, registry: Mapping[str, type[Any]]) -> Scenari
         file = Path(folder) / scenario.path.name
         file.write_text(dump(scenario.without_content()), encoding="utf-8")
         try:
-            fresh = load_scenario(file, registry)
+            fresh = load_scenario(file, registry, (), Code.ALLOWED if scenario.python_path else Code.REFUSED)
         except ScenarioError as error:
             place = Place(str(scenario.path), 0, scenario.path.parent.absolute())
             raise ScenarioError([replace(problem, place=place) for problem in error.problems]) from None
@@ -118,7 +127,6 @@ class _Loader:
         self.registry = registry
         self.problems = source.problems
         self.unfinished = source.unfinished
-        self.user_folders: list[Path] = []
         self.found_reading: list[ScenarioWarning] = []
         self.notes: list[str] = []
         self.every_population_was_read = True
@@ -133,7 +141,7 @@ class _Loader:
         head_tree = self._branch(HEAD_FIELDS)
         head = self._read(ScenarioHead, head_tree, {"name": path.stem} if "name" not in self.top else {})
         python_path = self._python_path()
-        self._search_for_user_classes([Path.cwd(), path.parent.absolute(), *python_path])
+        searched = user_classes.prepare_import(self.root, [Path.cwd(), path.parent.absolute(), *python_path])
         markets = self._markets()
         populations = self._populations()
         market_names = list(markets)
@@ -178,7 +186,7 @@ class _Loader:
             if config is not None:
                 self.notes += replay_notes(config, tree)
                 self.found_reading += replay_warnings(config, tree, head.duration)
-        self.found_reading += self._outdated_classes()
+        self.found_reading += user_classes.remarks(self.root)
         kept = {
             name: _population(name, participant_class, config, market_names[0], books.get(name))
             for name, (participant_class, config, _) in populations.items()
@@ -190,7 +198,7 @@ class _Loader:
             path=path,
             source_text=text,
             overrides=overrides,
-            python_path=tuple(dict.fromkeys(map(str, self.user_folders))),
+            python_path=tuple(dict.fromkeys(map(str, searched))),
             found_reading=tuple(dict.fromkeys(self.found_reading)),
             notes=tuple(dict.fromkeys(self.notes)),
             places=places,
@@ -303,6 +311,8 @@ class _Loader:
             if node.value is None:
                 self._add(node, "empty; write 'type' and traits below it, or remove the line")
                 continue
+            if user_classes.has_unread(node):
+                continue
             participant_class = self._participant_class(node)
             if participant_class is None:
                 continue
@@ -413,33 +423,6 @@ class _Loader:
             return participant_class
         self._add(node, f"is no population: every market has one; the block `{block}` configures it")
         return None
-
-    def _outdated_classes(self) -> list[ScenarioWarning]:
-        """Classes of the user whose module was edited after this process had imported it."""
-        said, way_out = (
-            "its module has been edited since Python imported it, and goes on as it was",
-            "start Python again",
-        )
-        return [
-            ScenarioWarning("edited_class", node.place, shown_path(node.path), said, way_out, node.shown())
-            for node in self._user_classes()
-            if is_outdated(import_class(str(node.value)))
-        ]
-
-    def _user_classes(self) -> list[Node]:
-        """The nodes that name a class of the user."""
-        return [
-            node
-            for node in self.root.walk()
-            if node.path[-1:] and node.path[-1] in CLASS_KEYS and isinstance(node.value, str) and ":" in node.value
-        ]
-
-    def _search_for_user_classes(self, folders: Sequence[Path]) -> None:
-        """If any are named: they may lie in `folders`, or beside the file that names them."""
-        places = [node.place.folder for node in self._user_classes()]
-        if places:
-            self.user_folders = [*folders, *places]
-            search_in(self.user_folders)
 
     def _python_path(self) -> list[Path]:
         """Folders with classes of the user, besides the current one and the scenario's."""

@@ -7,6 +7,7 @@ The field is accepted, and a warning says that nothing reads it.
 from collections.abc import Callable
 from typing import Any
 
+from marginquake.sim.core.plugins import is_left_unread, may_import
 from marginquake.sim.core.problems import Problem, ScenarioWarning, shown_path
 from marginquake.sim.rules.faults import FAULTS
 from marginquake.sim.rules.registry import Registry, field_names
@@ -47,12 +48,14 @@ def _settled(node: Node, family: Registry[Any], problems: Found, warned: Warned)
         assert named is not None
         suggestion = family.nearest(name)
         problems.append(Problem(named.place, shown_path(named.path), str(why), named.shown(), suggestion))
+        if ":" in name and not may_import(name):
+            return None
         likely = suggestion or family.default
         if likely is None or family.key == "type" or not isinstance(node.value, dict):
             return None
         meant = Node(likely, named.place, named.path)
         return _settled(Node({**node.value, family.key: meant}, node.place, node.path), family, problems, [])
-    if not isinstance(node.value, dict):
+    if not isinstance(node.value, dict) or is_left_unread(name):
         return node
     own = field_names(rule.config_type)
     kept = {}

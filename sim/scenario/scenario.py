@@ -25,6 +25,8 @@ SCENARIO_FIELDS: Final = (*HEAD_FIELDS, *MARKET_FIELDS, *OTHER_FIELDS)
 NOT_OF_THE_MARKET: Final = ("name", "question", "description", "seed", "meant", "python_path")
 """Fields that do not change what happens (the seed is told apart in a run's name): no part of the digest."""
 MAIN_MARKET: Final = "main"
+NOT_CHECKED: Final = "unread_class"
+"""The warning that `meant` does not silence: a file cannot say that it need not be looked at."""
 CLASS_KEYS: Final = tuple(
     dict.fromkeys(
         (*yaml_tree.DISCRIMINATORS, *(family.key for family in RULE_BLOCKS.values()), "ranking", "allocation")
@@ -109,12 +111,21 @@ class Scenario:
             }
             found += warnings_of(MarketLook(market, head, here, self.places))
         # markets share what the top of a file says: each once
-        once = {(each.place, each.field, each.message): each for each in found if each.name not in self.meant}
+        once = {
+            (each.place, each.field, each.message): each
+            for each in found
+            if each.name not in self.meant or each.name == NOT_CHECKED
+        }
         return tuple(sorted(once.values(), key=lambda each: (each.line == 0, each.file, each.line)))
 
     def market(self, name: str) -> MarketConfig:
         """The market of that name."""
         return next(market for market in self.markets if market.name == name)
+
+    @property
+    def is_whole(self) -> bool:
+        """False where classes of the user were left unread: such a scenario is looked at, and not run."""
+        return all(each.name != NOT_CHECKED for each in self.found_reading)
 
     @property
     def warmup_steps(self) -> int:

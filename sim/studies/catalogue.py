@@ -12,7 +12,7 @@ from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.config import RULE_BLOCKS
 from marginquake.sim.scenario.distributions.registry import DISTRIBUTIONS
 from marginquake.sim.scenario.installed import installed_folder, installed_names
-from marginquake.sim.studies.run import load_scenario
+from marginquake.sim.studies.run import look_at_scenario
 
 Rows = list[tuple[str, str]]
 """Names, each with one line of what it is."""
@@ -99,7 +99,7 @@ def _installed(pattern: str, line: Callable[[Path], str]) -> Rows:
 def _question(path: Path) -> str:
     """What a scenario asks, itself or through what it extends."""
     try:
-        return " ".join(load_scenario(path).question.split())
+        return " ".join(look_at_scenario(path).question.split())
     except ScenarioError as error:
         return f"(invalid: {str(error).splitlines()[0]})"
 

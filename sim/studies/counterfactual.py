@@ -37,6 +37,7 @@ from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.mechanisms import MECHANISMS, Absent, Mechanism, mechanism_named
 from marginquake.sim.studies.sweep import LEAN
+from marginquake.sim.studies.trust import RESOLVED
 from marginquake.sim.studies.twin_runs import TwinOrder, folder_of, make_all, order_for
 from marginquake.sim.studies.workers import SweepProgress
 
@@ -81,23 +82,28 @@ def counterfactual(
     workers: int = 1,
     pair_only: bool = False,
     progress: Progress | None = None,
+    allow_code: bool = False,
 ) -> Counterfactual:
     """Run a run's twins without these mechanisms or populations, compare, and keep the result in the run.
 
     `seeds`: the run's own and the following ones; runs with everything on are made where they are missing.  Without
     forced orders alone, in a scenario with stops, twins without stops come with it unless `pair_only`.  A result that
     is there is replaced by one that holds all its seeds and cells, and by no other.
+    `allow_code`: also where the run has classes of the user, which runs their code (docs/trust.md).
     Raises RunDirectoryError for what cannot be asked, `TwinsDiffer` where nothing was changed and events differ.
     """
-    return Study(run, without, seeds, pair_only).carry_out(workers, progress)
+    return Study(run, without, seeds, pair_only, allow_code).carry_out(workers, progress)
 
 
 @final
 class Study:
     """One question about one run, checked: `carry_out` answers it."""
 
-    def __init__(self, run: Path, without: Sequence[str], seeds: int = 1, pair_only: bool = False) -> None:
+    def __init__(
+        self, run: Path, without: Sequence[str], seeds: int = 1, pair_only: bool = False, allow_code: bool = False
+    ) -> None:
         self.run = run
+        self._allow_code = allow_code
         self.without = tuple(dict.fromkeys(without))
         if "nothing" in self.without and len(self.without) > 1:
             raise RunDirectoryError("--without nothing: goes with no other --without")
@@ -233,7 +239,7 @@ class Study:
         return changes
 
     def _load(self, overrides: Sequence[str]) -> Scenario:
-        return running.load_scenario(self.run / "scenario.resolved.yaml", overrides)
+        return running.load_scenario(self.run / RESOLVED, overrides, self._allow_code)
 
     def _order(self, cell: Without, scenario: Scenario, seed: int) -> TwinOrder:
         return order_for(self.run, self._digest, cell, scenario, seed)
@@ -304,16 +310,16 @@ def _with_list(why: CannotBeOff, scenario: Scenario, can_be_off: Callable[[str],
     return RunDirectoryError(f"{why}{end} {could_be_off(scenario, can_be_off)}")
 
 
-def check_without(file: Path, without: Sequence[str]) -> None:
+def check_without(file: Path, without: Sequence[str], allow_code: bool | None = None) -> None:
     """Refuse a question that a run of this scenario cannot answer, before it is run."""
-    scenario = running.load_scenario(file)
+    scenario = running.load_scenario(file, (), allow_code)
 
     def changes(name: str) -> list[str]:
         return [f"{path}={json.dumps(value)}" for path, value in _switched_off(name, scenario)[1].items()]
 
     def can_be_off(name: str) -> bool:
         try:
-            running.load_scenario(file, changes(name))
+            running.load_scenario(file, changes(name), allow_code)
         except (RunDirectoryError, ScenarioError):
             return False
         return True

@@ -17,6 +17,7 @@ import mesa
 
 from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.fields import format_duration, parse_time
+from marginquake.sim.core.plugins import Code, code
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs import directory, leftovers, partial_runs, taken_names
@@ -28,6 +29,7 @@ from marginquake.sim.scenario import loader
 from marginquake.sim.scenario.installed import scenario_file
 from marginquake.sim.scenario.measured_warnings import measured_warnings
 from marginquake.sim.scenario.scenario import Scenario
+from marginquake.sim.studies.trust import RESOLVED, rule_for
 
 if TYPE_CHECKING:
     from marginquake.analysis.presentation.left_out import LeftOut
@@ -84,12 +86,20 @@ class Spectator(Protocol):
         ...
 
 
-def load_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def load_scenario(path: str | Path, overrides: Sequence[str] = (), allow_code: bool | None = None) -> Scenario:
     """Read one scenario, by path or installed name, with `path.to.field=value` overrides.
 
-    A file beats an installed scenario of the same name.  Raises `ScenarioError` with every problem found.
+    A file beats an installed scenario of the same name.  `allow_code`: whether classes of the user (`module:Class`)
+    are imported, which runs their code; default yes, but not for a file in the directory of a run, which may be
+    somebody else's (docs/trust.md).  Raises `ScenarioError` with every problem found.
     """
-    return loader.load_scenario(scenario_file(path), AGENT_TYPES, overrides)
+    file = scenario_file(path)
+    return loader.load_scenario(file, AGENT_TYPES, overrides, rule_for(file, allow_code))
+
+
+def look_at_scenario(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """The same without any import: what only classes of the user read is left out and warned of.  Not for a run."""
+    return loader.load_scenario(scenario_file(path), AGENT_TYPES, overrides, Code.UNREAD)
 
 
 def run(
@@ -147,7 +157,7 @@ def run(
         every_ns=every_ns,
         check_invariants=check_invariants,
         figures=figures,
-        python_path=tuple(map(str, scenario_folders(loaded))),
+        python_path=tuple(map(str, scenario_folders(loaded))) if loaded.python_path else (),
         command=tuple(sys.argv if command is None else command),
         now_ns=-loaded.warmup,
         duration_ns=loaded.duration,
@@ -169,15 +179,26 @@ def run(
 
 
 def resume(
-    run: str | Path, out: str | Path = "runs", progress: ProgressCallback | None = None, replace: bool = False
+    run: str | Path,
+    out: str | Path = "runs",
+    progress: ProgressCallback | None = None,
+    replace: bool = False,
+    allow_code: bool = False,
 ) -> RunResult:
     """Go on with a run that was started with `checkpoint_every` and cut off; it ends as if it had not been.
 
     `run`: its path or name, with `.partial` or without.  A run that has been completed since is returned; if it was cut
     off while its pictures were drawn, they are drawn.  Refused where another run has taken its name meanwhile, unless
     `replace`.
-    The checkpoint is a pickle: go on with runs of your own only.
+    `allow_code`: also where the run has classes of the user, which runs their code (docs/trust.md).
     """
+    with code(Code.ALLOWED if allow_code else Code.REFUSED):
+        return _resume(run, out, progress, replace, allow_code)
+
+
+def _resume(
+    run: str | Path, out: str | Path, progress: ProgressCallback | None, replace: bool, allow_code: bool
+) -> RunResult:
     try:
         folder = partial_runs.find_interrupted(run, Path(out))
     except RunDirectoryError:
@@ -197,7 +218,9 @@ def resume(
             partial_runs.strip(folder)
             path = directory.give_name(folder, name, replace, before)
             return _reused(path, figures=_wants_figures(path))
-        job, model = read_checkpoint(folder)
+        job, model = read_checkpoint(folder, allow_code)
+        if not isinstance(model, MarketModel):
+            raise RunDirectoryError(f"{folder}: its checkpoint holds no model; run the scenario again from the start")
         if model.setup.digest(MODEL_VERSION) != job.scenario_digest:
             raise RunDirectoryError(
                 f"{folder}: a class of yours or a data file has changed since its checkpoint; run the scenario again "
@@ -277,7 +300,7 @@ def _keep_on(
     try:
         return _carry_out(job, model, folder, progress, replace=replace, before=before)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; go on with: marginquake run --resume {quote(str(folder))}") from None
+        raise KeyboardInterrupt(f"interrupted; go on with: {_way_on(folder, model.setup)}") from None
 
 
 def _carry_out(
@@ -344,7 +367,12 @@ def _set_aside(job: Job, model: MarketModel, folder: Path) -> str:
         kept = partial_runs.set_aside(folder, job.name, lambda hidden: write_checkpoint(hidden, job, model))
     except (RunDirectoryError, OSError) as why:
         return f"interrupted; nothing was kept: {why}"
-    return f"interrupted at {partial_runs.position(job)}; go on with: marginquake run --resume {quote(str(kept))}"
+    return f"interrupted at {partial_runs.position(job)}; go on with: {_way_on(kept, model.setup)}"
+
+
+def _way_on(folder: Path, loaded: Scenario) -> str:
+    """The command that goes on with an interrupted run."""
+    return f"marginquake run --resume {quote(str(folder))}{' --allow-code' if loaded.python_path else ''}"
 
 
 def _advance(
@@ -372,10 +400,13 @@ def _advance(
     return model.finish()
 
 
-def replay(path: Path, progress: ProgressCallback | None = None) -> tuple[str, str]:
-    """Run a run again from its resolved scenario; returns the recorded event digest and the new one."""
+def replay(path: Path, progress: ProgressCallback | None = None, allow_code: bool = False) -> tuple[str, str]:
+    """Run a run again from its resolved scenario; returns the recorded event digest and the new one.
+
+    `allow_code`: also where the run has classes of the user, which runs their code (docs/trust.md).
+    """
     manifest = directory.read_manifest(path)
-    loaded = load_scenario(path / "scenario.resolved.yaml")
+    loaded = load_scenario(path / RESOLVED, allow_code=allow_code)
     again = simulate(loaded, int(manifest["seed"]), progress=progress, open_log=NoLog)
     return str(manifest["event_digest"]), str(again.summary["event_digest"])
 

@@ -263,7 +263,8 @@ def run_point(text: str, run: str, seed: int) -> bytes:
     with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
         file = Path(folder) / "scenario.yaml"
         file.write_text(text, encoding="utf-8")
-        scenario = running.load_scenario(file).shown_as("scenario.resolved.yaml")
+        # what the text names has been imported, with leave, by the process that sent it
+        scenario = running.load_scenario(file, allow_code=True).shown_as("scenario.resolved.yaml")
         expected = run_directory.run_name(scenario.name, scenario.digest_as_read(MODEL_VERSION), seed)
         if expected != run:
             raise RuntimeError(

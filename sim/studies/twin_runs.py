@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, final
 
+from marginquake.sim.core.plugins import admit, admitted
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory, leftovers, partial_runs
 from marginquake.sim.runs.checkpoint import read_job
@@ -20,6 +21,7 @@ from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies.sweep_directory import pack, unpack
+from marginquake.sim.studies.trust import RESOLVED
 from marginquake.sim.studies.workers import Task, open_farm
 
 
@@ -28,7 +30,8 @@ from marginquake.sim.studies.workers import Task, open_farm
 class TwinOrder:
     """A run to be made: the resolved scenario in the folder of the run `base`, with fields changed, and a seed.
 
-    `without`: what those fields switch off.  `base_digest`: of the run's scenario.
+    `without`: what those fields switch off.  `base_digest`: of the run's scenario.  `modules`: those of the user that
+    the process which gives the order has imported, and whoever carries it out may.
     """
 
     base: Path
@@ -37,11 +40,12 @@ class TwinOrder:
     overrides: tuple[str, ...]
     seed: int
     name: str
+    modules: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
         """The scenario that overrides are laid over."""
-        return self.base / "scenario.resolved.yaml"
+        return self.base / RESOLVED
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -53,12 +57,13 @@ class TwinOrder:
 def order_for(base: Path, base_digest: str, without: Sequence[str], scenario: Scenario, seed: int) -> TwinOrder:
     """The order for a scenario that was loaded from the run's resolved one."""
     name = twin_name(scenario.name, without, scenario.digest_as_read(MODEL_VERSION), seed)
-    return TwinOrder(base, base_digest, tuple(without), scenario.overrides, seed, name)
+    return TwinOrder(base, base_digest, tuple(without), scenario.overrides, seed, name, admitted())
 
 
 def make(order: TwinOrder, folder: Path) -> Path:
     """Run it and write it below `folder`; returns its path."""
-    scenario = running.load_scenario(order.file, order.overrides)
+    admit(order.modules)
+    scenario = running.load_scenario(order.file, order.overrides, allow_code=False)
     expected = twin_name(scenario.name, order.without, scenario.digest_as_read(MODEL_VERSION), order.seed)
     if expected != order.name:
         raise RuntimeError(

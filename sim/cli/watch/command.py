@@ -12,6 +12,7 @@ import typer
 
 from marginquake.sim.cli.common import (
     RUNS,
+    AllowCode,
     ScenarioArgument,
     UserError,
     Verbose,
@@ -70,6 +71,7 @@ def watch(
     no_figures: Annotated[
         bool, typer.Option("--no-figures", help="With --save: leave out pictures and report.")
     ] = False,
+    allow_code: AllowCode = False,
     verbose: Verbose = False,
 ) -> None:
     """Watch a run as it happens: price, book, what waits to be forced, liquidations.  Keeps nothing without --save."""
@@ -83,7 +85,7 @@ def watch(
         from marginquake.sim.cli.watch.watcher import Watcher
         from marginquake.sim.studies import run as running
 
-        loaded = running.load_scenario(scenario, overrides or ())
+        loaded = running.load_scenario(scenario, overrides or (), allow_code or None)
         names = [each.name for each in loaded.markets]
         if market is not None and market not in names:
             raise UserError(f"--market {market}: the scenario has {', '.join(names)}")

@@ -188,7 +188,7 @@ def test_every_kind_of_rule_works_from_outside_and_comes_again_from_its_resolved
     ):
         assert own in resolved
     assert "power: 0.5" in resolved
-    marginquake(lab, "replay", str(run))
+    marginquake(lab, "replay", str(run), "--allow-code")
 
 
 @pytest.mark.slow

@@ -36,7 +36,9 @@ def test_every_kind_of_warning_is_in_the_corpus_and_in_the_docs() -> None:
     corpus = "".join(path.read_text() for path in UNLIKELY)
     page = (DOCS / "warnings.md").read_text()
     for name in WARNINGS:
-        assert f"[{name}]" in corpus or name == "edited_class", name  # no file edits itself while it is read
+        assert f"[{name}]" in corpus or name in ("edited_class", "unread_class"), (
+            name
+        )  # no file edits itself while it is read, and `run` reads all
         assert f"`{name}`" in page, name
 
 
