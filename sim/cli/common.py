@@ -9,11 +9,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, final
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, final
 
 import typer
 
 from marginquake.sim.core.outside.edges import csv_text, say, terminal_text
+from marginquake.sim.runs.interrupts import Interrupts, tell
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,20 +53,26 @@ class UserError(Exception):
 
 
 @contextlib.contextmanager
-def one_message(verbose: bool) -> Iterator[None]:
-    """Turn every way of failing into one message on stderr and the right exit code."""
+def one_message(verbose: bool) -> Iterator[Interrupts]:
+    """Turn every way of failing into one message on stderr and the right exit code; yields who hears Ctrl-C."""
+    with Interrupts() as interrupts, _told(verbose, interrupts):
+        yield interrupts
+
+
+@contextlib.contextmanager
+def _told(verbose: bool, interrupts: Interrupts) -> Iterator[None]:
     try:
         yield
     except typer.Exit:
         raise
     except KeyboardInterrupt as interrupt:
-        # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
-        sys.unraisablehook = lambda _: None
-        say(interrupt if interrupt.args else "interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
+        _end_interrupted(interrupts, interrupt if interrupt.args else "interrupted")
     except BrokenPipeError:
         raise
     except Exception as error:  # every failure ends here, as one message
+        if interrupts.asked:  # it failed of that: a terminal that is gone, a worker that went first
+            logging.getLogger("marginquake").debug("failed as it was interrupted", exc_info=error)
+            _end_interrupted(interrupts, "interrupted")
         users = is_users(error)
         if users:
             say(error, file=sys.stderr)
@@ -75,6 +82,14 @@ def one_message(verbose: bool) -> Iterator[None]:
             say(f"failed: {type(error).__name__}: {error}  (-v shows where)", file=sys.stderr)
         logging.getLogger("marginquake").debug("failed", exc_info=error)
         raise typer.Exit(2 if users else 1) from None
+
+
+def _end_interrupted(interrupts: Interrupts, sentence: object) -> NoReturn:
+    interrupts.is_over = True
+    # Objects that were interrupted while they were made (llvmlite's, say) complain when they are taken down.
+    sys.unraisablehook = lambda _: None
+    tell(sentence)
+    raise typer.Exit(interrupts.exit_code) from None
 
 
 def is_users(error: Exception) -> bool:

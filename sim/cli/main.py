@@ -1,7 +1,7 @@
 """`marginquake`: the command line.  Heavy imports stay inside the commands, so that `--help` answers at once.
 
 Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of the user's (scenario, option, name);
-130 interrupted.  Whatever happens, no run directory is left half-written.
+130 interrupted, 143 by SIGTERM, 129 by SIGHUP.  Whatever happens, no run directory is left half-written.
 """
 
 import sys
@@ -35,6 +35,7 @@ from marginquake.sim.cli.watch import command as watch
 from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.plugins import Code, code
 from marginquake.sim.core.version import __version__
+from marginquake.sim.runs import interrupts
 
 app = typer.Typer(
     name="marginquake",
@@ -46,12 +47,21 @@ app = typer.Typer(
 )
 
 
+INTERRUPTED = 128
+"""Exit codes above it are of signals."""
+
+
 def main() -> None:
-    """Entry point of the console script."""
+    """What the console script does once signals are heard."""
+    interrupts.listen()
     postpone()
     surroundings.keep_out()
     try:
         app()
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > INTERRUPTED:
+            interrupts.let_go_of_the_terminal()
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has gone: `marginquake list | head -1`

@@ -25,7 +25,7 @@ from marginquake.sim.core.measured import Measured
 from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
-from marginquake.sim.runs import leftovers, locks
+from marginquake.sim.runs import interrupts, leftovers, locks
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
 
 Scalar = int | float | str | bool | None
@@ -185,7 +185,7 @@ def give_name(folder: Path, name: str, replace: bool = False, before: int | None
     """
     own = read_manifest(folder)
     target = folder.with_name(name)
-    with locks.one_at_a_time(folder.parent):
+    with interrupts.held_back(), locks.one_at_a_time(folder.parent):
         for _ in range(locks.ATTEMPTS):
             if _takes(folder, target):
                 return target
@@ -209,7 +209,7 @@ def put_in_place(folder: Path, target: Path) -> Path:
     The same run stays where another process has put it there meanwhile; anything else is in its way.
     """
     own = read_manifest(folder)
-    with locks.one_at_a_time(target.parent):
+    with interrupts.held_back(), locks.one_at_a_time(target.parent):
         for _ in range(locks.ATTEMPTS):
             if _takes(folder, target):
                 return target

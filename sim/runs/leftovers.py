@@ -11,13 +11,14 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from marginquake.sim.runs import locks
+from marginquake.sim.runs import interrupts, locks
 from marginquake.sim.runs.locks import Claimed, State
 
 CLAIM = ".lock-"
@@ -45,15 +46,44 @@ def hidden(parent: Path, what: str, name: str) -> Iterator[Path]:
 
     `what`: `tmp`, or `old` for what had the name until now.
     """
-    claim = _new_claim(parent)
-    path = parent / f".{what}-{name}-{claim.file.name.removeprefix(CLAIM)}"
-    try:
+    with contextlib.ExitStack() as stack:
+        with interrupts.held_back():
+            claim = _new_claim(parent)
+            path = parent / f".{what}-{name}-{claim.file.name.removeprefix(CLAIM)}"
+            stack.callback(_end, path, claim)
         yield path
-    finally:
-        try:
-            remove(path)
-        finally:
-            claim.release()
+
+
+def _end(path: Path, claim: locks.Claim) -> None:
+    with interrupts.held_back():
+        remove(path)
+        claim.release(remove=not os.path.lexists(path))
+
+
+@contextlib.contextmanager
+def scratch(what: str) -> Iterator[Path]:
+    """A folder for what is needed during the block only, among the temporary files of this machine.
+
+    What workers leave there that are killed goes with the next one.
+    """
+    parent = scratch_folder()
+    sweep_leftovers(parent)
+    with hidden(parent, "tmp", what) as folder:
+        folder.mkdir()
+        yield folder
+
+
+def scratch_folder() -> Path:
+    """Where this user's scratch folders lie; nobody else may have made it."""
+    import tempfile
+
+    folder = Path(tempfile.gettempdir()) / f"marginquake-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    seen = folder.lstat()
+    if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022:
+        return folder
+    return Path(tempfile.mkdtemp(prefix="marginquake-"))
 
 
 def remove(path: Path) -> None:
@@ -91,9 +121,9 @@ def sweep_leftovers(parent: Path) -> None:
         claim = locks.take_over(file)
         if claim is None:
             continue
-        with claim:
-            for path in _hidden_of(parent, name):
-                _settle(path)
+        for path in _hidden_of(parent, name):
+            _settle(path)
+        claim.release(remove=not _hidden_of(parent, name))
 
 
 def left_behind(parent: Path) -> list[Leftover]:

@@ -84,19 +84,19 @@ class Claimed(Exception):
 
 @final
 class Claim:
-    """A claim that this process has; `release` ends it and removes its file."""
+    """A claim that this process has, until `release`."""
 
     def __init__(self, file: Path, handle: int) -> None:
         self.file = file
         self._handle = handle
         _HEART.feel(handle)
 
-    def release(self) -> None:
-        """Let others have it."""
+    def release(self, remove: bool = True) -> None:
+        """Let others have it.  `remove`: its file too, which else says who has left something behind."""
         if self._handle < 0:
             return
         with contextlib.suppress(OSError):
-            if _is_at(self._handle, self.file):
+            if remove and _is_at(self._handle, self.file):
                 self.file.unlink()
         _HEART.forget(self._handle)
         os.close(self._handle)

@@ -103,8 +103,13 @@ def _claim_file(folder: Path) -> Path:
 
 def strip(folder: Path) -> None:
     """Take out what only an unfinished run has."""
-    for name in (checkpoint.FILE, f"{checkpoint.FILE}.new"):
-        (folder / name).unlink(missing_ok=True)
+    (folder / checkpoint.FILE).unlink(missing_ok=True)
+    drop_half_written(folder)
+
+
+def drop_half_written(folder: Path) -> None:
+    """Take out a checkpoint that was being written when the run was interrupted."""
+    (folder / f"{checkpoint.FILE}.new").unlink(missing_ok=True)
 
 
 def discard(folder: Path) -> bool:

@@ -20,10 +20,11 @@ from marginquake.sim.core.fields import format_duration, parse_time
 from marginquake.sim.core.plugins import Code, code
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.runs import directory, leftovers, partial_runs, taken_names
+from marginquake.sim.runs import directory, interrupts, leftovers, partial_runs, taken_names
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
+from marginquake.sim.runs.interrupts import Stopped
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
 from marginquake.sim.scenario.installed import scenario_file
@@ -300,6 +301,7 @@ def _keep_on(
     try:
         return _carry_out(job, model, folder, progress, replace=replace, before=before)
     except KeyboardInterrupt:
+        partial_runs.drop_half_written(folder)
         raise KeyboardInterrupt(f"interrupted; go on with: {_way_on(folder, model.setup)}") from None
 
 
@@ -388,6 +390,7 @@ def _advance(
         spectator.look(model)
     while model.steps_done < model.steps_total:
         model.step()
+        interrupts.end_if_asked()
         if spectator is not None:
             spectator.look(model)
         if after_step is not None:
@@ -483,7 +486,3 @@ def _progress(model: MarketModel, done: int) -> RunProgress:
         open_interest=seen.open_interest,
         margin_calls=seen.margin_calls,
     )
-
-
-class Stopped(KeyboardInterrupt):
-    """Raised by a spectator after a step: the run is to end here."""

@@ -3,7 +3,6 @@
 Part of the composition root, as `sim.studies.run` is.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, final
 from marginquake.sim.core.problems import Problem, ScenarioError, ScenarioWarning
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
+from marginquake.sim.runs import leftovers
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.sweep_plan import Failure, value_text
 from marginquake.sim.scenario.scenario import Scenario
@@ -260,8 +260,8 @@ def make(
 
 def run_point(text: str, run: str, seed: int) -> bytes:
     """On a worker: simulate one resolved scenario and pack its run directory."""
-    with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
-        file = Path(folder) / "scenario.yaml"
+    with leftovers.scratch("run") as folder:
+        file = folder / "scenario.yaml"
         file.write_text(text, encoding="utf-8")
         # what the text names has been imported, with leave, by the process that sent it
         scenario = running.load_scenario(file, allow_code=True).shown_as("scenario.resolved.yaml")
@@ -271,9 +271,7 @@ def run_point(text: str, run: str, seed: int) -> bytes:
                 f"this worker would make {expected}, not {run}: it has another version of marginquake, or of a file "
                 "that the scenario names"
             )
-        return pack(
-            running.run(scenario, seed, out=Path(folder) / "runs", name=run, figures=False, files_as_read=True).path
-        )
+        return pack(running.run(scenario, seed, out=folder / "runs", name=run, figures=False, files_as_read=True).path)
 
 
 def sweep_path(out: Path, name: str) -> Path:

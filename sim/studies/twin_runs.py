@@ -6,7 +6,6 @@ Part of the composition root, as `sim.studies.run` is.
 import contextlib
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -106,8 +105,8 @@ def make_all(orders: Mapping[str, TwinOrder], folder: Path, workers: int, tell: 
 
 def _packed(orders: Mapping[str, TwinOrder], text: str, run: str, seed: int) -> bytes:
     """On a worker: make the order of that name and send it back."""
-    with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
-        return pack(make(orders[run], Path(folder) / "runs"))
+    with leftovers.scratch("run") as folder:
+        return pack(make(orders[run], folder / "runs"))
 
 
 FOLDER = "twins"

@@ -7,6 +7,7 @@ system is needed, and a killed worker costs only the point it was at.
 
 import contextlib
 import logging
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from marginquake.sim.kernels import cache_directory
+from marginquake.sim.runs import leftovers
 from marginquake.sim.runs.sweep_plan import Failure
 from marginquake.sim.studies.sweep_directory import SweepDirectory
 
@@ -177,20 +179,35 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
             with _connect(scheduler) as client:
                 yield client
             return
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            memory_limit=None,
-            silence_logs=logging.CRITICAL,
-        )
-        try:
-            with Client(cluster) as client:
-                yield client
-        finally:
-            with contextlib.suppress(TimeoutError):  # on a busy machine they may outlast it; they end with this process
-                cluster.close(timeout=30)
+        _begin_tracker()
+        with leftovers.scratch("workers") as folder:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                memory_limit=None,
+                silence_logs=logging.CRITICAL,
+                local_directory=str(folder),
+            )
+            try:
+                with Client(cluster) as client:
+                    yield client
+            finally:
+                with contextlib.suppress(TimeoutError):  # on a busy machine they may outlast it; they end with it
+                    cluster.close(timeout=30)
+                leftovers.sweep_leftovers(leftovers.scratch_folder())
+
+
+def _begin_tracker() -> None:
+    """Python's own process that counts semaphores: it ignores Ctrl-C, and is to outlive a hang-up too."""
+    from multiprocessing import resource_tracker
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class ClusterUnreachable(ValueError):

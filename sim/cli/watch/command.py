@@ -1,5 +1,6 @@
 """`marginquake watch`: a run as it happens, in the terminal."""
 
+import contextlib
 import math
 import shlex
 import sys
@@ -21,8 +22,8 @@ from marginquake.sim.cli.common import (
     print_scorecard,
     print_warnings,
 )
-from marginquake.sim.cli.watch.ctrl_c import CtrlC
 from marginquake.sim.core.outside.edges import say
+from marginquake.sim.runs.interrupts import Interrupts, tell
 from marginquake.sim.scenario.installed import scenario_file
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def watch(
     verbose: Verbose = False,
 ) -> None:
     """Watch a run as it happens: price, book, what waits to be forced, liquidations.  Keeps nothing without --save."""
-    with one_message(verbose), CtrlC() as ctrl_c:
+    with one_message(verbose) as interrupts:
         if speed is not None and not (speed > 0 and math.isfinite(speed)):
             raise UserError(f"--speed {speed:g}: must be positive, e.g. 10 for ten simulated seconds a second")
         if not save and (out is not None or no_figures):
@@ -90,13 +91,14 @@ def watch(
         if market is not None and market not in names:
             raise UserError(f"--market {market}: the scenario has {', '.join(names)}")
         print_warnings(loaded)
-        spectator = _spectator(Watcher(market), loaded, Clock(speed, ctrl_c), plain)
+        spectator = _spectator(Watcher(market), loaded, Clock(speed, interrupts), plain)
         try:
             _run(spectator, loaded, seed, save, out or RUNS, not no_figures)
         except KeyboardInterrupt as interrupt:
+            interrupts.is_over = True
             spectator.close()
             _print_stopped(spectator, loaded, str(interrupt) or "interrupted; nothing was kept")
-            raise typer.Exit(130) from None
+            raise typer.Exit(interrupts.exit_code) from None
         finally:
             spectator.close()
         if not save:
@@ -129,8 +131,8 @@ def _run(
 class Clock:
     """Holds a run to a speed, measures the one it has, and ends it after a step where Ctrl-C was pressed."""
 
-    def __init__(self, speed: float | None, ctrl_c: CtrlC) -> None:
-        self.ctrl_c = ctrl_c
+    def __init__(self, speed: float | None, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
         self._speed = speed
         self._began: tuple[float, float] | None = None
         self._seen: deque[tuple[float, float]] = deque()
@@ -143,14 +145,14 @@ class Clock:
             self._began = time.perf_counter(), simulated_s
         wall, then = self._began
         due = wall + (simulated_s - then) / self._speed
-        while (left := due - time.perf_counter()) > 0 and not self.ctrl_c.asked:
+        while (left := due - time.perf_counter()) > 0 and not self.interrupts.asked:
             time.sleep(min(left, NAP_S))
 
     def go_on(self, simulated_s: float, is_over: bool) -> None:
         """After a look: wait for the wall, end if that was asked for meanwhile, else let the next step begin."""
-        self.ctrl_c.end_if_asked()
+        self.interrupts.end_if_asked()
         self.wait(simulated_s)
-        self.ctrl_c.is_stepping = not is_over
+        self.interrupts.is_stepping = not is_over
 
     def speed(self, simulated_s: float) -> float:
         """Simulated seconds per second of late; NaN at first."""
@@ -191,8 +193,8 @@ class Screen:
         """Follow, and draw when it is time."""
         self._watcher.look(model)
         is_over = model.steps_done >= model.steps_total
-        now, ctrl_c = time.perf_counter(), self._clock.ctrl_c
-        if now >= self._due or is_over or ctrl_c.asked:
+        now = time.perf_counter()
+        if now >= self._due or is_over or self._clock.interrupts.asked:
             self._due = now + FRAME_S
             self.last = self._watcher.frame(model)
             self._speed = self._clock.speed(self.last.time_s)
@@ -259,7 +261,7 @@ class Lines:
             self._due_s = time_s + self._every_s
             self.last = self._watcher.frame(model)
             say(watch_view.plain_line(self.last), flush=True)
-        elif self._clock.ctrl_c.asked:
+        elif self._clock.interrupts.asked:
             self.last = self._watcher.frame(model)
         self._clock.go_on(time_s, is_over)
 
@@ -293,8 +295,9 @@ def _print_stopped(spectator: Screen | Lines, loaded: "Scenario", what_is_left: 
 
     frame = spectator.last
     if frame is None:
-        say(f"stopped before {loaded.name} began; nothing was kept", file=sys.stderr)
+        tell(f"stopped before {loaded.name} began; nothing was kept")
         return
     of = f", market {frame.market}" if len(loaded.markets) > 1 else ""
-    print_scorecard(f"{loaded.name}{of}, until it was stopped", watch_view.summary_rows(frame))
-    say(what_is_left, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be what ended it
+        print_scorecard(f"{loaded.name}{of}, until it was stopped", watch_view.summary_rows(frame))
+    tell(what_is_left)

@@ -361,16 +361,16 @@ def test_a_mistake_is_one_message_and_exit_2(
 
 def test_speed_holds_the_run_back(monkeypatch: pytest.MonkeyPatch) -> None:
     from marginquake.sim.cli.watch.command import Clock
-    from marginquake.sim.cli.watch.ctrl_c import CtrlC
+    from marginquake.sim.runs.interrupts import Interrupts
 
     now = [100.0]
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
-    clock = Clock(4.0, CtrlC())
+    clock = Clock(4.0, Interrupts())
     for simulated_s in (-10.0, -5.0, 0.0, 1.0, 2.0, 6.0):
         clock.wait(simulated_s)
     assert now[0] == pytest.approx(101.5), "six seconds at four a second; the warm-up is not held back"
-    Clock(None, CtrlC()).wait(1000.0)
+    Clock(None, Interrupts()).wait(1000.0)
     assert now[0] == pytest.approx(101.5)
 
 
@@ -477,19 +477,18 @@ def test_a_run_that_cannot_be_kept_when_it_is_stopped_says_why(tmp_path: Path, m
 
 @pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c_that_something_swallows_ends_the_run_after_its_first_step() -> None:
-    from marginquake.sim.cli.watch.ctrl_c import CtrlC
-    from marginquake.sim.studies.run import Stopped
+    from marginquake.sim.runs.interrupts import Interrupts, Stopped
 
     before = signal.getsignal(signal.SIGINT)
-    with CtrlC() as ctrl_c:
+    with Interrupts() as interrupts:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)  # kernels are being loaded: at once, if nothing swallows it
         with pytest.raises(Stopped):
-            ctrl_c.end_if_asked()
-    with CtrlC() as ctrl_c:
-        ctrl_c.is_stepping = True
+            interrupts.end_if_asked()
+    with Interrupts() as interrupts:
+        interrupts.is_stepping = True
         signal.raise_signal(signal.SIGINT)
-        assert ctrl_c.asked
+        assert interrupts.asked
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)  # somebody who cannot wait
     assert signal.getsignal(signal.SIGINT) is before
