@@ -8,6 +8,7 @@ the papers: cancellation is slower far from mid, sizes are lognormal, market ord
 
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import mesa
@@ -41,6 +42,8 @@ LIFETIMES = 2.5
 """Slots for orders reach back this many of the longest mean lifetimes."""
 MOST = 16_384
 """Most orders of one decision (the starting book is one)."""
+MOST_SLOTS = 1 << 24
+"""Most orders that may rest at once."""
 MOST_DEEP = 4_000
 """About how many deep orders a `starting_depth` is made of, at most."""
 
@@ -113,6 +116,42 @@ class BackgroundConfig(ParticipantConfig):
             raise ValueError("deep_to must lie beyond deep_from")
         return self
 
+    def problems(self, interval_s: float) -> Iterator[tuple[str, str, str]]:
+        """One decision draws `MOST` orders at most, and the orders that may still rest are remembered."""
+        rates = {
+            "limit_rate": self.limit_rate,
+            "deep_rate": 0.0 if self.starting_depth else self.deep_rate,
+            "market_rate": self.market_rate * self.activity_cap,
+        }
+        largest = max(rates, key=lambda name: rates[name])
+        expected = sum(rates.values()) * interval_s
+        if expected > MOST:
+            message = (
+                f"with the other rates comes to {expected:.3g} orders a decision, at most {MOST:,}; write lower rates, "
+                "or a shorter step or decision_interval"
+            )
+            yield largest, message, f"{rates[largest]:g}"
+        elif self.slots_wanted > MOST_SLOTS:
+            message = (
+                f"is so low that {self.slots_wanted:.3g} orders may rest at once, at most {MOST_SLOTS:,}; raise it or "
+                "cancel_far_fraction, or write lower rates"
+            )
+            yield "cancel_rate", message, f"{self.cancel_rate:g}"
+
+    @property
+    def history_s(self) -> float:
+        """How far back orders may still rest, seconds."""
+        return LIFETIMES / (self.cancel_rate * self.cancel_far_fraction)
+
+    @property
+    def slots_wanted(self) -> float:
+        """Orders that may rest at once."""
+        return self.history_s * (self.limit_rate + (0.0 if self.starting_depth else self.deep_rate))
+
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """The ring of resting orders: four numbers a slot, slots a power of two."""
+        yield "cancel_rate", 64.0 * self.slots_wanted
+
 
 @final
 class Background(Participant):
@@ -172,12 +211,8 @@ class Background(Participant):
         """Lots of these orders."""
         return int(self._ring.left.sum())
 
-    @property
-    def _history_s(self) -> float:
-        return LIFETIMES / (self.config.cancel_rate * self.config.cancel_far_fraction)
-
     def _new_ring(self) -> Ring:
-        wanted = self._history_s * (self._flow.rate[LIMIT] + self._flow.rate[DEEP])
+        wanted = self.config.history_s * (self._flow.rate[LIMIT] + self._flow.rate[DEEP])
         size = 1 << max(10, math.ceil(math.log2(max(wanted, 1.0))))
         return Ring(*(np.zeros(size, np.int64) for _ in range(4)))
 
@@ -256,7 +291,7 @@ class Background(Participant):
             count = self._start.run(
                 draw_history,
                 kind,
-                self._history_s,
+                self.config.history_s,
                 kind,
                 self._flow,
                 self._row_range,

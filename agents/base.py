@@ -1,7 +1,7 @@
 """The participant: one Mesa agent that owns a block of accounts in one market."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import mesa
@@ -13,6 +13,7 @@ from marginquake.sim.core.fields import Amount, Block, Duration
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
 from marginquake.sim.market.orders import OrderEntry
+from marginquake.sim.market.streams import Stream
 from marginquake.sim.market.view import MarketView
 from marginquake.sim.rules.registry import Rule
 from marginquake.sim.scenario.distributions import Trait
@@ -44,6 +45,18 @@ class ParticipantConfig(Block):
             )
         return accounts
 
+    def problems(self, interval_s: float) -> Iterator[tuple[str, str, str]]:
+        """What its fields say together that cannot be, as (field, message, value); `interval_s`: between decisions."""
+        yield from ()
+
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """Memory beyond what every account takes, by the field that decides it."""
+        yield from ()
+
+
+MOST_LOOKS = 64
+"""Looks of an account in one decision; with so many everybody looks, whatever the rate."""
+
 
 class Participant(Rule, mesa.Agent, ABC):
     """Owns rows of one account table and decides on a MarketView.  Abstract: subclasses are final."""
@@ -74,6 +87,11 @@ class Participant(Rule, mesa.Agent, ABC):
     @abstractmethod
     def decide(self, market: MarketView, orders: OrderEntry) -> None:
         """Look at the market and send orders.  Called every `decision_interval`."""
+
+    def looks(self, clock: Stream, step: int, rate: float) -> int:
+        """How many looks fall into a decision, of all accounts, each at `rate` per second."""
+        accounts = len(self.rows)
+        return min(clock.poisson(step, accounts * rate * self.interval_s), MOST_LOOKS * accounts)
 
     @classmethod
     def needs_other_side(cls, config: Any) -> bool:

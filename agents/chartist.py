@@ -18,6 +18,7 @@ account replaces the last.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import mesa
@@ -29,6 +30,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import PriceMemory, VolatilityGauge, per_second, reference_ticks
 from marginquake.agents.toolbox.order_slots import OrderSlots
 from marginquake.sim.core.fields import Duration, Fraction, Idle
+from marginquake.sim.core.integers.casts import wait_ns
 from marginquake.sim.core.records import OrderKind, Side, Stage
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -83,6 +85,10 @@ class ChartistConfig(ParticipantConfig):
             raise ValueError("one of fundamental_weight, trend_weight and noise_weight must be above 0")
         return self
 
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """Values over their delay."""
+        yield "value_delay", 8.0 * self.value_delay * 1e-9 / interval_s
+
 
 @final
 class Chartist(Participant):
@@ -107,9 +113,9 @@ class Chartist(Participant):
         self._limit_lots = config.capital_d1 * context.depth_1pct / lot / count
         horizon_s = config.horizon * 1e-9
         self._width_per_variance = config.full_sigmas / (per_second(config.volatility) * math.sqrt(horizon_s))
-        self._lifetime_ns = (
+        self._lifetime_ns = wait_ns(
             np.full(count, config.lifetime) if config.lifetime is not None else np.rint(self.horizon_s * 1e9)
-        ).astype(np.int64)
+        )
         self._volatility = VolatilityGauge(
             config.volatility, self.interval_s, slow_s=config.volatility_time * 1e-9, fast_s=30.0, window_s=300.0
         )
@@ -133,7 +139,7 @@ class Chartist(Participant):
         if ready is not None:
             self._order(ready, log_price, market, orders)
         accounts = len(self.rows)
-        count = self._wake.poisson(market.step, accounts * self.config.wake_rate * self.interval_s)
+        count = self.looks(self._wake, market.step, self.config.wake_rate)
         if count:
             units = self._wake.uniform(market.step, count, first=1024)
             self._slots.recall(np.unique((units * accounts).astype(np.int64)), market.now_ns, orders)

@@ -11,7 +11,7 @@ Nothing here knows the price at which it bought: profit and loss are what the ac
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import mesa
@@ -27,7 +27,7 @@ from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
 from marginquake.sim.market.view import MarketView
-from marginquake.sim.scenario.distributions import Trait, Uniform, sample
+from marginquake.sim.scenario.distributions import Distribution, Trait, Uniform, sample
 
 SECOND = 1_000_000_000
 
@@ -65,6 +65,14 @@ class ContrarianConfig(ParticipantConfig):
         if self.full_move <= self.from_move:
             raise ValueError("full_move must exceed from_move")
         return self
+
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """Prices over the window and the longest reaction, ten samples a window, or one a second or decision."""
+        slowest = self.reaction.support()[1] if isinstance(self.reaction, Distribution) else float(self.reaction)
+        every_s = max(min(self.window * 1e-10, 1.0), interval_s)
+        yield "window", 8.0 * self.window * 1e-9 / every_s
+        if math.isfinite(slowest):
+            yield "reaction", 8.0 * slowest * 1e-9 / every_s
 
 
 @final
@@ -114,7 +122,7 @@ class Contrarian(Participant):
         if ready is not None:
             self._trade(ready, market, orders)
         accounts = len(self.rows)
-        count = self._wake.poisson(market.step, accounts * self.config.wake_rate * self.interval_s)
+        count = self.looks(self._wake, market.step, self.config.wake_rate)
         if count and not self._idle:
             units = self._wake.uniform(market.step, count, first=1024)
             self._slots.recall(np.unique((units * accounts).astype(np.int64)), market.now_ns, orders)

@@ -6,6 +6,7 @@ instead of from a utility, and the position is limited.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, ClassVar, final
 
 import mesa
@@ -47,6 +48,10 @@ class FundamentalistConfig(ParticipantConfig):
         if not 0 < self.size_d1[0] <= self.size_d1[1]:
             raise ValueError("size_d1 is [smallest, largest], both above 0")
         return self
+
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """Values over their delay."""
+        yield "value_delay", 8.0 * self.value_delay * 1e-9 / interval_s
 
 
 @final

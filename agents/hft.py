@@ -8,7 +8,7 @@ across the spread) are ours.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, final
 
 import mesa
@@ -19,6 +19,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import VolatilityGauge, reference_ticks, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake
 from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
+from marginquake.sim.core.integers.casts import wait_ns
 from marginquake.sim.core.records import Flag, OrderKind
 from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -69,6 +70,10 @@ class HftConfig(ParticipantConfig):
         if not 0 < self.horizon[0] <= self.horizon[1]:
             raise ValueError("horizon is [shortest, longest], both above 0")
         return self
+
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """Mids over the longest horizon, twice."""
+        yield "horizon", 16.0 * self.horizon[1] * 1e-9 / interval_s
 
 
 class Crossing(NamedTuple):
@@ -184,8 +189,8 @@ class Hft(Participant):
             (abs(self._volatility.second_sigmas) >= self._pull_sigmas) & (self.pulled_until_ns <= market.now_ns)
         )
         if len(scared):
-            wait_ns = -np.log(self._pulls.uniform_at(market.step, scared)) * self.config.pull_time
-            self.pulled_until_ns[scared] = market.now_ns + wait_ns.astype(np.int64)
+            wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self.config.pull_time
+            self.pulled_until_ns[scared] = market.now_ns + wait_ns(wait)
             self._last_pull_ns = int(self.pulled_until_ns.max())
 
     def _count_inventory(self) -> None:

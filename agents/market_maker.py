@@ -11,7 +11,7 @@ levels.  Sources: docs/sources.md.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, final
 
 import mesa
@@ -22,6 +22,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import BasisGauge, VolatilityGauge, weight
 from marginquake.agents.toolbox.quote_kernels import draw_awake, quote_ladders
 from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
+from marginquake.sim.core.integers.casts import wait_ns
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
 from marginquake.sim.market.orders import OrderEntry
@@ -135,6 +136,10 @@ class MarketMakerConfig(ParticipantConfig):
             raise ValueError(f"last_level_bps must exceed the GLFT half-spread of {base:.3g} bp")
         return self
 
+    def bytes_needed(self, interval_s: float) -> Iterator[tuple[str, float]]:
+        """A ladder of quotes on each side, for every maker."""
+        yield "levels", 100.0 * self.levels * self.accounts
+
 
 @final
 class MarketMaker(Participant):
@@ -237,7 +242,7 @@ class MarketMaker(Participant):
     def _pull_away(self, scared: Ints, market: MarketView) -> None:
         if len(scared):
             wait = -np.log(self._pulls.uniform_at(market.step, scared)) * self._pull_mean_ns[scared]
-            self.pulled_until_ns[scared] = market.now_ns + wait.astype(np.int64)
+            self.pulled_until_ns[scared] = market.now_ns + wait_ns(wait)
 
     def _pull_the_hurt(self, market: MarketView, orders: OrderEntry) -> Ints:
         """Makers who hold too much, or have lost too much since they were last at their best, pull.

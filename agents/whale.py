@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
 from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
+from marginquake.sim.core.integers.casts import whole
 from marginquake.sim.core.records import Side
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -198,8 +199,8 @@ class Whale(Participant):
         count = min(count, len(self.rows))
         if count:
             units = self._history.uniform(0, 4 * count, first=2).reshape(count, 4)
-            whole = length_biased(units[:, 0], config.children_exponent, fewest, most)
-            left = np.maximum(1, np.ceil(units[:, 1] * whole)).astype(np.int64)
+            lengths = length_biased(units[:, 0], config.children_exponent, fewest, most)
+            left = whole(np.maximum(1, np.ceil(units[:, 1] * lengths)), "the children of a parent")
             self._begin(market, left, units[:, 2:], first=MOST_BEGUN)
 
     # ---- children -------------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Whale(Participant):
         most = np.where(side > 0, *(self._most_lots(resting, market) for resting in (Side.SELL, Side.BUY)))
         room = self._limit_lots - side * self.accounts.position_lots[ringing]
         self._end(ringing[room < 1], market.now_ns)
-        lots = np.minimum(np.minimum(np.maximum(1, wanted.astype(np.int64)), most), room)
+        lots = np.minimum(np.minimum(np.maximum(1, whole(wanted, "the children that are due")), most), room)
         go = lots > 0
         if not go.any():
             return

@@ -9,6 +9,7 @@ import numpy as np
 
 from marginquake.agents.retail.config import RetailConfig, quantile
 from marginquake.sim.core.accounts import AccountView, Rows
+from marginquake.sim.core.integers.casts import money
 from marginquake.sim.core.records import Stage
 from marginquake.sim.core.typing import Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -75,7 +76,7 @@ class FundingSources:
             return
         self._buffered[new] = True
         margin = np.abs(self._accounts.cost[new]) * (self._accounts.initial_margin_ppm[new] / PPM)
-        wanted = np.rint(margin * self._buffer[new]).astype(np.int64)
+        wanted = money(margin * self._buffer[new], "a buffer", "write a smaller buffer")
         kept = np.minimum(wanted, self._pool[new])
         orders.add_margin(self._rows[new[kept > 0]], kept[kept > 0])
         fresh = wanted - kept
@@ -113,4 +114,6 @@ class FundingSources:
         self._topped_up[index] = True
         self._top_up_from_ns[index] = market.now_ns + self._config.top_up_cooldown
         margin = np.abs(self._accounts.cost[index]) * (self._accounts.initial_margin_ppm[index] / PPM)
-        orders.deposit(self._rows[index], np.maximum(1, margin * self._config.top_up_fraction).astype(np.int64))
+        wanted = np.maximum(1, np.floor(margin * self._config.top_up_fraction))
+        added = money(wanted, "a top-up", "write a smaller top_up_fraction")
+        orders.deposit(self._rows[index], added)

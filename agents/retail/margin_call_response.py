@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marginquake.agents.retail.brackets import Brackets
 from marginquake.agents.retail.config import CureConfig
 from marginquake.sim.core.accounts import AccountView, Rows
+from marginquake.sim.core.integers.casts import money, wait_ns
 from marginquake.sim.core.records import EventKind, Flag, Stage
 from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -62,7 +63,7 @@ class MarginCallResponse:
         index = (called["account"] - self._rows[0]).astype(np.int64)
         wait = -np.log(self._waits.uniform_at(market.step, index)) * self._mean_wait_ns
         answers = self._responsive[index]
-        rings = (called["time_ns"] + wait.astype(np.int64))[answers]
+        rings = (called["time_ns"] + wait_ns(wait))[answers]
         for place, ring_ns in zip(index[answers].tolist(), rings.tolist(), strict=True):
             self._next_ns = min(self._next_ns, self._rings_ns.setdefault(place, ring_ns))
 
@@ -89,7 +90,7 @@ class MarginCallResponse:
             return
         index = np.array([place for place in held.tolist() if place in self._restoring], np.int64)
         self._restoring.difference_update(index.tolist())
-        lacking = np.ceil(self._lacking(index, market)).astype(np.int64)
+        lacking = money(np.ceil(self._lacking(index, market)), "what cures a margin call")
         short = lacking > 0
         orders.add_margin(self._rows[index[short]], lacking[short])
 
@@ -102,7 +103,7 @@ class MarginCallResponse:
 
     def _top_up(self, index: Ints, market: MarketView, orders: OrderEntry) -> None:
         """Bring what restores the margin ratio `target`."""
-        lacking = np.ceil(self._lacking(index, market)).astype(np.int64)
+        lacking = money(np.ceil(self._lacking(index, market)), "what cures a margin call")
         short = lacking > 0
         orders.deposit(self._rows[index[short]], lacking[short])
 

@@ -11,6 +11,7 @@ import numpy as np
 from marginquake.agents.retail.brackets import Brackets, Exposure
 from marginquake.agents.retail.config import PreventionConfig, RetailConfig
 from marginquake.sim.core.accounts import AccountView, Rows
+from marginquake.sim.core.integers.casts import money
 from marginquake.sim.core.records import Flag, Stage
 from marginquake.sim.core.typing import Bools, Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -80,8 +81,8 @@ class Prevention:
         own = Exposure(self._accounts, index[watched], mark, self._contract, self._brackets)
         lacking = own.needed(wanted[watched]) * own.notional - own.deduction - own.equity
         short = lacking > 0
-        money = np.ceil(lacking[short] / self._contract.money_amount).astype(np.int64)
-        orders.add_margin(self._rows[own.index[short]], money)
+        added = money(np.ceil(lacking[short] / self._contract.money_amount), "the margin behind a de-levered position")
+        orders.add_margin(self._rows[own.index[short]], added)
 
     def closed(self, index: Ints, orders: OrderEntry) -> None:
         """Positions that are closed need no hedge."""

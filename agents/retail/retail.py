@@ -26,6 +26,7 @@ from marginquake.agents.retail.prevention import Policies, Prevention
 from marginquake.agents.retail.stops import ProtectiveOrders
 from marginquake.agents.toolbox.indicators import reference_ticks
 from marginquake.sim.core.account_book import AccountBook
+from marginquake.sim.core.integers.casts import wait_ns
 from marginquake.sim.core.records import EventKind, Flag, Side, Stage
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext, SeedPositions
@@ -117,7 +118,7 @@ class Retail(Participant):
     def _trade(self, market: MarketView, orders: OrderEntry) -> int:
         """Those whom a clock wakes act on what they hold; returns how many enter."""
         accounts = len(self.rows)
-        count = self._wake.poisson(market.step, accounts * self._hazard * self.interval_s)
+        count = self.looks(self._wake, market.step, self._hazard)
         if count == 0:
             return 0
         units = self._wake.uniform(market.step, 3 * count, first=1024)
@@ -199,7 +200,7 @@ class Retail(Participant):
         if ended.any():
             index = (own["account"][ended] - first).astype(np.int64)
             wait = -np.log(self._pause.uniform_at(market.step, index)) * self.config.reentry_time
-            self._quiet_until_ns[index] = market.now_ns + wait.astype(np.int64)
+            self._quiet_until_ns[index] = market.now_ns + wait_ns(wait)
             self._money.liquidated(index)
             if self._targets is not None:
                 self._targets.humble(index, market.now_ns)

@@ -16,6 +16,11 @@ from marginquake.sim.assets.fundamentals import (
 )
 from marginquake.sim.core.fields import SECOND, Block, Duration, Idle
 
+LOWEST_TICKS, HIGHEST_TICKS = 1e-9, 1e18
+"""What a fundamental is kept between, ticks: it stays a price, however absurd the path."""
+FURTHEST = 20.0
+"""Log of index over fundamental at most, either way: far beyond any ladder, and still a price."""
+
 
 class FeedbackConfig(Block):
     """How far hedging on spot moves the index: `one_percent_depth_d1` units of D1 move it 1 %, before decay."""
@@ -82,7 +87,7 @@ class Index:
             self._decay_step_ns = step_ns
         if self._displaced:
             self._components = [y * decay for y, decay in zip(self._components, self._decays, strict=True)]
-        self.fundamental_ticks = self._fundamental.advance(now_ns)
+        self.fundamental_ticks = min(max(self._fundamental.advance(now_ns), LOWEST_TICKS), HIGHEST_TICKS)
         self._refresh()
         return self.index_ticks
 
@@ -98,4 +103,4 @@ class Index:
     def _refresh(self) -> None:
         self.index_ticks = self.fundamental_ticks
         if self._displaced:
-            self.index_ticks *= math.exp(self.displacement)
+            self.index_ticks *= math.exp(min(max(self.displacement, -FURTHEST), FURTHEST))

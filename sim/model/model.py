@@ -11,6 +11,7 @@ from marginquake.sim.model.run_recorder import RunRecorder
 from marginquake.sim.model.setup import Seating, begin
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.runs.event_log import MemoryLog, OpenLog
+from marginquake.sim.scenario.bounds.memory import check_memory
 from marginquake.sim.scenario.scenario import Scenario
 
 
@@ -19,7 +20,8 @@ class MarketModel(mesa.Model):
     """Participants, venues and the clock.  `now_ns` runs from -warmup to duration; positions are seeded at 0.
 
     `registry`: participant types by name (handed in, so that the simulator knows nobody's strategy).
-    `open_log`: where each market's events and audit rows go; by default in memory.
+    `open_log`: where each market's events and audit rows go; by default in memory.  Raises ScenarioError where this
+    machine's memory is too small.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class MarketModel(mesa.Model):
         check_invariants: bool = False,
         open_log: OpenLog = MemoryLog,
     ) -> None:
+        check_memory(scenario)
         self.seed_used = scenario.seed if seed is None else seed
         super().__init__(rng=self.seed_used)
         self.setup = scenario

@@ -35,7 +35,7 @@ class FundingConfig(RuleBlock):
     rule: str = "clamped_premium"
     interval: Duration = Field(8 * 3600 * SECOND, gt=0)
     interest: Fraction = Field(0.0001, description="Interest per 8 h")
-    cap: Fraction = Field(0.02, ge=0, description="Largest absolute rate of one payment")
+    cap: Fraction = Field(0.02, ge=0, le=1, description="Largest absolute rate of one payment")
     impact_notional: Amount = Field(20_000.0, gt=0)
     sample_period: Duration = Field(5 * SECOND, gt=0)
 

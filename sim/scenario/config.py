@@ -37,8 +37,8 @@ class CircuitBreakerConfig(Block):
 class FeeConfig(Block):
     """Fractions of notional; a negative maker fee is a rebate."""
 
-    maker: Fraction = 0.0002
-    taker: Fraction = 0.0005
+    maker: Fraction = Field(0.0002, ge=-5, le=5)
+    taker: Fraction = Field(0.0005, ge=-5, le=5)
     liquidation: Fraction = Field(0.0125, ge=0, lt=1, description="Of liquidated notional, at most the equity left")
 
 
@@ -126,7 +126,7 @@ class RecordConfig(Block):
     series_every: Duration = Field(1 * SECOND, gt=0)
     map_every: Duration = Field(10 * SECOND, gt=0, description="Depth and liquidation maps")
     map_range: Fraction = Field(0.15, gt=0, lt=1, description="Maps reach this far around the start price")
-    map_bins: int = Field(600, gt=10)
+    map_bins: int = Field(600, gt=10, le=100_000)
     positions_every: Duration | None = Field(
         60 * SECOND,
         gt=0,

@@ -19,6 +19,13 @@ from marginquake.sim.scenario import extends, user_classes
 from marginquake.sim.scenario.account_books.opening import open_book
 from marginquake.sim.scenario.bounds.amounts import Member, check_all_money, check_amounts
 from marginquake.sim.scenario.bounds.budget import MAX_ENTRIES
+from marginquake.sim.scenario.bounds.sizes import (
+    check_accounts,
+    check_ladder,
+    check_length,
+    check_numbers,
+    check_rates,
+)
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,
@@ -150,7 +157,8 @@ class _Loader:
             markets = {name: (self._widened(config, head, places), tree) for name, (config, tree) in markets.items()}
         for config, tree in markets.values():
             if config is not None:
-                self.problems += check_market(config, tree)
+                ladder = list(check_ladder(config, tree))
+                self.problems += ladder or check_market(config, tree)
                 self.problems += check_replay(config, tree, head, self.root)
         for _, traits, tree in populations.values():
             if market_names:
@@ -170,16 +178,15 @@ class _Loader:
             for _, traits, tree in populations.values():
                 self.problems += check_periods(traits, tree, POPULATION_PERIODS, head.step, step_place)
         members = {name: self._members(name, populations, market_names) for name in market_names}
-        if not self.problems:
-            for name, (config, tree) in markets.items():
-                if config is not None:
-                    self.problems += check_amounts(config, tree, members[name])
+        if not self.problems and head is not None:
+            self._check_bounds(head, markets, members)
         books = self._books(populations, {name: config for name, (config, _) in markets.items()})
         if not self.problems:
             for name, (config, tree) in markets.items():
                 if config is not None:
                     here = [replace(member, book=books.get(member.name)) for member in members[name]]
-                    self.problems += check_all_money(config, tree, here)
+                    too_many = list(check_accounts(name, self.root, here, len(populations)))
+                    self.problems += too_many or check_all_money(config, tree, here)
         if self.problems or head is None:
             return None
         for config, tree in markets.values():
@@ -203,6 +210,24 @@ class _Loader:
             notes=tuple(dict.fromkeys(self.notes)),
             places=places,
         )
+
+    def _check_bounds(
+        self,
+        head: ScenarioHead,
+        markets: Mapping[str, tuple[MarketConfig | None, Node]],
+        members: Mapping[str, Sequence[Member]],
+    ) -> None:
+        """Numbers that are beyond what can be counted, held or run."""
+        found = [*check_numbers(head, self.root), *check_length(head, self.root)]
+        for name, (config, tree) in markets.items():
+            if config is None:
+                continue
+            found += check_numbers(config, tree, skipped=("contract",))
+            found += check_amounts(config, tree, members[name])
+            for member in members[name]:
+                senseless = list(check_numbers(member.config, member.tree, skipped=("accounts",)))
+                found += senseless or check_rates(member, head.step)
+        self.problems += found
 
     def _members(
         self, market: str, populations: Mapping[str, tuple[type[Any], BaseModel, Node]], markets: Sequence[str]

@@ -16,6 +16,7 @@ from marginquake.sim.assets.price_path import PricePathError, ReplayConfig, load
 from marginquake.sim.core.contract import ContractConfig
 from marginquake.sim.core.data_files import DataFileChanged
 from marginquake.sim.core.fields import SECOND
+from marginquake.sim.core.integers.limits import BYTES_A_TICK, MOST_TICKS
 from marginquake.sim.core.numbers import short_number
 from marginquake.sim.core.problems import Problem
 from marginquake.sim.scenario.config import MarketConfig, ScenarioHead
@@ -30,11 +31,8 @@ HEADROOM: Final = 1.05
 """What a written ladder has to leave above the highest declared point, for bridges and the market to move in."""
 OWN_HEADROOM: Final = 1.25
 """What a ladder leaves that is chosen here: a squeeze may carry the contract far above its index."""
-BYTES_A_TICK: Final = 90
-"""Level, four ladders of conditional orders, two of liquidation prices, bitmaps (`sim.kernels.state.make_market`)."""
 MOST_BYTES: Final = 512_000_000
 """Memory that a ladder chosen here may take; a larger one has to be asked for."""
-MOST_TICKS: Final = 2**31 - 1
 
 
 @final
@@ -99,7 +97,7 @@ def widened(market: MarketConfig, head: ScenarioHead, places: Places) -> tuple[M
         multiple = rounded_up(OWN_HEADROOM * highest / reach.initial)
         ticks = multiple * contract.initial_price / contract.tick_size
         memory = ticks * BYTES_A_TICK
-        if multiple <= contract.max_price_multiple or not (ticks < MOST_TICKS and memory <= MOST_BYTES):
+        if multiple <= contract.max_price_multiple or not (ticks <= MOST_TICKS and memory <= MOST_BYTES):
             continue
         wider = market.model_copy(update={"contract": contract.model_copy(update={"max_price_multiple": multiple})})
         note = (

@@ -10,6 +10,7 @@ from marginquake.sim.core.measured import OPENING_NS
 from marginquake.sim.core.problems import ScenarioWarning
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.event_log import NoLog
+from marginquake.sim.scenario.bounds.memory import shortage
 from marginquake.sim.scenario.measured_warnings import measured_warnings
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies.run import release
@@ -36,6 +37,9 @@ def rehearse(scenario: Scenario) -> Rehearsal:
         return Rehearsal(
             not_done="not rehearsed: kernels are not compiled (NUMBA_DISABLE_JIT); `run` measures the same"
         )
+    lacking = shortage(scenario)
+    if lacking is not None:
+        return Rehearsal(not_done=f"not rehearsed: {lacking}; `run` would refuse it here")
     if steps * accounts > MOST_WORK:
         return Rehearsal(
             not_done=f"not rehearsed: {accounts:,} accounts times {steps:,} steps would take too long; "

@@ -8,6 +8,7 @@ import numpy as np
 from marginquake.sim.assets.oracle import Oracle
 from marginquake.sim.core.accounts import ROUNDING_ROW
 from marginquake.sim.core.contract import ContractSpec
+from marginquake.sim.core.integers.limits import TooLarge
 from marginquake.sim.core.records import EVENT, EventKind, MarginMode, Side
 from marginquake.sim.rules.funding import FUNDING_RULES, FundingConfig, FundingInputs, MarginTerms
 from marginquake.sim.venue.exchange import Exchange
@@ -72,6 +73,8 @@ class Funding:
         exchange = self._exchange
         rows = exchange.accounts.rows
         mark = round(self._oracle.index_ticks) if self._rule.on_oracle_price else exchange.mark_ticks
+        if not abs(rate) <= 1.0:
+            raise TooLarge(f"{self._contract.name}: a funding rate of {rate:g} is more than the whole notional")
         ppb = round(rate * PPB)
         held = np.flatnonzero(rows["position_lots"][: exchange.accounts.count])
         notional = rows["position_lots"][held] * abs(self._contract.lot_value.value_of_lot(mark))

@@ -252,7 +252,8 @@ class Waterfall:
         )
         if self._band_ppm:
             reach = self._mark_ticks * self._band_ppm // PPM
-            ends = [position * self._lot_value.value_of_lot(self._mark_ticks + step) for step in (-reach, reach)]
+            prices = (max(1, self._mark_ticks - reach), self._mark_ticks + reach)
+            ends = [position * self._lot_value.value_of_lot(price) for price in prices]
             money = min(max(money, min(ends)), max(ends))
         return max(money, at_bankruptcy) if bankrupt == INSURANCE_ROW else money
 

@@ -166,10 +166,14 @@ def commands(draw: st.DrawFn, number: int, owners: dict[int, int], traders: int)
     return fields
 
 
+VALUES = (1, 3, 10, 1_000)
+"""Money of a lot and tick."""
+
+
 @st.composite
-def cases(draw: st.DrawFn, min_steps: int = 4, max_steps: int = 80) -> Case:
+def cases(draw: st.DrawFn, min_steps: int = 4, max_steps: int = 80, values: tuple[int, ...] = VALUES) -> Case:
     """A whole market with a stream of commands, marks and work of the engine."""
-    value = draw(st.sampled_from([1, 3, 10, 1_000]))
+    value = draw(st.sampled_from(values))
     venue = draw(rules(value))
     accounts = draw(account_tables(value))
     steps: list[Step] = []

@@ -26,6 +26,8 @@ MOST_LOTS: Final = 2**40
 """Of a size that a scenario states: far more than any order or position may have."""
 MOST_TICKS: Final = 2**31 - 2
 """Price levels of a ladder: a price is kept in 32 bits."""
+BYTES_A_TICK: Final = 90
+"""Level, four ladders of conditional orders, two of liquidation prices, bitmaps (`sim.kernels.state.make_market`)."""
 MOST_ACCOUNTS: Final = 2**31 - 16
 """Accounts of one market: a row number is kept in 32 bits."""
 MOST_POPULATIONS: Final = 2**15 - 1
