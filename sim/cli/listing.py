@@ -119,6 +119,9 @@ def _why_damaged(path: Path) -> str:
 def _facts(path: Path, from_start: bool = False) -> str:
     """Headline numbers of a run.  `from_start`: falls and rises from the first price, as `counterfactual` compares."""
     from marginquake.analysis.measures.scorecard import one_line
-    from marginquake.sim.runs.directory import read_summary
+    from marginquake.sim.runs.directory import RunDirectoryError, read_summary
 
-    return one_line(read_summary(path), from_start)
+    line = one_line(read_summary(path), from_start)
+    if not line:
+        raise RunDirectoryError(f"{path}: its summary.json has no number of a run")
+    return line

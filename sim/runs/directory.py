@@ -236,7 +236,7 @@ def has_everything(path: Path) -> bool:
     """True if all files of a run are there under any folder name; figures may be missing."""
     try:
         return bool(_read_json(path / "manifest.json").get("status") == "complete")
-    except RunDirectoryError:
+    except (RunDirectoryError, RecursionError):
         return False
 
 

@@ -342,20 +342,24 @@ class _Heart:
             self._handles.add(handle)
             if not self._beats:
                 self._beats = True
-                threading.Thread(target=self._beat, name="marginquake-claims", daemon=True).start()
+                threading.Thread(target=self._go_on, name="marginquake-claims", daemon=True).start()
 
     def forget(self, handle: int) -> None:
         """It is going to be closed."""
         with self._lock:
             self._handles.discard(handle)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Once."""
+        with self._lock:
+            for handle in self._handles:
+                with contextlib.suppress(OSError):
+                    os.utime(handle)
+
+    def _go_on(self) -> None:
         while True:
             time.sleep(BEAT_S)
-            with self._lock:
-                for handle in self._handles:
-                    with contextlib.suppress(OSError):
-                        os.utime(handle)
+            self.beat()
 
 
 _HEART = _Heart()

@@ -64,7 +64,7 @@ def _identity_of(waiting: Path) -> Mapping[str, Any]:
             job = checkpoint.read_job(waiting)
             return {"scenario_digest": job.scenario_digest, "seed": job.seed}
         return directory.read_manifest(waiting)
-    except (RunDirectoryError, ValueError, TypeError, KeyError, OSError, RecursionError):
+    except (RunDirectoryError, ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError):
         return {}
 
 

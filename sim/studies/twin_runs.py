@@ -208,7 +208,7 @@ def _digest_of(path: Path) -> str:
         if path.name.endswith(directory.PARTIAL):
             return read_job(path).scenario_digest
         return str(directory.read_manifest(path).get("scenario_digest"))
-    except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         raise RunDirectoryError(f"{path}: cannot be read ({type(error).__name__}: {error})") from error
 
 

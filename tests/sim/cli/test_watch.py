@@ -407,13 +407,13 @@ def test_ctrl_c_ends_with_a_summary_and_exit_130(tmp_path: Path) -> None:
     assert [path.name.endswith(".partial") for path in (tmp_path / "runs").iterdir()] == [True]
 
 
-def interrupt_at(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C in the step that ends then; a line is printed every ten seconds."""
+def interrupt_at(seconds: float, monkeypatch: pytest.MonkeyPatch, number: signal.Signals = signal.SIGINT) -> None:
+    """Ctrl-C, or another signal, in the step that ends then; a line is printed every ten seconds."""
     look = Watcher.look
 
     def look_and_press(self: Watcher, model: MarketModel) -> bool:
         if model.now_ns == round(seconds * 1e9):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return look(self, model)
 
     monkeypatch.setattr(Watcher, "look", look_and_press)
@@ -438,13 +438,14 @@ def test_ctrl_c_tells_of_the_moment_it_was_pressed_not_of_the_last_line(
 
 
 @pytest.mark.usefixtures("hears_ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_watched_saved_and_stopped_can_be_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     with monkeypatch.context() as during:
-        interrupt_at(7.3, during)
+        interrupt_at(7.3, during, number)
         stopped = marginquake("watch", TINY, "--save", "--no-figures", "--out", tmp_path)
-    assert stopped.exit_code == 130
+    assert stopped.exit_code == 128 + number
     (kept,) = tmp_path.iterdir()
     assert f"interrupted at 0:00:07 of 0:00:20 simulated; go on with: marginquake run --resume {kept}" in stopped.stderr
     again = marginquake("watch", TINY, "--save", "--out", tmp_path)
