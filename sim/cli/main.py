@@ -4,11 +4,13 @@ Exit codes: 0 done; 1 the simulation failed, or a replay differs; 2 a mistake of
 130 interrupted, 143 by SIGTERM, 129 by SIGHUP.  Whatever happens, no run directory is left half-written.
 """
 
+import contextlib
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, final
 
 import typer
+from typer.core import TyperGroup
 from typer.models import CommandInfo
 
 from marginquake.sim.cli import (
@@ -32,13 +34,40 @@ from marginquake.sim.cli import (
 from marginquake.sim.cli.common import one_message
 from marginquake.sim.cli.lazy_imports import postpone
 from marginquake.sim.cli.watch import command as watch
-from marginquake.sim.core.outside.edges import say
+from marginquake.sim.core.outside.edges import say, terminal_text
 from marginquake.sim.core.plugins import Code, code
 from marginquake.sim.core.version import __version__
 from marginquake.sim.runs import interrupts
 
+
+@final
+class _Group(TyperGroup):
+    """Commands whose mistakes are told without what the arguments would have a terminal do."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Reads the arguments before the command."""
+        with _harmless():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Reads those of the command, and runs it."""
+        with _harmless():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def _harmless() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if "message" in vars(error):  # click's own, which typer has a copy of in some versions
+            vars(error)["message"] = terminal_text(vars(error)["message"])
+        raise
+
+
 app = typer.Typer(
     name="marginquake",
+    cls=_Group,
     help="Simulate margin-call clusters and liquidation cascades on a limit order book.",
     no_args_is_help=True,
     add_completion=False,

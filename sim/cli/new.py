@@ -1,6 +1,5 @@
 """`marginquake new`."""
 
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -25,5 +24,5 @@ def new(
         from marginquake.sim.studies.starter import new_scenario
 
         path = new_scenario(name, source)
-        say(f"run it: marginquake run {quote(str(path))}")
+        say(f"run it: marginquake run {path}")
         say(path)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from marginquake.sim.core.outside.edges import one_line
 from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.scenario.config import ScenarioHead
 from marginquake.sim.scenario.installed import SUFFIXES, installed_folder, scenario_file, written_there
@@ -72,7 +73,7 @@ def _changed(source: str, path: Path) -> str:
     if crowds:
         tree["populations"] = _Branch(crowds)
     lines = [
-        f"# {found.stem}, changed.  Below stand the fields that are changed most, with the values they have there.",
+        f"# {one_line(found.stem)}, changed.  Below stand the fields that are changed most, with their values there.",
         "# To change one, take the '# ' away from its line and from the lines above that it belongs to.",
         f"# Its populations: {', '.join(data['populations'])}.  `populations: {{NAME: null}}` takes one away.",
         f"extends: {dump_inline(base)}",

@@ -20,8 +20,8 @@ _BEYOND_A_LINE: Final = (
 )
 _HARMFUL: Final = re.compile(f"[{_BEYOND_A_LINE}]")
 _NO_LINE: Final = re.compile(f"[\\t\\n{_BEYOND_A_LINE}]")
-_FORMULA: Final = re.compile("[=+\\-@＝＋－＠](?=.)|[\\t\\r\\n]", re.DOTALL)
-"""How a cell begins that a spreadsheet takes for a formula, or for the end of the cell before."""
+_FORMULA: Final = re.compile("[=+\\-@＝＋－＠].")
+"""How a cell begins that a spreadsheet takes for a formula."""
 
 
 def terminal_text(text: object) -> str:
@@ -43,11 +43,12 @@ def one_line(text: object) -> str:
 def csv_cell(value: object) -> object:
     """A cell that a spreadsheet does not take for a formula: texts that look like one get a `'` before them.
 
-    Numbers stay as they are, also those written as text.
+    Numbers stay as they are, also those written as text; of other texts a cell holds one line.
     """
-    if isinstance(value, str) and _FORMULA.match(value) and not _is_number(value):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
