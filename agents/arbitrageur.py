@@ -101,4 +101,5 @@ class Arbitrageur(Participant):
             bounds = np.full(len(awake), np.floor(bound) if side > 0 else np.ceil(bound))
         else:
             bounds = np.rint(market.index_ticks * (1.0 + sides * config.unwind_bound))
-        orders.market(self.rows[awake[go]], sides[go], lots[go], bound_ticks=np.maximum(1, bounds[go]).astype(np.int64))
+        bounds = np.clip(bounds[go], 1, self.contract.max_price_ticks - 1).astype(np.int64)
+        orders.market(self.rows[awake[go]], sides[go], lots[go], bound_ticks=bounds)

@@ -97,6 +97,7 @@ class Fundamentalist(Participant):
         lots = min(lots, room)
         if lots < 1:
             return
-        bound = max(1, round(reference * (1.0 + direction * self.config.market_bound)))
+        bound = round(reference * (1.0 + direction * self.config.market_bound))
+        bound = min(max(1, bound), self.contract.max_price_ticks - 1)
         side = Side.BUY if direction > 0 else Side.SELL
         orders.market(self.rows[account : account + 1], side, lots, bound_ticks=bound)

@@ -18,6 +18,7 @@ from marginquake.agents.base import Participant, ParticipantConfig
 from marginquake.agents.toolbox.indicators import ActivityGauge, reference_ticks
 from marginquake.sim.core.fields import Amount, Duration, Fraction, Idle
 from marginquake.sim.core.integers.casts import whole
+from marginquake.sim.core.integers.limits import MOST_LOTS
 from marginquake.sim.core.records import Side
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.market.context import ParticipantContext
@@ -221,7 +222,7 @@ class Whale(Participant):
         most = np.where(side > 0, *(self._most_lots(resting, market) for resting in (Side.SELL, Side.BUY)))
         room = self._limit_lots - side * self.accounts.position_lots[ringing]
         self._end(ringing[room < 1], market.now_ns)
-        lots = np.minimum(np.minimum(np.maximum(1, whole(wanted, "the children that are due")), most), room)
+        lots = np.minimum(np.minimum(np.maximum(1, np.minimum(wanted, MOST_LOTS).astype(np.int64)), most), room)
         go = lots > 0
         if not go.any():
             return

@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from marginquake.sim.core.integers.limits import MOST_LOTS
 from marginquake.sim.core.records import EventKind
 from marginquake.sim.core.typing import Floats, Ints
 from marginquake.sim.kernels import helper, kernel
 from marginquake.sim.kernels.draws import normal, poisson, unit
 
+LARGEST_SIZE = float(MOST_LOTS)
+"""Lots of a drawn order are cut here, far above what a venue takes, and below what an integer holds."""
 FILL = int(EventKind.FILL)
 GONE = (int(EventKind.CANCELLED), int(EventKind.REJECTED), int(EventKind.EXPIRED))
 
@@ -113,7 +116,8 @@ def put(drawn, place, row, side, offset, lots, reference, best_bid, best_ask, to
 @helper
 def whole_lots(mean, deviation, z, u):  # type: ignore[no-untyped-def]
     """Lognormal size in whole lots, at least 1, rounded at random so that the mean is kept."""
-    return max(1, math.floor(mean * math.exp(deviation * z - 0.5 * deviation * deviation) + u))
+    lots = mean * math.exp(deviation * z - 0.5 * deviation * deviation) + u
+    return max(1, math.floor(min(lots, LARGEST_SIZE)))
 
 
 @kernel

@@ -80,7 +80,7 @@ class CallConfig(Block):
         1.0, gt=0, le=1, description="Margin ratio that calls; below 1 the forced sale still waits for 1"
     )
     hysteresis: Fraction = Field(
-        0.05, ge=0, lt=1, description="A warning is lifted once the ratio is this share below `warning`"
+        0.05, ge=0, le=0.9, description="A warning is lifted once the ratio is this share below `warning`"
     )
     window: Duration = Field(0, ge=0, description="From the call to the forced sale: time to add margin or reduce")
     grace: Duration = Field(

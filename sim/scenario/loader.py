@@ -153,12 +153,15 @@ class _Loader:
         populations = self._populations()
         market_names = list(markets)
         places = Places(self.root)
+        markets = {name: (self._sensible(config, tree), tree) for name, (config, tree) in markets.items()}
+        for _, traits, tree in populations.values():
+            self.problems += check_numbers(traits, tree, skipped=("accounts",))
         if head is not None:
+            self.problems += [*check_numbers(head, self.root), *check_length(head, self.root)]
             markets = {name: (self._widened(config, head, places), tree) for name, (config, tree) in markets.items()}
         for config, tree in markets.values():
             if config is not None:
-                ladder = list(check_ladder(config, tree))
-                self.problems += ladder or check_market(config, tree)
+                self.problems += check_market(config, tree)
                 self.problems += check_replay(config, tree, head, self.root)
         for _, traits, tree in populations.values():
             if market_names:
@@ -217,16 +220,14 @@ class _Loader:
         markets: Mapping[str, tuple[MarketConfig | None, Node]],
         members: Mapping[str, Sequence[Member]],
     ) -> None:
-        """Numbers that are beyond what can be counted, held or run."""
-        found = [*check_numbers(head, self.root), *check_length(head, self.root)]
+        """Money and rates that are beyond what can be counted or run, of a scenario without other errors."""
+        found: list[Problem] = []
         for name, (config, tree) in markets.items():
             if config is None:
                 continue
-            found += check_numbers(config, tree, skipped=("contract",))
             found += check_amounts(config, tree, members[name])
             for member in members[name]:
-                senseless = list(check_numbers(member.config, member.tree, skipped=("accounts",)))
-                found += senseless or check_rates(member, head.step)
+                found += check_rates(member, head.step)
         self.problems += found
 
     def _members(
@@ -238,6 +239,14 @@ class _Loader:
             for name, (kind, traits, tree) in populations.items()
             if (getattr(traits, "market", None) or markets[0]) == market
         ]
+
+    def _sensible(self, config: MarketConfig | None, tree: Node) -> MarketConfig | None:
+        """The market, if its numbers are such that the other checks can calculate with them."""
+        if config is None:
+            return None
+        found = [*check_numbers(config, tree, skipped=("contract",)), *check_ladder(config, tree)]
+        self.problems += found
+        return None if found else config
 
     def _widened(self, config: MarketConfig | None, head: ScenarioHead, places: Places) -> MarketConfig | None:
         """The market with the ladder that it needs, where the scenario leaves that open."""

@@ -7,9 +7,10 @@ import numba
 import pytest
 
 from marginquake.agents import AGENT_TYPES
+from marginquake.sim.core.integers import limits
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.model.model import MarketModel
-from marginquake.sim.scenario.bounds import memory
+from marginquake.sim.scenario.bounds import memory, sizes
 from marginquake.sim.scenario.bounds.memory import check_memory, memory_of_machine, needs, shown_bytes
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies.rehearsal import rehearse
@@ -89,3 +90,31 @@ def test_the_parts_of_an_estimate_are_numbers_that_say_what_they_are_of() -> Non
 def test_this_machine_has_some_memory() -> None:
     assert memory_of_machine() > 2.0**28
     assert [shown_bytes(size) for size in (512, 2.0**40 * 233, 2.0**70)] == ["512 B", "233 TiB", "1.02e+03 EiB"]
+
+
+PAGE = (ROOT / "docs" / "units.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "bounds"),
+    [
+        ("deposit of one account", {limits.MOST_MONEY: "2^60 U"}),
+        ("all money of a market", {limits.MOST_MARKET_MONEY: "2^61 U"}),
+        ("collateral and isolated margin", {limits.MOST_BALANCE: "2^61 U"}),
+        ("cost of a position", {limits.MOST_COST: "2^60 U", limits.MOST_OPEN_MONEY: "2^58 U"}),
+        ("sizes in units of D1", {limits.MOST_LOTS: "2^40 lots", limits.MOST_ORDER_LOTS + 1: "2^31"}),
+        ("ladder of prices", {limits.MOST_TICKS + 2: "2^31 - 2"}),
+        ("length of a run", {limits.LONGEST_NS: "2^61 ns", limits.NEVER_NS: "2^62 ns"}),
+        ("accounts of a market", {limits.MOST_ACCOUNTS + 16: "2^31 - 16", limits.MOST_POPULATIONS: "32,767"}),
+        ("steps of a run", {sizes.MOST_STEPS: "2^36", sizes.MOST_ROWS: "2^31"}),
+        ("a rate per second", {int(sizes.MOST_A_DECISION): "16,384"}),
+        ("a plain number", {int(sizes.MOST_PLAIN): "1e9", int(sizes.MOST_FRACTION): "10,000"}),
+    ],
+)
+def test_the_page_on_units_has_the_bounds_of_the_code(row: str, bounds: dict[int, str]) -> None:
+    (line,) = (line for line in PAGE.splitlines() if line.startswith(f"| {row}"))
+    for bound, shown in bounds.items():
+        assert shown in line
+        number = shown.split(" - ", maxsplit=1)[0].split()[0].replace(",", "")
+        power = number.partition("^")[2]
+        assert bound == (2 ** int(power) if power else int(float(number)))

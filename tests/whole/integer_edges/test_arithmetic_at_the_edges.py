@@ -14,7 +14,7 @@ from marginquake.sim.core.records import MOST_TICKS, MarginMode
 from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.kernels import kernel, valuation
 from tests.oracles.naive_margin import muldiv as exact_muldiv
-from tests.sim.kernels.integer_edges.edges import BALANCES, COSTS, EDGES, LARGEST_POSITION, contracts, near
+from tests.whole.integer_edges.edges import BALANCES, COSTS, EDGES, LARGEST_POSITION, contracts, near
 
 PPM = 10**6
 LARGEST_FEE_PPM = 5 * PPM

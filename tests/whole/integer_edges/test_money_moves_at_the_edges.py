@@ -23,9 +23,9 @@ from marginquake.sim.venue.exchange import Exchange
 from marginquake.sim.venue.funding import PPB, Funding
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.oracles.takeover import NaiveDeleveraging, NaiveTakeover
-from tests.sim.kernels.integer_edges.edges import BALANCES, COSTS, EDGES, LARGEST_POSITION, contracts, near
 from tests.support.compare_exchanges import assert_twins_agree
 from tests.support.strategies import LADDER, Case, cases
+from tests.whole.integer_edges.edges import BALANCES, COSTS, EDGES, LARGEST_POSITION, contracts, near
 
 MOST_LOTS = 100
 """Largest position of the small markets below; a stream of 80 commands goes far beyond it where it may."""
