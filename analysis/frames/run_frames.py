@@ -28,6 +28,7 @@ from marginquake.sim.core.fields import parse_duration
 from marginquake.sim.core.outside.stored_text import read_json, read_yaml
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
 from marginquake.sim.runs.event_log import parts_of
+from marginquake.sim.runs.foreign import check_markets, check_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,6 +95,7 @@ def load_run(path: str | Path) -> RunFrames:
     missing = [name for name in needed if not (directory / name).is_file()]
     if missing:
         raise RunDirectoryError(f"{directory}: not a run directory: {', '.join(missing)} missing")
+    check_plain(directory)
     try:
         return _load(directory)
     except (OSError, ValueError, KeyError) as error:
@@ -151,6 +153,7 @@ def _load(directory: Path) -> RunFrames:
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
+    check_markets(directory, series)
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
     summary = read_json(directory / "summary.json")

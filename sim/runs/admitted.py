@@ -6,6 +6,11 @@ and reads every kind of run, and names what is missing (tests/sim/runs/test_admi
 
 from typing import Final
 
+
+class NotAdmitted(ValueError):
+    """A checkpoint names what it may not."""
+
+
 ADMITTED: Final = frozenset(
     {
         "marginquake.agents.arbitrageur:Arbitrageur",
@@ -205,5 +210,16 @@ ADMITTED: Final = frozenset(
         "mesa.agent:AgentSet",
     }
 )
+METHODS: Final = frozenset(
+    {
+        "marginquake.agents.retail.funding_sources:FundingSources.top_up",
+        "marginquake.agents.retail.retail:Retail._count_flat",
+        "marginquake.agents.retail.retail:Retail._measure_volatility",
+        "marginquake.agents.retail.retail:Retail._prevent",
+        "marginquake.sim.model.model:MarketModel.step",
+        "mesa.model:Model._wrapped_step",
+    }
+)
+"""Methods that may be held as values, as `module:Class.method`: none that takes a place to write to."""
 WITH_STATE_OF_THEIR_OWN: Final = frozenset({"mesa.agent:AgentSet", "marginquake.sim.runs.event_log:ParquetLog"})
 """Those that take their attributes by `__setstate__`."""

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from marginquake.sim.core.plugins import search_in
 from marginquake.sim.runs import directory, unpickler
+from marginquake.sim.runs.admitted import NotAdmitted
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.model_pickle import ArrayPickler
 from marginquake.sim.runs.provenance import made_with
@@ -103,7 +104,7 @@ def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
                 model = pickle.loads(payload)
             else:
                 model = unpickler.load(payload)
-        except unpickler.NotAdmitted as error:
+        except NotAdmitted as error:
             raise RunDirectoryError(f"{folder}: its checkpoint is not read: {error}") from error
         except Exception as error:  # a damaged pickle or a missing user module may raise anything
             raise RunDirectoryError(

@@ -283,6 +283,14 @@ def _has_manifest(path: Path) -> bool:
 
 def find_run(run: str, parent: Path = Path("runs")) -> Path:
     """A run by path, by its name under `parent`, or by an unambiguous beginning of that name."""
+    from marginquake.sim.runs.foreign import check_plain
+
+    found = _find_run(run, parent)
+    check_plain(found)
+    return found
+
+
+def _find_run(run: str, parent: Path) -> Path:
     for path in (Path(run), parent / run):
         if is_complete(path):
             return path

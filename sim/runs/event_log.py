@@ -112,7 +112,8 @@ class NoLog:
 
 STORED = {"_records", "_market", "_group_rows", "_part_rows", "_waiting", "_waiting_rows", "_part", "_rows_in_part"}
 """Attributes of a log that survive the process."""
-_MARKET = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+MARKET = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+"""Names that markets have, as scenarios give them: files are called by them."""
 
 
 @final
@@ -148,7 +149,7 @@ class ParquetLog:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """As it was settled; it may come from a file that anybody has written."""
-        if state.keys() != STORED or not _MARKET.match(state["_market"]) or state["_part"] < 0:
+        if state.keys() != STORED or not MARKET.match(state["_market"]) or state["_part"] < 0:
             raise ValueError("the log of no market")
         vars(self).update(state)
         self._writer = None

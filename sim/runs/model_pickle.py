@@ -21,6 +21,9 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core.plugins import is_listed
+from marginquake.sim.runs.admitted import METHODS, NotAdmitted
+
 PLAIN_DTYPE: Final = re.compile(r"[<>|=][?bBiufcSUVmM]\d{1,9}(\[\w{1,12}\])?\Z")
 """As NumPy writes the type of a number, text or date: never of Python's objects."""
 BIT_GENERATORS: Final = ("PCG64", "PCG64DXSM")
@@ -251,10 +254,13 @@ def build_member(kind: type[Enum], name: str) -> Enum:
 
 
 def build_method(owner: Any, name: str) -> MethodType:
-    """A method that its class defines, with its object; nothing is called."""
+    """A method of an object that models hold as a value, and no other: whoever holds it may call it."""
     function = next((vars(kind)[name] for kind in type(owner).__mro__ if name in vars(kind)), None)
     if isinstance(owner, type) or not isinstance(function, FunctionType):
         raise ValueError(f"{name[:40]!r} is no method")
+    key = f"{function.__module__}:{function.__qualname__}"
+    if key not in METHODS and not is_listed(function.__module__):
+        raise NotAdmitted(f"it holds the method {key[:80]!r}, which is not on the list of those that a model holds")
     return MethodType(function, owner)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from marginquake.sim.core.outside.stored_text import read_json
-from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.directory import RunDirectoryError, is_run_name
+from marginquake.sim.runs.foreign import check_plain
 
 PLAN_FILE = "sweep.json"
 FAILURES_FILE = "failures.json"
@@ -102,6 +103,7 @@ def read_plan(path: Path) -> StoredPlan:
     """The plan of the sweep directory `path`; `RunDirectoryError` with one message where it cannot be read."""
     if not is_sweep(path):
         raise RunDirectoryError(f"{path}: not a sweep directory: {PLAN_FILE} missing")
+    check_plain(path, deepest=1)
     content = _json(path, PLAN_FILE)
     try:
         if int(content["schema_version"]) > PLAN_VERSION:
@@ -156,6 +158,9 @@ def _event(content: Mapping[str, Any]) -> Event:
 
 
 def _point(content: Mapping[str, Any]) -> PlannedPoint:
+    for run in content.get("runs", {}).values():
+        if not is_run_name(str(run)):
+            raise ValueError(f"{str(run)[:80]!r} is no name of a run")
     return PlannedPoint(
         point=int(content["point"]),
         values=dict(content["values"]),

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from marginquake.sim.core.plugins import ALLOW_VARIABLE, is_listed
 from marginquake.sim.runs import model_pickle
-from marginquake.sim.runs.admitted import ADMITTED, WITH_STATE_OF_THEIR_OWN
+from marginquake.sim.runs.admitted import ADMITTED, WITH_STATE_OF_THEIR_OWN, NotAdmitted
 from marginquake.sim.runs.model_pickle import BUILDERS
 
 MOST_INSTRUCTIONS: Final = 5_000_000
@@ -34,10 +34,6 @@ KERNELS: Final = re.compile(r"marginquake\.(sim\.kernels|agents\.toolbox)\.[a-z_
 """Modules whose compiled functions an object may hold."""
 _BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {each.__name__: each for each in BUILDERS}
 _SIMPLE_KEYS: Final = (str, bytes, bool, type(None))
-
-
-class NotAdmitted(ValueError):
-    """A checkpoint names what it may not."""
 
 
 class Malformed(ValueError):

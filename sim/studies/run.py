@@ -24,6 +24,7 @@ from marginquake.sim.runs import directory, interrupts, leftovers, partial_runs,
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
+from marginquake.sim.runs.foreign import check_plain
 from marginquake.sim.runs.interrupts import Stopped
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
@@ -69,7 +70,8 @@ class RunResult:
     @property
     def warnings(self) -> tuple[str, ...]:
         """As the run's manifest has them."""
-        return tuple(each["text"] for each in directory.read_manifest(self.path).get("warnings", ()))
+        said = directory.read_manifest(self.path).get("warnings")
+        return tuple(str(each.get("text")) for each in said if isinstance(each, dict)) if isinstance(said, list) else ()
 
 
 ProgressCallback = Callable[[RunProgress], None]
@@ -206,6 +208,7 @@ def _resume(
         if (path := _completed(run, Path(out))) is not None:
             return _reused(path, figures=_wants_figures(path))
         raise
+    check_plain(folder)
     with partial_runs.held(folder):
         if not folder.is_dir():  # another process has just completed it, or deleted it
             if (path := _completed(folder, Path(out))) is not None:

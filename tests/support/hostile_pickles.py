@@ -111,6 +111,7 @@ ATTACKS: dict[str, bytes] = {
     "a method is shadowed": MODEL + b")\x81" + attributes(record=VIEW) + b"b",
     "a method of another": MODEL + b")\x81" + attributes(record=called(named(OUR, "build_method"), LOG + b")\x81",
                                                                        text("finish"))) + b"b",
+    "a method with a place to write to": called(named(OUR, "build_method"), LOG + b")\x81", text("move")),
     "a method of a class": called(named(OUR, "build_method"), MODEL, text("mro")),
     "a builtin method": called(named(OUR, "build_method"), b"]", text("append")),
     "a log that leads elsewhere": LOG + b")\x81" + attributes(
