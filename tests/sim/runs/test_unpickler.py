@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from marginquake.sim.runs import checkpoint, unpickler
+from marginquake.sim.runs.admitted import NotAdmitted
 from marginquake.sim.runs.checkpoint import read_checkpoint, read_job
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.model_pickle import ArrayPickler
+from marginquake.sim.runs.object_state import Malformed
 from tests.golden import THOROUGH
 from tests.sim.runs.test_array_pickle import again
 from tests.support.hostile_pickles import ATTACKS, called, named, text, whole
@@ -66,12 +68,12 @@ def test_no_attack_and_no_mutant_of_a_real_checkpoint_does_anything() -> None:
 
 
 def test_a_function_beside_the_builders_is_not_one() -> None:
-    with pytest.raises(unpickler.NotAdmitted, match=r"model_pickle:_by_name"):
+    with pytest.raises(NotAdmitted, match=r"model_pickle:_by_name"):
         unpickler.load(whole(called(named("marginquake.sim.runs.model_pickle", "_by_name"), text("x"))))
 
 
 def test_an_array_of_objects_is_not_stored_for_others_to_read() -> None:
-    with pytest.raises(unpickler.NotAdmitted, match="numpy"):
+    with pytest.raises(NotAdmitted, match="numpy"):
         again(np.array([None, 1], object))
 
 
@@ -81,7 +83,7 @@ def test_the_same_bytes_cannot_be_many_arrays() -> None:
     dtype = called(named(module, "build_dtype"), text("|u1"))
     again = b"h\0J\x40\x42\x0f\0\x85" + dtype + text("C") + b"\x88"
     many = raw + b"0" + b"](" + b"".join(named(module, "build_array") + b"(" + again + b"tR" for _ in range(5)) + b"e"
-    with pytest.raises(unpickler.Malformed, match="larger arrays than its file"):
+    with pytest.raises(Malformed, match="larger arrays than its file"):
         unpickler.load(whole(many))
 
 
