@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 ACTS = (
@@ -247,9 +248,9 @@ def main() -> None:
     sys.addaudithook(guard)
     before, slowest, read, refused, acted = _memory(), 0.0, 0, dict[str, int](), dict[str, list[str]]()
     attacks = {name: whole(body) for name, body in ATTACKS.items()}
-    numbered = {f"mutant {n}": mutant for n, mutant in enumerate(mutants(pickled, seed, count))} if count else {}
+    numbered = ((f"mutant {n}", mutant) for n, mutant in enumerate(mutants(pickled, seed, count)))
     let_in = []
-    for name, data in {**attacks, **numbered}.items():
+    for name, data in chain(attacks.items(), numbered):
         begun = time.perf_counter()
         watching[0] = True
         try:
