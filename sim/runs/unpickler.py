@@ -9,7 +9,7 @@ is read is at most some times as large as the file, and takes as long as the fil
 import importlib
 import re
 import struct
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import FunctionType
@@ -153,7 +153,7 @@ class _Machine:
 
     def _enter(self, entries: list[Any]) -> None:
         target = self._top()
-        if type(target) is not dict or len(entries) % 2:
+        if type(target) not in (dict, defaultdict) or len(entries) % 2:
             raise Malformed("adds to what is no mapping")
         for key, value in zip(entries[::2], entries[1::2], strict=True):
             target[checked_key(key)] = value

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import io
-from enum import Enum
 from functools import partial
 from pathlib import Path
 
@@ -64,12 +63,16 @@ def test_every_rule_and_trader_there_is_can_be_in_a_checkpoint() -> None:
 def test_what_is_on_the_list_is_a_class_that_makes_no_other_object(name: str) -> None:
     """It is there, under that name; nothing of ours takes its attributes, or comes to life, by a method of its own."""
     module, _, qualified = name.partition(":")
+    if module.startswith("mesa."):
+        found = pytest.importorskip(module, reason="of another version of Mesa")
+        if getattr(vars(found).get(qualified), "__module__", "") != module:
+            pytest.skip("of another version of Mesa")
     found = importlib.import_module(module)
     for part in qualified.split("."):
         found = vars(found)[part]
     assert isinstance(found, type)
     assert key(found) == name
-    assert not issubclass(found, Enum | BaseException)
+    assert not issubclass(found, BaseException)
     if name not in WITH_STATE_OF_THEIR_OWN and module.startswith("marginquake."):
         for method in ("__setstate__", "__reduce__", "__del__"):
             own = inspect.getattr_static(found, method, None)
