@@ -270,8 +270,9 @@ def _sweep(folder: Path, run: Path, kind: str) -> None:
     name = "../../../../home" if kind == "paths" else "evil-00000000-s1"
     (folder / "points").mkdir(parents=True)
     shutil.copytree(run, folder / "points" / "evil-00000000-s1", ignore=shutil.ignore_patterns("*.py"))
+    scenario = folder.parents[2] / "scenarios" / "evil.yaml"
     (folder / "sweep.yaml").write_text(
-        f"name: evil\nquestion: is it?\nscenario: {run / 'scenario.resolved.yaml'}\nseeds: 1\nset: [duration=1s]\n"
+        f"name: evil\nquestion: is it?\nscenario: {scenario}\nseeds: 1\nset: [duration=1s]\n"
         "axes:\n  depth: {path: depth_1pct, values: [1M, 2M]}\n"
     )
     plan = {
