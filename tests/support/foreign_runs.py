@@ -62,7 +62,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "validate": [["{resolved}", "{source}", "--no-rehearsal"], ["{resolved}", "--strict"]],
     "schema": [[]],
     "show": [["{run}"], ["{partial}"]],
-    "plot": [["{run}"], ["{sweep}"], ["{run}", "--figure", "price"]],
+    "plot": [["{run}", "--figure", "price"], ["{sweep}"], ["{run}"]],
     "report": [["{run}"], ["{sweep}"]],
     "facts": [["{run}", "--csv", "facts.csv"]],
     "replay": [["{run}"], ["{partial}"]],
