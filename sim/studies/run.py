@@ -23,7 +23,6 @@ from marginquake.sim.runs import directory, partial_runs, taken_names
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
-from marginquake.sim.runs.foreign import check_plain
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
 from marginquake.sim.scenario.installed import scenario_file
@@ -207,7 +206,7 @@ def _resume(
             if directory.is_complete(path):
                 return _reused(path, figures=_wants_figures(path))
         raise
-    check_plain(folder)
+    directory.check_plain(folder)
     with partial_runs.held(folder):
         if not (folder / FILE).exists() and directory.has_everything(folder):
             name = folder.name.removesuffix(directory.PARTIAL)

@@ -12,7 +12,7 @@ import pytest
 from marginquake.sim.cli.main import ORDER
 from marginquake.sim.studies import run as running
 from tests.golden import THOROUGH
-from tests.support.foreign_runs import CODE, COMMANDS, KINDS, make_home
+from tests.support.foreign.runs import CODE, COMMANDS, KINDS, make_home
 from tests.support.paths import ROOT, TINY
 
 WAYS = 3 if THOROUGH else 1
@@ -37,7 +37,7 @@ def found(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     world = tmp_path_factory.mktemp("world")
     make_home(world)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.foreign_runs", str(base), str(world), str(WAYS), *KINDS],
+        [sys.executable, "-m", "tests.support.foreign.runs", str(base), str(world), str(WAYS), *KINDS],
         cwd=ROOT, env=_environment(world), capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

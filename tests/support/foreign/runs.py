@@ -1,6 +1,6 @@
 """Folders of runs that somebody might send to do harm, and every command of the command line over them.
 
-`python -m tests.support.foreign_runs BASE WORLD WAYS KIND...` makes, for each kind, a foreign folder from the run
+`python -m tests.support.foreign.runs BASE WORLD WAYS KIND...` makes, for each kind, a foreign folder from the run
 directory BASE below WORLD, runs all commands in it, each in at most so many ways, in this process under an audit hook,
 and prints what came of it as JSON.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.hostile_pickles import ATTACKS, whole
+from tests.support.foreign.pickles import ATTACKS, whole
 
 SECONDS = 60
 """A command may take so long, and none comes near it."""
