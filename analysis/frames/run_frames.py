@@ -26,9 +26,9 @@ from marginquake.analysis.frames.market import (
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
 from marginquake.sim.core.outside.stored_text import read_json, read_yaml
+from marginquake.sim.runs import directory as run_directory
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
-from marginquake.sim.runs.event_log import parts_of
-from marginquake.sim.runs.foreign import check_markets, check_plain
+from marginquake.sim.runs.event_log import MARKET, parts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,7 +95,7 @@ def load_run(path: str | Path) -> RunFrames:
     missing = [name for name in needed if not (directory / name).is_file()]
     if missing:
         raise RunDirectoryError(f"{directory}: not a run directory: {', '.join(missing)} missing")
-    check_plain(directory)
+    run_directory.check_plain(directory)
     try:
         return _load(directory)
     except (OSError, ValueError, KeyError) as error:
@@ -153,7 +153,9 @@ def _load(directory: Path) -> RunFrames:
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
     accounts = _split(_read_parquet([directory / "accounts.parquet"]), "market")
-    check_markets(directory, series)
+    for name in series:
+        if MARKET.match(name) is None:  # files are called by it
+            raise RunDirectoryError(f"{directory}: {name[:80]!r} is no name of a market")
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
     summary = read_json(directory / "summary.json")

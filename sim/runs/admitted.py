@@ -11,6 +11,7 @@ class NotAdmitted(ValueError):
     """A checkpoint names what it may not."""
 
 
+# Of Mesa what its versions from 3.3 to 3.5 make models of.
 ADMITTED: Final = frozenset(
     {
         "marginquake.agents.arbitrageur:Arbitrageur",
@@ -208,6 +209,15 @@ ADMITTED: Final = frozenset(
         "marginquake.sim.venue.venue:Venue",
         "marginquake.sim.venue.waterfall:Waterfall",
         "mesa.agent:AgentSet",
+        "mesa.agentset:AgentSet",
+        "mesa.agentset:_HardKeyAgentSet",
+        "mesa.experimental.data_collection.dataset:DataRegistry",
+        "mesa.experimental.scenarios.scenario:Scenario",
+        "mesa.time.events:Event",
+        "mesa.time.events:EventGenerator",
+        "mesa.time.events:EventList",
+        "mesa.time.events:Priority",
+        "mesa.time.events:Schedule",
     }
 )
 METHODS: Final = frozenset(
@@ -217,9 +227,19 @@ METHODS: Final = frozenset(
         "marginquake.agents.retail.retail:Retail._measure_volatility",
         "marginquake.agents.retail.retail:Retail._prevent",
         "marginquake.sim.model.model:MarketModel.step",
+        "mesa.model:Model._do_step",
         "mesa.model:Model._wrapped_step",
+        "mesa.time.events:EventGenerator._execute_and_reschedule",
     }
 )
 """Methods that may be held as values, as `module:Class.method`: none that takes a place to write to."""
-WITH_STATE_OF_THEIR_OWN: Final = frozenset({"mesa.agent:AgentSet", "marginquake.sim.runs.event_log:ParquetLog"})
+WITH_STATE_OF_THEIR_OWN: Final = frozenset(
+    {
+        "marginquake.sim.runs.event_log:ParquetLog",
+        "mesa.agent:AgentSet",
+        "mesa.agentset:AgentSet",
+        "mesa.time.events:Event",
+        "mesa.time.events:EventGenerator",
+    }
+)
 """Those that take their attributes by `__setstate__`."""

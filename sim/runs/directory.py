@@ -27,6 +27,7 @@ from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
 from marginquake.sim.runs import interrupts, leftovers, locks
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
+from marginquake.sim.runs.foreign import DEEPEST, leads_elsewhere
 
 Scalar = int | float | str | bool | None
 
@@ -283,11 +284,16 @@ def _has_manifest(path: Path) -> bool:
 
 def find_run(run: str, parent: Path = Path("runs")) -> Path:
     """A run by path, by its name under `parent`, or by an unambiguous beginning of that name."""
-    from marginquake.sim.runs.foreign import check_plain
-
     found = _find_run(run, parent)
     check_plain(found)
     return found
+
+
+def check_plain(folder: Path, deepest: int = DEEPEST) -> None:
+    """Refuse a folder of which a part is somewhere else; called before anything in it is read or written."""
+    why = leads_elsewhere(folder, deepest)
+    if why is not None:
+        raise RunDirectoryError(why)
 
 
 def _find_run(run: str, parent: Path) -> Path:

@@ -10,7 +10,7 @@ import random
 import re
 import sys
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -27,6 +27,7 @@ from marginquake.sim.runs.admitted import METHODS, NotAdmitted
 PLAIN_DTYPE: Final = re.compile(r"[<>|=][?bBiufcSUVmM]\d{1,9}(\[\w{1,12}\])?\Z")
 """As NumPy writes the type of a number, text or date: never of Python's objects."""
 BIT_GENERATORS: Final = ("PCG64", "PCG64DXSM")
+FACTORIES: Final[Mapping[str, type[Any]]] = {kind.__name__: kind for kind in (list, dict, set, int, float)}
 LONGEST_NUMBER: Final = 1_000
 """Digits of a decimal number, 32-bit words of a seed."""
 
@@ -227,6 +228,18 @@ def build_deque(maxlen: int | None) -> deque[Any]:
     return deque(maxlen=maxlen)
 
 
+def _reduce_defaultdict(items: Any) -> Any:
+    factory = items.default_factory
+    if factory not in FACTORIES.values():
+        return NotImplemented
+    return build_defaultdict, (factory.__name__,), None, None, iter(items.items())
+
+
+def build_defaultdict(factory: str) -> defaultdict[Any, Any]:
+    """An empty one that makes empty collections, or zeros."""
+    return defaultdict(FACTORIES[factory])
+
+
 def build_numbers(typecode: str, raw: bytes) -> "array[Any]":
     """Python's own array of numbers."""
     numbers: array[Any] = array(typecode)
@@ -270,14 +283,15 @@ _REDUCERS: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
     np.random.SeedSequence: _reduce_seed_sequence,
     random.Random: lambda thing: (build_random, (thing.getstate(),)),
     deque: _reduce_deque,
+    defaultdict: _reduce_defaultdict,
     array: lambda thing: (build_numbers, (thing.typecode, thing.tobytes())),
     Decimal: lambda thing: (build_decimal, (str(thing),)),
     MethodType: lambda thing: (build_method, (thing.__self__, thing.__func__.__name__)),
 }
 BUILDERS: Final = (
     build_array, build_view, build_dtype, build_subarray, build_record, build_scalar, build_generator,
-    build_bit_generator, build_seed_sequence, build_random, build_deque, build_numbers, build_decimal, build_path,
-    build_member, build_method,
+    build_bit_generator, build_seed_sequence, build_random, build_deque, build_defaultdict, build_numbers,
+    build_decimal, build_path, build_member, build_method,
 )  # fmt: skip
 """All that a checkpoint may call."""
 

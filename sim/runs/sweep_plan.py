@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from marginquake.sim.core.outside.stored_text import read_json
-from marginquake.sim.runs.directory import RunDirectoryError, is_run_name
-from marginquake.sim.runs.foreign import check_plain
+from marginquake.sim.runs.directory import RunDirectoryError, check_plain, is_run_name
 
 PLAN_FILE = "sweep.json"
 FAILURES_FILE = "failures.json"

@@ -6,38 +6,27 @@ file, and classes on the list in `sim/runs/admitted.py`, whose objects are made 
 is read is at most some times as large as the file, and takes as long as the file is long.
 """
 
-import dataclasses
 import importlib
 import re
 import struct
-import sys
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
-from types import FunctionType, MethodType
+from types import FunctionType
 from typing import Any, Final, final
-
-from pydantic import BaseModel
 
 from marginquake.sim.core.plugins import ALLOW_VARIABLE, is_listed
 from marginquake.sim.runs import model_pickle
-from marginquake.sim.runs.admitted import ADMITTED, WITH_STATE_OF_THEIR_OWN, NotAdmitted
+from marginquake.sim.runs.admitted import ADMITTED, NotAdmitted
 from marginquake.sim.runs.model_pickle import BUILDERS
+from marginquake.sim.runs.object_state import Malformed, checked_key, give_state, is_of_the_user, key_of, shown
 
 MOST_INSTRUCTIONS: Final = 5_000_000
 MOST_CALLS: Final = 200_000
 """Of builders.  A model of some markets has 15,000 instructions and 300 calls, however many accounts it has."""
-DEEPEST_KEY: Final = 3
-LONGEST_KEY: Final = 16
-"""Of tuples in tuples that are keys: looking one up walks through all of it."""
 KERNELS: Final = re.compile(r"marginquake\.(sim\.kernels|agents\.toolbox)\.[a-z_]+\Z")
 """Modules whose compiled functions an object may hold."""
 _BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {each.__name__: each for each in BUILDERS}
-_SIMPLE_KEYS: Final = (str, bytes, bool, type(None))
-
-
-class Malformed(ValueError):
-    """A pickle that this machine does not read: damaged, or not from here."""
 
 
 def load(data: bytes) -> Any:
@@ -164,21 +153,21 @@ class _Machine:
 
     def _enter(self, entries: list[Any]) -> None:
         target = self._top()
-        if type(target) is not dict or len(entries) % 2:
+        if type(target) not in (dict, defaultdict) or len(entries) % 2:
             raise Malformed("adds to what is no mapping")
         for key, value in zip(entries[::2], entries[1::2], strict=True):
-            target[_checked_key(key)] = value
+            target[checked_key(key)] = value
 
     def add_items(self) -> None:
         """Members of a set."""
         items, target = self._pop_to_mark(), self._top()
         if type(target) is not set:
             raise Malformed("adds to what is no set")
-        target.update(map(_checked_key, items))
+        target.update(map(checked_key, items))
 
     def frozen_set(self) -> None:
         """A set of all since the mark."""
-        self._stack.append(frozenset(map(_checked_key, self._pop_to_mark())))
+        self._stack.append(frozenset(map(checked_key, self._pop_to_mark())))
 
     def memoize(self) -> None:
         """The last will be needed again."""
@@ -199,11 +188,11 @@ class _Machine:
         self._calls += 1
         if type(arguments) is not tuple or self._calls > MOST_CALLS:
             raise Malformed("has calls that no model needs")
-        if function in BUILDERS if isinstance(function, FunctionType) else _is_of_the_user(function):
+        if function in BUILDERS if isinstance(function, FunctionType) else is_of_the_user(function):
             self._count(function, arguments)
             self._stack.append(function(*arguments))
             return
-        raise NotAdmitted(f"it calls {_shown(function)}, which builds no part of a model")
+        raise NotAdmitted(f"it calls {shown(function)}, which builds no part of a model")
 
     def _count(self, function: Any, arguments: tuple[Any, ...]) -> None:
         """Bytes may be read once: the same ones as many arrays would be more than the file holds."""
@@ -220,10 +209,10 @@ class _Machine:
         if issubclass(kind, tuple) and len(arguments) == len(getattr(kind, "_fields", (None, *arguments))):
             self._stack.append(tuple.__new__(kind, arguments))
             return
-        if _is_of_the_user(kind):
+        if is_of_the_user(kind):
             made = kind.__new__(kind, *arguments)
         elif arguments:
-            raise NotAdmitted(f"it makes {_shown(kind)} with arguments")
+            raise NotAdmitted(f"it makes {shown(kind)} with arguments")
         else:
             made = object.__new__(kind)
         self._empty[id(made)] = made
@@ -233,17 +222,8 @@ class _Machine:
         """Give a new object its attributes, once."""
         state, made = self._pop(), self._top()
         if self._empty.pop(id(made), None) is not made:
-            raise NotAdmitted(f"it changes {_shown(made)}, which it has not made")
-        kind = type(made)
-        if _key(kind) in WITH_STATE_OF_THEIR_OWN or (_is_of_the_user(kind) and hasattr(made, "__setstate__")):
-            _check_parts(state)
-            made.__setstate__(state)
-        elif issubclass(kind, BaseModel):
-            _build_block(made, state)
-        elif dataclasses.is_dataclass(kind) and isinstance(state, list):
-            _build_record(made, state)
-        else:
-            _build_plain(made, state)
+            raise NotAdmitted(f"it changes {shown(made)}, which it has not made")
+        give_state(made, state)
 
 
 def _find(module: str, name: str) -> Any:
@@ -257,7 +237,7 @@ def _find(module: str, name: str) -> Any:
             found = vars(found).get(part)
             if found is None:
                 raise NotAdmitted(f"it names {key}, which is not there")
-        if isinstance(found, type) and (is_listed(module) or _key(found) == key):
+        if isinstance(found, type) and (is_listed(module) or key_of(found) == key):
             return found
     elif KERNELS.match(module) and name.isidentifier():
         found = vars(importlib.import_module(module)).get(name)
@@ -268,102 +248,6 @@ def _find(module: str, name: str) -> Any:
         f"it names {key[:80]!r}, which is not on the list of what a checkpoint may hold; if that is a class of your "
         f"own, --allow-code reads it, and so does {ALLOW_VARIABLE}={module[:40]} in the environment"
     )
-
-
-def _is_of_the_user(kind: Any) -> bool:
-    return isinstance(kind, type) and _key(kind) not in ADMITTED and is_listed(kind.__module__)
-
-
-def _key(kind: type[Any]) -> str:
-    return f"{kind.__module__}:{kind.__qualname__}"
-
-
-def _shown(thing: Any) -> str:
-    return _key(thing) if isinstance(thing, type) else f"a thing of type {type(thing).__qualname__}"
-
-
-def _checked_key(key: Any, depth: int = 0) -> Any:
-    """Refuse keys that take long to look up."""
-    kind = type(key)
-    if kind in _SIMPLE_KEYS or (kind is int and abs(key) < sys.hash_info.modulus):
-        return key
-    by_identity: Any = object.__hash__
-    if isinstance(key, type | Enum) or kind.__hash__ is by_identity:
-        return key
-    if kind is tuple and depth < DEEPEST_KEY and len(key) <= LONGEST_KEY:
-        for part in key:
-            _checked_key(part, depth + 1)
-        return key
-    raise Malformed("has a key that no mapping of a model has")
-
-
-def _check_parts(state: Any) -> None:
-    """What a class takes apart by itself: attributes by name, whose lists hold what can be looked up."""
-    if type(state) is not dict or not all(type(name) is str for name in state):
-        raise Malformed("gives an object no attributes")
-    for value in state.values():
-        if type(value) is list:
-            for item in value:
-                if type(item) is tuple:
-                    _checked_key(item)
-
-
-def _build_block(made: BaseModel, state: Any) -> None:
-    """A block of a scenario: its fields as they were read."""
-    expected = {"__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__"}
-    fields = type(made).model_fields.keys()
-    if type(state) is not dict or state.keys() != expected or not isinstance(state["__dict__"], dict):
-        raise Malformed("gives a block no fields")
-    if not state["__dict__"].keys() <= fields or not isinstance(state["__pydantic_fields_set__"], set):
-        raise Malformed("gives a block fields that it does not have")
-    if state["__pydantic_extra__"] or state["__pydantic_private__"]:
-        raise Malformed("gives a block more than fields")
-    BaseModel.__setstate__(made, state)
-
-
-def _build_record(made: Any, state: list[Any]) -> None:
-    """A frozen record with slots: its fields in order."""
-    fields = dataclasses.fields(made)
-    if len(fields) != len(state):
-        raise Malformed("gives a record other fields")
-    for field, value in zip(fields, state, strict=True):
-        object.__setattr__(made, field.name, value)
-
-
-def _build_plain(made: Any, state: Any) -> None:
-    """Any other object: attributes by name, in its dictionary and its slots."""
-    attributes, slots = state if type(state) is tuple and len(state) == 2 else (state, None)
-    for name, value in _named(attributes):
-        own = _of_class(type(made), name)
-        shadows = hasattr(own, "__get__") and not _is_kept(own)
-        if shadows and not (type(value) is MethodType and value.__self__ is made):
-            raise NotAdmitted(f"it puts something else in the place of {name[:40]!r} of {_shown(type(made))}")
-        made.__dict__[sys.intern(name)] = value
-    for name, value in _named(slots):
-        if type(_of_class(type(made), name)).__name__ != "member_descriptor":
-            raise NotAdmitted(f"it gives {_shown(type(made))} an attribute {name[:40]!r}")
-        object.__setattr__(made, name, value)
-
-
-def _named(attributes: Any) -> list[tuple[str, Any]]:
-    if attributes is None:
-        return []
-    if type(attributes) is not dict:
-        raise Malformed("gives an object no attributes")
-    for name in attributes:
-        if type(name) is not str or name.startswith("__"):
-            raise Malformed("gives an object what is no attribute")
-    return list(attributes.items())
-
-
-def _of_class(kind: type[Any], name: str) -> Any:
-    """What a class has under that name; nothing is computed."""
-    return next((vars(each)[name] for each in kind.__mro__ if name in vars(each)), None)
-
-
-def _is_kept(own: Any) -> bool:
-    """Whether a class computes it once, and keeps it among the attributes; or has a class as a plain value."""
-    return type(own).__name__ == "cached_property"
 
 
 _Instruction = Callable[[_Machine], None]

@@ -33,6 +33,7 @@ from marginquake.sim.scenario.installed import find, not_found, scenario_file
 from marginquake.sim.scenario.messages import field_names, problems_of
 from marginquake.sim.scenario.yaml_tree import Node
 from marginquake.sim.studies.axes import Axis, Number, Value, WrittenValue, number_of, problems_of_axes
+from marginquake.sim.studies.trust import is_of_a_run
 
 Config = TypeVar("Config", bound=BaseModel)
 DRAWN = ("latin_hypercube", "sobol", "saltelli")
@@ -182,12 +183,16 @@ class CompareConfig(Block):
 @final
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting: the values of the axes, and the scenario file and overrides that they come to."""
+    """One setting: the values of the axes, and the scenario file and overrides that they come to.
+
+    `of_a_run`: the file that says so lies in a sweep's directory, and may be somebody else's.
+    """
 
     number: int
     values: Mapping[str, Value]
     scenario: Path
     overrides: tuple[str, ...]
+    of_a_run: bool = False
 
 
 @final
@@ -253,7 +258,7 @@ def load_sweep(path: str | Path) -> Sweep:
     for number, values in enumerate(drawn):
         moves = [move for name in names for move in moves_of(config.axes[name].paths, values[name])]
         shown = {name: number_of(value) for name, value in values.items()}
-        points.append(Point(number, shown, scenario, (*config.set, *moves)))
+        points.append(Point(number, shown, scenario, (*config.set, *moves), is_of_a_run(path)))
     axes = tuple(_axis_facts(name, axis, points) for name, axis in config.axes.items())
     return Sweep(
         config.name or path.stem, config.question, config.design, axes, tuple(points), config.seeds, config.event, text,
@@ -281,7 +286,8 @@ def load_comparison(path: str | Path, seeds: int | None = None) -> Sweep:
     for number, alternative in enumerate(config.alternatives):
         node = root.child("scenario") or root
         scenario = _scenario_of(path, alternative.scenario or config.scenario, node)
-        points.append(Point(number, {"policy": alternative.name}, scenario, (*config.set, *alternative.set)))
+        said = (*config.set, *alternative.set)
+        points.append(Point(number, {"policy": alternative.name}, scenario, said, is_of_a_run(path)))
     return comparison(
         config.name or path.stem, config.question, points, config.seeds if seeds is None else _seeds(seeds), text,
         config.event,

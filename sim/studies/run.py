@@ -24,7 +24,6 @@ from marginquake.sim.runs import directory, interrupts, leftovers, partial_runs,
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
 from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
-from marginquake.sim.runs.foreign import check_plain
 from marginquake.sim.runs.interrupts import Stopped
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
@@ -208,7 +207,7 @@ def _resume(
         if (path := _completed(run, Path(out))) is not None:
             return _reused(path, figures=_wants_figures(path))
         raise
-    check_plain(folder)
+    directory.check_plain(folder)
     with partial_runs.held(folder):
         if not folder.is_dir():  # another process has just completed it, or deleted it
             if (path := _completed(folder, Path(out))) is not None:

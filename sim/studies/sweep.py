@@ -142,7 +142,7 @@ def _resolve(point: Point) -> Scenario:
     if not any(override.strip().startswith("record.events") for override in overrides):
         overrides = (LEAN, *overrides)
     try:
-        return running.load_scenario(point.scenario, overrides)
+        return running.load_scenario(point.scenario, overrides, False if point.of_a_run else None)
     except ScenarioError as error:
         where = ", ".join(f"{name} = {value_text(value)}" for name, value in point.values.items())
         raise ScenarioError([Problem(p.place, p.path, f"{p.message} (point {point.number}: {where})", p.value,

@@ -1,7 +1,9 @@
 """Reading a checkpoint runs no code of the file's, whatever is in it, and takes no more than the file is large."""
 
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +13,13 @@ import numpy as np
 import pytest
 
 from marginquake.sim.runs import checkpoint, unpickler
+from marginquake.sim.runs.admitted import NotAdmitted
 from marginquake.sim.runs.checkpoint import read_checkpoint, read_job
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.model_pickle import ArrayPickler
+from marginquake.sim.runs.object_state import Malformed
 from tests.golden import THOROUGH
-from tests.sim.runs.test_array_pickle import again
-from tests.support.hostile_pickles import ATTACKS, called, named, text, whole
+from tests.support.foreign.pickles import ATTACKS, called, named, text, whole
 from tests.support.paths import ROOT
 
 MUTANTS = 20_000 if THOROUGH else 300
@@ -50,7 +53,7 @@ def test_a_checkpoint_that_tries_to_act_is_refused_in_one_sentence(folder: Path,
 def test_no_attack_and_no_mutant_of_a_real_checkpoint_does_anything() -> None:
     """In a process with an audit hook: imports, files, processes, compiled code, and Python's own way of reading."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.hostile_pickles", "18", str(MUTANTS)],
+        [sys.executable, "-m", "tests.support.foreign.pickles", "18", str(MUTANTS)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -66,13 +69,15 @@ def test_no_attack_and_no_mutant_of_a_real_checkpoint_does_anything() -> None:
 
 
 def test_a_function_beside_the_builders_is_not_one() -> None:
-    with pytest.raises(unpickler.NotAdmitted, match=r"model_pickle:_by_name"):
+    with pytest.raises(NotAdmitted, match=r"model_pickle:_by_name"):
         unpickler.load(whole(called(named("marginquake.sim.runs.model_pickle", "_by_name"), text("x"))))
 
 
 def test_an_array_of_objects_is_not_stored_for_others_to_read() -> None:
-    with pytest.raises(unpickler.NotAdmitted, match="numpy"):
-        again(np.array([None, 1], object))
+    stored = io.BytesIO()
+    ArrayPickler(stored, protocol=5).dump(np.array([None, 1], object))
+    with pytest.raises(NotAdmitted, match="numpy"):
+        unpickler.load(stored.getvalue())
 
 
 def test_the_same_bytes_cannot_be_many_arrays() -> None:
@@ -81,7 +86,7 @@ def test_the_same_bytes_cannot_be_many_arrays() -> None:
     dtype = called(named(module, "build_dtype"), text("|u1"))
     again = b"h\0J\x40\x42\x0f\0\x85" + dtype + text("C") + b"\x88"
     many = raw + b"0" + b"](" + b"".join(named(module, "build_array") + b"(" + again + b"tR" for _ in range(5)) + b"e"
-    with pytest.raises(unpickler.Malformed, match="larger arrays than its file"):
+    with pytest.raises(Malformed, match="larger arrays than its file"):
         unpickler.load(whole(many))
 
 
@@ -121,9 +126,6 @@ def test_the_folders_of_a_header_are_searched_only_with_leave(folder: Path) -> N
 
 def test_what_is_written_names_only_what_may_be_read() -> None:
     """Python's own reader still reads it: that is how classes of the user come back, with leave."""
-    import io
-    import pickle
-
     stored = io.BytesIO()
     ArrayPickler(stored, protocol=5).dump([np.arange(3)[1:], np.float32(2), {"a": np.random.default_rng(1)}])
     view, number, generator = pickle.loads(stored.getvalue())

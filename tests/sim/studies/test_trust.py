@@ -213,6 +213,23 @@ def test_a_scenario_whose_classes_were_left_unread_says_so(lab: Path) -> None:
     assert not executed(lab)
 
 
+def test_a_sweep_file_in_a_sweeps_directory_is_somebody_elses_and_one_of_ones_own_is_not(lab: Path) -> None:
+    text = (
+        f"question: is it?\nscenario: {lab / 'mine.yaml'}\nseeds: 1\naxes: {{d: {{path: depth_1pct, values: [1M]}}}}\n"
+    )
+    for folder in ("own", "sent"):
+        (lab / folder).mkdir()
+        (lab / folder / "sweep.yaml").write_text(text)
+    (lab / "sent" / "sweep.json").write_text("{}")
+    refused = marginquake("sweep", lab / "sent" / "sweep.yaml", "--dry-run")
+    assert refused.exit_code == 2
+    assert "is code" in refused.stderr
+    assert not executed(lab)
+    own = marginquake("sweep", lab / "own" / "sweep.yaml", "--dry-run")
+    assert own.exit_code == 0, own.output
+    assert own.stderr.count("note: runs the code of own_lab") == 1
+
+
 @pytest.mark.parametrize("beside", ["manifest.json", "checkpoint", "sweep.json"])
 def test_a_file_in_the_folder_of_a_run_is_a_runs_also_through_a_link(lab: Path, beside: str) -> None:
     foreign = lab / "foreign"

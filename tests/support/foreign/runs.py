@@ -1,6 +1,6 @@
 """Folders of runs that somebody might send to do harm, and every command of the command line over them.
 
-`python -m tests.support.foreign_runs BASE WORLD WAYS KIND...` makes, for each kind, a foreign folder from the run
+`python -m tests.support.foreign.runs BASE WORLD WAYS KIND...` makes, for each kind, a foreign folder from the run
 directory BASE below WORLD, runs all commands in it, each in at most so many ways, in this process under an audit hook,
 and prints what came of it as JSON.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.hostile_pickles import ATTACKS, whole
+from tests.support.foreign.pickles import ATTACKS, whole
 
 SECONDS = 60
 """A command may take so long, and none comes near it."""
@@ -62,7 +62,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "validate": [["{resolved}", "{source}", "--no-rehearsal"], ["{resolved}", "--strict"]],
     "schema": [[]],
     "show": [["{run}"], ["{partial}"]],
-    "plot": [["{run}"], ["{sweep}"], ["{run}", "--figure", "price"]],
+    "plot": [["{run}", "--figure", "price"], ["{sweep}"], ["{run}"]],
     "report": [["{run}"], ["{sweep}"]],
     "facts": [["{run}", "--csv", "facts.csv"]],
     "replay": [["{run}"], ["{partial}"]],
@@ -270,8 +270,9 @@ def _sweep(folder: Path, run: Path, kind: str) -> None:
     name = "../../../../home" if kind == "paths" else "evil-00000000-s1"
     (folder / "points").mkdir(parents=True)
     shutil.copytree(run, folder / "points" / "evil-00000000-s1", ignore=shutil.ignore_patterns("*.py"))
+    scenario = folder.parents[2] / "scenarios" / "evil.yaml"
     (folder / "sweep.yaml").write_text(
-        f"name: evil\nquestion: is it?\nscenario: {run / 'scenario.resolved.yaml'}\nseeds: 1\nset: [duration=1s]\n"
+        f"name: evil\nquestion: is it?\nscenario: {scenario}\nseeds: 1\nset: [duration=1s]\n"
         "axes:\n  depth: {path: depth_1pct, values: [1M, 2M]}\n"
     )
     plan = {
