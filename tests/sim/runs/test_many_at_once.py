@@ -14,7 +14,7 @@ import pytest
 from marginquake.sim.runs import directory, leftovers, partial_runs
 from tests.support.command_line import marginquake
 from tests.support.paths import TINY
-from tests.support.stage import Part, Stage
+from tests.support.processes.stage import Part, Stage
 
 pytestmark = pytest.mark.model
 ROUNDS = int(os.environ.get("ROUNDS_NOW", 300)) if "MARGINQUAKE_THOROUGH" in os.environ else 3

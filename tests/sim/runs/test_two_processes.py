@@ -13,7 +13,7 @@ from marginquake.sim.runs import directory, leftovers, locks, partial_runs
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.locks import State
 from tests.support.command_line import marginquake
-from tests.support.stage import NEW_NAMESPACE, Stage, can_unshare, orders
+from tests.support.processes.stage import NEW_NAMESPACE, Stage, can_unshare, orders
 
 NAME = "demo"
 THOROUGH = "MARGINQUAKE_THOROUGH" in os.environ

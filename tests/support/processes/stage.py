@@ -40,7 +40,7 @@ class Stage:
         self._count = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.support.stage", str(folder), warm],
+            [*prefix, sys.executable, "-m", "tests.support.processes.stage", str(folder), warm],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
