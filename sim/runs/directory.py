@@ -35,6 +35,9 @@ PARTIAL = ".partial"
 KEPT_NAMES = ("sweeps", "twins")
 """Folders beside the runs that hold runs themselves."""
 
+LONGEST_NAME = 200
+"""Letters of a run name: hidden names are longer, and file systems take 255."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 """What the system says of a rename to a name that something has."""
@@ -90,6 +93,10 @@ def check_target(parent: Path, name: str) -> None:
     if not _NAME.match(name):
         raise RunDirectoryError(
             f"--name {name!r}: a run name starts with a letter or digit and holds only letters, digits, '.', '_', '-'"
+        )
+    if len(name) > LONGEST_NAME:
+        raise RunDirectoryError(
+            f"--name {name[:40]}...: has {len(name)} letters; a run name has at most {LONGEST_NAME}"
         )
     if name.endswith(PARTIAL):
         raise RunDirectoryError(f"--name {name!r}: the ending {PARTIAL} is kept for runs that are not complete")

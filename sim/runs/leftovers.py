@@ -24,7 +24,8 @@ from marginquake.sim.runs.locks import Claimed, State
 CLAIM = ".lock-"
 """Before a token, or the name of a folder that somebody is at."""
 _HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<token>[0-9a-f]{12}|[0-9]+)\Z", re.DOTALL)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room, not even for a claim."""
 
 
 @final
@@ -101,7 +102,7 @@ def delete(path: Path) -> bool:
         try:
             away = stack.enter_context(hidden(path.parent, "tmp", path.name))
         except OSError as error:
-            if error.errno not in _FULL:  # no room for a claim: to make some is what this is for
+            if error.errno not in FULL:  # no room for a claim: to make some is what this is for
                 raise
             away = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
             stack.callback(remove, away)

@@ -168,7 +168,7 @@ with leftovers.hidden(path.parent, "old", path.name) as hidden:
     assert killed.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b"])
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b", "x" * 201])
 def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunDirectoryError, match="--name"):
         directory.check_target(tmp_path, name)
