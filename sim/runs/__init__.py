@@ -1,1 +1,1 @@
-"""One run on disk: directory, logs, checkpoint, provenance.  Sees core only."""
+"""One run on disk: directory, logs, checkpoint, provenance, who is at it, what interrupts it.  Sees core only."""

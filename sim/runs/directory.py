@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ PARTIAL = ".partial"
 
 KEPT_NAMES = ("sweeps", "twins")
 """Folders beside the runs that hold runs themselves."""
+
+LONGEST_NAME = 200
+"""Letters of a run name: hidden names are longer, and file systems take 255."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
@@ -98,6 +102,10 @@ def check_target(parent: Path, name: str) -> None:
         raise RunDirectoryError(
             f"--name {name!r}: a run name starts with a letter or digit and holds only letters, digits, '.', '_', '-'"
         )
+    if len(name) > LONGEST_NAME:
+        raise RunDirectoryError(
+            f"--name {name[:40]}...: has {len(name)} letters; a run name has at most {LONGEST_NAME}"
+        )
     if name.endswith(PARTIAL):
         raise RunDirectoryError(f"--name {name!r}: the ending {PARTIAL} is kept for runs that are not complete")
     if name in KEPT_NAMES:
@@ -110,7 +118,7 @@ def check_target(parent: Path, name: str) -> None:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise RunDirectoryError(f"--out {parent}: {existing} is not writable")
     target = parent / name
-    if os.path.lexists(target) and not is_complete(target):
+    if _is_something_else(target):
         raise RunDirectoryError(f"{target} exists and is not a run directory; move it away or choose another --name")
 
 
@@ -190,12 +198,13 @@ def give_name(folder: Path, name: str, replace: bool = False, before: int | None
         for _ in range(locks.ATTEMPTS):
             if _takes(folder, target):
                 return target
-            if is_complete(target) and same_run(own, read_manifest(target)):
+            there = manifest_of(target)
+            if there is not None and same_run(own, there):
                 if before is not None and holder(target) != before:
                     say(f"{target}: another process completed the same run meanwhile; it stays", file=sys.stderr)
                     leftovers.remove(folder)
                     return target
-            elif not (replace and is_complete(target)):
+            elif _is_something_else(target) or (there is not None and not replace):
                 taken, target = target, _free_name(folder, own)
                 say(f"{taken} was taken meanwhile by another run; this one is {target}", file=sys.stderr)
                 continue
@@ -214,7 +223,8 @@ def put_in_place(folder: Path, target: Path) -> Path:
         for _ in range(locks.ATTEMPTS):
             if _takes(folder, target):
                 return target
-            if is_complete(target) and same_run(own, read_manifest(target)):
+            there = manifest_of(target)
+            if there is not None and same_run(own, there):
                 leftovers.remove(folder)
                 return target
             if _swap_in(folder, target):
@@ -231,6 +241,24 @@ def note_left_out(path: Path, lines: Sequence[str]) -> None:
 def is_complete(path: Path) -> bool:
     """True for a finished run directory under its final name."""
     return not path.name.endswith(PARTIAL) and has_everything(path)
+
+
+def manifest_of(path: Path) -> dict[str, Any] | None:
+    """The manifest of a finished run; None where there is none, or none any more."""
+    try:
+        manifest = read_manifest(path)
+    except (RunDirectoryError, RecursionError):
+        return None
+    return manifest if not path.name.endswith(PARTIAL) and manifest.get("status") == "complete" else None
+
+
+def _is_something_else(path: Path) -> bool:
+    """True if what has a name is no finished run; looked at again, for another process may just be replacing one."""
+    for _ in range(3):
+        if not os.path.lexists(path) or manifest_of(path) is not None:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def has_everything(path: Path) -> bool:

@@ -24,7 +24,9 @@ from marginquake.sim.runs.locks import Claimed, State
 CLAIM = ".lock-"
 """Before a token, or the name of a folder that somebody is at."""
 _HIDDEN = re.compile(r"\.(?P<what>tmp|old)-(?P<name>.+)-(?P<token>[0-9a-f]{12}|[0-9]+)\Z", re.DOTALL)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_CLAIM = re.compile(rf"{re.escape(CLAIM)}(?P<name>[0-9a-f]{{12}}|.+\.partial)\Z", re.DOTALL)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where there is no room, not even for a claim."""
 
 
 @final
@@ -101,7 +103,7 @@ def delete(path: Path) -> bool:
         try:
             away = stack.enter_context(hidden(path.parent, "tmp", path.name))
         except OSError as error:
-            if error.errno not in _FULL:  # no room for a claim: to make some is what this is for
+            if error.errno not in FULL:  # no room for a claim: to make some is what this is for
                 raise
             away = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
             stack.callback(remove, away)
@@ -157,9 +159,10 @@ def _token(path: Path) -> str | None:
     """Of something hidden, or of the claim of what is gone already; None for everything else."""
     if (match := _HIDDEN.match(path.name)) is not None:
         return match["token"]
-    name = path.name.removeprefix(CLAIM)
-    is_lone = name != path.name and not os.path.lexists(path.with_name(name)) and not _hidden_of(path.parent, name)
-    return name if is_lone else None
+    match = _CLAIM.match(path.name)
+    if match is None or os.path.lexists(path.with_name(match["name"])) or _hidden_of(path.parent, match["name"]):
+        return None
+    return match["name"]
 
 
 def _new_claim(parent: Path) -> locks.Claim:
@@ -180,7 +183,7 @@ def _settle(path: Path) -> None:
 
 
 def _claims(parent: Path) -> list[Path]:
-    return [path for path in _entries(parent) if path.name.startswith(CLAIM)]
+    return [path for path in _entries(parent) if _CLAIM.match(path.name)]
 
 
 def _hidden_of(parent: Path, token: str) -> list[Path]:

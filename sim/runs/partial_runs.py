@@ -88,6 +88,11 @@ def _claim(folder: Path) -> locks.Claim:
     while True:
         try:
             return locks.claim(_claim_file(folder))
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{folder}: cannot be claimed: {_claim_file(folder)}: {error.strerror} (another user's, or a folder "
+                "that one cannot write to)"
+            ) from error
         except Claimed as claimed:
             if time.monotonic() < deadline:
                 time.sleep(PATIENCE_S / 20)
@@ -119,8 +124,9 @@ def discard(folder: Path) -> bool:
     try:
         with held(folder):
             return leftovers.delete(folder)
-    except RunDirectoryError:
-        return False
+    except RunDirectoryError as refused:
+        is_full = isinstance(refused.__cause__, OSError) and refused.__cause__.errno in leftovers.FULL
+        return is_full and not is_held(folder) and leftovers.delete(folder)
 
 
 def list_interrupted(parent: Path) -> list[Path]:

@@ -22,9 +22,9 @@ def check_name(parent: Path, name: str, wanted: Mapping[str, Any], replace: bool
     """
     directory.check_target(parent, name)
     target = parent / name
-    if not replace and directory.is_complete(target):
-        there = directory.read_manifest(target)
-        if not directory.same_run(there, wanted):
+    if not replace:
+        there = directory.manifest_of(target)
+        if there is not None and not directory.same_run(there, wanted):
             raise RunDirectoryError(f"{target} holds another run: {_difference(there, wanted)}; {WAY_OUT}")
 
 

@@ -446,7 +446,8 @@ def _identity(loaded: Scenario, job: Job) -> dict[str, Any]:
 
 def _holds(path: Path, wanted: Mapping[str, Any]) -> bool:
     """True if `path` is a complete run of exactly this scenario, model and seed."""
-    return directory.is_complete(path) and directory.same_run(directory.read_manifest(path), wanted)
+    there = directory.manifest_of(path)
+    return there is not None and directory.same_run(there, wanted)
 
 
 def _draw_what_can_be(path: Path) -> tuple[str, ...]:

@@ -252,6 +252,10 @@ def make(
     directory.forget_failures(wanted)
     try:
         failures = [] if farm is None else run_tasks(tasks, directory, farm, progress)
+    except KeyboardInterrupt:
+        done = len(plan.runs) - len(plan.missing(directory))
+        kept = f"{done} of {len(plan.runs)} runs are finished and kept in {directory.path}"
+        raise KeyboardInterrupt(f"interrupted; {kept}, and are not made again") from None
     finally:
         directory.write_table()
     left = len(plan.missing(directory)) - len(failures)

@@ -13,6 +13,7 @@ from tests.support.paths import TINY
 
 pytestmark = pytest.mark.model
 SHORT = ["--set", "duration=1s", "--set", "warmup=1s", "--set", "index.shocks=[]", "--no-figures", "--quiet"]
+RUNS = [["run", "--resume", "wai", "--quiet"], ["run", TINY, *SHORT, "--seed", "9"]]
 HEAD = checkpoint.MAGIC
 
 
@@ -168,8 +169,7 @@ def test_one_damaged_neighbour_stops_no_command(whole: Path, tmp_path: Path, wha
         ["show", "goo"],
         ["clean", "--keep", "5"],
         ["clean", "--twins", "--dry-run"],
-        ["run", "--resume", "wai", "--quiet"],
-        ["run", TINY, *SHORT, "--seed", "9"],
+        *(RUNS if "zeros" in what or "named" in what else []),
         ["clean", "--keep", "0", "--twins", "--leftovers", "1h"],
     ):
         done = marginquake(*command, "--out", out)

@@ -100,23 +100,25 @@ def test_runs_killed_with_9_end_as_if_nothing_had_happened() -> None:
     assert kill.differences == ()
 
 
+@pytest.mark.parametrize(("end", "half_left"), [(SystemExit, True), (KeyboardInterrupt, False)])
 def test_a_checkpoint_that_is_cut_off_while_written_leaves_the_one_before(
-    untouched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    untouched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: type[BaseException], half_left: bool
 ) -> None:
+    """`SystemExit` stands for a kill: nobody tidies up."""
     dump, written = checkpoint.ArrayPickler.dump, []
 
     def half(pickler: Any, model: MarketModel) -> None:
         written.append(model.steps_done)
         if len(written) == 4:
-            raise KeyboardInterrupt
+            raise end
         dump(pickler, model)
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint.ArrayPickler, "dump", half)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(end):
             running.run(TINY, out=tmp_path, name="tiny", figures=False, checkpoint_every="4s")
     folder = tmp_path / "tiny.partial"
-    assert (folder / "checkpoint.new").exists()
+    assert (folder / "checkpoint.new").exists() is half_left
     assert checkpoint.read_job(folder).now_ns == -4_000_000_000
     assert differences(untouched, running.resume(folder).path) == []
 

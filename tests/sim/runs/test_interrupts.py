@@ -155,8 +155,9 @@ if __name__ == "__main__":
         text=True,
         start_new_session=True,
     )
-    said = done.communicate(timeout=120)
-    assert (done.returncode, *said) == (143, "", "interrupted\n")
+    stdout, stderr = done.communicate(timeout=120)
+    kept = "interrupted; 1 of 6 runs are finished and kept in runs/sweeps/two, and are not made again\n"
+    assert (done.returncode, stdout, stderr) == (143, "", kept)
     assert living_of(done.pid) == []
     assert list((tmp_path / "scratch").glob("marginquake-*/*")) == []
     assert list((tmp_path / "scratch").glob("marginquake-*/.*")) == []

@@ -7,17 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from marginquake.sim.runs import directory, leftovers, partial_runs
 from tests.support.command_line import marginquake
 from tests.support.paths import TINY
-from tests.support.stage import Part, Stage
+from tests.support.processes.stage import Part, Stage
 
 pytestmark = pytest.mark.model
-ROUNDS = int(os.environ.get("ROUNDS_NOW", 300)) if "MARGINQUAKE_THOROUGH" in os.environ else 3
+ROUNDS = 150 if "MARGINQUAKE_THOROUGH" in os.environ else 3
 AT_ONCE = 5
 SHORT = ["--set", "duration=1s", "--set", "warmup=1s", "--set", "index.shocks=[]"]
 NAMES = ["one", "two"]
@@ -33,6 +32,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     opened = Stage(tmp_path_factory.mktemp("stage"), warm=str(TINY))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def tally() -> Iterator[Counter[str]]:
+    """How many commands ended how; pytest shows it with -s."""
+    counts: Counter[str] = Counter()
+    yield counts
+    print(f"\n{ROUNDS} rounds of {AT_ONCE} commands: {dict(sorted(counts.items()))}")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def some_command(draw: random.Random, out: Path) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
 def test_commands_at_one_folder_at_once_end_well_and_leave_whole_runs(
-    tmp_path: Path, stage: Stage, digest: str, seed: int, record_property: Any
+    tmp_path: Path, stage: Stage, digest: str, seed: int, tally: Counter[str]
 ) -> None:
     draw = random.Random(seed)
     out = tmp_path / "runs"
@@ -89,7 +96,7 @@ def test_commands_at_one_folder_at_once_end_well_and_leave_whole_runs(
         assert "unreadable" not in done["said"], line
         assert done["code"] == 0 or (done["code"] == 2 and REFUSED.search(done["said"])), line
         told[f"{command[0]}: {done['code']}"] += 1
-    record_property("told", dict(told))
+    tally.update(told)
 
     leftovers.sweep_leftovers(out)
     assert [path for path in out.glob(".*") if not path.name.endswith(".partial")] == []

@@ -146,6 +146,8 @@ def test_leftovers_of_the_living_and_other_peoples_dot_files_stay(tmp_path: Path
     keep = [".git", ".tmp-without-token", f".tmp-{NAME}-1234", f".tmp-{NAME}-0123456789ab"]
     for name in keep:
         (tmp_path / name).mkdir()
+    keep.append(".lock-of-somebody")
+    (tmp_path / keep[-1]).touch()
     with leftovers.hidden(tmp_path, "tmp", NAME) as mine:
         mine.mkdir()
         leftovers.sweep_leftovers(tmp_path)
@@ -168,7 +170,7 @@ with leftovers.hidden(path.parent, "old", path.name) as hidden:
     assert killed.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b"])
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "-x", "a b", "x" * 201])
 def test_odd_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RunDirectoryError, match="--name"):
         directory.check_target(tmp_path, name)

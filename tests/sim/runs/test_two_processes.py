@@ -1,5 +1,6 @@
 """Several processes at one folder, also in containers: nothing that lives is deleted, and all end well."""
 
+import errno
 import itertools
 import json
 import os
@@ -13,7 +14,7 @@ from marginquake.sim.runs import directory, leftovers, locks, partial_runs
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.locks import State
 from tests.support.command_line import marginquake
-from tests.support.stage import NEW_NAMESPACE, Stage, can_unshare, orders
+from tests.support.processes.stage import NEW_NAMESPACE, Stage, can_unshare, orders
 
 NAME = "demo"
 THOROUGH = "MARGINQUAKE_THOROUGH" in os.environ
@@ -309,6 +310,46 @@ def test_in_every_order_of_their_steps_two_that_want_one_name_end_well(
         else:
             assert sorted(map(str, kept.values())) == ["1", "2"], "nothing that was simulated is lost"
     assert len(tried) > 1
+
+
+@pytest.mark.parametrize("there", ["nothing", "the run", "half a run"])
+def test_two_sweeps_that_put_one_run_in_its_place_leave_it_whole(tmp_path: Path, stage: Stage, there: str) -> None:
+    for number, order in enumerate(orders(2, 2)):
+        parent = tmp_path / str(number)
+        parent.mkdir()
+        if there != "nothing":
+            stage.start("finish", parent, NAME, 1, False).finish()
+        if there == "half a run":
+            (parent / NAME / "manifest.json").unlink()
+        both = {who: stage.start("place", parent, NAME, locks=False) for who in "ab"}
+        live = {who for who, run in both.items() if run.next()}
+        for who in order:
+            if who in live and not both[who].step():
+                live.discard(who)
+        for who in live:
+            both[who].go()
+            both[who].finish()
+        assert {run.result for run in both.values()} == {NAME}
+        assert (visible(parent), hidden(parent)) == ([NAME], [])
+        assert directory.is_complete(parent / NAME)
+
+
+def test_clean_makes_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / NAME
+    path.mkdir()
+    (path / "manifest.json").write_text('{"status": "complete"}')
+    waiting = tmp_path / f"{NAME}.partial"
+    waiting.mkdir()
+    (waiting / "checkpoint").write_text("")
+
+    def full(handle: int, locked: bool) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(locks, "_write", full)
+    assert partial_runs.clean_runs(tmp_path, keep=0) == [path, waiting]
+    monkeypatch.undo()
+    leftovers.sweep_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ class Stage:
         self._count = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.support.stage", str(folder), warm],
+            [*prefix, sys.executable, "-m", "tests.support.processes.stage", str(folder), warm],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -155,6 +156,17 @@ def finish(parent: str, name: str, seed: int, replace: bool) -> str:
         return directory.write_run(folder, data, Text(), manifest, name, None, replace, before).name
 
 
+def place(parent: str, name: str) -> str:
+    """Put a run that a worker has sent into a sweep."""
+    from marginquake.sim.studies.sweep_directory import pack, unpack
+
+    with tempfile.TemporaryDirectory() as folder:
+        finish(folder, name, 1, False)
+        packed = pack(Path(folder) / name)
+    _stops.update(("rename",))
+    return unpack(packed, Path(parent) / name).name
+
+
 def begin(parent: str, name: str) -> str:
     """Begin a checkpointed run and complete it."""
     from marginquake.sim.runs import directory, partial_runs
@@ -209,7 +221,7 @@ def command(*arguments: str) -> dict[str, Any]:
 
 
 PARTS: Mapping[str, Callable[..., Any]] = {
-    each.__name__: each for each in (finish, begin, hold, sweep, clean, delete, command)
+    each.__name__: each for each in (finish, place, begin, hold, sweep, clean, delete, command)
 }
 STOPS = ("begun", "held", "rename")
 """Points of the parts above, and every rename of a folder."""

@@ -1,0 +1,1 @@
+"""Processes that a test leads through their steps."""
