@@ -358,7 +358,7 @@ def _swap_in(folder: Path, target: Path) -> bool:
     """Rename a folder to a name that an older one has, which is deleted; False where another process came first."""
     with leftovers.hidden(target.parent, "old", target.name) as old:
         try:
-            disk.move(target, old)
+            disk.rename(target, old)  # synced together with what takes its place
         except FileNotFoundError:
             return False
         try:

@@ -166,8 +166,12 @@ def _settle(path: Path) -> None:
     """Put back what had a name that nobody has now; else delete."""
     match = _HIDDEN.match(path.name)
     if match is not None and match["what"] == "old" and not os.path.lexists(path.with_name(match["name"])):
-        with contextlib.suppress(OSError):  # somebody has taken the name meanwhile
-            disk.move(path, path.with_name(match["name"]))
+        target = path.with_name(match["name"])
+        try:
+            disk.move(path, target)
+        except OSError:
+            if not os.path.lexists(target):  # else somebody has taken the name meanwhile
+                return
     remove(path)
 
 

@@ -8,7 +8,8 @@ from typing import final
 
 from marginquake.sim.runs import fingerprints
 from marginquake.sim.runs.checkpoint import FILE, check_as_written
-from marginquake.sim.runs.directory import MANIFEST, RunDirectoryError, read_manifest
+from marginquake.sim.runs.directory import RunDirectoryError, read_manifest
+from marginquake.sim.runs.fingerprints import MANIFEST
 from marginquake.sim.runs.sweep_plan import PLAN_FILE, is_sweep, read_plan
 
 

@@ -128,6 +128,11 @@ def written_aside(*paths: Path) -> Iterator[Any]:
             remove(aside)
 
 
+def rename(source: Path, target: Path) -> None:
+    """Rename; whoever does it syncs the folder.  Raises as `os.rename` does."""
+    _disk.rename(source, target)
+
+
 def move(source: Path, target: Path) -> None:
     """Rename, so that it lasts; what is renamed has been synced.  Raises as `os.rename` does."""
     _disk.rename(source, target)
