@@ -1,6 +1,5 @@
 """Events, audit log or conditional orders as one file with words for codes."""
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from marginquake.analysis.frames.labelled_events import empty, labelled_parts
 from marginquake.analysis.frames.run_frames import RunFrames
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import csv_cell
 from marginquake.sim.core.records import COMMAND, EVENT
 from marginquake.sim.runs.directory import RunDirectoryError
@@ -26,13 +26,8 @@ def write_labelled(run: RunFrames, markets: Sequence[str], path: Path, records: 
         raise RunDirectoryError(
             f"{run.path}: has no {log_folder(run.path, records).name}/; run with record.events: {level}"
         )
-    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
-    try:
-        rows = _write(run, markets, hidden, path.suffix.lower() == ".csv", records)
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
-    return rows
+    with disk.written_aside(path) as aside:
+        return _write(run, markets, aside, path.suffix.lower() == ".csv", records)
 
 
 def _write(run: RunFrames, markets: Sequence[str], path: Path, as_csv: bool, records: "np.dtype[Any]") -> int:
@@ -43,11 +38,12 @@ def _write(run: RunFrames, markets: Sequence[str], path: Path, as_csv: bool, rec
     schema = empty(list(run.markets), records).schema
     if as_csv:
         plain = pa.schema([(field.name, pa.string() if _is_words(field) else field.type) for field in schema])
-        writer: Any = pyarrow.csv.CSVWriter(path, plain)
+        open_writer: Any = pyarrow.csv.CSVWriter
+        options: dict[str, Any] = {}
     else:
-        plain, writer = schema, pq.ParquetWriter(path, schema, **encoding(schema))
+        plain, open_writer, options = schema, pq.ParquetWriter, encoding(schema)
     rows = 0
-    with writer:
+    with disk.create(path) as file, open_writer(file, plain, **options) as writer:
         for table in labelled_parts(run.path, markets, records):
             writer.write_table((_for_spreadsheets(table) if as_csv else table).cast(plain))
             rows += table.num_rows

@@ -1,6 +1,5 @@
 """A run as LOBSTER message and order-book files (lobsterdata.com, "Output structure"; mapping: docs/events.md)."""
 
-import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from marginquake.analysis.frames.market import SECOND_NS, MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.records import COMMAND, EVENT
-from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.directory import RunDirectoryError, checked
 from marginquake.sim.runs.event_log import log_folder, parts_of
 
 if TYPE_CHECKING:
@@ -65,19 +65,16 @@ def write_lobster(
     message, orderbook = lobster_paths(run, market, folder, levels, date)
     scale = price_scale(market.contract)
     per_tick = round(market.contract.tick_size * scale)
-    hidden = [path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}") for path in (message, orderbook)]
     rows = 0
-    try:
-        with hidden[0].open("w", encoding="ascii") as messages, hidden[1].open("w", encoding="ascii") as books:
-            for message_line, book_line in _lines(run, market, levels, per_tick):
-                messages.write(message_line)
-                books.write(book_line)
-                rows += 1
-        for path, target in zip(hidden, (message, orderbook), strict=True):
-            path.replace(target)
-    finally:
-        for path in hidden:
-            path.unlink(missing_ok=True)
+    with (
+        disk.written_aside(message, orderbook) as (one, other),
+        disk.create(one) as messages,
+        disk.create(other) as books,
+    ):
+        for message_line, book_line in _lines(run, market, levels, per_tick):
+            messages.write(message_line.encode("ascii"))
+            books.write(book_line.encode("ascii"))
+            rows += 1
     return LobsterFiles(message, orderbook, rows, scale)
 
 
@@ -165,4 +162,4 @@ def _events(run: Path, market: str) -> Iterator[BookEvent]:
 def _files(run: Path, market: str, records: "np.dtype[np.void]") -> "Iterator[pq.ParquetFile]":
     import pyarrow.parquet as pq
 
-    return (pq.ParquetFile(path) for path in parts_of(log_folder(run, records), market))
+    return (pq.ParquetFile(checked(path)) for path in parts_of(log_folder(run, records), market))

@@ -21,6 +21,7 @@ from marginquake.sim.core.records import (
     Side,
     Stage,
 )
+from marginquake.sim.runs.directory import checked
 from marginquake.sim.runs.event_log import log_folder, parts_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def labelled_parts(run: Path, markets: Sequence[str], records: np.dtype[Any] = E
 
     for market in markets:
         for path in parts_of(log_folder(run, records), market):
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(checked(path))
             for group in range(file.num_row_groups):
                 yield labelled(file.read_row_group(group), market, markets, records)
 

@@ -65,9 +65,9 @@ def starting_fuel(run: Path) -> tuple[Floats, Floats, float]:
     import pyarrow.parquet as pq
 
     columns = ("position_start", "liquidation_price_start")
-    table = pq.read_table(run / "accounts.parquet", columns=list(columns))
+    table = pq.read_table(directory.checked(run / "accounts.parquet"), columns=list(columns))
     lots, liquidation = (table.column(name).to_numpy(zero_copy_only=False) for name in columns)
-    series = pq.read_table(run / "series.parquet", columns=["time_s", "mark"])
+    series = pq.read_table(directory.checked(run / "series.parquet"), columns=["time_s", "mark"])
     start = int(np.argmin(np.abs(series.column("time_s").to_numpy())))
     mark = float(series.column("mark").to_numpy()[start])
     summary = directory.read_summary(run)

@@ -25,9 +25,16 @@ from marginquake.analysis.frames.market import (
 )
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.fields import parse_duration
-from marginquake.sim.core.outside.stored_text import read_json, read_yaml
+from marginquake.sim.core.outside.stored_text import read_yaml
 from marginquake.sim.runs import directory as run_directory
-from marginquake.sim.runs.directory import RunData, RunDirectoryError, ScenarioText
+from marginquake.sim.runs.directory import (
+    RunData,
+    RunDirectoryError,
+    ScenarioText,
+    checked,
+    read_manifest,
+    read_summary,
+)
 from marginquake.sim.runs.event_log import MARKET, parts_of
 
 if TYPE_CHECKING:
@@ -147,8 +154,7 @@ def leading_comment(text: str) -> str:
 
 
 def _load(directory: Path) -> RunFrames:
-    manifest_file = directory / "manifest.json"
-    manifest = read_json(manifest_file) if manifest_file.is_file() else {}
+    manifest = read_manifest(directory) if (directory / "manifest.json").is_file() else {}
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]), "market")
@@ -158,7 +164,7 @@ def _load(directory: Path) -> RunFrames:
             raise RunDirectoryError(f"{directory}: {name[:80]!r} is no name of a market")
     maps = _read_maps(directory / "liquidation_map.npz")
     held, positions = directory / "populations.parquet", directory / "positions.parquet"
-    summary = read_json(directory / "summary.json")
+    summary = read_summary(directory)
     start_ns = int(manifest.get("start_ns", 0))
     markets = {
         name: MarketFrames(
@@ -183,7 +189,7 @@ def _load(directory: Path) -> RunFrames:
         summary=summary,
         manifest=manifest,
         scenario=scenario,
-        scenario_text=verbatim.read_text(encoding="utf-8") if verbatim.is_file() else "",
+        scenario_text=checked(verbatim).read_text(encoding="utf-8") if verbatim.is_file() else "",
         markets=markets,
     )
 
@@ -235,7 +241,7 @@ def _brackets_of(venue: Mapping[str, Any]) -> tuple[PublishedBracket, ...]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    data = read_yaml(path)
+    data = read_yaml(checked(path))
     if not isinstance(data, dict):
         raise RunDirectoryError(f"{path}: not a mapping")
     return data
@@ -246,7 +252,7 @@ def _read_parquet(paths: Sequence[Path], columns: Sequence[str] | None = None) -
     import pyarrow.parquet as pq
 
     # Not pq.read_table: it imports pyarrow.dataset, and with it pandas, which costs a second.
-    tables = [pq.ParquetFile(path).read(columns=list(columns) if columns else None) for path in paths]
+    tables = [pq.ParquetFile(checked(path)).read(columns=list(columns) if columns else None) for path in paths]
     table = pa.concat_tables(tables)
     return {name: _numpy(table.column(name)) for name in table.column_names}
 
@@ -308,7 +314,7 @@ def _arrays(table: Mapping[str, Any]) -> Columns:
 def _read_maps(path: Path) -> dict[str, LiquidationMap]:
     if not path.is_file():
         return {}
-    with np.load(path, allow_pickle=False) as archive:
+    with np.load(checked(path), allow_pickle=False) as archive:
         return _maps_of(archive)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from marginquake.analysis.frames.market import MarketFrames
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.presentation import theme as style
+from marginquake.sim.core.outside.disk import make_folders, write_whole
 from marginquake.sim.core.outside.edges import terminal_text
-from marginquake.sim.runs.directory import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def render(draw: "Callable[[Figure], None]", path: Path, height_inches: float, d
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     theme: Any = style.DARK if dark else style.LIGHT
     with matplotlib.rc_context(), warnings.catch_warnings():
         matplotlib.rcdefaults()  # nothing of the user's own settings: they could send texts through LaTeX, say

@@ -21,7 +21,7 @@ from marginquake.analysis.report.pictures import stills
 from marginquake.analysis.report.sections import SECTIONS
 from marginquake.analysis.report.thinning import detail
 from marginquake.analysis.report.time_chart import extent
-from marginquake.sim.runs.directory import write_whole
+from marginquake.sim.core.outside.disk import write_whole
 
 MOST_BYTES = 4_800_000
 """A page larger than this leaves its still figures where they lie and names them, then draws its charts less finely."""
@@ -44,7 +44,7 @@ def write_report(run: str | Path | RunFrames, left_out: LeftOut | None = None) -
     frames = run if isinstance(run, RunFrames) else load_run(run)
     path = frames.path / "report.html"
     failed = LeftOut() if left_out is None else left_out
-    write_whole(path, render_report(frames, failed).encode("utf-8"))
+    write_whole(path, render_report(frames, failed))
     if left_out is None:
         failed.tell()
     return path
@@ -72,7 +72,7 @@ def render_report(frames: RunFrames, left_out: LeftOut | None = None) -> str:
         )
         text = str(page.render(**content, stills=named, size=note))
     if _too_large(text):
-        megabytes = len(text.encode("utf-8")) / 1e6
+        megabytes = len(text) / 1e6
         note = (
             f"This page is large ({megabytes:.1f} MB), although its charts have {DETAILS[-1]:.3g} of the usual points."
         )
@@ -81,7 +81,7 @@ def render_report(frames: RunFrames, left_out: LeftOut | None = None) -> str:
 
 
 def _too_large(text: str) -> bool:
-    return len(text.encode("utf-8")) > MOST_BYTES
+    return len(text) > MOST_BYTES
 
 
 def _content(frames: RunFrames, left_out: LeftOut) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def clusters(
         for each in chosen:
             _check_recorded(each, at_s, run)
         if csv is not None:
-            csv.write_text(by_market({each.name: to_csv(each, at_s, sign) for each in chosen}), encoding="utf-8")
+            disk.write_whole(csv, by_market({each.name: to_csv(each, at_s, sign) for each in chosen}))
         if as_json:
             content = {each.name: as_plain(each, at_s, sign) for each in chosen}
             said = content if len(chosen) > 1 else content[chosen[0].name]

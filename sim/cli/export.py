@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from marginquake.sim.cli.common import RUNS, RunArgument, RunsFolder, UserError, Verbose, check_output, one_message
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _write_lobster(
         there = [path for path in lobster_paths(frames, each, folder, levels, date or DATE) if path.exists()]
         if there and not replace:
             raise UserError(f"{there[0]} is there already; choose another folder or --date, or --replace it")
-    folder.mkdir(exist_ok=True)
+    disk.make_folders(folder)
     for each in chosen:
         files = write_lobster(frames, each, folder, levels, date or DATE)
         say(f"{files.rows:,} messages of {units(frames, each, files.scale)}")

@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def facts(
             _print_facts(rows, paths, f"market {name}: " if len(loaded[0].markets) > 1 else "")
             written[name] = to_csv(rows, [path.name for path in paths])
         if csv is not None:
-            csv.write_text(by_market(written), encoding="utf-8")
+            disk.write_whole(csv, by_market(written))
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_facts
 
@@ -179,7 +180,7 @@ def _beside(
         say(beside.summary)
         written[name] = beside_tables.to_csv(beside.rows)
     if csv is not None:
-        csv.write_text(by_market(written), encoding="utf-8")
+        disk.write_whole(csv, by_market(written))
     if figure is not None:
         from marginquake.analysis.figures.draw import plot_beside
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from marginquake.sim.cli.common import UserError, Verbose, check_output, one_message, open_console
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
@@ -97,7 +98,7 @@ def first_passage(
             raise UserError(str(error)) from None
         _print_cells(question, cells)
         if csv is not None:
-            csv.write_text(to_csv(cells), encoding="utf-8")
+            disk.write_whole(csv, to_csv(cells))
             say(csv)
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_first_passage

@@ -16,6 +16,7 @@ from marginquake.sim.cli.common import (
     one_message,
     open_console,
 )
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def liquidations(
             raise UserError(f"--market {market}: the run has {', '.join(frames)}")
         chosen = {name: each for name, each in frames.items() if market in (None, name)}
         if csv is not None:
-            csv.write_text(to_csv({name: measure(each) for name, each in chosen.items()}), encoding="utf-8")
+            disk.write_whole(csv, to_csv({name: measure(each) for name, each in chosen.items()}))
         if as_json:
             plain = {name: as_plain(each) | (_accounts(each) if accounts else {}) for name, each in chosen.items()}
             say(json.dumps(plain, indent=2, allow_nan=False))

@@ -30,6 +30,7 @@ from marginquake.sim.cli import (
     surroundings,
     sweeps,
     tipping_point,
+    verify,
 )
 from marginquake.sim.cli.common import one_message
 from marginquake.sim.cli.lazy_imports import postpone
@@ -123,12 +124,12 @@ def _tell_of_imports(modules: Sequence[str]) -> None:
 
 MODULES = (
     run, new, runs, facts, listing, watch, sweeps, tipping_point, explain, counterfactual, clusters, risk, liquidations,
-    first_passage, export, doctor,
+    first_passage, export, verify, doctor,
 )  # fmt: skip
 ORDER = (
     "run", "new", "validate", "schema", "show", "plot", "report", "facts", "replay", "list", "clean", "watch", "sweep",
     "compare", "tipping", "sensitivity", "explain", "counterfactual", "clusters", "risk", "early-warning",
-    "liquidations", "first-passage", "export", "doctor",
+    "liquidations", "first-passage", "export", "verify", "doctor",
 )  # fmt: skip
 """Of the commands in `--help`; a command that is not here would have no place."""
 

@@ -18,6 +18,7 @@ from marginquake.sim.cli.common import (
     open_console,
     read_seconds,
 )
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 
 if TYPE_CHECKING:
@@ -99,9 +100,9 @@ def risk(
         written = {csv: to_csv, accounts: accounts_csv}
         for path, text in written.items():
             if path is not None:
-                path.write_text(by_market({name: text(each) for name, each in assessed.items()}), encoding="utf-8")
+                disk.write_whole(path, by_market({name: text(each) for name, each in assessed.items()}))
         if pressure is not None:
-            pressure.write_text(by_market(pressures), encoding="utf-8")
+            disk.write_whole(pressure, by_market(pressures))
         if figure is not None:
             from marginquake.analysis.figures.draw import plot_reliability
 

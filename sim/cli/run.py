@@ -25,6 +25,7 @@ from marginquake.sim.cli.common import (
     refuse_warnings,
 )
 from marginquake.sim.core.numbers import short_number
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 from marginquake.sim.scenario.installed import scenario_file
 
@@ -182,7 +183,7 @@ def schema(
             say(text, end="")
         else:
             try:
-                output.write_text(text, encoding="utf-8")
+                disk.write_whole(output, text)
             except OSError as error:
                 raise UserError(f"--output {output}: {error.strerror}") from error
             say(output)

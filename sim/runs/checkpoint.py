@@ -1,11 +1,12 @@
 """A run's checkpoint: one file with the whole model, and what the run was started with.
 
-The file is a line that says what it is, a line of JSON that can be read without trusting the rest, and a pickle of
-the model, which a reader of our own takes apart: no code of the file's runs (docs/trust.md).
+The file is a line that says what it is, a line with the SHA-256 of each of the two that follow, a line of JSON that can
+be read without the rest, and a pickle of the model, which a reader of our own takes apart: no code of the file's runs
+(docs/trust.md).  Nothing is read that is not what was written.
 """
 
+import hashlib
 import json
-import os
 import pickle
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import IO, Any, final
 
 from pydantic import TypeAdapter, ValidationError
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.plugins import search_in
 from marginquake.sim.runs import directory, unpickler
 from marginquake.sim.runs.admitted import NotAdmitted
@@ -23,7 +25,11 @@ from marginquake.sim.runs.provenance import made_with
 
 FILE = "checkpoint"
 LONGEST_HEADER = 1_000_000
-MAGIC = b"marginquake checkpoint 2\n"
+PIECE = 1 << 20
+MAGIC = b"marginquake checkpoint 3\n"
+UNKNOWN = b"0" * 64
+"""In the place of a hash that is not known yet."""
+CHANGED = "has changed since it was written; run the scenario again from the start"
 
 
 @final
@@ -55,27 +61,27 @@ class Job:
 def write_checkpoint(folder: Path, job: Job, model: Any) -> None:
     """Replace the checkpoint in `folder`, atomically: whenever the process ends, the old or the new one is there."""
     fresh = folder / f"{FILE}.new"
-    header = {"made_with": made_with(), "job": asdict(job)}
-    with fresh.open("wb") as file:
-        file.write(MAGIC)
-        file.write(json.dumps(header).encode() + b"\n")
+    header = json.dumps({"made_with": made_with(), "job": asdict(job)}).encode() + b"\n"
+    with disk.create(fresh) as file:
+        file.write(MAGIC + hashlib.sha256(header).hexdigest().encode() + b" " + UNKNOWN + b"\n" + header)
+        payload = HashedFile(file)
         try:
-            ArrayPickler(file, protocol=5).dump(model)
+            ArrayPickler(payload, protocol=5).dump(model)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise RunDirectoryError(
                 f"this run cannot be checkpointed: a participant holds what cannot be stored ({error}); keep functions "
                 "of functions, files and generators out of its attributes, or leave out --checkpoint-every"
             ) from error
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / FILE)
-    _sync(folder)
+        file.seek(len(MAGIC) + len(UNKNOWN) + 1)
+        file.write(payload.hexdigest())
+    disk.sync(fresh)
+    disk.move(fresh, folder / FILE)
 
 
 def read_job(folder: Path) -> Job:
     """What the run in `folder` was started with and how far it had come; nothing is unpickled."""
     with _open(folder) as file:
-        return _job(folder, _header(folder, file))
+        return _job(folder, _header(folder, file)[0])
 
 
 def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
@@ -84,7 +90,7 @@ def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
     `allow_code`: read it as Python reads its pickles, which may run any code, that of the user's classes among it.
     """
     with _open(folder) as file:
-        header = _header(folder, file)
+        header, written = _header(folder, file)
         job = _job(folder, header)
         here = made_with()
         other = [
@@ -98,6 +104,8 @@ def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
                 "again from the start"
             )
         payload = file.read()
+        if hashlib.sha256(payload).hexdigest() != written:
+            raise RunDirectoryError(f"{folder / FILE}: {CHANGED}")
         try:
             if allow_code:
                 search_in([Path(place) for place in job.python_path])
@@ -114,6 +122,17 @@ def read_checkpoint(folder: Path, allow_code: bool = False) -> tuple[Job, Any]:
     return job, model
 
 
+def check_as_written(folder: Path) -> None:
+    """Raises RunDirectoryError where the checkpoint is not what was written; nothing is unpickled."""
+    with _open(folder) as file:
+        _, written = _header(folder, file)
+        digest = hashlib.sha256()
+        while piece := file.read(PIECE):
+            digest.update(piece)
+        if digest.hexdigest() != written:
+            raise RunDirectoryError(f"{folder / FILE}: {CHANGED}")
+
+
 def _open(folder: Path) -> IO[bytes]:
     try:
         return (folder / FILE).open("rb")
@@ -121,16 +140,21 @@ def _open(folder: Path) -> IO[bytes]:
         raise RunDirectoryError(f"{folder}: holds no checkpoint ({error.strerror})") from error
 
 
-def _header(folder: Path, file: IO[bytes]) -> dict[str, Any]:
-    if file.readline() != MAGIC:
-        raise RunDirectoryError(f"{folder / FILE}: not a checkpoint that this version can read")
+def _header(folder: Path, file: IO[bytes]) -> tuple[dict[str, Any], str]:
+    """The line of JSON, if it is what was written, and the hash of what follows it."""
+    if file.readline(len(MAGIC)) != MAGIC:
+        raise RunDirectoryError(f"{folder / FILE}: not a checkpoint that this version can read; run the scenario again")
+    hashes = file.readline(2 * len(UNKNOWN) + 2).decode("ascii", "replace").split()
+    line = file.readline(LONGEST_HEADER)
+    if len(hashes) != 2 or hashlib.sha256(line).hexdigest() != hashes[0]:
+        raise RunDirectoryError(f"{folder / FILE}: {CHANGED}")
     try:
-        header = json.loads(file.readline(LONGEST_HEADER))
+        header = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise RunDirectoryError(f"{folder / FILE}: damaged ({error})") from None
     if not isinstance(header, dict) or not isinstance(header.get("made_with"), dict):
         raise RunDirectoryError(f"{folder / FILE}: damaged (it does not say what it was made with)")
-    return header
+    return header, hashes[1]
 
 
 def _job(folder: Path, header: dict[str, Any]) -> Job:
@@ -145,10 +169,19 @@ def _job(folder: Path, header: dict[str, Any]) -> Job:
     return job
 
 
-def _sync(folder: Path) -> None:
-    """Make the folder's names last."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+@final
+class HashedFile:
+    """A file to write to that keeps the hash of what it was given."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, content: Any) -> int:
+        """As the file does; returns the bytes."""
+        self._digest.update(content)
+        return self._file.write(content)
+
+    def hexdigest(self) -> bytes:
+        """Of everything so far."""
+        return self._digest.hexdigest().encode()

@@ -7,6 +7,7 @@ next run in the same folder puts it back, or sweeps what is no longer needed (si
 
 import contextlib
 import errno
+import io
 import json
 import math
 import os
@@ -17,17 +18,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marginquake.sim.core.measured import Measured
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import say
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.version import SCHEMA_VERSION
-from marginquake.sim.runs import interrupts, leftovers, locks
+from marginquake.sim.runs import fingerprints, interrupts, leftovers, locks
 from marginquake.sim.runs.event_log import Column, logs_in, write_parquet
+from marginquake.sim.runs.fingerprints import MANIFEST
 from marginquake.sim.runs.foreign import DEEPEST, leads_elsewhere
 
 Scalar = int | float | str | bool | None
@@ -142,9 +146,9 @@ def new_run(parent: Path, name: str) -> Iterator[Path]:
 
 def prepare(folder: Path) -> None:
     """Make the folder of a run that begins."""
-    (folder / "events").mkdir(parents=True)
-    (folder / "audit").mkdir()
-    (folder / "figures").mkdir()
+    disk.make_folders(folder)
+    for name in ("events", "audit", "figures"):
+        disk.make_folder(folder / name)
 
 
 def write_run(
@@ -162,12 +166,16 @@ def write_run(
     `finish` may change what lies in `folder`, which is complete by then.  `replace`, `before`: as `give_name` has them.
     """
     _write_tables(data, folder)
-    _write_text(folder / "scenario.yaml", scenario.source_text)
-    _write_text(folder / "scenario.resolved.yaml", scenario.resolved_yaml())
-    _write_json(folder / "summary.json", data.summary)
-    _write_json(folder / "manifest.json", {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete"})
+    disk.write_within(folder / "scenario.yaml", scenario.source_text)
+    disk.write_within(folder / "scenario.resolved.yaml", scenario.resolved_yaml())
+    disk.write_within(folder / "summary.json", _json(data.summary))
+    files = fingerprints.fingerprints(folder)
+    head = {"schema_version": SCHEMA_VERSION, **manifest, "status": "complete", fingerprints.FILES: files}
+    disk.write_within(folder / MANIFEST, _json(fingerprints.with_own_hash(plain(head))))
+    disk.sync_tree(folder)
     if finish is not None:
         finish(folder)
+        disk.sync(folder)
     return give_name(folder, name, replace, before)
 
 
@@ -202,7 +210,7 @@ def give_name(folder: Path, name: str, replace: bool = False, before: int | None
             if there is not None and same_run(own, there):
                 if before is not None and holder(target) != before:
                     say(f"{target}: another process completed the same run meanwhile; it stays", file=sys.stderr)
-                    leftovers.remove(folder)
+                    disk.remove(folder)
                     return target
             elif _is_something_else(target) or (there is not None and not replace):
                 taken, target = target, _free_name(folder, own)
@@ -225,7 +233,7 @@ def put_in_place(folder: Path, target: Path) -> Path:
                 return target
             there = manifest_of(target)
             if there is not None and same_run(own, there):
-                leftovers.remove(folder)
+                disk.remove(folder)
                 return target
             if _swap_in(folder, target):
                 return target
@@ -234,8 +242,7 @@ def put_in_place(folder: Path, target: Path) -> Path:
 
 def note_left_out(path: Path, lines: Sequence[str]) -> None:
     """Say in the manifest of a complete run which pictures could not be drawn when it was made."""
-    content = plain({**read_manifest(path), "left_out": list(lines)})
-    write_whole(path / "manifest.json", (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    write_manifest(path, {**read_manifest(path), "left_out": list(lines)})
 
 
 def is_complete(path: Path) -> bool:
@@ -264,16 +271,14 @@ def _is_something_else(path: Path) -> bool:
 def has_everything(path: Path) -> bool:
     """True if all files of a run are there under any folder name; figures may be missing."""
     try:
-        return bool(_read_json(path / "manifest.json").get("status") == "complete")
+        return bool(read_manifest(path).get("status") == "complete")
     except (RunDirectoryError, RecursionError):
         return False
 
 
 def list_runs(parent: Path) -> list[Path]:
     """Complete runs below `parent`, oldest first."""
-    return sorted(
-        filter(is_complete, entries(parent)), key=lambda path: (modified_ns(path / "manifest.json"), path.name)
-    )
+    return sorted(filter(is_complete, entries(parent)), key=lambda path: (modified_ns(path / MANIFEST), path.name))
 
 
 def list_damaged(parent: Path) -> list[Path]:
@@ -305,7 +310,7 @@ def modified_ns(file: Path) -> int:
 def _has_manifest(path: Path) -> bool:
     """True also where nobody may look into the folder."""
     try:
-        return os.path.lexists(path / "manifest.json") if os.access(path, os.R_OK | os.X_OK) else path.is_dir()
+        return os.path.lexists(path / MANIFEST) if os.access(path, os.R_OK | os.X_OK) else path.is_dir()
     except OSError:
         return False
 
@@ -341,12 +346,33 @@ def _find_run(run: str, parent: Path) -> Path:
 
 def read_summary(path: Path) -> dict[str, Scalar]:
     """The flat numbers of a run (`null` where a quantity does not exist)."""
-    return _read_json(path / "summary.json")
+    return _read_json(checked(path / "summary.json"))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Provenance of a run: versions, seed, digest, command."""
-    return _read_json(path / "manifest.json")
+    """Provenance of a run: versions, seed, digest, command.  Refused where it is not what was written."""
+    content = _read_json(path / MANIFEST)
+    if "schema_version" in content and not fingerprints.is_as_written(content):
+        raise RunDirectoryError(
+            f"{path / MANIFEST}: has changed since it was written; nothing in this run can be relied on"
+        )
+    return content
+
+
+def checked(path: Path) -> Path:
+    """The same path, of a file of a run that is what was written, by the hash in the run's manifest.
+
+    Raises RunDirectoryError where it is not.  Files of runs without a manifest, or with one that lists no files, are
+    taken as they are.
+    """
+    for run in (path.parent, path.parent.parent):
+        if (run / MANIFEST).is_file():
+            name = path.relative_to(run).as_posix()
+            wrong = fingerprints.difference(run, name, read_manifest(run))
+            if wrong:
+                raise RunDirectoryError(f"{path}: {wrong}; `marginquake verify {quote(str(run))}` looks at all files")
+            break
+    return path
 
 
 def _takes(folder: Path, target: Path) -> bool:
@@ -354,7 +380,7 @@ def _takes(folder: Path, target: Path) -> bool:
     if os.path.lexists(target) and not target.is_dir():
         return False
     try:
-        folder.rename(target)
+        disk.move(folder, target)
     except OSError as error:
         if error.errno in _TAKEN:
             return False
@@ -366,7 +392,7 @@ def _swap_in(folder: Path, target: Path) -> bool:
     """Rename a folder to a name that an older one has, which is deleted; False where another process came first."""
     with leftovers.hidden(target.parent, "old", target.name) as old:
         try:
-            target.rename(old)
+            disk.rename(target, old)  # synced together with what takes its place
         except FileNotFoundError:
             return False
         try:
@@ -396,25 +422,19 @@ def _write_tables(data: RunData, folder: Path) -> None:
         write_parquet(folder / "populations.parquet", data.populations)
     if data.positions:
         write_parquet(folder / "positions.parquet", data.positions)
-    np.savez_compressed(folder / "liquidation_map.npz", **dict(data.maps))  # type: ignore[arg-type]
+    maps: Any = io.BytesIO()
+    np.savez_compressed(maps, **dict(data.maps))  # type: ignore[arg-type]
+    disk.write_within(folder / "liquidation_map.npz", maps.getvalue())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, or leave what was there: a half one never stands under its name, whatever interrupts."""
-    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
-    try:
-        hidden.write_bytes(content)
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
+def write_manifest(path: Path, content: Mapping[str, Any]) -> None:
+    """Write manifest.json, whole or not at all, with its own hash."""
+    text = json.dumps(fingerprints.with_own_hash(plain(content)), indent=2, allow_nan=False) + "\n"
+    disk.write_whole(path / MANIFEST, text)
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    _write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(plain(content), indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Where records that a run keeps go (events, audit rows, orders): to memory, to Parquet files meanwhile, or nowhere."""
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.records import AUDIT, COMMAND, EVENT, join, raw_copy
+from marginquake.sim.runs.fingerprints import fingerprint
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,10 @@ class EventLog(Protocol):
     def finish(self) -> NDArray[Any] | None:
         """Nothing more will come.  The rows, in order, if they are in memory."""
         ...
+
+
+class PartChanged(ValueError):
+    """A part of a log is not what was written; the message says which."""
 
 
 OpenLog = Callable[..., EventLog]
@@ -110,7 +115,10 @@ class NoLog:
         """There are no rows."""
 
 
-STORED = {"_records", "_market", "_group_rows", "_part_rows", "_waiting", "_waiting_rows", "_part", "_rows_in_part"}
+STORED = {
+    "_records", "_market", "_group_rows", "_part_rows", "_waiting", "_waiting_rows", "_part", "_rows_in_part",
+    "_hashes",
+}  # fmt: skip
 """Attributes of a log that survive the process."""
 MARKET = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 """Names that markets have, as scenarios give them: files are called by them."""
@@ -141,18 +149,20 @@ class ParquetLog:
         self._waiting_rows = 0
         self._part = 0
         self._rows_in_part = 0
+        self._hashes: list[str] = []
         self._writer: Any = None
+        self._file: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """All but where it writes: what is stored knows no place until it is moved to one."""
-        return {name: value for name, value in vars(self).items() if name not in ("_folder", "_writer")}
+        return {name: value for name, value in vars(self).items() if name not in ("_folder", "_writer", "_file")}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """As it was settled; it may come from a file that anybody has written."""
-        if state.keys() != STORED or not MARKET.match(state["_market"]) or state["_part"] < 0:
+        if state.keys() != STORED or not MARKET.match(state["_market"]) or state["_part"] != len(state["_hashes"]):
             raise ValueError("the log of no market")
         vars(self).update(state)
-        self._writer = None
+        self._writer = self._file = None
 
     def append(self, events: NDArray[Any]) -> None:
         """Keep these rows; every `group_rows` of them go to disk."""
@@ -167,11 +177,15 @@ class ParquetLog:
             self._end_part()
 
     def move(self, folder: Path) -> None:
-        """Go on in `folder`; parts that were begun since the log was settled are deleted."""
+        """Go on in `folder`; parts that were begun since the log was settled are deleted.  Raises `PartChanged`."""
         self._folder = folder
+        for part, written in enumerate(self._hashes):
+            path = self._place(part)
+            if not path.is_file() or fingerprint(path)["sha256"] != written:
+                raise PartChanged(f"{path}: {'has changed' if path.is_file() else 'is missing'} since its checkpoint")
         for path in parts_of(folder, self._market):
             if int(path.stem[-5:]) >= self._part:
-                path.unlink()
+                disk.delete(path)
 
     def finish(self) -> None:
         """Write the rest; a market without events has one part without rows."""
@@ -197,8 +211,9 @@ class ParquetLog:
         names = self._records.names or ()
         table = pa.table({name: pa.array(np.ascontiguousarray(rows[name])) for name in names})
         if self._writer is None:
-            self._folder.mkdir(exist_ok=True)
-            self._writer = pq.ParquetWriter(self._path, table.schema, **encoding(table.schema))
+            disk.make_folders(self._folder)
+            self._file = disk.create(self._path)
+            self._writer = pq.ParquetWriter(self._file, table.schema, **encoding(table.schema))
         self._writer.write_table(table, row_group_size=max(1, len(rows)))
         self._rows_in_part += len(rows)
         if self._rows_in_part >= self._part_rows:
@@ -206,13 +221,17 @@ class ParquetLog:
 
     @property
     def _path(self) -> Path:
-        return self._folder / f"{self._market}-{self._part:05d}.parquet"
+        return self._place(self._part)
+
+    def _place(self, part: int) -> Path:
+        return self._folder / f"{self._market}-{part:05d}.parquet"
 
     def _end_part(self) -> None:
         self._writer.close()
-        self._writer = None
-        with self._path.open("rb") as file:
-            os.fsync(file.fileno())
+        self._file.close()
+        self._writer = self._file = None
+        disk.sync(self._path)
+        self._hashes.append(fingerprint(self._path)["sha256"])
         self._part += 1
         self._rows_in_part = 0
 
@@ -221,12 +240,13 @@ Column = NDArray[Any] | Sequence[str]
 
 
 def write_parquet(path: Path, columns: Mapping[str, Column]) -> None:
-    """One table, a column each, as one file."""
+    """One table, a column each, as one file of a folder that has no name yet."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    pq.write_table(table, path, **encoding(table.schema))
+    with disk.create(path) as file:
+        pq.write_table(table, file, **encoding(table.schema))
 
 
 def encoding(schema: "pa.Schema") -> dict[str, Any]:

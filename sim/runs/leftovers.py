@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import secrets
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from marginquake.sim.core.outside import disk
+from marginquake.sim.core.outside.disk import remove
 from marginquake.sim.runs import interrupts, locks
 from marginquake.sim.runs.locks import Claimed, State
 
@@ -71,7 +72,7 @@ def scratch(what: str) -> Iterator[Path]:
     parent = scratch_folder()
     sweep_leftovers(parent)
     with hidden(parent, "tmp", what) as folder:
-        folder.mkdir()
+        disk.make_folder(folder)
         yield folder
 
 
@@ -81,20 +82,11 @@ def scratch_folder() -> Path:
 
     folder = Path(tempfile.gettempdir()) / f"marginquake-{os.getuid()}"
     with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
+        disk.make_folder(folder, 0o700)
     seen = folder.lstat()
     if stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022:
         return folder
     return Path(tempfile.mkdtemp(prefix="marginquake-"))
-
-
-def remove(path: Path) -> None:
-    """Delete a folder, file or link, as far as that can be done; nothing is said of the rest."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def delete(path: Path) -> bool:
@@ -108,7 +100,7 @@ def delete(path: Path) -> bool:
             away = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
             stack.callback(remove, away)
         try:
-            path.rename(away)
+            disk.move(path, away)
         except FileNotFoundError:
             return False
     return True
@@ -167,7 +159,7 @@ def _token(path: Path) -> str | None:
 
 def _new_claim(parent: Path) -> locks.Claim:
     for _ in range(locks.ATTEMPTS):
-        parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folders(parent)
         with contextlib.suppress(Claimed, FileNotFoundError):  # it may be removed meanwhile by whoever made it
             return locks.claim(parent / f"{CLAIM}{secrets.token_hex(6)}")
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
@@ -177,8 +169,12 @@ def _settle(path: Path) -> None:
     """Put back what had a name that nobody has now; else delete."""
     match = _HIDDEN.match(path.name)
     if match is not None and match["what"] == "old" and not os.path.lexists(path.with_name(match["name"])):
-        with contextlib.suppress(OSError):  # somebody has taken the name meanwhile
-            path.rename(path.with_name(match["name"]))
+        target = path.with_name(match["name"])
+        try:
+            disk.move(path, target)
+        except OSError:
+            if not os.path.lexists(target):  # else somebody has taken the name meanwhile
+                return
     remove(path)
 
 

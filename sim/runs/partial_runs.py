@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from shlex import quote
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.runs import checkpoint, directory, leftovers, locks
 from marginquake.sim.runs.checkpoint import Job
 from marginquake.sim.runs.directory import PARTIAL, RunDirectoryError
@@ -31,13 +32,14 @@ def begun(parent: Path, name: str, first_checkpoint: Callable[[Path], None]) -> 
     """The folder of a checkpointed run that begins, with its first checkpoint in it; it is held during the block."""
     folder = partial_path(parent, name)
     check_free(parent, name)
-    parent.mkdir(parents=True, exist_ok=True)
+    disk.make_folders(parent)
     with held(folder):
         with leftovers.hidden(parent, "tmp", folder.name) as hidden:
             directory.prepare(hidden)
             first_checkpoint(hidden)
             check_free(parent, name)
-            hidden.rename(folder)
+            disk.sync_tree(hidden)
+            disk.move(hidden, folder)
         yield folder
 
 
@@ -45,7 +47,8 @@ def set_aside(hidden: Path, name: str, last_checkpoint: Callable[[Path], None]) 
     """Keep what a run without checkpoints has done: `hidden` is where it lies; returns its folder from now on."""
     last_checkpoint(hidden)
     folder = partial_path(hidden.parent, name)
-    hidden.rename(folder)
+    disk.sync_tree(hidden)
+    disk.move(hidden, folder)
     return folder
 
 
@@ -108,13 +111,13 @@ def _claim_file(folder: Path) -> Path:
 
 def strip(folder: Path) -> None:
     """Take out what only an unfinished run has."""
-    (folder / checkpoint.FILE).unlink(missing_ok=True)
+    disk.delete(folder / checkpoint.FILE)
     drop_half_written(folder)
 
 
 def drop_half_written(folder: Path) -> None:
     """Take out a checkpoint that was being written when the run was interrupted."""
-    (folder / f"{checkpoint.FILE}.new").unlink(missing_ok=True)
+    disk.delete(folder / f"{checkpoint.FILE}.new")
 
 
 def discard(folder: Path) -> bool:

@@ -10,10 +10,11 @@ from typing import Any, Literal, final
 
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.runs.directory import RunDirectoryError, check_plain, is_run_name
+from marginquake.sim.runs.fingerprints import is_as_written
 
 PLAN_FILE = "sweep.json"
 FAILURES_FILE = "failures.json"
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 """Layout of sweep.json; the newest that is understood."""
 
 AxisValue = int | float | str | bool | None
@@ -107,6 +108,10 @@ def read_plan(path: Path) -> StoredPlan:
     try:
         if int(content["schema_version"]) > PLAN_VERSION:
             raise RunDirectoryError(f"{path}: written by a newer marginquake; this one cannot read it")
+        if not is_as_written(content):
+            raise RunDirectoryError(
+                f"{path}: {PLAN_FILE} has changed since it was written; begin the sweep again under another --name"
+            )
         return _plan(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, RunDirectoryError):

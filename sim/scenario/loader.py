@@ -13,6 +13,7 @@ from marginquake.sim.core.account_book import AccountBook
 from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.fields import WRITTEN
 from marginquake.sim.core.opening_book import OpeningBook
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.plugins import Code, code, import_class
 from marginquake.sim.core.problems import MAX_TOLD, Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
 from marginquake.sim.scenario import extends, user_classes
@@ -105,7 +106,7 @@ def load_again(scenario: Scenario, registry: Mapping[str, type[Any]]) -> Scenari
     """The same scenario with its input files as they are now.  Raises ScenarioError if one does not do any more."""
     with tempfile.TemporaryDirectory(prefix="marginquake-") as folder:
         file = Path(folder) / scenario.path.name
-        file.write_text(dump(scenario.without_content()), encoding="utf-8")
+        disk.write_within(file, dump(scenario.without_content()))
         try:
             fresh = load_scenario(file, registry, (), Code.ALLOWED if scenario.python_path else Code.REFUSED)
         except ScenarioError as error:

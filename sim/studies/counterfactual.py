@@ -239,7 +239,7 @@ class Study:
         return changes
 
     def _load(self, overrides: Sequence[str]) -> Scenario:
-        return running.load_scenario(self.run / RESOLVED, overrides, self._allow_code)
+        return running.load_scenario(directory.checked(self.run / RESOLVED), overrides, self._allow_code)
 
     def _order(self, cell: Without, scenario: Scenario, seed: int) -> TwinOrder:
         return order_for(self.run, self._digest, cell, scenario, seed)

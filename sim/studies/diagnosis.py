@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from marginquake.sim import kernels
 from marginquake.sim.core.accounts import SYSTEM_ROWS, AccountTable
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.records import COMMAND, MarginMode, OrderKind, Side
 from marginquake.sim.core.valuation import LotValue
 from marginquake.sim.core.version import MODEL_VERSION, __version__
@@ -100,7 +101,7 @@ def delete_old_kernels() -> int:
     freed = 0
     for path in other_versions():
         freed += folder_bytes(path)
-        shutil.rmtree(path, ignore_errors=True)
+        disk.remove(path)
     return freed
 
 

@@ -23,7 +23,7 @@ from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs import directory, interrupts, leftovers, partial_runs, taken_names
 from marginquake.sim.runs.checkpoint import FILE, Job, read_checkpoint, write_checkpoint
 from marginquake.sim.runs.directory import RunData, RunDirectoryError, Scalar
-from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, logs_in
+from marginquake.sim.runs.event_log import MemoryLog, NoLog, OpenLog, PartChanged, logs_in
 from marginquake.sim.runs.interrupts import Stopped
 from marginquake.sim.runs.provenance import provenance
 from marginquake.sim.scenario import loader
@@ -231,7 +231,10 @@ def _resume(
             )
         wanted = {"scenario": model.setup.name, "scenario_digest": job.scenario_digest, "seed": job.seed}
         taken_names.check_name(folder.parent, job.name, wanted, replace)
-        model.recorder.move_logs(folder)
+        try:
+            model.recorder.move_logs(folder)
+        except PartChanged as error:
+            raise RunDirectoryError(f"{error}; run the scenario again from the start") from None
         job = dataclasses.replace(job, resumed_at_s=(*job.resumed_at_s, job.now_ns / 1e9))
         LOG.info("going on with %s, %s", folder, partial_runs.position(job))
         path = _keep_on(job, model, folder, progress, replace, before)
@@ -411,7 +414,7 @@ def replay(path: Path, progress: ProgressCallback | None = None, allow_code: boo
     `allow_code`: also where the run has classes of the user, which runs their code (docs/trust.md).
     """
     manifest = directory.read_manifest(path)
-    loaded = load_scenario(path / RESOLVED, allow_code=allow_code)
+    loaded = load_scenario(directory.checked(path / RESOLVED), allow_code=allow_code)
     again = simulate(loaded, int(manifest["seed"]), progress=progress, open_log=NoLog)
     return str(manifest["event_digest"]), str(again.summary["event_digest"])
 

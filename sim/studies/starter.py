@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.edges import one_line
 from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.scenario.config import ScenarioHead
@@ -46,8 +47,7 @@ def new_scenario(name: str, source: str | None = None) -> Path:
         raise _problem(name, "begins with a letter or digit and holds only letters, digits, '_', '.' and '-'") from None
     text = (installed_folder() / STARTER).read_text(encoding="utf-8") if source is None else _changed(source, path)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        disk.write_new(path, text)
     except FileExistsError:
         raise _problem(str(path), "is there already; choose another name") from None
     except OSError as error:

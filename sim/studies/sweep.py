@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.problems import Problem, ScenarioError, ScenarioWarning
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory as run_directory
@@ -266,7 +267,7 @@ def run_point(text: str, run: str, seed: int) -> bytes:
     """On a worker: simulate one resolved scenario and pack its run directory."""
     with leftovers.scratch("run") as folder:
         file = folder / "scenario.yaml"
-        file.write_text(text, encoding="utf-8")
+        disk.write_within(file, text)
         # what the text names has been imported, with leave, by the process that sent it
         scenario = running.load_scenario(file, allow_code=True).shown_as("scenario.resolved.yaml")
         expected = run_directory.run_name(scenario.name, scenario.digest_as_read(MODEL_VERSION), seed)

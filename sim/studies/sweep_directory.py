@@ -15,15 +15,16 @@ import io
 import json
 import math
 import os
-import secrets
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, final
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.runs import directory, leftovers
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.fingerprints import table_with_own_hash, with_own_hash
 from marginquake.sim.runs.sweep_plan import (
     FAILURES_FILE,
     PLAN_FILE,
@@ -56,13 +57,14 @@ class SweepDirectory:
         """Write the plan.  `runs`: names of the run directories by point and seed."""
         if os.path.lexists(self.path) and not is_sweep(self.path) and any(self.path.iterdir()):
             raise RunDirectoryError(f"{self.path} exists and holds no sweep; choose another --out")
-        self.points.mkdir(parents=True, exist_ok=True)
+        disk.make_folders(self.points)
         plan = sweep.plan()
         for point in plan["points"]:
             point["runs"] = {str(seed): runs[point["point"], seed] for seed in sweep.seeds}
-        _write(self.path / "sweep.yaml", sweep.text)
-        text = json.dumps({"schema_version": PLAN_VERSION, "model_version": model_version, **plan}, indent=2)
-        _write(self.path / PLAN_FILE, text + "\n")
+        disk.write_whole(self.path / "sweep.yaml", sweep.text)
+        head = {"schema_version": PLAN_VERSION, "model_version": model_version, **plan}
+        text = json.dumps(with_own_hash(head), indent=2)
+        disk.write_whole(self.path / PLAN_FILE, text + "\n")
         leftovers.sweep_leftovers(self.points)
         self._event = sweep.event
 
@@ -109,7 +111,7 @@ class SweepDirectory:
         if left:
             self._write_failures(left)
         else:
-            (self.path / FAILURES_FILE).unlink(missing_ok=True)
+            disk.delete(self.path / FAILURES_FILE)
 
     def write_table(self) -> Path:
         """Make results.parquet from the plan and the finished runs."""
@@ -133,13 +135,12 @@ class SweepDirectory:
         axes = {f"{AXIS}{axis.name}" for axis in plan.axes}
         columns = {name: (_axis_column if name in axes else _column)([row.get(name) for row in rows]) for name in names}
         target = self.path / "results.parquet"
-        hidden = self.path / f".tmp-results-{secrets.token_hex(6)}"
-        pq.write_table(pa.table(columns), hidden)
-        os.replace(hidden, target)
+        with disk.written_aside(target) as aside, disk.create(aside) as file:
+            pq.write_table(table_with_own_hash(pa.table(columns)), file)
         return target
 
     def _write_failures(self, failures: Sequence[Failure]) -> None:
-        _write(self.path / FAILURES_FILE, json.dumps([asdict(each) for each in failures], indent=2) + "\n")
+        disk.write_whole(self.path / FAILURES_FILE, json.dumps([asdict(each) for each in failures], indent=2) + "\n")
 
 
 def is_event(summary: Mapping[str, Any], event: Event | EventConfig) -> bool:
@@ -175,10 +176,22 @@ def pack(path: Path) -> bytes:
 def unpack(packed: bytes, target: Path) -> Path:
     """A packed run in its place, whole or not at all; the same run that another process has put there stays."""
     with leftovers.hidden(target.parent, "tmp", target.name) as hidden:
-        hidden.mkdir()
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(hidden, filter="data")
+        _unpack(packed, hidden)
+        disk.sync_tree(hidden)
         return directory.put_in_place(hidden, target)
+
+
+def _unpack(packed: bytes, folder: Path) -> None:
+    """Files and folders of an archive: links and names that lead elsewhere are no part of a run."""
+    disk.make_folder(folder)
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        for member in archive:
+            path = folder / tarfile.data_filter(member, str(folder)).name
+            if member.isdir():
+                disk.make_folders(path)
+            elif member.isreg() and (content := archive.extractfile(member)) is not None:
+                disk.make_folders(path.parent)
+                disk.write_within(path, content.read())
 
 
 def _of_event(event: Event | EventConfig) -> tuple[str, str, str]:
@@ -214,9 +227,3 @@ def _axis_column(values: list[Any]) -> Any:
     if len(kinds) > 1 or kinds == {str}:
         return pa.array([value_text(value) for value in values], pa.string())
     return pa.array(values)
-
-
-def _write(path: Path, text: str) -> None:
-    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
-    hidden.write_text(text, encoding="utf-8")
-    os.replace(hidden, path)

@@ -30,6 +30,7 @@ from marginquake.analysis.studies.probing import (
 )
 from marginquake.analysis.studies.sweeps.figures import draw_probes, draw_tipping
 from marginquake.analysis.studies.tipping import Bisection
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.problems import Place, Problem, ScenarioError
 from marginquake.sim.core.version import MODEL_VERSION
@@ -427,7 +428,7 @@ class _Runs:
     @property
     def figure(self) -> Path:
         """Where the picture goes."""
-        (self._path / "figures").mkdir(exist_ok=True)
+        disk.make_folders(self._path / "figures")
         return self._path / "figures" / "tipping.png"
 
     def write(self, found: TippingPoint, more: Mapping[str, Any]) -> None:
@@ -459,7 +460,7 @@ class _Runs:
             **more,
         }
         plain = json.loads(json.dumps(facts), parse_constant=lambda _: None)
-        (self._path / ANSWER).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        disk.write_whole(self._path / ANSWER, json.dumps(plain, indent=2) + "\n")
 
     @cached_property
     def _predicted(self) -> float:

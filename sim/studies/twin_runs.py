@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, final
 
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.plugins import admit, admitted
 from marginquake.sim.core.version import MODEL_VERSION
 from marginquake.sim.runs import directory, leftovers, partial_runs
@@ -44,7 +45,7 @@ class TwinOrder:
     @property
     def file(self) -> Path:
         """The scenario that overrides are laid over."""
-        return self.base / RESOLVED
+        return directory.checked(self.base / RESOLVED)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -88,7 +89,7 @@ def make_all(orders: Mapping[str, TwinOrder], folder: Path, workers: int, tell: 
             make(order, folder)
             tell()
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    disk.make_folders(folder)
     leftovers.sweep_leftovers(folder)
     failed: list[str] = []
     tasks = [Task(0, order.seed, name, order.file.read_text(encoding="utf-8")) for name, order in orders.items()]

@@ -13,6 +13,7 @@ from marginquake.analysis.measures.summary_metrics import SummaryMetric, of_mark
 from marginquake.analysis.studies.comparison.metrics import PROFIT, measure, metric_named
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError, read_manifest
+from marginquake.sim.runs.fingerprints import table_is_as_written
 from marginquake.sim.runs.sweep_plan import is_sweep, read_failures, read_plan
 
 DESIGN: Final = "compare"
@@ -154,7 +155,10 @@ def _finished(directory: Path, labels: Mapping[int, str]) -> dict[tuple[str, int
     file = directory / "results.parquet"
     if not file.is_file():
         raise RunDirectoryError(f"{directory}: results.parquet missing; run the comparison to its end first")
-    table = pq.ParquetFile(file).read(columns=["point", "seed", "run"]).to_pydict()
+    found = pq.ParquetFile(file).read()
+    if not table_is_as_written(found):
+        raise RunDirectoryError(f"{file}: has changed since it was written; compare again with --resume")
+    table = found.to_pydict()
     if not table:
         return {}  # not one run was finished: a table without columns
     rows = zip(table["point"], table["seed"], table["run"], strict=True)

@@ -22,7 +22,7 @@ from marginquake.analysis.studies.comparison.figures import (
 )
 from marginquake.analysis.studies.comparison.load import Comparison, load_comparison
 from marginquake.analysis.studies.comparison.verdict import Finding, Meaning, Pair, compare, effect_size, p_value
-from marginquake.sim.runs.directory import write_whole
+from marginquake.sim.core.outside.disk import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +68,7 @@ def write_comparison(path: str | Path) -> Path:
     page = comparison.path / "report.html"
     content = _content(comparison, pairs)
     text = template("comparison.html.j2").render(**content, figures=figures, left_out=left_out.lines)
-    write_whole(page, text.encode("utf-8"))
+    write_whole(page, text)
     return page
 
 

@@ -18,6 +18,7 @@ from marginquake.analysis.frames.market import Columns
 from marginquake.analysis.measures.summary_metrics import SummaryMetric, metric_of, of_market
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.fingerprints import table_is_as_written
 from marginquake.sim.runs.sweep_plan import (
     Axis,
     AxisValue,
@@ -239,6 +240,8 @@ def _read_table(path: Path) -> Columns:
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path).read()
+    if not table_is_as_written(table):
+        raise RunDirectoryError(f"{path}: has changed since it was written; `sweep --resume` makes it again")
     return {name: _column(table.column(name)) for name in table.column_names}
 
 

@@ -16,8 +16,8 @@ from marginquake.analysis.studies.sweeps.axis_layout import shape
 from marginquake.analysis.studies.sweeps.captions import event_words, value_texts
 from marginquake.analysis.studies.sweeps.figures import SWEEP_FIGURES, draw_figure, reasons
 from marginquake.analysis.studies.sweeps.load import DEFAULT_METRIC, PooledRuns, SweepData, by_point, load_sweep
+from marginquake.sim.core.outside.disk import write_whole
 from marginquake.sim.core.outside.stored_text import read_json
-from marginquake.sim.runs.directory import write_whole
 
 MOST_ROWS = 1000
 """Points in the table of the report; a larger design says where the others are."""
@@ -45,7 +45,7 @@ def write_sweep_report(sweep: str | Path | SweepData, metric: str | None = None)
     data = sweep if isinstance(sweep, SweepData) else load_sweep(sweep)
     path = data.path / "report.html"
     content = _content(data, metric or DEFAULT_METRIC)
-    write_whole(path, str(template("sweep.html.j2").render(**content)).encode("utf-8"))
+    write_whole(path, str(template("sweep.html.j2").render(**content)))
     return path
 
 

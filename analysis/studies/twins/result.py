@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,13 +12,15 @@ import numpy as np
 from marginquake.analysis.frames.run_frames import RunFrames
 from marginquake.analysis.statistics.estimate import UNKNOWN, Estimate
 from marginquake.analysis.studies.twins.effects import Effect
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.core.price_moves import Direction
 from marginquake.sim.core.typing import Floats
 from marginquake.sim.runs.directory import RunDirectoryError
+from marginquake.sim.runs.fingerprints import is_as_written, with_own_hash
 
 FOLDER: Final = "counterfactuals"
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the file; others are not read."""
 MOST_SAMPLES: Final = 600
 """Points of the series that are kept."""
@@ -124,14 +124,9 @@ def lost_by(fresh: Sequence[TwinResult], kept: Sequence[TwinResult]) -> str:
 def write_twin(results: Sequence[TwinResult], run: Path) -> Path:
     """Write the results of all markets into their run, whole or not at all; those of before are replaced."""
     path = path_of(run, results[0].without)
-    path.parent.mkdir(exist_ok=True)
-    hidden = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
+    disk.make_folders(path.parent)
     content = {"format": FORMAT, "key": results[0].key, "markets": [asdict(result) for result in results]}
-    try:
-        hidden.write_text(json.dumps(_plain(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(hidden, path)
-    finally:
-        hidden.unlink(missing_ok=True)
+    disk.write_whole(path, json.dumps(with_own_hash(_plain(content)), indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -146,7 +141,7 @@ def read_twin(path: Path) -> tuple[TwinResult, ...]:
     """One file, a result a market; none if another version of marginquake wrote it."""
     try:
         content = read_json(path)
-        return tuple(map(_market, content["markets"])) if content["format"] == FORMAT else ()
+        return tuple(map(_market, content["markets"])) if content["format"] == FORMAT and is_as_written(content) else ()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunDirectoryError(
             f"{path}: cannot be read ({type(error).__name__}: {error}); delete it and run `marginquake counterfactual`"

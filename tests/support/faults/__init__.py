@@ -1,0 +1,1 @@
+"""What goes wrong around a program: disks, processes, folders of others."""
