@@ -243,16 +243,18 @@ def _say(what: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _stopping(stops: Sequence[str], locks: bool) -> Iterator[None]:
+    from marginquake.sim.core.outside.disk import Disk
     from marginquake.sim.runs import locks as module
 
     _stops.update(stops)
-    rename = Path.rename
+    rename = Disk.rename
 
-    def rename_and_stop(path: Path, target: Any) -> Path:
-        stop("rename")
-        return rename(path, target)
+    def rename_and_stop(self: Disk, source: Path, target: Path) -> None:
+        if source.is_dir():
+            stop("rename")
+        rename(self, source, target)
 
-    Path.rename = rename_and_stop  # type: ignore[method-assign]
+    Disk.rename = rename_and_stop  # type: ignore[method-assign]
     if not locks:
         module._lock = lambda handle: None  # type: ignore[assignment]
     yield
