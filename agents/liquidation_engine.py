@@ -153,6 +153,7 @@ class LiquidationEngine(Participant):
         """One reduce-only order for each account, as large as the procedure says and no larger than its position."""
         if len(rows) == 0:
             return
+        desk.take_in_hand(rows)
         held = self._standing(desk, rows)
         quantity = np.minimum(self.procedure.order_lots(held), held.lots)
         bound = self.procedure.bound_ticks(held, self._bounds(desk, rows, held.side))

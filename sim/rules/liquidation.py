@@ -126,6 +126,10 @@ class LiquidationDesk(Protocol):
         """What the fund may still lose in this scan, money; None where there is no limit."""
         ...
 
+    def take_in_hand(self, rows: Rows) -> None:
+        """The engine decides on these accounts in this scan, whether it sends an order or not: its capacity pays."""
+        ...
+
     def reserve_loss(self, money: int) -> None:
         """Orders sent in this scan may cost the fund so much: it is not available to takeovers any more."""
         ...

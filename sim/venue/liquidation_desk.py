@@ -108,6 +108,10 @@ class LiquidationDesk:
         """Order entry on the insurance row, cause TAKEOVER."""
         return self._fund_orders
 
+    def take_in_hand(self, rows: Rows) -> None:
+        """The engine decides on these accounts in this scan, whether it sends an order or not: its capacity pays."""
+        self._calls.take_in_hand(rows)
+
     def reserve_loss(self, money: int) -> None:
         """Orders sent in this scan may cost the fund so much."""
         self._venue.waterfall.reserve(money)

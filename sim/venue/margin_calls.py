@@ -70,7 +70,7 @@ class MarginCalls:
         self.now_ns = 0
         """Time of the present scan, or of the last one."""
         self._handled = 0
-        """Accounts that forced orders were sent for in this scan."""
+        """Accounts that the engine has decided on in this scan."""
 
     # -- the scan ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,6 @@ class MarginCalls:
         if orders.has_no_commands:
             return
         commands = orders.drain(self.now_ns, latency_ns)
-        self._handled += len(np.unique(commands["account"][commands["cause"] == Cause.LIQUIDATION]))
         for row, arrival in zip(commands["account"].tolist(), commands["arrival_ns"].tolist(), strict=True):
             if row in self._liquidating:
                 self._liquidating[row] = max(self._liquidating[row], arrival)
@@ -228,6 +227,10 @@ class MarginCalls:
         if self._rules.grace:
             due &= self._under_since_ns[rows] + self._rules.grace <= self.now_ns
         return due
+
+    def take_in_hand(self, rows: Rows) -> None:
+        """The engine decides on these accounts in this scan."""
+        self._handled += len(rows)
 
     def start(self, rows: Rows) -> None:
         """Liquidation begins: the accounts may no longer trade."""

@@ -74,6 +74,7 @@ class FakeDesk:
         self.taken_over: list[int] = []
         self.started: list[int] = []
         self.due: list[int] = []
+        self.in_hand = 0
         self.fund_orders = OrderEntry(table, np.arange(1), spot, ids, Cause.TAKEOVER)
 
     @property
@@ -93,6 +94,9 @@ class FakeDesk:
     @property
     def loss_allowance(self) -> int | None:
         return self.allowance
+
+    def take_in_hand(self, rows: Rows) -> None:
+        self.in_hand += len(rows)
 
     def reserve_loss(self, money: int) -> None:
         assert self.allowance is not None

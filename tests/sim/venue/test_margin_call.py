@@ -165,6 +165,22 @@ def test_nobody_is_past_a_trigger_after_a_scan_but_who_waits(still_market: OpenS
     assert row >= SYSTEM_ROWS
 
 
+def test_an_account_whose_order_the_funds_limit_cut_to_nothing_takes_capacity_too(
+    still_market: OpenStillMarket,
+) -> None:
+    """Found by the fleet, seed 1214: `check_scan` took a busy engine for an idle one."""
+    market = still_market(
+        index=index(fall(0.075)),
+        venue={"insurance": {"max_loss_per_scan": 0}, "price_band": None},
+        liquidation={"capacity": 3, "procedure": "fillable", "takeover": False},
+    )
+    for second in range(1, 12):
+        market.until(second)
+    stages = market.stages()
+    assert stages[Stage.LIQUIDATING] >= 3
+    assert stages[Stage.CALLED] > 0
+
+
 @pytest.mark.parametrize("change", [{}, {"warning": 0.8, "window": "2s", "grace": "1s"}])
 def test_the_process_keeps_every_invariant(still_market: OpenStillMarket, change: dict[str, Any]) -> None:
     """In a market that moves both ways through all stages."""
