@@ -8,8 +8,10 @@ from typing import Final
 
 from benchmarks.checkpoint_kills import differences, kill_at_random
 from marginquake import explain, load_run
+from marginquake.sim.core.outside import disk
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.model.model import MarketModel
+from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.event_log import OpenLog
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies import run as running
@@ -18,11 +20,18 @@ from tests.oracles.exchange_laws import obey
 from tests.oracles.naive_exchange import NaiveExchange
 from tests.soak.draws import draw_scenario
 from tests.soak.folded import assert_events_tell_the_tables
+from tests.support.command_line import marginquake
 from tests.support.compare_exchanges import assert_twins_agree
+from tests.support.faults import commits
+from tests.support.faults.disks import Failing
 from tests.support.paths import TINY
 from tests.support.strategies import long_case
 from tests.support.whole_market import digest_elsewhere
 
+READERS: Final = (
+    "show", "explain", "liquidations", "clusters", "risk", "replay", "facts", "plot --figure price", "list runs --out",
+)  # fmt: skip
+"""Commands that read a run."""
 REFUSED: Final = "refused"
 DONE: Final = "done"
 Job = Callable[[int, Path], str]
@@ -128,9 +137,62 @@ def interpreted(seed: int, folder: Path) -> str:
     return DONE
 
 
+def faults(seed: int, folder: Path) -> str:
+    """A disk that fails at a random call of something written: what stands is whole, and the next command works."""
+    draw = Random(seed)
+    for number in range(20):
+        place = folder / str(number)
+        place.mkdir()
+        name, fault = draw.choice(list(commits.COMMITS)), draw.choice(("full", "broken", "short"))
+        commits.prepare(name, place)
+        said = False
+        with disk.instead(Failing(draw.randrange(70), fault)):
+            try:
+                commits.COMMITS[name](place)
+            except (OSError, RunDirectoryError, ScenarioError):
+                said = True
+        commits.assert_whole(name, place, done=not said and name != "clean")
+        commits.goes_on(name, place)
+    return DONE
+
+
+def damage(seed: int, folder: Path) -> str:
+    """A file of a run, changed: it is found, and nothing that reads the run ends in a traceback."""
+    draw = Random(seed)
+    run = running.run(TINY, 1, folder, "one", figures=False).path
+    file = draw.choice(sorted(path for path in run.rglob("*") if path.is_file()))
+    content = bytearray(file.read_bytes())
+    kind = draw.choice(("flipped", "cut", "emptied", "missing", "swapped"))
+    if kind == "flipped":
+        content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    elif kind == "cut":
+        del content[draw.randrange(len(content)) :]
+    elif kind == "emptied":
+        content.clear()
+    elif kind == "swapped":
+        content[:] = draw.choice([path for path in run.rglob("*") if path.is_file() and path != file]).read_bytes()
+    if bytes(content) == file.read_bytes() and kind != "missing":
+        return "the same"
+    if kind == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    found = marginquake("verify", run)
+    assert found.exit_code != 0, f"{file.relative_to(run)} {kind}: verify finds nothing"
+    for command in draw.sample(READERS, 3):
+        done = marginquake(*command.split(), run)
+        said = f"{command}, {file.relative_to(run)} {kind}: {done.output[-300:]}"
+        assert done.exit_code in (0, 1, 2), said
+        assert "Traceback" not in done.output, said
+        assert "failed: " not in done.output, said
+    return kind
+
+
 JOBS: Final[Mapping[str, tuple[Job, float]]] = {
-    "market": (market, 0.7),
-    "streams": (streams, 0.2),
+    "market": (market, 0.6),
+    "streams": (streams, 0.15),
+    "faults": (faults, 0.1),
+    "damage": (damage, 0.05),
     "kills": (kills, 0.07),
     "interpreted": (interpreted, 0.03),
 }
