@@ -22,7 +22,7 @@ OWN: Final = "sha256"
 """Field of a document: the hash of all others."""
 HASHED_SINCE: Final = 2
 """The first `schema_version` of documents that hold their own hash."""
-NOT_LISTED: Final = ("figures", "report.html", "twins", "checkpoint", "checkpoint.new", MANIFEST)
+NOT_LISTED: Final = ("figures", "report.html", "counterfactuals", "checkpoint", "checkpoint.new", MANIFEST)
 """Of a run directory: pictures, what holds its own hash, what only an unfinished run has, and the list."""
 _PIECE: Final = 1 << 20
 

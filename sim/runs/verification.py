@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import final
 
+from marginquake.sim.core.outside.stored_text import read_json
 from marginquake.sim.runs import fingerprints
 from marginquake.sim.runs.checkpoint import FILE, check_as_written
 from marginquake.sim.runs.directory import RunDirectoryError, read_manifest
@@ -70,6 +71,16 @@ def _verify_run(run: Path) -> Iterator[Finding]:
         else:
             wrong = fingerprints.difference(run, name, manifest)
             yield Finding(file, Verdict.CHANGED if wrong else Verdict.WHOLE, wrong)
+    for file in sorted((run / "counterfactuals").glob("*.json")):
+        yield Finding(file, Verdict.WHOLE if _document_is_as_written(file) else Verdict.CHANGED)
+
+
+def _document_is_as_written(file: Path) -> bool:
+    try:
+        content = read_json(file)
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and (fingerprints.OWN not in content or fingerprints.is_as_written(content))
 
 
 def _verify_checkpoint(folder: Path) -> Iterator[Finding]:
