@@ -208,6 +208,7 @@ ADMITTED: Final = frozenset(
         "marginquake.sim.venue.seeding:Fuel",
         "marginquake.sim.venue.venue:Venue",
         "marginquake.sim.venue.waterfall:Waterfall",
+        "marginquake.sim.venue.waterfall:_Ranked",
         "mesa.agent:AgentSet",
         "mesa.agentset:AgentSet",
         "mesa.agentset:_HardKeyAgentSet",

@@ -18,6 +18,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from marginquake.sim.cli import main
+from tests.support.faults.seals import seal_run
 from tests.support.hostile import BAIT, NAME, assert_harmless, assert_no_formula, assert_page_is_ours
 from tests.support.paths import TINY
 from tests.support.synthetic_run import MARKET, write_synthetic_run
@@ -216,6 +217,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
             content |= {"command": ["marginquake", BAIT], "overrides": [BAIT], "git_commit": BAIT, "left_out": [BAIT]}
             content |= {"created_utc": BAIT, "software_version": BAIT, "packages": {BAIT: BAIT}, "warnings": []}
         (path / name).write_text(json.dumps(content))
+    seal_run(path)
     return path
 
 

@@ -18,6 +18,7 @@ import pytest
 from marginquake.sim.core.version import __version__
 from marginquake.sim.runs import directory
 from tests.support.command_line import marginquake
+from tests.support.faults.seals import seal_run
 from tests.support.paths import ROOT, TINY
 
 COMMAND = [sys.executable, "-m", "marginquake"]
@@ -151,7 +152,7 @@ def test_replay_gives_the_same_events(finished: Path) -> None:
 def test_replay_of_another_past_exits_1_with_both_digests(copied: Path) -> None:
     manifest = directory.read_manifest(copied)
     real = manifest["event_digest"]
-    (copied / "manifest.json").write_text(json.dumps({**manifest, "event_digest": "f" * 16}))
+    seal_run(copied, event_digest="f" * 16)
     result = marginquake("replay", copied, "--quiet")
     assert result.exit_code == 1
     assert "f" * 16 in result.stdout
@@ -177,6 +178,7 @@ def test_show_plot_report_and_list_find_a_run_by_name(copied: Path) -> None:
     off = re.sub(r"(liquidation:\n\s+enabled:) true", r"\1 false", resolved.read_text())
     assert off != resolved.read_text()
     resolved.write_text(off)
+    seal_run(twin)
     over_twin = marginquake("plot", copied.name, "--against", "twin")
     assert over_twin.exit_code == 0, over_twin.output
     assert Path(over_twin.stdout.strip()).name == "twin.png"

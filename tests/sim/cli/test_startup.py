@@ -21,9 +21,11 @@ HEAVY = (
     "distributed",
     "rich",
 )
-COMMANDS = ("run", "new", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "doctor",
-            "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch", "clusters",
-            "counterfactual", "early-warning", "explain", "export")  # fmt: skip
+COMMANDS = (
+    "run", "new", "validate", "schema", "list", "show", "plot", "report", "facts", "replay", "clean", "verify",
+    "doctor", "sweep", "compare", "tipping", "sensitivity", "first-passage", "liquidations", "risk", "watch",
+    "clusters", "counterfactual", "early-warning", "explain", "export",
+)  # fmt: skip
 
 
 def loaded_after(program: str) -> set[str]:

@@ -58,9 +58,11 @@ def test_laughs_cost_no_more_than_their_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", JSON.values(), ids=JSON)
 def test_a_bomb_in_a_run_is_said_with_its_file(content: str | bytes, tmp_path: Path) -> None:
     for name, read in (("manifest.json", read_manifest), ("summary.json", read_summary), ("sweep.json", read_plan)):
-        written(tmp_path / name, content)
-        with pytest.raises(RunDirectoryError, match=re.escape(name)):
-            read(tmp_path)
+        folder = tmp_path / f"with {name}"
+        folder.mkdir()
+        written(folder / name, content)
+        with pytest.raises(RunDirectoryError, match=re.escape(f"{folder / name}")):
+            read(folder)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "sweep.json"])

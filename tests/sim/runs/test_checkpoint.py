@@ -15,6 +15,7 @@ from marginquake.sim.runs import checkpoint, directory, leftovers, partial_runs
 from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.studies import run as running
 from tests.support.command_line import marginquake
+from tests.support.faults.seals import sealed_checkpoint
 from tests.support.paths import ROOT, TINY
 from tests.support.whole_market import EVERYTHING
 
@@ -211,10 +212,10 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("what", ["model version", "python", "numpy", "sources of sim and agents"])
 def test_a_checkpoint_made_with_anything_else_is_refused(waiting: Path, what: str) -> None:
-    first, header, rest = (waiting / checkpoint.FILE).read_bytes().split(b"\n", 2)
+    _, _, header, rest = (waiting / checkpoint.FILE).read_bytes().split(b"\n", 3)
     changed = json.loads(header)
     changed["made_with"][what] = "0.0"
-    (waiting / checkpoint.FILE).write_bytes(b"\n".join((first, json.dumps(changed).encode(), rest)))
+    (waiting / checkpoint.FILE).write_bytes(sealed_checkpoint(json.dumps(changed).encode() + b"\n", rest))
     with pytest.raises(RunDirectoryError, match=rf"made with {what} 0\.0 \(here .*\); go on with the same"):
         running.resume(waiting)
 
@@ -229,7 +230,7 @@ def test_a_file_that_is_no_checkpoint_is_refused(waiting: Path, content: bytes) 
 def test_a_truncated_checkpoint_is_refused(waiting: Path) -> None:
     whole = (waiting / checkpoint.FILE).read_bytes()
     (waiting / checkpoint.FILE).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(RunDirectoryError, match="cannot be read"):
+    with pytest.raises(RunDirectoryError, match="has changed since it was written"):
         running.resume(waiting)
 
 

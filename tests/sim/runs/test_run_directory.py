@@ -93,7 +93,7 @@ def test_a_run_directory_holds_what_design_says(tmp_path: Path) -> None:
     assert (path / "scenario.yaml").read_text() == Text.source_text
     assert directory.is_complete(path)
     assert directory.read_manifest(path)["status"] == "complete"
-    assert directory.read_manifest(path)["schema_version"] == 1
+    assert directory.read_manifest(path)["schema_version"] == 2
     assert hidden(tmp_path / "runs") == []
 
 

@@ -19,6 +19,7 @@ from marginquake.sim.runs.directory import RunDirectoryError
 from marginquake.sim.runs.model_pickle import ArrayPickler
 from marginquake.sim.runs.object_state import Malformed
 from tests.golden import THOROUGH
+from tests.support.faults.seals import sealed_checkpoint
 from tests.support.foreign.pickles import ATTACKS, called, named, text, whole
 from tests.support.paths import ROOT
 
@@ -42,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_a_checkpoint_that_tries_to_act_is_refused_in_one_sentence(folder: Path, attack: str) -> None:
-    (folder / "checkpoint").write_bytes(checkpoint.MAGIC + header() + whole(ATTACKS[attack]))
+    (folder / "checkpoint").write_bytes(sealed_checkpoint(header(), whole(ATTACKS[attack])))
     with pytest.raises(RunDirectoryError, match="its checkpoint") as caught:
         read_checkpoint(folder)
     assert str(caught.value).startswith(f"{folder}: ")
@@ -104,7 +105,7 @@ def test_the_same_bytes_cannot_be_many_arrays() -> None:
     ids=str,
 )
 def test_a_header_that_leads_elsewhere_is_refused(folder: Path, changes: dict[str, Any]) -> None:
-    (folder / "checkpoint").write_bytes(checkpoint.MAGIC + header(**changes) + whole(b"N"))
+    (folder / "checkpoint").write_bytes(sealed_checkpoint(header(**changes), whole(b"N")))
     for read in (read_job, read_checkpoint):
         with pytest.raises(RunDirectoryError, match="checkpoint: damaged"):
             read(folder)
@@ -112,14 +113,14 @@ def test_a_header_that_leads_elsewhere_is_refused(folder: Path, changes: dict[st
 
 @pytest.mark.parametrize("line", [b"{", b"[]\n", b"[" * 100_000 + b"\n", b"{}\n", b"\xff\n", b'{"made_with": 3}\n'])
 def test_a_header_that_is_no_header_is_refused(folder: Path, line: bytes) -> None:
-    (folder / "checkpoint").write_bytes(checkpoint.MAGIC + line)
+    (folder / "checkpoint").write_bytes(sealed_checkpoint(line, b""))
     with pytest.raises(RunDirectoryError, match="checkpoint: damaged"):
         read_job(folder)
 
 
 def test_the_folders_of_a_header_are_searched_only_with_leave(folder: Path) -> None:
     before = list(sys.path)
-    (folder / "checkpoint").write_bytes(checkpoint.MAGIC + header(python_path=[str(folder)]) + whole(b"N"))
+    (folder / "checkpoint").write_bytes(sealed_checkpoint(header(python_path=[str(folder)]), whole(b"N")))
     assert read_checkpoint(folder)[1] is None
     assert sys.path == before
 

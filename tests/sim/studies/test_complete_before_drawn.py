@@ -104,8 +104,9 @@ def test_a_disk_that_is_full_while_drawing_leaves_the_run_and_no_half_file(
     def full(path: Path, content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    for module in (png, run_report, directory):
+    for module in (png, run_report):
         monkeypatch.setattr(module, "write_whole", full)
+    monkeypatch.setattr(directory, "write_manifest", full)
     result = marginquake("run", TINY, *SHORT, tmp_path, "--quiet")
     assert result.exit_code == 0
     [line] = result.stderr.splitlines()
@@ -113,22 +114,6 @@ def test_a_disk_that_is_full_while_drawing_leaves_the_run_and_no_half_file(
     assert line.endswith("report (OSError: [Errno 28] No space left on device)")
     assert directory.is_complete(tmp_path / "short")
     assert list((tmp_path / "short" / "figures").iterdir()) == []
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "page.html"
-    directory.write_whole(file, b"old")
-
-    def half(path: Path, content: bytes) -> int:
-        with path.open("wb") as opened:
-            opened.write(content[:2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", half)
-    with pytest.raises(OSError, match="No space"):
-        directory.write_whole(file, b"new page")
-    assert file.read_bytes() == b"old"
-    assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
 
 
 @pytest.mark.parametrize("checkpoints", [None, "1s"])

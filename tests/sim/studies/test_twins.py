@@ -41,6 +41,7 @@ from marginquake.sim.studies import run as running
 from marginquake.sim.studies.counterfactual import Study, TwinsDiffer, check_same_path, counterfactual
 from marginquake.sim.studies.mechanisms import MECHANISMS, Absent, described, mechanism_named
 from tests.support.command_line import marginquake
+from tests.support.faults.seals import seal_run
 from tests.support.paths import SCENARIOS, TINY
 from tests.support.synthetic_run import write_synthetic_run
 
@@ -231,9 +232,9 @@ def test_a_twin_with_nothing_changed_has_the_same_digest_though_its_sizes_are_gi
 def test_a_run_of_other_events_is_found_out(tiny: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
     shutil.rmtree(copied / "counterfactuals", ignore_errors=True)
-    for name in ("summary.json", "manifest.json"):
-        content = json.loads((copied / name).read_text())
-        (copied / name).write_text(json.dumps(content | {"event_digest": "0" * 32}))
+    summary = json.loads((copied / "summary.json").read_text())
+    (copied / "summary.json").write_text(json.dumps(summary | {"event_digest": "0" * 32}))
+    seal_run(copied, event_digest="0" * 32)
     with pytest.raises(TwinsDiffer, match="with nothing changed seed 1 gave other events"):
         counterfactual(copied, ["nothing"])
     assert not (copied / "counterfactuals").exists()
@@ -318,8 +319,7 @@ def test_the_result_is_read_back_as_it_was_and_only_while_it_belongs_to_the_run(
     (known,) = known_twins(load_run(copied))
     assert repr(known) == repr(found.result), "NaNs and all"
     assert [file.name for file in found.path.parent.iterdir()] == ["liquidation.json"]
-    manifest = json.loads((copied / "manifest.json").read_text())
-    (copied / "manifest.json").write_text(json.dumps(manifest | {"event_digest": "another past"}))
+    seal_run(copied, event_digest="another past")
     assert known_twins(load_run(copied)) == ()
     found.path.write_text("{")
     with pytest.raises(RunDirectoryError, match=r"liquidation.json: cannot be read.*delete it"):
@@ -569,8 +569,7 @@ def test_a_scenario_without_stops_says_so(tmp_path: Path) -> None:
 @pytest.mark.model
 def test_a_run_of_another_model_version_is_refused(tiny: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(tiny, tmp_path / tiny.name))
-    manifest = json.loads((copied / "manifest.json").read_text())
-    (copied / "manifest.json").write_text(json.dumps(manifest | {"model_version": "0"}))
+    seal_run(copied, model_version="0")
     with pytest.raises(RunDirectoryError, match="made by model version 0"):
         Study(copied, ["liquidation"])
 

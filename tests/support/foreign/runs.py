@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.faults.seals import seal_run, sealed_checkpoint
 from tests.support.foreign.pickles import ATTACKS, whole
 
 SECONDS = 60
@@ -85,6 +86,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "liquidations": [["{run}", "--accounts"], ["{run}", "--json"]],
     "first-passage": [["{resolved}", "--paths", "10", "--horizon", "1h"]],
     "export": [["{run}", "--events", "events.csv", "--audit", "audit.csv"], ["{run}", "--lobster", "lobster"]],
+    "verify": [["{run}"]],
     "doctor": [[]],
 }  # fmt: skip
 """By command, what it is asked; a command that is not here has no place in the command line."""
@@ -242,6 +244,7 @@ def make(kind: str, base: Path, world: Path) -> Path:
     _sweep(foreign / "runs" / "sweeps" / "evil", run, kind)
     (foreign / "scenarios").mkdir()
     KINDS[kind](run, world)
+    seal_run(run)
     with contextlib.suppress(OSError):
         if not (run / "scenario.resolved.yaml").is_symlink():
             shutil.copy(run / "scenario.resolved.yaml", foreign / "scenarios" / "evil.yaml")
@@ -259,7 +262,7 @@ def _checkpoint(partial: Path, run: Path, kind: str) -> None:
     }  # fmt: skip
     header = json.dumps({"made_with": checkpoint.made_with(), "job": job}).encode()
     body = {"code": ATTACKS["import"], "bombs": ATTACKS["a large bytearray"]}.get(kind, ATTACKS["os.system"])
-    (partial / "checkpoint").write_bytes(checkpoint.MAGIC + header + b"\n" + whole(body))
+    (partial / "checkpoint").write_bytes(sealed_checkpoint(header + b"\n", whole(body)))
 
 
 def _sweep(folder: Path, run: Path, kind: str) -> None:
