@@ -288,10 +288,17 @@ _REDUCERS: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
     Decimal: lambda thing: (build_decimal, (str(thing),)),
     MethodType: lambda thing: (build_method, (thing.__self__, thing.__func__.__name__)),
 }
+
+
+def build_same(thing: Any) -> Any:
+    """Itself: of an object that is stored as the one inside it, its listener being left out."""
+    return thing
+
+
 BUILDERS: Final = (
     build_array, build_view, build_dtype, build_subarray, build_record, build_scalar, build_generator,
     build_bit_generator, build_seed_sequence, build_random, build_deque, build_defaultdict, build_numbers,
-    build_decimal, build_path, build_member, build_method,
+    build_decimal, build_path, build_member, build_method, build_same,
 )  # fmt: skip
 """All that a checkpoint may call."""
 

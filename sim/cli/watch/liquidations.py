@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from marginquake.sim.core.contract import ContractSpec
 from marginquake.sim.core.records import AUDIT, EVENT, Stage
 from marginquake.sim.runs.event_log import EventLog, OpenLog
+from marginquake.sim.runs.model_pickle import build_same
 
 KEPT = 64
 """Liquidations that are remembered."""
@@ -93,11 +94,7 @@ class ListeningLog:
 
     def __reduce__(self) -> tuple[Callable[[EventLog], EventLog], tuple[EventLog]]:
         """Stored is the log inside: whoever goes on with the run listens for himself."""
-        return _unheard, (self._inner,)
-
-
-def _unheard(log: EventLog) -> EventLog:
-    return log
+        return build_same, (self._inner,)
 
 
 def listening(open_log: OpenLog, ears: dict[str, ClosedLiquidations]) -> OpenLog:
