@@ -19,6 +19,7 @@ from marginquake.sim.runs.event_log import EventLog
 from marginquake.sim.venue.audit import AuditTrail
 from marginquake.sim.venue.market_data import MarketData
 from marginquake.sim.venue.venue import Venue
+from marginquake.sim.venue.waterfall import NO_ROWS, Bankruptcies
 
 NEVER = np.iinfo(np.int64).max // 2
 """A time so far off that no grace added to it is over."""
@@ -71,6 +72,8 @@ class MarginCalls:
         """Time of the present scan, or of the last one."""
         self._handled = 0
         """Accounts that the engine has decided on in this scan."""
+        self._closed_out: list[Rows] = []
+        """Whom the waterfall has changed in this scan: what it left is judged by the next mark."""
 
     # -- the scan ------------------------------------------------------------------------------------------------------
 
@@ -81,6 +84,7 @@ class MarginCalls:
         faults = self._venue.faults.at(now_ns)
         if not faults.engine_scans:
             return
+        self._closed_out.clear()
         if not self.idle:
             self._begin_scan(now_ns)
             self._enter_crossings()
@@ -167,8 +171,14 @@ class MarginCalls:
         """A fund below zero gives up what it holds, at its own bankruptcy price."""
         if self._positions.item(INSURANCE_ROW) != 0:
             outcome = self._venue.waterfall.deleverage_fund(self.now_ns)
-            self._venue.add_events(outcome.events)
-            self._venue.exchange.relink(outcome.rows)
+            self.settle_waterfall(outcome)
+
+    def settle_waterfall(self, outcome: Bankruptcies) -> None:
+        """Events of the waterfall, and the accounts that it has changed: their triggers wait for the next mark."""
+        self._venue.add_events(outcome.events)
+        self._venue.exchange.relink(outcome.rows)
+        if self._check:
+            self._closed_out.append(outcome.rows)
 
     def _send(self, orders: OrderEntry, latency_ns: int) -> None:
         """Orders go to the book like anyone's; until its last one arrives, an account's forced sale is under way."""
@@ -331,11 +341,12 @@ class MarginCalls:
     def check_scan(self, capacity: int) -> None:
         """Raise AssertionError where the scan, of which this is the end, has overlooked somebody.
 
-        Nobody is at or past a trigger but who is queued: in liquidation, in window or grace, or waiting for capacity.
+        Nobody is at or past a trigger but who is queued: in liquidation, in window or grace, or waiting for capacity;
+        and but for whom ADL or a socialised loss has left so in this scan, whom the next mark calls.
         """
         table = self._table
         held = np.flatnonzero(table["position_lots"][: self._venue.accounts.count])
-        held = held[held >= SYSTEM_ROWS]
+        held = held[(held >= SYSTEM_ROWS) & ~np.isin(held, np.concatenate([NO_ROWS, *self._closed_out]))]
         equity, required, stage = self.equity(held), self.maintenance(held), table["stage"][held]
         for level, ppm in ((Stage.OK, self._venue.exchange.rules.warning_ppm), (Stage.WARNED, self._call_ppm)):
             past = (stage == level) & (equity <= muldiv(required, ppm))

@@ -18,6 +18,12 @@ def test_nothing_is_found(seed: int) -> None:
     assert not outcome.found, outcome.detail
 
 
+@pytest.mark.parametrize("seed", [2112])
+def test_what_the_fleet_found_stays_mended(seed: int, tmp_path: Path) -> None:
+    """2112: ADL at a price beyond the mark leaves a counterparty past its trigger until the next mark."""
+    assert jobs.market(seed, tmp_path) != jobs.REFUSED
+
+
 def test_every_job_has_seeds() -> None:
     assert {jobs.job_of(seed) for seed in range(200)} == jobs.JOBS.keys()
 
