@@ -74,6 +74,8 @@ class MarginCalls:
         """Accounts that the engine has decided on in this scan."""
         self._closed_out: list[Rows] = []
         """Whom the waterfall has changed in this scan: what it left is judged by the next mark."""
+        self._released: list[Rows] = []
+        """Whom this scan has released, compliant but perhaps past a trigger before that: so is this."""
 
     # -- the scan ------------------------------------------------------------------------------------------------------
 
@@ -85,6 +87,7 @@ class MarginCalls:
         if not faults.engine_scans:
             return
         self._closed_out.clear()
+        self._released.clear()
         if not self.idle:
             self._begin_scan(now_ns)
             self._enter_crossings()
@@ -261,6 +264,8 @@ class MarginCalls:
         for row in rows.tolist():
             self._called.pop(row, None)
             self._liquidating.pop(row, None)
+        if self._check:
+            self._released.append(rows)
         before = self._table["stage"][rows]
         started = before != Stage.CALLED
         self._table["stage"][rows] = Stage.OK
@@ -342,14 +347,16 @@ class MarginCalls:
         """Raise AssertionError where the scan, of which this is the end, has overlooked somebody.
 
         Nobody is at or past a trigger but who is queued: in liquidation, in window or grace, or waiting for capacity;
-        and but for whom ADL or a socialised loss has left so in this scan, whom the next mark calls.
+        and but for whom this scan has left so, whom the next mark calls: by ADL, by a socialised loss, or released above
+        maintenance where calls come earlier.
         """
         table = self._table
         held = np.flatnonzero(table["position_lots"][: self._venue.accounts.count])
         held = held[(held >= SYSTEM_ROWS) & ~np.isin(held, np.concatenate([NO_ROWS, *self._closed_out]))]
+        released = np.isin(held, np.concatenate([NO_ROWS, *self._released]))
         equity, required, stage = self.equity(held), self.maintenance(held), table["stage"][held]
         for level, ppm in ((Stage.OK, self._venue.exchange.rules.warning_ppm), (Stage.WARNED, self._call_ppm)):
-            past = (stage == level) & (equity <= muldiv(required, ppm))
+            past = (stage == level) & (equity <= muldiv(required, ppm)) & ~(released & (equity > required))
             assert not past.any(), "nobody is past a trigger that the mark has reached"
         called = self.called()
         excess = self.margin_excess(called)

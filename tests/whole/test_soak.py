@@ -18,9 +18,10 @@ def test_nothing_is_found(seed: int) -> None:
     assert not outcome.found, outcome.detail
 
 
-@pytest.mark.parametrize("seed", [2112])
+@pytest.mark.parametrize("seed", [2112, 2194])
 def test_what_the_fleet_found_stays_mended(seed: int, tmp_path: Path) -> None:
-    """2112: ADL at a price beyond the mark leaves a counterparty past its trigger until the next mark."""
+    """ADL at a price beyond the mark leaves a counterparty past its trigger until the next mark (2112); an account that
+    is compliant again is called again where calls come before maintenance (2194)."""
     assert jobs.market(seed, tmp_path) != jobs.REFUSED
 
 
