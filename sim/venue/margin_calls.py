@@ -347,8 +347,8 @@ class MarginCalls:
         """Raise AssertionError where the scan, of which this is the end, has overlooked somebody.
 
         Nobody is at or past a trigger but who is queued: in liquidation, in window or grace, or waiting for capacity;
-        and but for whom this scan has left so, whom the next mark calls: by ADL, by a socialised loss, or released above
-        maintenance where calls come earlier.
+        and but for whom this scan has left so, whom the next mark calls: by ADL, by a socialised loss, or
+        released above maintenance where calls come earlier.
         """
         table = self._table
         held = np.flatnonzero(table["position_lots"][: self._venue.accounts.count])
