@@ -86,6 +86,10 @@ def fewest_seeds(probability: float) -> int:
     return math.floor(math.log(0.5 * (1.0 - CONFIDENCE)) / math.log1p(-rarer)) + 1
 
 
+MOST_ASKED = 2**40
+"""Seeds beyond which nobody asks how many it takes."""
+
+
 def seeds_for(probability: float, within: float) -> int:
     """Seeds with which the 95 % interval of a share at `probability` reaches no further than `within` on average of
     its two sides."""
@@ -95,7 +99,7 @@ def seeds_for(probability: float, within: float) -> int:
         return 0.5 * (found.high - found.low)
 
     least = most = fewest_seeds(probability)
-    while reach(most) > within:
+    while reach(most) > within and most < MOST_ASKED:
         least, most = most, 2 * most
     while most - least > 1:
         middle = (least + most) // 2

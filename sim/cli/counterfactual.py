@@ -42,7 +42,9 @@ def counterfactual(
             "nothing: check that the same events come again.",
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="The run's seed and the N - 1 after it.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100_000, metavar="N", help="The run's seed and the N - 1 after it.")
+    ] = 1,
     pair_only: Annotated[
         bool, typer.Option("--pair-only", help="Of liquidation: leave out the twins without stops.")
     ] = False,

@@ -43,9 +43,9 @@ def first_passage(
     monitor_period: Annotated[
         str | None, typer.Option(metavar="T", help="Default the scenario's liquidation.monitor_period.")
     ] = None,
-    paths: Annotated[int, typer.Option(min=1, metavar="N", help="Accounts a leverage, each on a path of its own.")] = (
-        20_000
-    ),
+    paths: Annotated[
+        int, typer.Option(min=1, max=10_000_000, metavar="N", help="Accounts a leverage, each on a path of its own.")
+    ] = (20_000),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Root of the paths.")] = 1,
     market: Annotated[str | None, typer.Option(metavar="NAME", help="Of a scenario with several.")] = None,
     overrides: Annotated[

@@ -75,7 +75,7 @@ def compare(
         ),
     ],
     seeds: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Seeds 1 to N; default the file's, or 20.")
+        int | None, typer.Option(min=2, max=100_000, metavar="N", help="Seeds 1 to N; default the file's, or 20.")
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Override of all alternatives; may be repeated.")

@@ -63,7 +63,10 @@ def tipping(
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=2, metavar="N", help="At most so many; default 40, taken 8 at a time, or what --within takes."
+            min=2,
+            max=100_000,
+            metavar="N",
+            help="At most so many; default 40, taken 8 at a time, or what --within takes.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many runs it takes; run nothing.")] = False,

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, final
+from typing import Annotated, Any, Final, Literal, Self, TypeVar, final
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
@@ -83,11 +83,17 @@ def read_outcome(text: str) -> EventConfig:
     return EventConfig.model_validate({"metric": metric, side: number})
 
 
+MOST_SEEDS: Final = 100_000
+"""Of a sweep or comparison."""
+MOST_RUNS: Final = 10_000_000
+"""Of one sweep: at a second each, four months of one core."""
+
+
 def _seeds(value: Any) -> Any:
     """`8` means seeds 1 to 8."""
     if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ValueError("must be at least 1")
+        if not 1 <= value <= MOST_SEEDS:
+            raise ValueError(f"must be at least 1 and at most {MOST_SEEDS:,}")
         return tuple(range(1, value + 1))
     return value
 
@@ -143,6 +149,12 @@ class SweepConfig(Block):
             if short:
                 raise ValueError(f"design {self.design}: axis {short[0]} needs 'values', or 'count' beside 'between'")
             lengths = {name: len(axis.listed()) for name, axis in self.axes.items()}
+            points = math.prod(lengths.values()) if self.design == "grid" else min(lengths.values())
+            if points * len(self.seeds) > MOST_RUNS:
+                raise ValueError(
+                    f"{points:.3g} points times {len(self.seeds):,} seeds are {points * len(self.seeds):.3g} runs, at "
+                    f"most {MOST_RUNS:,}; give the axes fewer values, or take the design latin_hypercube or sobol"
+                )
             if self.design == "zip" and len(set(lengths.values())) > 1:
                 said = ", ".join(f"{name} {length}" for name, length in lengths.items())
                 raise ValueError(f"design zip needs as many values on every axis, not {said}")

@@ -40,7 +40,7 @@ from marginquake.sim.runs.sweep_plan import Event, read_plan
 from marginquake.sim.scenario.scenario import NOT_OF_THE_MARKET
 from marginquake.sim.studies import run as running
 from marginquake.sim.studies import sweep as sweeping
-from marginquake.sim.studies.design import EventConfig, Point, Sweep, event_words
+from marginquake.sim.studies.design import MOST_SEEDS, EventConfig, Point, Sweep, event_words
 from marginquake.sim.studies.quantity import Range
 from marginquake.sim.studies.sweep_directory import SweepDirectory, is_event
 from marginquake.sim.studies.workers import Farm, SweepProgress, open_farm
@@ -158,6 +158,11 @@ def plan_probes(question: TippingQuestion) -> ProbePlan:
     share = question.probability
     within = min(USUAL_WITHIN, share, 1.0 - share) if question.within is None else question.within
     seeds = seeds_for(share, within)
+    if question.most_seeds is None and seeds > MOST_SEEDS:
+        raise RunDirectoryError(
+            f"--within {_percent(within)}: takes {seeds:.3g} seeds at every value, at most {MOST_SEEDS:,}; ask for a wider one, "
+            "or say how many with --seeds"
+        )
     if question.most_seeds is not None:
         seeds = min(seeds, question.most_seeds)
         if seeds < fewest_seeds(share):

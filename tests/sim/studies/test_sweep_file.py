@@ -101,6 +101,14 @@ def test_durations_are_listed_and_shown_in_seconds(tmp_path: Path) -> None:
         ({"axes": {"a": LEVERAGE}, "samples": 4}, "'samples' belongs to"),
         ({"axes": {"a": LEVERAGE}, "seeds": [1, 1]}, "seeds must differ"),
         ({"axes": {"a": LEVERAGE}, "seeds": 0}, "at least 1"),
+        (
+            {"axes": {"a": LEVERAGE}, "seeds": 10**12},
+            "seeds: value 1000000000000: must be at least 1 and at most 100,000",
+        ),
+        (
+            {"axes": {f"a{n}": {"path": "x", "values": list(range(100))} for n in range(10)}},
+            r"1e\+20 points times 2 seeds are 2e\+20 runs, at most 10,000,000; give the axes fewer values",
+        ),
         ({"axes": {"a": LEVERAGE}, "scenario": "nowhere.yaml"}, "scenario.*no such file"),
     ],
     ids=lambda item: item if isinstance(item, str) else "",

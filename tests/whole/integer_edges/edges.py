@@ -11,7 +11,7 @@ from marginquake.sim.core.valuation import LotValue
 from tests.support.strategies import THOROUGH
 
 EDGES: Final = settings(
-    max_examples=100 * THOROUGH,
+    max_examples=50 * THOROUGH,
     deadline=None,
     derandomize=True,
     database=None,
