@@ -11,7 +11,7 @@ from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.outside.bounded_files import read_bounded
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, closest, shown_path
 from marginquake.sim.scenario import installed
-from marginquake.sim.scenario.bounds import MAX_DEPTH, VALUES_A_FILE, Budget
+from marginquake.sim.scenario.budget import MAX_DEPTH, VALUES_A_FILE, Budget
 from marginquake.sim.scenario.yaml_tree import CONTENT_OF, DEFAULT_TYPES, DISCRIMINATORS, FILE_KEY, Node, Path_, _parse
 
 EXTENDS: Final = "extends"
@@ -55,7 +55,7 @@ class Source:
 def read_source(path: Path) -> Source:
     """The merged tree of a file and what it extends.
 
-    Raises ScenarioError if the file itself yields no mapping, or all together is more than `bounds` allow.
+    Raises ScenarioError if the file itself yields no mapping, or all together is more than `budget` allows.
     """
     reader = _Reader([], set(), Budget())
     root, text = reader.read(path, os.fspath(path), [], None)

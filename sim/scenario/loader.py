@@ -17,7 +17,7 @@ from marginquake.sim.core.plugins import import_class, is_outdated, search_in
 from marginquake.sim.core.problems import MAX_TOLD, Place, Problem, ScenarioError, ScenarioWarning, closest, shown_path
 from marginquake.sim.scenario import extends
 from marginquake.sim.scenario.account_books.opening import open_book
-from marginquake.sim.scenario.bounds import MAX_ENTRIES
+from marginquake.sim.scenario.budget import MAX_ENTRIES
 from marginquake.sim.scenario.checks import (
     MARKET_PERIODS,
     POPULATION_PERIODS,

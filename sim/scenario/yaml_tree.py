@@ -11,7 +11,7 @@ from yaml.resolver import BaseResolver
 
 from marginquake.sim.core.data_files import CONTENT_KEY
 from marginquake.sim.core.problems import Place, Problem, ScenarioError, shown_path
-from marginquake.sim.scenario.bounds import MAX_DEPTH, Budget, beyond
+from marginquake.sim.scenario.budget import MAX_DEPTH, Budget, beyond
 
 try:
     from yaml._yaml import CParser as _Parser
