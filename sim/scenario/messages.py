@@ -39,11 +39,17 @@ LIST_AT_MOST: Final = 12
 def problems_of(error: ValidationError, model: type[BaseModel], tree: Node) -> list[Problem]:
     """What is wrong with `tree`, which did not fit `model`.  One problem a place."""
     at_path: dict[Path_, list[Problem]] = {}
+    short: list[tuple[Path_, Problem]] = []
     for details in error.errors(include_url=False)[:MAX_TOLD]:
         node, path = locate(tree, details)
         if details["type"] == "too_short" and isinstance(node.value, list) and node.value:
-            continue  # counted only the items that are right, and what is wrong with the others is said
+            short.append((path, _problem(details, model, tree, node, path)))
+            continue
         at_path.setdefault(path, []).append(_problem(details, model, tree, node, path))
+    for path, problem in short:
+        # pydantic counts only the items that are right: where what is wrong with the others is said, that is enough
+        if not any(other[: len(path)] == path for other in at_path):
+            at_path[path] = [problem]
     return [_joined(problems) for problems in at_path.values()]
 
 

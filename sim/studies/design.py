@@ -40,6 +40,8 @@ DRAWN = ("latin_hypercube", "sobol", "saltelli")
 """Designs whose points are drawn from the ranges of the axes, not listed."""
 PAIRWISE_DESIGN = "compare"
 OUTCOME = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:(>=|<=|==|=|>|<)\s*(\S.*?)\s*)?")
+MOST_POINTS, MOST_SEEDS, MOST_RUNS = 100_000, 10_000, 1_000_000
+"""Of one sweep: more are never run, and listing them alone takes the machine's memory."""
 USUAL_THRESHOLD = 0.05
 """Of the usual metric: forced volume over open interest."""
 
@@ -118,7 +120,7 @@ class SweepConfig(Block):
     points: tuple[Mapping[str, WrittenValue], ...] | None = Field(
         None, min_length=1, description="Of the design 'list'"
     )
-    samples: int | None = Field(None, ge=2, le=1_000_000, description="Points drawn (of saltelli: base samples N)")
+    samples: int | None = Field(None, ge=2, le=MOST_POINTS, description="Points drawn (of saltelli: base samples N)")
     design_seed: int = Field(0, ge=0, description="Of the points that are drawn")
     seeds: Seeds = Field((1, 2, 3, 4, 5, 6, 7, 8), min_length=1)
     set: tuple[str, ...] = Field((), description="Overrides of every point: path.to.field=value")
@@ -162,7 +164,23 @@ class SweepConfig(Block):
             raise ValueError(f"'points' belongs to the design list, not to {self.design}")
         if self.samples is not None and self.design not in DRAWN:
             raise ValueError(f"'samples' belongs to {', '.join(DRAWN)}, not to {self.design}")
+        points = self._points()
+        if points > MOST_POINTS or points * len(self.seeds) > MOST_RUNS:
+            raise ValueError(
+                f"{points:,} points on {len(self.seeds):,} seeds; a sweep has at most {MOST_POINTS:,} points and "
+                f"{MOST_RUNS:,} runs"
+            )
         return self
+
+    def _points(self) -> int:
+        """How many points it comes to, before any is listed."""
+        samples = self.samples or 0
+        if self.design == "grid":
+            return math.prod(
+                len(axis.values) if axis.values is not None else axis.count or 1 for axis in self.axes.values()
+            )
+        counted = {"saltelli": samples * (len(self.axes) + 2), "list": len(self.points or ())}
+        return counted.get(self.design, samples)
 
 
 class Alternative(Block):
