@@ -40,8 +40,10 @@ DRAWN = ("latin_hypercube", "sobol", "saltelli")
 """Designs whose points are drawn from the ranges of the axes, not listed."""
 PAIRWISE_DESIGN = "compare"
 OUTCOME = re.compile(r"\s*([A-Za-z_][\w.]*)\s*(?:(>=|<=|==|=|>|<)\s*(\S.*?)\s*)?")
-MOST_POINTS, MOST_SEEDS, MOST_RUNS = 100_000, 10_000, 1_000_000
-"""Of one sweep: more are never run, and listing them alone takes the machine's memory."""
+MOST_POINTS: Final = 100_000
+MOST_SEEDS: Final = 100_000
+MOST_RUNS: Final = 1_000_000
+"""Of one sweep, at a second each twelve days of one core: listing more alone takes a machine's memory."""
 USUAL_THRESHOLD = 0.05
 """Of the usual metric: forced volume over open interest."""
 
@@ -83,12 +85,6 @@ def read_outcome(text: str) -> EventConfig:
         raise ValueError(f"{threshold!r} is no number, amount, share or duration")
     side = "below" if relation == "<" else "above"
     return EventConfig.model_validate({"metric": metric, side: number})
-
-
-MOST_SEEDS: Final = 100_000
-"""Of a sweep or comparison."""
-MOST_RUNS: Final = 10_000_000
-"""Of one sweep: at a second each, four months of one core."""
 
 
 def _seeds(value: Any) -> Any:

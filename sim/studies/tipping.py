@@ -160,8 +160,8 @@ def plan_probes(question: TippingQuestion) -> ProbePlan:
     seeds = seeds_for(share, within)
     if question.most_seeds is None and seeds > MOST_SEEDS:
         raise RunDirectoryError(
-            f"--within {_percent(within)}: takes {seeds:.3g} seeds at every value, at most {MOST_SEEDS:,}; ask for a wider one, "
-            "or say how many with --seeds"
+            f"--within {_percent(within)}: takes {seeds:.3g} seeds at every value, at most {MOST_SEEDS:,}; ask for a "
+            "wider one, or say how many with --seeds"
         )
     if question.most_seeds is not None:
         seeds = min(seeds, question.most_seeds)

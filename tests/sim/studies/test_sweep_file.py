@@ -107,7 +107,7 @@ def test_durations_are_listed_and_shown_in_seconds(tmp_path: Path) -> None:
         ),
         (
             {"axes": {f"a{n}": {"path": "x", "values": list(range(100))} for n in range(10)}},
-            r"1e\+20 points times 2 seeds are 2e\+20 runs, at most 10,000,000; give the axes fewer values",
+            r"1e\+20 points times 2 seeds are 2e\+20 runs, at most 1,000,000; give the axes fewer values",
         ),
         ({"axes": {"a": LEVERAGE}, "scenario": "nowhere.yaml"}, "scenario.*no such file"),
     ],

@@ -83,6 +83,5 @@ def test_a_top_up_beyond_all_bounds_is_refused_before_it_is_booked(open_model: O
 
 @pytest.mark.parametrize("ratio", ["1e300", "1e15"])
 def test_positions_scaled_for_an_absurd_fuel_ratio_are_refused(open_model: OpenModel, ratio: str) -> None:
-    model = open_model(TINY, f"fuel_ratio={ratio}", "duration=1s")
     with pytest.raises((TooLarge, ScenarioError), match="fuel_ratio"):
-        run_to_end(model)
+        run_to_end(open_model(TINY, f"fuel_ratio={ratio}", "duration=1s"))

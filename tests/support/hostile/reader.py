@@ -10,7 +10,8 @@ from marginquake.agents import AGENT_TYPES
 from marginquake.sim.core.problems import ScenarioError
 from marginquake.sim.model.model import MarketModel
 from marginquake.sim.runs.event_log import NoLog
-from marginquake.sim.scenario import budget, yaml_tree
+from marginquake.sim.scenario import yaml_tree
+from marginquake.sim.scenario.bounds import budget
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.scenario.scenario import Scenario
 from marginquake.sim.studies.design import load_comparison, load_sweep
