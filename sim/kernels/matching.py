@@ -312,11 +312,10 @@ def matching(*, ledger: bool, emit: Any, emit_fill: Any) -> Matching:
             if flags & _REDUCE_ONLY:
                 if lots <= 0:
                     return _NOT_REDUCING
-            elif not is_forced(cause):
-                if beyond_limit(x, account, side, lots):
-                    return _POSITION_LIMIT
-                if lacks_margin(x, account, side, lots):
-                    return _INSUFFICIENT_MARGIN
+            elif beyond_limit(x, account, side, lots):
+                return _POSITION_LIMIT
+            elif not is_forced(cause) and lacks_margin(x, account, side, lots):
+                return _INSUFFICIENT_MARGIN
         if kind == _POST_ONLY:
             if crosses(x, side, price):
                 return _WOULD_CROSS

@@ -128,10 +128,10 @@ def _modify(x, slot, time_ns, order_id, account, price, asked):
         lots = min(lots, reducible(x, account, side))
         if lots <= 0:
             reason = _NOT_REDUCING
-    elif lots > held and not is_forced(cause):
+    elif lots > held:
         if beyond_limit(x, account, side, lots - held):
             reason = _POSITION_LIMIT
-        elif lacks_margin(x, account, side, lots - held):
+        elif not is_forced(cause) and lacks_margin(x, account, side, lots - held):
             reason = _INSUFFICIENT_MARGIN
     if reason == _NONE and order["queue"] == POSTED and crosses(x, side, price):
         reason = _WOULD_CROSS

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from marginquake.sim.core.accounts import INSURANCE_ROW, AccountTable, Rows
+from marginquake.sim.core.accounts import INSURANCE_ROW, SYSTEM_ROWS, AccountTable, Rows
 from marginquake.sim.core.integers.casts import exact_sum
 from marginquake.sim.core.records import COMMAND, EVENT, Flag, Side, raw_copy
 from marginquake.sim.core.valuation import LotValue
@@ -116,6 +116,8 @@ class Exchange:
         self._state = self._market.state.view(np.int64)
         self._level_lots = self._market.levels["lots"]
         self._spare = NO_EVENTS
+        self._opened_lots = 0
+        """Of the largest position booked without a trade, which may be beyond the limit."""
 
     def process(self, commands: NDArray[Any]) -> Events:
         """Run a batch; returns its events in order (a copy), and forgets them."""
@@ -189,6 +191,7 @@ class Exchange:
 
     def seed_positions(self, rows: Rows, signed_lots: Rows, entry_ticks: Rows) -> None:
         """Book positions without a trade: the state of the world when the clock starts."""
+        self._opened_lots = max(self._opened_lots, int(np.abs(signed_lots).max(initial=0)))
         with _quiet():
             settlement.seed_positions(self._market, rows, signed_lots, entry_ticks)
 
@@ -339,6 +342,12 @@ class Exchange:
         rows = self.accounts.rows
         return exact_sum(rows["collateral"]) - exact_sum(rows["cost"])
 
+    @property
+    def most_lots(self) -> int:
+        """What no account's position is beyond, also with all that rests on one side filled (eq. 23a)."""
+        limit = self.rules.max_position_lots
+        return limit + max(limit, self._opened_lots)
+
     def check_invariants(self) -> None:
         """Raise AssertionError where the market breaks a law it must keep (docs/design.md)."""
         rows = self.accounts.rows
@@ -356,6 +365,9 @@ class Exchange:
         levels = np.zeros(len(self._market.levels), np.int64)
         np.add.at(levels, resting["price_ticks"], resting["quantity_lots"])
         assert (levels == self._market.levels["lots"]).all(), "a level holds what its orders hold"
+        most, traders = self.most_lots, rows[SYSTEM_ROWS:]
+        assert (traders["position_lots"] + traders["open_buy_lots"] <= most).all(), "no position may grow to more"
+        assert (traders["open_sell_lots"] - traders["position_lots"] <= most).all(), "no position may grow to more"
         assert rows["collateral"][INSURANCE_ROW] >= 0 or rows["position_lots"][INSURANCE_ROW] != 0, (
             "an insurance fund without a position owes nothing"
         )

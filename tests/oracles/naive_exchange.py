@@ -325,7 +325,7 @@ class NaiveExchange:
     def _beyond_limit(self, order: NaiveOrder, extra_lots: int) -> bool:
         """Whether all orders on this side and the extra lots, once filled, make more than the largest position."""
         account = self.accounts[order.account]
-        if extra_lots <= 0 or account.of_the_venue or order.cause in FORCED:
+        if extra_lots <= 0 or account.of_the_venue:
             return False
         signed = order.side * account.position_lots
         return signed + self.book.open_lots(order.account, order.side) + extra_lots > self.rules.max_position_lots

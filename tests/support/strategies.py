@@ -155,7 +155,7 @@ def commands(draw: st.DrawFn, number: int, owners: dict[int, int], traders: int)
         fields |= {"side": draw(st.sampled_from([1, -1])), "quantity_lots": lots}
         fields["price_ticks"] = 0 if unbounded else price
         fields["flags"] = draw(st.sampled_from([0, 0, 0, int(Flag.REDUCE_ONLY)]))
-        fields["cause"] = int(draw(st.sampled_from([Cause.VOLUNTARY] * 6 + [Cause.LIQUIDATION, Cause.TAKEOVER])))
+        fields["cause"] = int(draw(st.sampled_from([Cause.VOLUNTARY] * 6 + list(Cause))))
         if draw(st.integers(0, 24)) == 0:
             fields |= {"account": INSURANCE_ROW, "cause": int(Cause.TAKEOVER)}
     if kind in WAITING:

@@ -431,12 +431,33 @@ def test_a_limit_of_positions_also_binds_modified_and_triggered_orders(open_mark
 
 
 @pytest.mark.parametrize("cause", [Cause.LIQUIDATION, Cause.TAKEOVER])
-def test_forced_orders_know_no_limit_of_positions(open_market: OpenMarket, cause: Cause) -> None:
+def test_forced_orders_that_would_enlarge_a_position_are_held_to_its_limit(
+    open_market: OpenMarket, cause: Cause
+) -> None:
     market = open_market(max_position_lots=10)
     market.buy("A", 10, 100)
-    assert told(market.buy("A", 1, 100)) == ["A rejected 1@100: POSITION_LIMIT"]
-    assert told(market.buy("A", 5, 99, cause=cause)) == ["A accepted 5@99"]
-    assert told(market.modify("A", 3, 9, 99)) == ["A modified 9@99"]
+    assert told(market.buy("A", 1, 100, cause=cause)) == ["A rejected 1@100: POSITION_LIMIT"]
+    assert told(market.modify("A", 1, 9, 100)) == ["A modified 9@100"]
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_a_position_beyond_its_limit_may_always_be_closed(open_market: OpenMarket, cause: Cause) -> None:
+    """How an account gets there (eq. 23a): its own orders rest against a position that is then closed."""
+    market = open_market(max_position_lots=10)
+    market.place(" | 100 | B10")
+    market.buy("A", 10, 100)
+    market.sell("A", 10, 101)
+    market.sell("A", 10, 102)
+    assert told(market.sell("A", 1, 103)) == ["A rejected 1@103: POSITION_LIMIT"]
+    market.place("B10 | 99 |")
+    market.sell("A", 10, 99, flags=Flag.REDUCE_ONLY)
+    assert market.position("A") == 0
+    market.buy("D", 10, 102)
+    market.buy("E", 10, 102)
+    assert market.position("A") == -20
+    market.place(" | 104 | C10\n | 105 | F10")
+    market.buy("A", 10, 105, flags=Flag.REDUCE_ONLY, cause=cause)
+    assert market.position("A") == -10
 
 
 def test_the_position_limit_comes_before_margin(open_market: OpenMarket) -> None:
