@@ -41,13 +41,6 @@ CALCULATED: Final = {
 OTHER_CALLS: Final = {
     "max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "any": "all", "all": "any",
 }  # fmt: skip
-    "max": "min",
-    "min": "max",
-    "maximum": "minimum",
-    "minimum": "maximum",
-    "any": "all",
-    "all": "any",
-}
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,13 @@ def folded(run: Path, market: str, start: dict[int, int]) -> tuple[dict[int, int
 
 def _fold(event: tuple[Any, ...], lots: dict[int, int], paid_in: dict[int, int]) -> None:
     time_ns, kind, account, other, side, quantity, money = event
-    if time_ns <= 0:  # before positions at the start were counted
+    if kind == EventKind.DEPOSIT:
+        assert account >= SYSTEM_ROWS
+        assert money > 0
+        paid_in[account] += money
+    elif time_ns <= 0:  # before positions at the start were counted
         return
-    if kind == EventKind.FILL:
+    elif kind == EventKind.FILL:
         lots[account] += side * quantity
         lots[other] -= side * quantity
     elif kind == EventKind.TAKEOVER:
@@ -61,7 +65,3 @@ def _fold(event: tuple[Any, ...], lots: dict[int, int], paid_in: dict[int, int])
         assert lots[other] * sign < 0, f"ADL of {account} ({lots[account]}) against {other} ({lots[other]})"
         lots[account] -= sign * quantity
         lots[other] += sign * quantity
-    elif kind == EventKind.DEPOSIT:
-        assert account >= SYSTEM_ROWS
-        assert money > 0
-        paid_in[account] += money
