@@ -31,6 +31,7 @@ from marginquake.sim.runs.directory import (
     RunData,
     RunDirectoryError,
     ScenarioText,
+    check_nothing_missing,
     checked,
     read_manifest,
     read_summary,
@@ -155,6 +156,7 @@ def leading_comment(text: str) -> str:
 
 def _load(directory: Path) -> RunFrames:
     manifest = read_manifest(directory) if (directory / "manifest.json").is_file() else {}
+    check_nothing_missing(directory, manifest)
     scenario = _read_yaml(directory / "scenario.resolved.yaml")
     verbatim = directory / "scenario.yaml"
     series = _split(_read_parquet([directory / "series.parquet"]), "market")

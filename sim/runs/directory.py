@@ -352,11 +352,19 @@ def read_summary(path: Path) -> dict[str, Scalar]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Provenance of a run: versions, seed, digest, command.  Refused where it is not what was written."""
     content = _read_json(path / MANIFEST)
-    if "schema_version" in content and not fingerprints.is_as_written(content):
+    if not fingerprints.is_as_written(content):
         raise RunDirectoryError(
             f"{path / MANIFEST}: has changed since it was written; nothing in this run can be relied on"
         )
     return content
+
+
+def check_nothing_missing(run: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a run of which a file is gone: parts of events and of the audit are looked for by name only."""
+    listed = manifest.get(fingerprints.FILES)
+    for name in listed if isinstance(listed, dict) else ():
+        if not (run / name).is_file():
+            raise RunDirectoryError(f"{run / name}: is missing; run the scenario again")
 
 
 def checked(path: Path) -> Path:

@@ -22,7 +22,7 @@ def finished(text: str, run: str, seed: int) -> bytes:
     """A complete run directory with nothing but a summary: the seed, and the length of the scenario's text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        (path / "manifest.json").write_text(json.dumps({"status": "complete", "run": run}))
+        (path / "manifest.json").write_text(json.dumps({"schema_version": 1, "status": "complete", "run": run}))
         (path / "summary.json").write_text(json.dumps({"seed": seed, "value": float(len(text)), "wall_seconds": 1.0}))
         return pack(path)
 
@@ -89,7 +89,7 @@ def needs_a_fund(text: str, run: str, seed: int) -> bytes:
                "open_interest_start": 1e7, "calm": "yes"}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        (path / "manifest.json").write_text(json.dumps({"status": "complete", "run": run}))
+        (path / "manifest.json").write_text(json.dumps({"schema_version": 1, "status": "complete", "run": run}))
         (path / "summary.json").write_text(json.dumps(summary))
         pq.write_table(pa.table({"position_start": [10, -10], "liquidation_price_start": [95.0, 105.0]}),
                        path / "accounts.parquet")  # fmt: skip

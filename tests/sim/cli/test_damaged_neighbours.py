@@ -112,7 +112,9 @@ def garbage_among_twins(out: Path) -> None:
     (out / "twins" / "bad").mkdir()
     (out / "twins" / "bad" / "manifest.json").write_bytes(b"\0")
     shutil.copytree(out / "good", out / "twins" / "odd")
-    (out / "twins" / "odd" / "manifest.json").write_text('{"status": "complete", "twin_of": {"without": 3}}')
+    (out / "twins" / "odd" / "manifest.json").write_text(
+        '{"schema_version": 1, "status": "complete", "twin_of": {"without": 3}}'
+    )
 
 
 def file_for_twins(out: Path) -> None:

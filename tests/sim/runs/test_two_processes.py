@@ -337,7 +337,7 @@ def test_two_sweeps_that_put_one_run_in_its_place_leave_it_whole(tmp_path: Path,
 def test_clean_makes_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / NAME
     path.mkdir()
-    (path / "manifest.json").write_text('{"status": "complete"}')
+    (path / "manifest.json").write_text('{"schema_version": 1, "status": "complete"}')
     waiting = tmp_path / f"{NAME}.partial"
     waiting.mkdir()
     (waiting / "checkpoint").write_text("")
@@ -404,7 +404,7 @@ def test_a_run_that_goes_while_it_is_listed_is_left_out(tmp_path: Path, monkeypa
 
     path = tmp_path / NAME
     path.mkdir()
-    (path / "manifest.json").write_text('{"status": "complete"}')
+    (path / "manifest.json").write_text('{"schema_version": 1, "status": "complete"}')
 
     def deleted(path: Path) -> str:
         leftovers.delete(path)

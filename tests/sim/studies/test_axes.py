@@ -299,7 +299,7 @@ def test_the_table_keeps_numbers_with_null_where_the_axis_is_off(
     for number in range(len(values)):
         run = directory.points / f"fake-{number}"
         run.mkdir()
-        (run / "manifest.json").write_text(json.dumps({"status": "complete"}))
+        (run / "manifest.json").write_text(json.dumps({"schema_version": 1, "status": "complete"}))
         (run / "summary.json").write_text(json.dumps({plan.event.metric: 0.5}))
     assert pq.read_table(directory.write_table()).column("axis_leverage").to_pylist() == kept
     assert [point.values["leverage"] for point in read_plan(directory.path).points] == values

@@ -15,7 +15,9 @@ BASE, OTHER = "a" * 64, "b" * 64
 
 def a_run(path: Path, age: int = 0, digest: str = BASE, fall: float = 0.0123, **manifest: object) -> Path:
     path.mkdir(parents=True)
-    (path / "manifest.json").write_text(json.dumps({"status": "complete", "scenario_digest": digest, **manifest}))
+    (path / "manifest.json").write_text(
+        json.dumps({"schema_version": 1, "status": "complete", "scenario_digest": digest, **manifest})
+    )
     summary = {"margin_calls": 1234, "max_drawdown_fraction": fall, "max_rise_fraction": 0.045}
     summary |= {"fall_from_start_fraction": 0.0111, "rise_from_start_fraction": 0.0}
     (path / "summary.json").write_text(json.dumps(summary))

@@ -177,7 +177,13 @@ def begin(parent: str, name: str) -> str:
     before = directory.holder(Path(parent) / name)
     with partial_runs.begun(Path(parent), name, first_checkpoint) as folder:
         stop("begun")
-        manifest = {"status": "complete", "scenario": "demo", "scenario_digest": "12345678", "seed": 1}
+        manifest = {
+            "schema_version": 1,
+            "status": "complete",
+            "scenario": "demo",
+            "scenario_digest": "12345678",
+            "seed": 1,
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest))
         partial_runs.strip(folder)
         return directory.give_name(folder, name, False, before).name
