@@ -163,9 +163,10 @@ def transfer(accounts, row, lots, cost):
 
 
 @kernel
-def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits, time_ns, events):
+def deleverage(accounts, mark, bankrupt, money, relief, price_ticks, rows, lots, limits, time_ns, events):
     """Close `bankrupt` whole for signed `money` against `lots` of each of `rows`, which hold the other side and sum to
-    its position (eq. 19, 122).  The price of all is `price_ticks`, for the record.
+    its position (eq. 19, 122).  The price of all is `price_ticks`, for the record.  `relief`: money by which the fund,
+    where it is one of `rows`, closes better than the others; the bankrupt account closes worse by it.
 
     An ADL event for each and INSURANCE for each that is left below zero: two a row and one at most; returns how many.
     What splitting the money leaves over goes to the rounding row.
@@ -173,11 +174,13 @@ def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits,
     n = _ZERO
     position = accounts[bankrupt]["position_lots"]
     side = _BUY if position > 0 else _SELL
-    transfer(accounts, bankrupt, -position, -money)
+    transfer(accounts, bankrupt, -position, relief - money)
     paid = _ZERO
     for place in range(rows.shape[0]):
         row = rows[place]
         part = signed_share(money, lots[place], abs(position))
+        if row == INSURANCE_ROW:
+            part -= relief
         profit = transfer(accounts, row, side * lots[place], part)
         paid += part
         event = events[n]
@@ -187,7 +190,7 @@ def deleverage(accounts, mark, bankrupt, money, price_ticks, rows, lots, limits,
         event["price_ticks"] = price_ticks
         event["money"] = profit
         n = cover(accounts, limits, mark, row, _BY_ADL, time_ns, events, n + 1)
-    accounts[ROUNDING_ROW]["collateral"] -= money - paid
+    accounts[ROUNDING_ROW]["collateral"] -= money - relief - paid
     return cover(accounts, limits, mark, bankrupt, _BY_ADL, time_ns, events, n)
 
 

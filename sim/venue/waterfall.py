@@ -206,11 +206,19 @@ class Waterfall:
         rows, lots = self._counterparties(bankrupt, -1 if position > 0 else 1, abs(position))
         events = np.zeros(2 * len(rows) + 1, EVENT)
         ticks = self._lot_value.nearest_ticks(position, money)
+        relief = self._relief(position, money, int(lots[-1])) if INSURANCE_ROW in rows[-1:] else 0
         count = takeover.deleverage(
-            self._rows, self._mark_ticks, bankrupt, money, ticks, rows, lots, self._limits, time_ns, events
+            self._rows, self._mark_ticks, bankrupt, money, relief, ticks, rows, lots, self._limits, time_ns, events
         )
         changed = np.concatenate([np.array([bankrupt]), rows])
         return Bankruptcies(events[:count], changed[changed >= SYSTEM_ROWS], NO_ROWS)
+
+    def _relief(self, position: int, money: int, lots: int) -> int:
+        """Money that the fund, where it closes `lots` of a bankrupt position as the last counterparty, lacks to close
+        them for its share of `money`: it never closes below zero, and what it cannot bear stays the account's debt."""
+        part = abs(money) * lots // abs(position) * (1 if money > 0 else -1)
+        gain = (1 if position > 0 else -1) * lots * self._lot_value.value_of_lot(self._mark_ticks) - part
+        return max(0, min(self.fund_equity, 0) - (self.fund_equity + gain))
 
     def _counterparties(self, bankrupt: int, sign: int, quantity: int) -> tuple[Rows, NDArray[np.int64]]:
         """Who closes how many lots; all of them hold a position of this sign.  The fund itself comes last."""

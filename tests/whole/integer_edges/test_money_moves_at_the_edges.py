@@ -113,7 +113,7 @@ def test_adl_is_exact(ledger: tuple[LotValue, int, NDArray[Any]], data: st.DataO
     twin = NaiveDeleveraging(before, bankrupt, money, list(zip(others, lots.tolist(), strict=True)))
     events = np.zeros(2 * len(others) + 1, EVENT)
     limits = np.array([0, 2**62], np.int64)
-    takeover.deleverage(rows, mark, bankrupt, money, 1, np.array(others), lots, limits, 0, events)
+    takeover.deleverage(rows, mark, bankrupt, money, 0, 1, np.array(others), lots, limits, 0, events)
     for row, expected in enumerate(twin.accounts):
         assert {name: int(rows[name][row]) for name in expected} == expected
     assert money_in(rows) == deposits
