@@ -304,3 +304,42 @@ def test_a_takeover_is_what_the_naive_twin_says(
     )
     assert abs(taken["price_ticks"] - twin.price_ticks) <= 0.5
     assert outcome.events["money"][1:].tolist() == ([twin.paid] if twin.paid else [])
+
+
+def test_winners_pay_what_the_fund_may_not_lose_in_one_scan() -> None:
+    """The fund has enough, but its limit of a scan is 100 of a loss of 1000 (eq. 125, 127)."""
+    venue = rules(insurance={"shortfall": "socialised", "max_loss_per_scan": 100})
+    book = market([Trader(1000, 3000.0), Trader(-1000)], mark=56_000, fund=5000.0, venue=venue)
+    outcome = book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
+    book.check()
+    assert book.waterfall.socialised_money == CONTRACT.to_money(900)
+    assert [EventKind(kind).name for kind in outcome.events["kind"]] == ["SOCIALISED", "TAKEOVER"]
+
+
+def test_after_a_socialised_loss_the_better_accounts_are_taken_over_first() -> None:
+    """So the fund is never lower than at the end."""
+    venue = rules(insurance={"shortfall": "socialised"})
+    book = market([Trader(500, 0.0), Trader(500, 1900.0), Trader(-1000)], mark=56_000, fund=10.0, venue=venue)
+    worst, better = SYSTEM_ROWS, SYSTEM_ROWS + 1
+    outcome = book.waterfall.take_over(np.array([worst, better]), 0)
+    book.check()
+    taken = outcome.events[outcome.events["kind"] == EventKind.TAKEOVER]
+    assert taken["account"].tolist() == [better, worst]
+
+
+def test_the_fund_is_no_counterparty_beyond_its_own_zero() -> None:
+    """It holds the other side of the only bankrupt account, and could close there only at a loss that it cannot bear:
+    the account keeps the debt (eq. 19)."""
+    book = market([Trader(1000, 1000.0)], mark=56_000, fund=3000.0, fund_lots=-1000)
+    book.rows["cost"][INSURANCE_ROW] = -1000 * 57_000 * VALUE
+    book.deposits = book.net()
+    book.waterfall.set_mark(62_000, 0, 62_000)
+    assert book.waterfall.fund_equity == CONTRACT.to_money(-2000)
+    book.waterfall.set_mark(60_000, 0, 60_000)
+    assert book.waterfall.fund_equity == 0
+    book.rows["collateral"][SYSTEM_ROWS] = CONTRACT.to_money(-500)
+    book.deposits = book.net()
+    book.waterfall.take_over(np.array([SYSTEM_ROWS]), 0)
+    book.check()
+    assert book.lots(0) == 0
+    assert book.rows["collateral"][INSURANCE_ROW] >= 0
