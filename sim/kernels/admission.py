@@ -85,9 +85,10 @@ def beyond_limit(x, account, side, lots):
     if account < SYSTEM_ROWS:
         return False
     a = x.accounts[np.uint64(account)]
-    position = a["position_lots"]
-    worst = position + a["open_buy_lots"] if side == _BUY else np.int64(a["open_sell_lots"]) - position
-    return worst + lots > x.rules[0]["max_position_lots"]
+    position = np.int64(a["position_lots"])
+    held = max(position if side == _BUY else -position, _ZERO)  # what is held on the other side may be closed first
+    resting = np.int64(a["open_buy_lots"] if side == _BUY else a["open_sell_lots"])
+    return held + resting + lots > x.rules[0]["max_position_lots"]
 
 
 @helper

@@ -344,9 +344,8 @@ class Exchange:
 
     @property
     def most_lots(self) -> int:
-        """What no account's position is beyond, also with all that rests on one side filled (eq. 23a)."""
-        limit = self.rules.max_position_lots
-        return limit + max(limit, self._opened_lots)
+        """What no account's position is beyond, also with all that rests on its side filled (eq. 23a)."""
+        return max(self.rules.max_position_lots, self._opened_lots)
 
     def check_invariants(self) -> None:
         """Raise AssertionError where the market breaks a law it must keep (docs/design.md)."""
@@ -366,8 +365,9 @@ class Exchange:
         np.add.at(levels, resting["price_ticks"], resting["quantity_lots"])
         assert (levels == self._market.levels["lots"]).all(), "a level holds what its orders hold"
         most, traders = self.most_lots, rows[SYSTEM_ROWS:]
-        assert (traders["position_lots"] + traders["open_buy_lots"] <= most).all(), "no position may grow to more"
-        assert (traders["open_sell_lots"] - traders["position_lots"] <= most).all(), "no position may grow to more"
+        held, buys, sells = (traders[name] for name in ("position_lots", "open_buy_lots", "open_sell_lots"))
+        assert (np.maximum(held, 0) + buys <= most).all(), "no position may grow beyond the limit"
+        assert (np.maximum(-held, 0) + sells <= most).all(), "no position may grow beyond the limit"
         assert rows["collateral"][INSURANCE_ROW] >= 0 or rows["position_lots"][INSURANCE_ROW] != 0, (
             "an insurance fund without a position owes nothing"
         )

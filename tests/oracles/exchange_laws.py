@@ -33,7 +33,7 @@ class Laws:
         self._the_book_is_not_crossed()
         self._queues_keep_their_order(events)
         self._open_lots_are_sums()
-        self._no_position_is_beyond_twice_the_limit()
+        self._no_position_grows_beyond_the_limit()
         self._the_index_is_the_definition()
         self._depths_are_sums()
 
@@ -77,14 +77,13 @@ class Laws:
             for side, name in ((Side.BUY, "open_buy_lots"), (Side.SELL, "open_sell_lots")):
                 assert rows[name][row] == resting["quantity_lots"][resting["side"] == side].sum(), (row, name)
 
-    def _no_position_is_beyond_twice_the_limit(self) -> None:
-        """Eq. 23a: nor with all that rests on one side filled; the fund holds what it takes over."""
-        limit = self.exchange.rules.max_position_lots
-        most = limit + max(limit, self.largest_at_the_start)
+    def _no_position_grows_beyond_the_limit(self) -> None:
+        """Eq. 23a: nor with all that rests on its side filled; the fund holds what it takes over."""
+        most = max(self.exchange.rules.max_position_lots, self.largest_at_the_start)
         for row in range(SYSTEM_ROWS, len(self.exchange.accounts.rows)):
             account = self.exchange.accounts.rows[row]
-            assert account["position_lots"] + account["open_buy_lots"] <= most, row
-            assert account["open_sell_lots"] - account["position_lots"] <= most, row
+            assert max(account["position_lots"], 0) + account["open_buy_lots"] <= most, row
+            assert max(-account["position_lots"], 0) + account["open_sell_lots"] <= most, row
 
     def _the_index_is_the_definition(self) -> None:
         """The liquidation price of each account, and where the index has its next trigger, are those found by trying

@@ -327,7 +327,7 @@ class NaiveExchange:
         account = self.accounts[order.account]
         if extra_lots <= 0 or account.of_the_venue:
             return False
-        signed = order.side * account.position_lots
+        signed = max(order.side * account.position_lots, 0)
         return signed + self.book.open_lots(order.account, order.side) + extra_lots > self.rules.max_position_lots
 
     def _has_margin(self, order: NaiveOrder, extra_lots: int) -> bool:
