@@ -19,6 +19,7 @@ from marginquake.sim.runs.event_log import log_folder, parts_of
 from marginquake.sim.studies import run as running
 from tests.oracles.lobster_reader import read_book, read_messages, rebuilt, resting
 from tests.support.command_line import marginquake
+from tests.support.faults.seals import seal_run
 from tests.support.paths import TESTS, TINY
 
 pytestmark = pytest.mark.model
@@ -249,6 +250,7 @@ def test_a_run_of_before_says_that_it_lacks_the_record(tmp_path: Path) -> None:
     short = ["duration=1s", "warmup=1s", "index.shocks=[]"]
     path = running.run(running.load_scenario(TINY, short), out=tmp_path, figures=False).path
     shutil.rmtree(path / "conditional_orders")
+    seal_run(path)
     run = load_run(path)
     with pytest.raises(RunDirectoryError, match="made by an older marginquake"):
         write_lobster(run, run.first, tmp_path)

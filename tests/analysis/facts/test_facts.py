@@ -18,6 +18,7 @@ from marginquake.analysis.frames.run_frames import RunFrames, frames_of, load_ru
 from marginquake.analysis.statistics.estimate import Unmeasurable
 from marginquake.sim.core.records import EVENT, Cause, EventKind
 from tests.support.command_line import marginquake
+from tests.support.faults.seals import seal_run
 from tests.support.frames.price_path import fills, market
 from tests.support.paths import TINY
 
@@ -568,6 +569,7 @@ def test_an_older_run_without_populations_loads(finished: list[Path], tmp_path: 
 
     old = Path(shutil.copytree(finished[0], tmp_path / "old"))
     (old / "populations.parquet").unlink()
+    seal_run(old)
     assert load_run(old).first.populations == {}
 
 

@@ -15,6 +15,7 @@ from marginquake.sim.recording import snapshots
 from marginquake.sim.runs.directory import RunData
 from marginquake.sim.scenario.loader import load_scenario
 from marginquake.sim.studies import run as running
+from tests.support.faults.seals import seal_run
 from tests.support.paths import TINY
 
 EVERY = "record.positions_every=4s"
@@ -111,6 +112,7 @@ def test_a_run_directory_holds_them_and_old_ones_are_read_without(tmp_path: Path
     for name, column in from_disk.items():
         np.testing.assert_array_equal(column, in_memory[name])
     (path / "positions.parquet").unlink()
+    seal_run(path)
     assert load_run(path).first.positions == {}
 
 
